@@ -1,0 +1,78 @@
+"""Every check of this project: plain ``nox`` runs what CI runs, the other sessions run by name (``nox --list``)."""
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "smoke", "tests"]
+
+
+def install(session: nox.Session, *requirements: str) -> None:
+    """Install with the tested versions; the pinned torch also keeps pip from fetching a larger, newer build."""
+    session.install("-c", "constraints.txt", *requirements)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff and the layers (import-linter)."""
+    install(session, "ruff", "import-linter")
+    session.run("ruff", "check", *session.posargs)
+    session.run("lint-imports", env={"PYTHONPATH": "."})
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict."""
+    install(session, "-e", ".[types]")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Laws, contracts and small whole runs, on two processes of one torch thread each."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """The quickstart study at its smallest budget, then its report again from the records alone."""
+    install(session, "-e", ".")
+    runs = session.create_tmp()
+    session.run("python", "-m", "experiments.sweep", "quickstart", "--budget", "smoke", "--runs", runs, *session.posargs)
+    session.run("python", "-m", "reports", runs, "--out", f"{runs}/report")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it, and call its command away from the checkout."""
+    folder = Path(session.create_tmp()).resolve()
+    session.run("python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(folder), ".")
+    install(session, *(str(path) for path in folder.glob("*.whl")))
+    with session.chdir(folder):
+        session.run("fusemorph", *(session.posargs or ["--version"]))
+        session.run("fusemorph", "register", "--help")
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Tests that train for minutes."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """Tests that need a CUDA device and a torch built for it."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "-m", "gpu", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Speed and memory as ratios, each from one run (pytest-benchmark)."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "tests/benchmarks", "-m", "not gpu", "-s", *session.posargs)
