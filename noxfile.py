@@ -42,7 +42,8 @@ def smoke(session: nox.Session) -> None:
     """The quickstart study at its smallest budget, then its report again from the records alone."""
     install(session, "-e", ".")
     runs = session.create_tmp()
-    session.run("python", "-m", "experiments.sweep", "quickstart", "--budget", "smoke", "--runs", runs, *session.posargs)
+    sweep = ("python", "-m", "experiments.sweep", "quickstart", "--budget", "smoke")
+    session.run(*sweep, "--runs", runs, *session.posargs)
     session.run("python", "-m", "reports", runs, "--out", f"{runs}/report")
 
 
