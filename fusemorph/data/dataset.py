@@ -1,0 +1,208 @@
+"""The contract between images and everything that learns from them: scans, pairs, and the sets that hold them."""
+
+import dataclasses
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from rich.progress import track
+
+from fusemorph.data.cache import cache_folder
+from fusemorph.data.errors import DataError
+from fusemorph.data.pairing import check_persons, connected_blocks, mirrored_pairs
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """One preprocessed image of one person: float32 in [0, 1], int16 labels on the same grid or None.
+
+    ``affine`` maps voxels of this grid to RAS millimetres (4x4; 3x3 in 2-D). The arrays are read-only memory maps.
+    """
+
+    id: str
+    person: str
+    image: np.ndarray
+    labels: np.ndarray | None
+    spacing_mm: tuple[float, ...]
+    affine: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairIndex:
+    """An evaluation pair by the ids of its scans, without the arrays."""
+
+    split: str
+    fixed: str
+    moving: str
+    block: str
+
+    @property
+    def name(self) -> str:
+        """``fixed<-moving``."""
+        return f"{self.fixed}<-{self.moving}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two scans on one grid; ``displacement`` is the true one ``(d, *s)`` in voxels where it is known."""
+
+    split: str
+    fixed: Scan
+    moving: Scan
+    block: str
+    displacement: np.ndarray | None = None
+
+    @property
+    def name(self) -> str:
+        """``fixed<-moving``, as in ``PairIndex``."""
+        return f"{self.fixed.id}<-{self.moving.id}"
+
+    @property
+    def foreground(self) -> np.ndarray:
+        """Mask ``(*s)`` of the fixed scan: its labels where it has any, else its voxels above zero."""
+        return np.asarray((self.fixed.image if self.fixed.labels is None else self.fixed.labels) > 0)
+
+
+def read_settings(kind: type[Settings], values: Mapping[str, Any], *, dataset: str) -> Settings:
+    """Build the settings dataclass ``kind`` from names and values; lists (from JSON) become tuples.
+
+    Raises:
+        ValueError: a name that the dataset does not know, or a value against the rules of ``kind``.
+    """
+    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(f"open_dataset(): settings of {dataset!r} must be among {known}, got {unknown}")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def canonical(settings: Any) -> dict[str, Any]:
+    """Every setting of a dataclass with its value, as JSON reads it back."""
+    return dict(json.loads(json.dumps(dataclasses.asdict(settings))))
+
+
+class Dataset(ABC):
+    """A set of scans in splits, and the pairs made of them. All scans share ``shape`` and ``spacing_mm``.
+
+    A subclass lists its scans when it is opened (quick) and yields the arrays of one scan in ``_arrays`` (cached).
+    The pairing here is the inter-patient one: no pair ever holds two scans of one person.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    source: ClassVar[str]
+    licence: ClassVar[str]
+    synthetic: ClassVar[bool] = False
+    least_train_persons: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        *,
+        members: Mapping[str, Mapping[str, str]],
+        shape: tuple[int, ...],
+        spacing_mm: tuple[float, ...],
+        labels: Mapping[int, str],
+        settings: Mapping[str, Any],
+        cache: Path | None,
+    ) -> None:
+        """``members``: for each split the person of each scan id, in the order of evaluation pairs."""
+        check_persons(members)
+        self._members = {split: dict(persons) for split, persons in members.items() if persons}
+        self._person = {scan_id: person for persons in members.values() for scan_id, person in persons.items()}
+        self._opened: dict[str, dict[str, np.ndarray]] = {}
+        self._cache = cache_folder(cache)
+        self.shape, self.spacing_mm = shape, spacing_mm
+        self.labels, self.settings = dict(labels), dict(settings)
+        train = set(self._members.get("train", {}).values())
+        if len(train) < self.least_train_persons:
+            raise DataError(
+                f"{self.name}: train must hold at least {self.least_train_persons} persons, got {len(train)}"
+            )
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that hold scans here, among train, val, test."""
+        return tuple(self._members)
+
+    def scan_ids(self, split: str) -> tuple[str, ...]:
+        """Ids of the scans of a split, in a fixed order."""
+        if split not in self._members:
+            absent = "; ".join(self.missing(split))
+            raise ValueError(f"scan_ids(): 'split' must be among {list(self.splits)}, got {split!r}. {absent}".strip())
+        return tuple(self._members[split])
+
+    def person(self, scan_id: str) -> str:
+        """The person whom a scan shows."""
+        if scan_id not in self._person:
+            raise ValueError(f"person(): 'scan_id' must be a scan of {self.name}, got {scan_id!r}")
+        return self._person[scan_id]
+
+    def missing(self, split: str) -> tuple[str, ...]:
+        """What of the official split is absent here, in words; empty when it is whole."""
+        return () if split in self._members else (f"{self.name} has no split {split!r} here",)
+
+    def pairs(self, split: str) -> tuple[PairIndex, ...]:
+        """The evaluation pairs of a split: i-th scan with i-th from last, both ways, less pairs of one person."""
+        return self._index(split, mirrored_pairs(self.scan_ids(split), self.person))
+
+    def pair(self, index: PairIndex) -> Pair:
+        """The scans behind an index, with the true displacement where the dataset knows it."""
+        fixed, moving = self.scan(index.fixed), self.scan(index.moving)
+        return Pair(split=index.split, fixed=fixed, moving=moving, block=index.block)
+
+    def training_pair(self, rng: np.random.Generator) -> Pair:
+        """An ordered pair of scans of different persons, drawn uniformly from ``train`` (no true displacement)."""
+        ids = self.scan_ids("train")
+        while True:
+            fixed, moving = (ids[i] for i in rng.integers(len(ids), size=2))
+            if self.person(fixed) != self.person(moving):
+                return Pair(split="train", fixed=self.scan(fixed), moving=self.scan(moving), block="")
+
+    def scan(self, scan_id: str) -> Scan:
+        """One preprocessed scan, memory-mapped from the cache (made at the first call)."""
+        person = self.person(scan_id)
+        if scan_id not in self._opened:
+            self._opened[scan_id] = self._arrays(scan_id)
+        arrays = self._opened[scan_id]
+        image, labels, affine = arrays["image"], arrays.get("labels"), arrays["affine"]
+        return Scan(id=scan_id, person=person, image=image, labels=labels, spacing_mm=self.spacing_mm, affine=affine)
+
+    def prepare(self, *, progress: bool = False) -> None:
+        """Read, check and cache every scan, with a progress bar on request.
+
+        Raises:
+            DataError: a file that cannot serve, named.
+        """
+        for scan_id in track(list(self._person), f"preparing {self.name}", disable=not progress, transient=True):
+            self.scan(scan_id)
+
+    def fingerprint(self) -> str:
+        """sha256 of what training and selection see: the contents behind train and val, never those of test."""
+        parts = {
+            split: {scan_id: [person, self._content(scan_id)] for scan_id, person in self._members[split].items()}
+            for split in self.splits
+            if split != "test"
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _index(self, split: str, pairs: list[tuple[str, str]]) -> tuple[PairIndex, ...]:
+        blocks = connected_blocks([(self.person(fixed), self.person(moving)) for fixed, moving in pairs])
+        return tuple(
+            PairIndex(split=split, fixed=fixed, moving=moving, block=block)
+            for (fixed, moving), block in zip(pairs, blocks, strict=True)
+        )
+
+    @abstractmethod
+    def _arrays(self, scan_id: str) -> dict[str, np.ndarray]:
+        """``image``, ``affine``, and ``labels`` where there are any, from the cache."""
+
+    @abstractmethod
+    def _content(self, scan_id: str) -> Any:
+        """What identifies a scan's arrays: digests of its files and the version of the preprocessing."""

@@ -1,0 +1,137 @@
+"""Hippocampus of the Medical Segmentation Decathlon: T1 crops around one hippocampus, two parts labelled."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fusemorph.data.cache import cached_arrays, content_digest
+from fusemorph.data.dataset import Dataset, canonical, read_settings
+from fusemorph.data.errors import DataError
+from fusemorph.data.preprocess import (
+    SMALLEST_SIDE,
+    VERSION,
+    centred_start,
+    normalise,
+    read_image,
+    read_labels,
+    resample,
+    window,
+)
+
+LAST_ID = {"train": 250, "val": 310, "test": 10**9}
+VOLUMES = {"train": 161, "val": 39, "test": 60}
+SPACING_MM = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HippocampusSettings:
+    """``shape``: the common grid, around each image's centre, 0 outside; ``percentiles``: mapped to 0 and 1."""
+
+    shape: tuple[int, int, int] = (48, 64, 48)
+    percentiles: tuple[float, float] = (1.0, 99.0)
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != 3 or min(self.shape) < SMALLEST_SIDE:
+            raise ValueError(f"hippocampus: 'shape' must be 3 sides of {SMALLEST_SIDE} or more, got {self.shape}")
+        if len(self.percentiles) != 2 or not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
+            raise ValueError(f"hippocampus: 'percentiles' must rise within 0 and 100, got {self.percentiles}")
+
+
+class Hippocampus(Dataset):
+    """Task 4 in its own layout (``imagesTr``, ``labelsTr``), split by id: train to 250, val to 310, test beyond.
+
+    Intensity scales differ by four orders of magnitude between files, hence percentiles of each image. Ids 2k - 1 and
+    2k are the two sides of one person, who is never paired with himself.
+    """
+
+    name = "hippocampus"
+    title = "Hippocampus, Medical Segmentation Decathlon task 4"
+    source = "Simpson et al. 2019, arXiv 1902.09063; Vanderbilt University Medical Center; medicaldecathlon.com"
+    licence = "CC BY-SA 4.0"
+
+    def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
+        self._options = read_settings(HippocampusSettings, settings, dataset=self.name)
+        self._data = _task_folder(data)
+        super().__init__(
+            members=_members(self._data),
+            shape=tuple(self._options.shape),
+            spacing_mm=SPACING_MM,
+            labels={1: "anterior", 2: "posterior"},
+            settings=canonical(self._options),
+            cache=cache,
+        )
+
+    def missing(self, split: str) -> tuple[str, ...]:
+        """The shortfall against the official split, which the project's figures are of."""
+        if split not in VOLUMES:
+            return super().missing(split)
+        found, due = len(self._members.get(split, {})), VOLUMES[split]
+        return () if found >= due else (f"{due - found} of the {due} volumes of {split} ({_range(split)}) are missing",)
+
+    def _paths(self, scan_id: str) -> tuple[Path, Path]:
+        return self._data / "imagesTr" / f"{scan_id}.nii.gz", self._data / "labelsTr" / f"{scan_id}.nii.gz"
+
+    def _content(self, scan_id: str) -> Any:
+        return [VERSION, *(content_digest(path, cache=self._cache) for path in self._paths(scan_id))]
+
+    def _arrays(self, scan_id: str) -> dict[str, np.ndarray]:
+        key = {"dataset": self.name, "content": self._content(scan_id), "settings": self.settings}
+        return cached_arrays(key, lambda: self._preprocess(scan_id), cache=self._cache)
+
+    def _preprocess(self, scan_id: str) -> dict[str, np.ndarray]:
+        image_path, labels_path = self._paths(scan_id)
+        image = read_image(image_path)
+        labels = resample(read_labels(labels_path, image=image, known=self.labels), SPACING_MM)
+        image = normalise(resample(image, SPACING_MM), self._options.percentiles)
+        start = centred_start(image.array.shape, self.shape)
+        placed, placed_labels = (window(volume, start=start, shape=self.shape) for volume in (image, labels))
+        return {"image": placed.array, "labels": placed_labels.array, "affine": placed.affine}
+
+
+def _task_folder(data: Path | None) -> Path:
+    if data is None:
+        raise DataError("hippocampus: 'data' must be the folder Task04_Hippocampus, got None")
+    for folder in (Path(data), Path(data) / "Task04_Hippocampus"):
+        if (folder / "imagesTr").is_dir() and (folder / "labelsTr").is_dir():
+            return folder
+    raise DataError(f"{data}: must hold imagesTr and labelsTr of Task04_Hippocampus")
+
+
+def _members(folder: Path) -> dict[str, dict[str, str]]:
+    """The person of each scan of each split, in the order of ids."""
+    number = {path.name.removesuffix(".nii.gz"): _number(path) for path in _volumes(folder / "imagesTr")}
+    _check_partners(folder, set(number))
+    members: dict[str, dict[str, str]] = {split: {} for split in LAST_ID}
+    for scan_id, n in sorted(number.items(), key=lambda item: item[1]):
+        split = next(split for split, last in LAST_ID.items() if n <= last)
+        members[split][scan_id] = f"{(n + 1) // 2:03d}"
+    return members
+
+
+def _volumes(folder: Path) -> list[Path]:
+    volumes = sorted(folder.glob("hippocampus_*.nii.gz"))
+    if not volumes:
+        raise DataError(f"{folder}: holds no hippocampus_*.nii.gz")
+    return volumes
+
+
+def _number(path: Path) -> int:
+    digits = path.name.removeprefix("hippocampus_").removesuffix(".nii.gz")
+    if not digits.isdecimal():
+        raise DataError(f"{path}: must be named hippocampus_NNN.nii.gz")
+    return int(digits)
+
+
+def _check_partners(folder: Path, images: set[str]) -> None:
+    labels = {path.name.removesuffix(".nii.gz") for path in _volumes(folder / "labelsTr")}
+    for scan_id in sorted(images - labels):
+        raise DataError(f"{folder / 'imagesTr' / scan_id}.nii.gz: image without label in {folder / 'labelsTr'}")
+    for scan_id in sorted(labels - images):
+        raise DataError(f"{folder / 'labelsTr' / scan_id}.nii.gz: label without image in {folder / 'imagesTr'}")
+
+
+def _range(split: str) -> str:
+    first = {"train": 1, "val": LAST_ID["train"] + 1, "test": LAST_ID["val"] + 1}[split]
+    return f"ids {first} on" if split == "test" else f"ids {first} to {LAST_ID[split]}"

@@ -1,0 +1,176 @@
+"""From NIfTI files to arrays on a common grid: checked, canonical, resampled, normalised, cropped or padded."""
+
+import math
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
+from nibabel.spatialimages import HeaderDataError, SpatialImage
+from scipy import ndimage
+
+from fusemorph.data.errors import DataError
+
+VERSION = 1
+"""Counts changes of the arrays made here: caches and fingerprints follow it."""
+
+SMALLEST_SIDE = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """An array in canonical (RAS) order with its map from voxels to millimetres."""
+
+    path: Path
+    array: np.ndarray
+    affine: np.ndarray
+    spacing_mm: tuple[float, ...]
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a NIfTI file in canonical orientation; a single slice becomes a 2-D array with a 3x3 affine.
+
+    Raises:
+        DataError: missing, unreadable, truncated, more than one volume, or not plain numbers.
+    """
+    try:
+        image = nib.load(path)
+        if not isinstance(image, SpatialImage) or image.affine is None:
+            raise DataError(f"{path}: must be an image with an affine, got {type(image).__name__}")
+        array = np.asanyarray(image.dataobj)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: unreadable or truncated NIfTI ({error})") from error
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim > 3 or array.ndim < 2:
+        raise DataError(f"{path}: must be one 3-D volume or 2-D slice, got shape {array.shape}")
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{path}: must hold plain numbers, got {array.dtype}")
+    return _canonical(path, array if array.ndim == 3 else array[..., None], np.asarray(image.affine, float))
+
+
+def _canonical(path: Path, array: np.ndarray, affine: np.ndarray) -> Volume:
+    orientation = io_orientation(affine) if np.isfinite(affine).all() else np.array([[np.nan]])  # type: ignore[no-untyped-call]
+    if np.isnan(orientation).any():
+        raise DataError(f"{path}: the affine must be finite and invertible, got {affine.tolist()}")
+    affine = affine @ inv_ornt_aff(orientation, array.shape)  # type: ignore[no-untyped-call]
+    array = apply_orientation(array, orientation)  # type: ignore[no-untyped-call]
+    # The slice axis of a 2-D image goes; its plane keeps true spacing even where it lies oblique.
+    axes = [axis for axis in range(3) if array.shape[axis] > 1]
+    axes = axes if len(axes) == 2 else [0, 1, 2]
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)[axes]
+    keep = [*axes, 3]
+    flat = array.reshape([array.shape[axis] for axis in axes])
+    return Volume(path=path, array=flat, affine=affine[np.ix_(keep, keep)], spacing_mm=tuple(map(float, spacing)))
+
+
+def read_image(path: Path, *, dimensions: int = 3) -> Volume:
+    """An intensity image as float32.
+
+    Raises:
+        DataError: of ``read_volume``; not ``dimensions``-D; under 8 voxels a side; NaN, infinite or constant.
+    """
+    volume = read_volume(path)
+    if volume.array.ndim != dimensions:
+        raise DataError(f"{path}: must be {dimensions}-D, got shape {volume.array.shape}")
+    if min(volume.array.shape) < SMALLEST_SIDE:
+        raise DataError(f"{path}: must have {SMALLEST_SIDE} voxels or more a side, got shape {volume.array.shape}")
+    array = volume.array.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise DataError(f"{path}: must be finite, got {int((~np.isfinite(array)).sum())} NaN or infinite voxels")
+    if array.min() == array.max():
+        raise DataError(f"{path}: must not be constant, got {float(array.min()):g} everywhere")
+    return replace(volume, array=array)
+
+
+def read_labels(path: Path, *, image: Volume, known: Collection[int] | None = None) -> Volume:
+    """The label map of ``image`` as int16; ``known`` lists the labels allowed beside 0.
+
+    Raises:
+        DataError: of ``read_volume``; a grid unlike the image's; values that are not whole numbers from 0 to 32767.
+    """
+    volume = read_volume(path)
+    if volume.array.shape != image.array.shape:
+        sides = f"{volume.array.shape} is unlike {image.array.shape}"
+        raise DataError(f"{path}: label grid {sides} of {image.path}")
+    away_mm = _corner_distance_mm(volume, image)
+    if away_mm > 0.1 * min(image.spacing_mm):
+        raise DataError(f"{path}: label grid is unlike the one of {image.path}: corners lie {away_mm:.3g} mm apart")
+    array = volume.array
+    if not np.isfinite(array).all() or (array != np.rint(array)).any() or array.min() < 0 or array.max() > 32767:
+        raise DataError(f"{path}: labels must be whole numbers from 0 to 32767")
+    if known is not None and (beyond := set(np.unique(array).astype(int).tolist()) - {0, *known}):
+        raise DataError(f"{path}: labels must be among {[0, *known]}, got {sorted(beyond)} as well")
+    return Volume(path=path, array=array.astype(np.int16), affine=image.affine, spacing_mm=image.spacing_mm)
+
+
+def _corner_distance_mm(first: Volume, second: Volume) -> float:
+    sides = [(0, side - 1) for side in first.array.shape]
+    corners = np.stack([axis.ravel() for axis in np.meshgrid(*sides)] + [np.ones(2 ** len(sides))])
+    return float(np.linalg.norm((first.affine - second.affine) @ corners, axis=0).max())
+
+
+def resample(volume: Volume, spacing_mm: Sequence[float]) -> Volume:
+    """The volume at another spacing along its own axes: linear, smoothed first where voxels grow; nearest for labels.
+
+    The grids' centres coincide. A spacing that differs by less than 0.1 % is left alone.
+    """
+    ratio = np.asarray(spacing_mm, float) / np.asarray(volume.spacing_mm)
+    if np.allclose(ratio, 1, rtol=1e-3):
+        return volume
+    old = np.asarray(volume.array.shape)
+    new = tuple(max(1, math.ceil(float(side) - 1e-6)) for side in old / ratio)
+    offset = (old - 1) / 2 - ratio * (np.asarray(new) - 1) / 2
+    array, linear = volume.array, volume.array.dtype.kind == "f"
+    if linear:
+        # A Gaussian as wide as the voxels grow, in full width at half maximum: else linear sampling aliases.
+        array = ndimage.gaussian_filter(array, np.sqrt(np.maximum(ratio**2 - 1, 0)) / 2.355, mode="nearest")
+    array = ndimage.affine_transform(array, ratio, offset, new, order=1 if linear else 0, mode="nearest")
+    affine = volume.affine @ np.diag([*ratio, 1.0])
+    affine[:-1, -1] = (volume.affine @ [*offset, 1.0])[:-1]
+    return replace(volume, array=array, affine=affine, spacing_mm=tuple(map(float, spacing_mm)))
+
+
+def normalise(volume: Volume, percentiles: Sequence[float]) -> Volume:
+    """Clip between two percentiles and map them to 0 and 1.
+
+    The percentiles are taken over voxels above the image's minimum, so that empty background does not count (where the
+    two coincide: between minimum and maximum).
+    """
+    image = volume.array
+    low, high = np.percentile(image[image > image.min()], percentiles)
+    if not low < high:
+        low, high = image.min(), image.max()
+    scaled = np.clip((image - np.float32(low)) / np.float32(high - low), 0, 1)
+    return replace(volume, array=scaled.astype(np.float32))
+
+
+def centred_start(side: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+    """Where a grid of ``shape`` begins that shares its centre with one of ``side`` voxels (negative: padding).
+
+    Of an odd number of voxels to pad, the odd one comes after; of an odd number to crop, before.
+    """
+    return tuple(-((new - old) // 2) for old, new in zip(side, shape, strict=True))
+
+
+def window(volume: Volume, *, start: Sequence[int], shape: Sequence[int]) -> Volume:
+    """The grid of ``shape`` that begins at voxel ``start``: crops what is outside, pads with 0.
+
+    Raises:
+        DataError: a voxel above zero of a label map (an integer array) would be lost.
+    """
+    inside = tuple(slice(max(0, at), max(0, at + side)) for at, side in zip(start, shape, strict=True))
+    part = volume.array[inside]
+    if volume.array.dtype.kind != "f" and (lost := np.count_nonzero(volume.array) - np.count_nonzero(part)):
+        raise DataError(f"{volume.path}: the grid {tuple(shape)} would lose {lost} label voxels; choose a larger shape")
+    array = np.zeros(tuple(shape), volume.array.dtype)
+    array[tuple(slice(max(0, -at), max(0, -at) + side) for at, side in zip(start, part.shape, strict=True))] = part
+    affine = volume.affine.copy()
+    affine[:-1, -1] += affine[:-1, :-1] @ np.asarray(start, float)
+    return replace(volume, array=array, affine=affine)
