@@ -1,0 +1,114 @@
+"""Local normalised cross-correlation, the similarity that AutoFuse is trained with."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from fusemorph.precision import full_precision
+
+# Added to every local variance, as a share of the image's own: large beside float32 rounding, small beside texture.
+VARIANCE_FLOOR = 1e-5
+
+
+@full_precision
+def ncc(fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"], *, window: int = 9) -> Float[Tensor, ""]:
+    """1 - mean squared local correlation in cubes of ``window`` voxels a side, 0 for images linear in each other.
+
+    At the border the statistics are of the voxels truly in the window. A flat window counts as uncorrelated, with
+    finite gradients. Mean and scale of either image do not matter.
+
+    Raises:
+        ValueError: ``window`` is even or under 3, or the shapes differ.
+
+    Source: Avants et al. 2008; Balakrishnan et al. 2019.
+    """
+    if window < 3 or window % 2 == 0:
+        raise ValueError(f"ncc(): 'window' must be an odd number of 3 or more voxels, got {window}")
+    if fixed.shape != warped.shape:
+        raise ValueError(
+            f"ncc(): 'warped' must have the shape {tuple(fixed.shape)} of 'fixed', got {tuple(warped.shape)}"
+        )
+    dtype = torch.promote_types(fixed.dtype, warped.dtype)
+    pair = _standardise(fixed.to(dtype)), _standardise(warped.to(dtype))
+    loss: Tensor = _LocalCorrelation.apply(*pair, window)  # type: ignore[no-untyped-call]
+    return loss
+
+
+def _standardise(image: Tensor) -> Tensor:
+    """Images (b * c, *s) of mean 0 and deviation 1, taken as constants: local correlation does not depend on them."""
+    flat = image.flatten(0, 1)
+    axes = tuple(range(1, flat.ndim))
+    deviation, mean = torch.std_mean(flat.detach(), dim=axes, correction=0, keepdim=True)
+    return (flat - mean) / deviation.clamp(min=1e-6)
+
+
+class _LocalCorrelation(torch.autograd.Function):
+    """With the analytic gradient: a third of the passes over memory that autograd would make.
+
+    With M the mean over the window, c = M(fw) - M(f)M(w) and v = M(ww) - M(w)^2 + floor, the squared correlation is
+    r = c^2 / (v_f v_w), and its sum has the gradient  f M'(a) + 2 w M'(b) - M'(a M(f) + 2 b M(w))  with respect to w,
+    where a = dr/dc = 2 c / (v_f v_w), b = dr/dv_w = -r / v_w and M' is the transpose of M.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, fixed: Tensor, warped: Tensor, window: int) -> Tensor:
+        matrices = [_mean_matrix(side, window, fixed) for side in fixed.shape[1:]]
+        moments = torch.stack([fixed, warped, fixed.square(), warped.square(), fixed * warped])
+        mean_f, mean_w, var_f, var_w, cross = _along_axes(moments, matrices).unbind()
+        cross = cross.addcmul_(mean_f, mean_w, value=-1)
+        var_f = var_f.addcmul_(mean_f, mean_f, value=-1).clamp_(min=0).add_(VARIANCE_FLOOR)
+        var_w = var_w.addcmul_(mean_w, mean_w, value=-1).clamp_(min=0).add_(VARIANCE_FLOOR)
+        ctx.save_for_backward(fixed, warped, mean_f, mean_w, var_f, var_w, cross, *matrices)
+        return 1 - (cross.square() / (var_f * var_w)).mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        fixed, warped, mean_f, mean_w, var_f, var_w, cross, *matrices = ctx.saved_tensors
+        transposed = [matrix.T for matrix in matrices]
+        scale = -gradient / fixed.numel()
+        of_fixed = of_warped = None
+        if ctx.needs_input_grad[0]:
+            of_fixed = _gradient(warped, fixed, mean_w, mean_f, var_w, var_f, cross, transposed).mul_(scale)
+        if ctx.needs_input_grad[1]:
+            of_warped = _gradient(fixed, warped, mean_f, mean_w, var_f, var_w, cross, transposed).mul_(scale)
+        return of_fixed, of_warped, None
+
+
+def _gradient(
+    fixed: Tensor,
+    warped: Tensor,
+    mean_f: Tensor,
+    mean_w: Tensor,
+    var_f: Tensor,
+    var_w: Tensor,
+    cross: Tensor,
+    transposed: list[Tensor],
+) -> Tensor:
+    parts = fixed.new_empty((3, *fixed.shape))
+    half_a, minus_b, rest = parts.unbind()
+    torch.div(cross, var_w, out=minus_b).div_(var_f)
+    half_a.copy_(minus_b)
+    minus_b.mul_(cross).div_(var_w)
+    torch.mul(half_a, mean_f, out=rest).addcmul_(minus_b, mean_w, value=-1)
+    half_a, minus_b, rest = _along_axes(parts, transposed).unbind()
+    return half_a.mul_(fixed).addcmul_(minus_b, warped, value=-1).sub_(rest).mul_(2)
+
+
+def _mean_matrix(side: int, window: int, like: Tensor) -> Tensor:
+    """The mean over a window along one axis, as a matrix: each row divided by the voxels truly in its window."""
+    index = torch.arange(side, device=like.device)
+    inside = ((index[:, None] - index).abs() <= window // 2).to(like.dtype)
+    return inside / inside.sum(dim=1, keepdim=True)
+
+
+def _along_axes(images: Tensor, matrices: list[Tensor]) -> Tensor:
+    """Apply one matrix along each of the last axes: on a CPU several times faster than pooling, and as precise."""
+    shape = images.shape
+    images = images @ matrices[-1].T
+    for axis, matrix in enumerate(matrices[:-1], start=images.ndim - len(matrices)):
+        images = matrix @ images.reshape(-1, shape[axis], shape[axis + 1 :].numel())
+    return images.reshape(shape)

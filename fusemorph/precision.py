@@ -1,0 +1,35 @@
+"""Full precision for geometry and losses, whatever autocast says around them."""
+
+import functools
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import ParamSpec, cast
+
+import torch
+from torch import Tensor
+
+P = ParamSpec("P")
+
+
+def full_precision(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Run ``function`` outside autocast, its half-precision tensors made float32 (float64 stays).
+
+    Voxel coordinates above 256 and local variances have no room in the 8 bits of a bfloat16.
+    """
+
+    @functools.wraps(function)
+    def promoted(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+        device = tensors[0].device.type if tensors else "cpu"
+        known = torch.amp.is_autocast_available(device)  # not so on meta, where FLOPs are counted
+        with torch.autocast(device, enabled=False) if known else nullcontext():
+            call = cast(Callable[..., Tensor], function)
+            return call(*map(_promote, args), **{name: _promote(value) for name, value in kwargs.items()})
+
+    return promoted
+
+
+def _promote(value: object) -> object:
+    if isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16):
+        return value.float()
+    return value
