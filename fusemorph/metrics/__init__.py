@@ -1,0 +1,16 @@
+"""Metrics: pure functions of label maps and displacements; a unit is in the name."""
+
+from fusemorph.metrics.dice import dice_per_label
+from fusemorph.metrics.endpoint import endpoint_error_mm
+from fusemorph.metrics.regularity import folding_fraction, ndv_fraction, sd_log_jacobian, sdlogj_l2r
+from fusemorph.metrics.surface import surface_distances
+
+__all__ = [
+    "dice_per_label",
+    "endpoint_error_mm",
+    "folding_fraction",
+    "ndv_fraction",
+    "sd_log_jacobian",
+    "sdlogj_l2r",
+    "surface_distances",
+]
