@@ -56,20 +56,20 @@ def warp_labels(
     _check_channels("warp_labels", labels, displacement)
     if not torch.isfinite(displacement).all():
         raise ValueError("warp_labels(): 'displacement' must be finite, got NaN or infinity")
-    last = torch.tensor(labels.shape[2:], device=labels.device).view(-1, *[1] * (labels.ndim - 2)) - 1
-    points = torch.minimum(_targets(displacement).clamp_(min=0), last).flatten(2)
+    shape = labels.shape[2:]
+    targets = _targets(displacement).unbind(dim=1)
+    points = [target.clamp(0, side - 1) for target, side in zip(targets, shape, strict=True)]
     if mode == "nearest":
-        return _read(labels, points.round().long()).view_as(labels)
-    below = points.floor().long()
-    corners = [torch.tensor(corner, device=labels.device) for corner in product((0, 1), repeat=points.shape[1])]
-    above = last.flatten(1)
-    votes = torch.stack([_read(labels, torch.minimum(below + c.view(-1, 1), above)) for c in corners])
-    winners = votes[0].clone()
+        return labels.flatten(1).gather(1, _flat_index([point.round() for point in points], shape)).view_as(labels)
+    below = [point.floor().clamp(max=max(side - 2, 0)) for point, side in zip(points, shape, strict=True)]
+    base, values = _flat_index(below, shape), labels.flatten(1)
+    corners = list(product(*((0, 1) if side > 1 else (0,) for side in shape)))
+    votes = torch.stack([values.gather(1, base + _flat_offset(corner, shape)) for corner in corners])
     # Away from label borders all corners agree; only the others need the count.
-    mixed = (votes != votes[0]).any(dim=0)
-    fraction = (points - below).movedim(1, 0)[:, mixed]
-    weights = torch.stack([_corner_weight(fraction, corner) for corner in corners])
-    winners[mixed] = _majority(votes[:, mixed], weights)
+    mixed = (votes[1:] != votes[0]).any(dim=0)
+    fractions = [(point - low).flatten(1)[mixed] for point, low in zip(points, below, strict=True)]
+    winners = votes[0].clone()
+    winners[mixed] = _majority(votes[:, mixed], torch.stack([_corner_weight(fractions, c) for c in corners]))
     return winners.view_as(labels)
 
 
@@ -77,16 +77,21 @@ def _targets(displacement: Tensor) -> Tensor:
     return displacement + identity_grid(displacement.shape[2:], device=displacement.device, dtype=displacement.dtype)
 
 
-def _read(labels: Tensor, index: Tensor) -> Tensor:
-    """Labels (b, n) at integer voxel indices (b, d, n)."""
-    flat = index[:, 0]
-    for axis, side in enumerate(labels.shape[3:], start=1):
-        flat = flat * side + index[:, axis]
-    return labels.flatten(1).gather(1, flat)
+def _flat_index(points: list[Tensor], shape: torch.Size) -> Tensor:
+    """Position in the flattened grid (b, n) of integer voxel coordinates, one tensor (b, *s) per axis."""
+    flat = points[0].long()
+    for point, side in zip(points[1:], shape[1:], strict=True):
+        flat = flat * side + point.long()
+    return flat.flatten(1)
 
 
-def _corner_weight(fraction: Tensor, corner: Tensor) -> Tensor:
-    return torch.where(corner.bool().view(-1, 1), fraction, 1 - fraction).prod(dim=0)
+def _flat_offset(corner: tuple[int, ...], shape: torch.Size) -> int:
+    return sum(step * shape[axis + 1 :].numel() for axis, step in enumerate(corner))
+
+
+def _corner_weight(fractions: list[Tensor], corner: tuple[int, ...]) -> Tensor:
+    factors = [fraction if step else 1 - fraction for fraction, step in zip(fractions, corner, strict=True)]
+    return torch.stack(factors).prod(dim=0)
 
 
 def _majority(votes: Tensor, weights: Tensor) -> Tensor:

@@ -1,0 +1,21 @@
+"""Mean squared difference of intensities."""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from fusemorph.precision import full_precision
+
+
+@full_precision
+def mse(fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"]) -> Float[Tensor, ""]:
+    """Mean squared difference, for images of one modality and one intensity scale.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if fixed.shape != warped.shape:
+        raise ValueError(
+            f"mse(): 'warped' must have the shape {tuple(fixed.shape)} of 'fixed', got {tuple(warped.shape)}"
+        )
+    return F.mse_loss(warped, fixed)

@@ -1,0 +1,73 @@
+"""The objective of unsupervised registration: similarity, regularity and folding, each with its weight."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fusemorph.losses.bending import bending
+from fusemorph.losses.diffusion import diffusion
+from fusemorph.losses.folding import folding
+from fusemorph.losses.kl import kl
+from fusemorph.losses.mse import mse
+from fusemorph.losses.mutual_information import mutual_information
+from fusemorph.losses.ncc import ncc
+
+if TYPE_CHECKING:
+    from fusemorph.networks.registration import Registration
+
+TERMS = ("similarity", "kl", "diffusion", "bending", "folding_penalty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """Weights of the loss terms; the defaults are AutoFuse's. A term of weight 0 is not computed.
+
+    ``diffusion_weight`` and ``bending_weight`` act on the velocity where the network has one, else on the displacement.
+    """
+
+    similarity: Literal["ncc", "mse", "mutual_information"] = "ncc"
+    window: int = 9
+    kl_weight: float = 0.01
+    prior_lambda: float = 50.0
+    diffusion_weight: float = 0.0
+    bending_weight: float = 0.0
+    folding_weight: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.similarity not in ("ncc", "mse", "mutual_information"):
+            raise ValueError(
+                f"Objective(): 'similarity' must be ncc, mse or mutual_information, got {self.similarity!r}"
+            )
+        for name in ("kl_weight", "prior_lambda", "diffusion_weight", "bending_weight", "folding_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"Objective(): '{name}' must be 0 or more, got {getattr(self, name)}")
+
+    def terms(
+        self, registration: "Registration", *, fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"]
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Weighted loss terms by name; the loss is their sum."""
+        terms = {"similarity": self._similarity(fixed, warped)}
+        smooth = registration.displacement if registration.velocity is None else registration.velocity
+        if self.kl_weight and registration.velocity is not None and registration.log_variance is not None:
+            divergence = kl(registration.velocity, registration.log_variance, prior_lambda=self.prior_lambda)
+            terms["kl"] = self.kl_weight * divergence
+        if self.diffusion_weight:
+            terms["diffusion"] = self.diffusion_weight * diffusion(smooth)
+        if self.bending_weight:
+            terms["bending"] = self.bending_weight * bending(smooth)
+        if self.folding_weight:
+            terms["folding_penalty"] = self.folding_weight * folding(registration.displacement)
+        return terms
+
+    def _similarity(self, fixed: Tensor, warped: Tensor) -> Tensor:
+        if self.similarity == "ncc":
+            return ncc(fixed, warped, window=self.window)
+        return mse(fixed, warped) if self.similarity == "mse" else mutual_information(fixed, warped)
+
+
+def total(terms: dict[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
+    """The loss: the sum of its weighted terms."""
+    return torch.stack(list(terms.values())).sum()
