@@ -71,16 +71,30 @@ class Pair:
 
 
 def read_settings(kind: type[Settings], values: Mapping[str, Any], *, dataset: str) -> Settings:
-    """Build the settings dataclass ``kind`` from names and values; lists (from JSON) become tuples.
+    """Build the settings dataclass ``kind`` from names and values, as JSON or a caller writes them.
+
+    A value takes the type of its default (4 becomes 4.0, a list a tuple), so that equal settings have equal records.
 
     Raises:
-        ValueError: a name that the dataset does not know, or a value against the rules of ``kind``.
+        ValueError: a name that the dataset does not know, a value of another type or against the rules of ``kind``.
     """
-    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    unknown = sorted(set(values) - set(known))
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(defaults))
     if unknown:
-        raise ValueError(f"open_dataset(): settings of {dataset!r} must be among {known}, got {unknown}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        raise ValueError(f"open_dataset(): settings of {dataset!r} must be among {list(defaults)}, got {unknown}")
+    typed = {name: _typed(value, defaults[name]) for name, value in values.items()}
+    for name, value in typed.items():
+        if defaults[name] is not None and type(value) is not type(defaults[name]):
+            rule = type(defaults[name]).__name__
+            raise ValueError(f"{dataset}: setting {name!r} must be of type {rule}, got {value!r}")
+    return kind(**typed)
+
+
+def _typed(value: Any, default: Any) -> Any:
+    if isinstance(value, list | tuple):
+        like = default[0] if isinstance(default, tuple) else None
+        return tuple(_typed(item, like) for item in value)
+    return float(value) if isinstance(default, float) and type(value) is int else value
 
 
 def canonical(settings: Any) -> dict[str, Any]:

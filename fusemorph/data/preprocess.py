@@ -56,11 +56,11 @@ def read_volume(path: Path) -> Volume:
 
 
 def _canonical(path: Path, array: np.ndarray, affine: np.ndarray) -> Volume:
-    orientation = io_orientation(affine) if np.isfinite(affine).all() else np.array([[np.nan]])  # type: ignore[no-untyped-call]
+    orientation = io_orientation(affine) if np.isfinite(affine).all() else np.array([[np.nan]])
     if np.isnan(orientation).any():
         raise DataError(f"{path}: the affine must be finite and invertible, got {affine.tolist()}")
-    affine = affine @ inv_ornt_aff(orientation, array.shape)  # type: ignore[no-untyped-call]
-    array = apply_orientation(array, orientation)  # type: ignore[no-untyped-call]
+    affine = affine @ inv_ornt_aff(orientation, array.shape)
+    array = apply_orientation(array, orientation)
     # The slice axis of a 2-D image goes; its plane keeps true spacing even where it lies oblique.
     axes = [axis for axis in range(3) if array.shape[axis] > 1]
     axes = axes if len(axes) == 2 else [0, 1, 2]
@@ -138,17 +138,20 @@ def resample(volume: Volume, spacing_mm: Sequence[float]) -> Volume:
 
 
 def normalise(volume: Volume, percentiles: Sequence[float]) -> Volume:
+    """The volume with ``normalised`` intensities."""
+    return replace(volume, array=normalised(volume.array, percentiles))
+
+
+def normalised(image: np.ndarray, percentiles: Sequence[float]) -> np.ndarray:
     """Clip between two percentiles and map them to 0 and 1.
 
     The percentiles are taken over voxels above the image's minimum, so that empty background does not count (where the
     two coincide: between minimum and maximum).
     """
-    image = volume.array
     low, high = np.percentile(image[image > image.min()], percentiles)
     if not low < high:
         low, high = image.min(), image.max()
-    scaled = np.clip((image - np.float32(low)) / np.float32(high - low), 0, 1)
-    return replace(volume, array=scaled.astype(np.float32))
+    return np.asarray(np.clip((image - low) / (high - low), 0, 1), dtype=np.float32)
 
 
 def centred_start(side: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
