@@ -1,7 +1,7 @@
 """``fusemorph register``: a trained trial applied to two NIfTI images of any shape, spacing and orientation."""
 
 import argparse
-import os
+import gzip
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -22,6 +22,7 @@ from fusemorph.grid import sample
 from fusemorph.metrics.dice import dice_per_label
 from fusemorph.metrics.regularity import folding_fraction, ndv_fraction, sd_log_jacobian
 from fusemorph.metrics.surface import surface_distances
+from fusemorph.records import write_bytes
 from fusemorph.spatial import (
     LPS,
     check_overlap,
@@ -85,9 +86,7 @@ def save(
     images[out / "displacement.nii.gz"].header.set_intent("vector")
     for path, image in images.items():
         image.header.set_xyzt_units("mm")
-        unfinished = path.with_name(f".unfinished.{path.name}")
-        nib.save(image, unfinished)
-        os.replace(unfinished, path)
+        write_bytes(path, gzip.compress(image.to_bytes(), compresslevel=6, mtime=0))
     return out / "warped.nii.gz", out / "displacement.nii.gz"
 
 
@@ -166,7 +165,6 @@ def _run(call: argparse.Namespace) -> None:
         percentiles=dataset["percentiles"],
     )
     warped = read_at(moving, pulled_from(moving, fixed=fixed, displacement_mm=displacement_mm))
-    call.out.mkdir(parents=True, exist_ok=True)
     for path in save(call.out, fixed=fixed, warped=warped, displacement_mm=displacement_mm):
         print(path)
     if labels is not None:
