@@ -1,0 +1,152 @@
+"""What an arm scores, how regular its fields are, and what it costs: three views of one row an arm."""
+
+from collections.abc import Callable, Sequence
+from math import isnan
+from typing import Any
+
+import pandas as pd
+
+from reports.comparison import Comparison
+from reports.numerals import between, count, number, plural, probability, share, significant
+from reports.read import METRICS
+from reports.statistics import SEEDS_FOR_A_CLAIM
+from reports.table import Table, caption
+from reports.trial import COST
+
+Row = "pd.Series[Any]"
+Columns = dict[str, Callable[[Row], str]]
+
+_DIFFERENCE = ("difference", "difference_low", "difference_high", "difference_se", "difference_df", "p_value", "p_holm")
+
+
+def accuracy(comparison: Comparison) -> Table:
+    """Dice of every arm with its spread and interval, and its difference to the reference."""
+    columns: Columns = {
+        "Arm": lambda row: str(row["arm"]),
+        "Mean": lambda row: _result(row, number(row["dice"])),
+        "Median": lambda row: _result(row, number(row["dice_median"])),
+        "dice30": lambda row: _result(row, number(row["dice30"])),
+        "Seed spread": lambda row: _result(row, seed_spread(row)),
+        "95 % interval": lambda row: _result(row, interval(row)),
+        "Difference": lambda row: _difference(row, number(row["difference"], signed=True)),
+        "95 % interval of difference": lambda row: _difference(row, _difference_interval(row)),
+        "p (Holm)": lambda row: _difference(row, probability(row["p_holm"])),
+        "Verdict": lambda row: str(row["verdict"]),
+    }
+    family = plural(int(comparison.arms["p_value"].notna().sum()), "comparison")
+    text = (
+        f"Difference = arm minus {comparison.reference}. Mean, median and dice30 (the 0.3-quantile) are over pairs, then "
+        "over seeds; seed spread is the standard deviation between seed means. Intervals are over blocks of persons "
+        "crossed with seeds (Satterthwaite's degrees of freedom), each at 95 % by itself; a verdict needs "
+        f"{SEEDS_FOR_A_CLAIM} seeds and stands after Holm's correction over {family}."
+    )
+    if (comparison.evaluated["limit"] == "one seed").any():
+        text += (
+            " † Over blocks alone, conditional on one trained network: the variation between trainings is not known."
+        )
+    numbers = ["dice", "dice_median", "dice30", "dice_seed_sd", "dice_low", "dice_high", "dice_blocks", *_DIFFERENCE]
+    counts = ["seeds", "seeds_planned", "blocks", "pairs"]
+    return _table(comparison, "Dice", text, columns, [*counts, *numbers, "verdict"])
+
+
+def regularity(comparison: Comparison) -> Table:
+    """Surface distances, folding and smoothness of every arm."""
+    columns: Columns = {
+        "Arm": lambda row: str(row["arm"]),
+        "HD95 (mm)": lambda row: _result(row, number(row["hd95_mm"], 2)),
+        "ASSD (mm)": lambda row: _result(row, number(row["assd_mm"], 2)),
+        "Folding fraction": lambda row: _result(row, share(row["folding_fraction"])),
+        "NDV fraction": lambda row: _result(row, share(row["ndv_fraction"])),
+        "SD log J": lambda row: _result(row, number(row["sd_log_jacobian"])),
+        "SD log J (L2R)": lambda row: _result(row, number(row["sdlogj_l2r"])),
+        "Endpoint error (mm)": lambda row: _result(row, number(row["endpoint_error_mm"], 2)),
+    }
+    text = (
+        "Means over pairs, then over seeds. HD95 and ASSD are symmetric surface distances; folding fraction is the share "
+        "of voxels with a determinant of 0 or less, NDV fraction the non-diffeomorphic volume, SD log J the standard "
+        "deviation of the logarithm of the determinant (L2R: as Learn2Reg computes it). Endpoint error needs a known "
+        "true deformation."
+    )
+    suffixes = ("", "_seed_sd", "_low", "_high")
+    numbers = [f"{metric}{suffix}" for metric in METRICS[1:] for suffix in suffixes]
+    return _table(comparison, "Surfaces and regularity", text, columns, numbers)
+
+
+def cost(comparison: Comparison) -> Table:
+    """Size and price of every arm, with ratios to the reference."""
+    columns: Columns = {
+        "Arm": lambda row: str(row["arm"]),
+        "Plan": lambda row: str(row["canonical_plan"] or row["plan"] or ""),
+        "Parameters": lambda row: count(row["parameters"]),
+        "ratio": lambda row: _ratio(row["parameters_ratio"]),
+        "GFLOPs": lambda row: significant(row["flops"] / 1e9),
+        "ratio ": lambda row: _ratio(row["flops_ratio"]),
+        "Latency (s)": lambda row: significant(row["latency_s"]),
+        "Train step (s)": lambda row: significant(row["train_step_s"]),
+        "ratio  ": lambda row: _ratio(row["train_step_s_ratio"]),
+        "Memory (MiB)": lambda row: count(row["peak_memory_mib"]),
+        "Train memory (MiB)": lambda row: count(row["train_peak_memory_mib"]),
+    }
+    text = (
+        f"Ratios are to {comparison.reference}. FLOPs are of one forward pass at the padded shape; latency, training step "
+        f"and peak memory are measured once an arm with nothing beside it{_machine(comparison)}."
+    )
+    numbers = ["canonical_plan", "parameters", "parameters_ratio", "flops", "flops_ratio", *COST, "train_step_s_ratio"]
+    return _table(comparison, "Size and cost", text, columns, [*numbers, "step_s", "training_s"])
+
+
+def interval(row: Row) -> str:
+    """The interval of an arm's mean, with a dagger where it leaves out the variation between trainings."""
+    return _daggered(between(row["dice_low"], row["dice_high"]), row["limit"])
+
+
+def seed_spread(row: Row) -> str:
+    """The spread between seeds, or why there is none."""
+    if not row["trained"]:
+        return "untrained"
+    return "one seed" if isnan(row["dice_seed_sd"]) else number(row["dice_seed_sd"], 4)
+
+
+def _table(comparison: Comparison, title: str, text: str, columns: Columns, numbers: Sequence[str]) -> Table:
+    arms = comparison.arms
+    rows = [[show(row) for show in columns.values()] for _, row in arms.iterrows()]
+    return Table(
+        title=title,
+        caption=caption(text, comparison.records),
+        numbers=arms[["arm", "group", *numbers]],
+        shown=pd.DataFrame(rows, columns=list(columns)),
+        groups=tuple(arms["group"]),
+        marked=tuple(arms["arm"] == comparison.reference),
+    )
+
+
+def _result(row: Row, text: str) -> str:
+    return text if row["seeds"] else "no result"
+
+
+def _difference(row: Row, text: str) -> str:
+    return "" if row["verdict"] == "reference" or isnan(row["difference"]) else text
+
+
+def _difference_interval(row: Row) -> str:
+    return _daggered(between(row["difference_low"], row["difference_high"], signed=True), row["difference_limit"])
+
+
+def _daggered(text: str, limit: str) -> str:
+    return f"{text} †" if limit == "one seed" and not text.startswith("not") else text
+
+
+def _ratio(value: float) -> str:
+    return "" if isnan(value) else number(value, 2)
+
+
+def _machine(comparison: Comparison) -> str:
+    """On what the cost was measured, as far as all arms agree."""
+    trials = comparison.records.trials.dropna(subset=["cost_latency_s"])
+    known = {
+        (str(device), int(threads)) for device, threads in zip(trials["cost_device"], trials["cost_threads"].fillna(0))
+    }
+    if len(known) != 1:
+        return f" (on {len(known)} kinds of device or numbers of threads: not comparable)" if known else ""
+    device, threads = known.pop()
+    return f" ({device}, {plural(threads, 'thread')})"

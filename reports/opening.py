@@ -1,0 +1,148 @@
+"""The three sentences that open the page, never stronger than the statistics behind them."""
+
+from math import isnan
+
+import pandas as pd
+
+from reports.comparison import Comparison
+from reports.numerals import MINUS, between, listing, number, plural, probability
+from reports.statistics import SEEDS_FOR_A_CLAIM
+from reports.trial import EVALUATED
+
+
+def opening(comparison: Comparison) -> tuple[str, str, str]:
+    """The three sentences that open the page: the finding, its size with interval, its limits."""
+    return _finding(comparison), _size(comparison), _limits(comparison)
+
+
+def _with_groups(arms: pd.DataFrame, *, several: bool) -> str:
+    """Names of arms, gathered by their group where the study has ``several``."""
+    if not several:
+        return listing(list(arms["arm"]))
+    groups = arms.groupby("group", sort=False)
+    unique = not arms.duplicated(["group", "family"]).any()
+    return "; ".join(f"{listing(list(rows['family' if unique else 'arm']))} ({group})" for group, rows in groups)
+
+
+def _others(comparison: Comparison) -> pd.DataFrame:
+    """The arms that the finding speaks of: trained ones, or all where no other is trained."""
+    compared = comparison.compared
+    trained = compared[compared["trained"]]
+    return trained if len(trained) else compared
+
+
+def _reference_evaluated(comparison: Comparison) -> bool:
+    return comparison.reference in set(comparison.evaluated["arm"])
+
+
+def _finding(comparison: Comparison) -> str:
+    reference, others = comparison.reference, _others(comparison)
+    if comparison.evaluated.empty:
+        return f"Nothing can be said yet: no trial has been evaluated on {comparison.records.split}."
+    if not _reference_evaluated(comparison):
+        return f"No arm can be compared: the reference, {reference}, has no evaluated trial."
+    if others.empty:
+        return f"Nothing is compared: {reference} is the only arm with an evaluated trial."
+    several = others["group"].nunique() > 1
+    lower, higher = (others[others["verdict"] == verdict] for verdict in ("lower", "higher"))
+    silent = others[others["verdict"].str.startswith("cannot")]
+    same = others[others["verdict"] == "no difference shown"]
+    what = "trained arm" if bool(others["trained"].all()) else "arm"
+    said = []
+    if len(lower):
+        said.append(f"{reference} has a higher mean Dice than {_with_groups(lower, several=several)}")
+    if len(higher):
+        verb = "has" if len(higher) == 1 else "have"
+        said.append(f"{_with_groups(higher, several=several)} {verb} a higher mean Dice than {reference}")
+    if len(same):
+        if not said and same.equals(others):
+            whom = (
+                f"the other {what}, {same['arm'].iloc[0]}"
+                if len(same) == 1
+                else f"any of the {len(same)} other {what}s"
+            )
+            said.append(f"no difference in mean Dice is shown between {reference} and {whom}")
+        else:
+            said.append(f"no difference is shown between {reference} and {_with_groups(same, several=several)}")
+    if len(silent):
+        reasons = listing(sorted({str(limit) for limit in silent["difference_limit"]}))
+        said.append(f"about {_number_of(silent, others, what)} no claim can be made ({reasons})")
+    return _sentence("; ".join(said))
+
+
+def _number_of(some: pd.DataFrame, every: pd.DataFrame, what: str) -> str:
+    if len(some) == 1:
+        return str(some["arm"].iloc[0])
+    return (
+        f"the {len(some)} other {what}s"
+        if len(some) == len(every)
+        else f"{len(some)} of the {len(every)} other {what}s"
+    )
+
+
+def _size(comparison: Comparison) -> str:
+    evaluated, others = comparison.evaluated, _others(comparison)
+    if evaluated.empty:
+        return "There is no figure to give."
+    if not _reference_evaluated(comparison) or others.empty:
+        return _sentence("; ".join(_score(row) for _, row in evaluated.iterrows()))
+    named = others[others["verdict"].isin(["higher", "lower"])]
+    given = (named if len(named) else others).dropna(subset=["difference"])
+    base = _score(evaluated[evaluated["arm"] == comparison.reference].iloc[0])
+    if given.empty:
+        return _sentence(base)
+    largest = given.loc[given["difference"].abs().idxmax()]
+    family = plural(int(comparison.compared["p_value"].notna().sum()), "comparison")
+    what = "largest difference shown" if len(named) else "largest difference observed"
+    interval = between(largest["difference_low"], largest["difference_high"], signed=True)
+    p_value = "" if isnan(largest["p_holm"]) else f", Holm-adjusted p {_p(largest['p_holm'])} over {family}"
+    conditional = ", over blocks alone" if largest["difference_limit"] == "one seed" else ""
+    return (
+        f"The {what} is {largest['arm']} {MINUS} {comparison.reference} = {number(largest['difference'], signed=True)} "
+        f"Dice (95 % interval {interval}{conditional}{p_value}); {base}."
+    )
+
+
+def _p(value: float) -> str:
+    text = probability(value)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _score(row: "pd.Series[float]") -> str:
+    interval = between(row["dice_low"], row["dice_high"])
+    return f"{row['arm']} scores {number(row['dice'])} (95 % interval {interval})"
+
+
+def _limits(comparison: Comparison) -> str:
+    records, evaluated = comparison.records, comparison.evaluated
+    trials = records.trials
+    done = int((trials["state"] == EVALUATED).sum())
+    parts = []
+    if len(evaluated):
+        trained = evaluated[evaluated["trained"]]
+        blocks, pairs = int(evaluated["blocks"].max()), int(evaluated["pairs"].max())
+        parts.append(f"{plural(blocks, 'block')} of persons ({plural(pairs, 'pair')})")
+        parts.append(_seeds(trained) if len(trained) else "no trained arm")
+    parts.append(f"{records.dataset.get('title') or records.dataset.get('name') or 'a data set that is not named'}")
+    if records.dataset.get("synthetic"):
+        parts.append("synthetic images, not scans of people")
+    budget = records.definition.get("budget")
+    if isinstance(budget, dict) and budget.get("name"):
+        parts.append(f"budget {budget['name']}")
+    note = str(records.definition.get("split_note") or "").rstrip(".")
+    selection = ", the selection split" if records.is_selection_split else ""
+    parts.append(f"split {records.split}{selection}" + (f" ({note})" if note else ""))
+    if done < len(trials):
+        parts.append(f"only {done} of {plural(len(trials), 'planned trial')} evaluated")
+    return f"Limits: {'; '.join(parts)}."
+
+
+def _seeds(trained: pd.DataFrame) -> str:
+    fewest, most = int(trained["seeds"].min()), int(trained["seeds"].max())
+    seeds = plural(most, "seed") if fewest == most else f"{fewest} to {plural(most, 'seed')}"
+    short = f", where a claim needs {SEEDS_FOR_A_CLAIM}" if fewest < SEEDS_FOR_A_CLAIM else ""
+    return f"{seeds} an arm{short}"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text[:2] in ("no", "ab") else f"{text}."

@@ -1,0 +1,70 @@
+"""Where a study's numbers come from: versions, commits, machines, time spent, commands."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from reports.load import StudyRecords
+from reports.numerals import NOT_MEASURED, count
+from reports.table import Table
+from reports.trial import EVALUATED
+
+
+def provenance(records: StudyRecords) -> Table:
+    """One line a fact, over all trials of the study."""
+    trials = records.trials
+    versions = sorted({f"{name} {version}" for one in trials["versions"].dropna() for name, version in one.items()})
+    rows = {
+        "Trials": f"{int((trials['state'] == EVALUATED).sum())} of {len(trials)} evaluated",
+        "Keys": f"{trials['key'].nunique()} distinct, in the CSV of trials",
+        "Core-hours of training": _hours(trials),
+        "Resumed": count(pd.to_numeric(trials["resumed"], errors="coerce").sum()) + " times",
+        "Between": _span(trials),
+        "Device": _distinct(trials["device"]),
+        "Processor": _distinct(trials["host_cpu"]),
+        "Threads a trial": _distinct(trials["threads"].dropna().map(count)),
+        "Commit": _distinct(trials["commit"]),
+        "Versions": ", ".join(versions) or NOT_MEASURED,
+        "Commands": _distinct(trials["command"]),
+        "Data": _data(records),
+        "Licence of the data": str(records.dataset.get("licence") or "not stated"),
+        "Budget": _settings(records.definition.get("budget")),
+        "Data settings": _settings(records.dataset, without=_SAID_ELSEWHERE),
+    }
+    shown = pd.DataFrame(list(rows.items()), columns=["What", "Value"])
+    return Table(title="Provenance", caption="Over all trials of the study.", numbers=shown, shown=shown)
+
+
+_SAID_ELSEWHERE = ("name", "title", "source", "licence", "synthetic", "labels", "fingerprint")
+
+
+def _hours(trials: pd.DataFrame) -> str:
+    known = trials.dropna(subset=["training_s"]).drop_duplicates("key")
+    if known.empty:
+        return NOT_MEASURED
+    hours = float((known["training_s"] * known["threads"].fillna(1)).sum()) / 3600
+    partial = "" if len(known) == trials["key"].nunique() else f" (of {len(known)} trials that say so)"
+    return f"{hours:.2f}{partial}"
+
+
+def _span(trials: pd.DataFrame) -> str:
+    started, ended = trials["started"].dropna().astype(str), trials["ended"].dropna().astype(str)
+    return f"{started.min()} and {ended.max()}" if len(started) and len(ended) else NOT_MEASURED
+
+
+def _distinct(values: Iterable[Any]) -> str:
+    known = dict.fromkeys(str(value) for value in pd.Series(list(values), dtype=object).dropna())
+    return "; ".join(known) or NOT_MEASURED
+
+
+def _data(records: StudyRecords) -> str:
+    named = str(records.dataset.get("title") or records.dataset.get("name") or "not stated")
+    source = records.dataset.get("source")
+    return f"{named}. {source}" if source else named
+
+
+def _settings(settings: Any, *, without: tuple[str, ...] = ()) -> str:
+    if not isinstance(settings, dict):
+        return "not stated"
+    return "; ".join(f"{name} = {value}" for name, value in settings.items() if name not in without) or "none"

@@ -1,0 +1,220 @@
+"""Read one file of the records at a time, as what the contract says it holds or as a plain statement of why not."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+FORMAT = 1
+
+METRICS = (
+    "dice",
+    "hd95_mm",
+    "assd_mm",
+    "hd95_vox",
+    "folding_fraction",
+    "ndv_fraction",
+    "sd_log_jacobian",
+    "sdlogj_l2r",
+    "endpoint_error_mm",
+)
+_FRACTIONS = ("dice", "folding_fraction")
+_HISTORY = ("loss", "similarity", "kl", "folding_penalty", "learning_rate", "val_dice", "val_folding_fraction")
+T = TypeVar("T")
+
+STATUSES = ("running", "pruned", "finished", "failed")
+
+
+class RecordError(ValueError):
+    """A file of the records that does not hold what it should; ``path`` names it."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+        self.message = message
+
+
+@dataclass
+class Problems:
+    """Plain statements gathered on the way; reading goes on without the file that they name."""
+
+    said: list[str] = field(default_factory=list)
+
+    def attempt(self, read: Callable[[Path], T], path: Path) -> T | None:
+        try:
+            return read(path)
+        except RecordError as error:
+            self.said.append(str(error))
+            return None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        RecordError: unreadable, no JSON, or no object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecordError(path, f"cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise RecordError(path, "is not text in UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise RecordError(path, f"is not JSON (line {error.lineno}, column {error.colno}: {error.msg})") from error
+    if not isinstance(content, dict):
+        raise RecordError(path, f"must hold a JSON object, holds {type(content).__name__}")
+    return content
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """A study: its arms with their keys, and what is said about it.
+
+    Raises:
+        RecordError: another format, or no usable list of arms.
+    """
+    study = _of_this_format(path)
+    _require(path, study, {"name": str, "reported_split": str, "arms": list})
+    for position, arm in enumerate(study["arms"]):
+        where = f"arm {position + 1}: "
+        if not isinstance(arm, dict):
+            raise RecordError(path, f"{where}must be an object, is {type(arm).__name__}")
+        _require(path, arm, {"label": str, "keys": dict}, where=where)
+        if not all(isinstance(key, str) and str(seed).isdigit() for seed, key in arm["keys"].items()):
+            raise RecordError(path, f"{where}'keys' must map seeds to keys of trials, is {arm['keys']!r}")
+    if not study["arms"]:
+        raise RecordError(path, "lists no arms")
+    return study
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A trial's ``record.json``.
+
+    Raises:
+        RecordError: another format, no known status, or sizes that are no numbers.
+    """
+    record = _of_this_format(path)
+    _require(path, record, {"status": str, "configuration": dict})
+    if record["status"] not in STATUSES:
+        raise RecordError(path, f"'status' must be one of {', '.join(STATUSES)}, is {record['status']!r}")
+    for name in ("parameters", "flops"):
+        if record.get(name) is not None and not _is_number(record[name]):
+            raise RecordError(path, f"'{name}' must be a number, is {record[name]!r}")
+    if record.get("key", path.parent.name) != path.parent.name:
+        raise RecordError(path, f"is the record of trial {record['key']}, not of its folder's name")
+    return record
+
+
+def read_pairs(path: Path) -> pd.DataFrame:
+    """Metrics of every pair of a split; those that the file has no column for are NaN.
+
+    Raises:
+        RecordError: a missing column, text or infinity for a number, a Dice outside 0 to 1, a pair twice.
+    """
+    pairs = _read_csv(path, text=("pair", "block"), numbers=("dice",), others=METRICS)
+    twice = pairs["pair"][pairs["pair"].duplicated()]
+    if len(twice):
+        raise RecordError(path, f"pair {twice.iloc[0]} stands there more than once")
+    if pairs.empty:
+        raise RecordError(path, "has no rows")
+    for name in _FRACTIONS:
+        outside = pairs[name][(pairs[name] < 0) | (pairs[name] > 1)]
+        if len(outside):
+            raise RecordError(path, f"column '{name}' must be within 0 and 1, holds {outside.iloc[0]:g}")
+    return pairs
+
+
+def read_labels(path: Path) -> pd.DataFrame:
+    """Metrics of every pair and structure."""
+    others = ("hd95_mm", "assd_mm", "hd95_vox")
+    return _read_csv(path, text=("pair", "label"), numbers=("dice",), others=others, optional_text=("name",))
+
+
+def read_history(path: Path) -> pd.DataFrame:
+    """Losses and validation by step; a loss that is not finite is NaN."""
+    return _read_csv(path, text=(), numbers=("step",), others=_HISTORY, finite=False)
+
+
+def read_gates(path: Path) -> pd.DataFrame:
+    """Mean gate weights by step and stage."""
+    return _read_csv(path, text=(), numbers=("step", "stage", "joint_weight", "single_weight"), others=(), finite=False)
+
+
+def read_pictures(path: Path) -> dict[str, np.ndarray]:
+    """The stored slices, by name.
+
+    Raises:
+        RecordError: not an archive of plain arrays.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:  # numpy raises whatever zipfile, zlib or its own header parser meets
+        raise RecordError(path, f"cannot be read as pictures ({error})") from error
+
+
+def _of_this_format(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if content.get("format") != FORMAT:
+        raise RecordError(path, f"has format {content.get('format')!r}; this report reads format {FORMAT}")
+    return content
+
+
+def _require(path: Path, content: dict[str, Any], types: dict[str, type], *, where: str = "") -> None:
+    for name, kind in types.items():
+        if name not in content:
+            raise RecordError(path, f"{where}lacks '{name}'")
+        if not isinstance(content[name], kind):
+            raise RecordError(path, f"{where}'{name}' must be a {kind.__name__}, is {content[name]!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def _read_csv(
+    path: Path,
+    *,
+    text: Sequence[str],
+    numbers: Sequence[str],
+    others: Sequence[str],
+    optional_text: Sequence[str] = (),
+    finite: bool = True,
+) -> pd.DataFrame:
+    """``text`` and ``numbers`` must be there, ``others`` become NaN where the file has no such column."""
+    try:
+        # Read as text first: a column of ids stays what it is, and what is no number can be named.
+        raw = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except pd.errors.EmptyDataError as error:
+        raise RecordError(path, "is empty") from error
+    except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise RecordError(path, f"cannot be read as a table ({' '.join(str(error).split())})") from error
+    missing = [name for name in (*text, *numbers) if name not in raw]
+    if missing:
+        raise RecordError(path, f"lacks the columns {', '.join(missing)}")
+    short = raw.isna().any(axis=1)
+    if short.any():
+        raise RecordError(path, f"row {int(np.argmax(short)) + 1} is cut short")
+    columns = {name: raw[name] for name in text}
+    columns |= {name: raw[name] if name in raw else pd.Series("", index=raw.index) for name in optional_text}
+    for name in dict.fromkeys((*numbers, *others)):
+        column = raw[name] if name in raw else pd.Series("", index=raw.index)
+        columns[name] = _numbers(path, name, column, finite=finite)
+    return pd.DataFrame(columns)
+
+
+def _numbers(path: Path, name: str, column: "pd.Series[str]", *, finite: bool) -> "pd.Series[float]":
+    stripped = column.str.strip()
+    numbers = pd.to_numeric(stripped, errors="coerce").astype(np.float64)
+    wrong = column[numbers.isna() & ~stripped.str.lower().isin(["", "nan"])]
+    if len(wrong):
+        row = int(str(wrong.index[0])) + 1
+        raise RecordError(path, f"column '{name}' holds {wrong.iloc[0]!r} in row {row}, no number")
+    infinite = np.isinf(numbers)
+    if finite and infinite.any():
+        raise RecordError(path, f"column '{name}' holds an infinite value in row {int(np.argmax(infinite)) + 1}")
+    return numbers.mask(infinite)

@@ -1,0 +1,174 @@
+"""Statistics of a comparison: seeds crossed with blocks of pairs that share persons.
+
+Values of an arm are a table ``(seeds, blocks)`` of block means. Pairs that share persons are not independent, so the
+block is the unit; two arms see the same blocks, but the seeds of one arm have nothing to do with those of the other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isnan, nan, sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+SEEDS_FOR_A_CLAIM = 3
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A mean and its confidence interval; NaN where it cannot be given.
+
+    ``limit`` is empty when a claim may rest on the interval, and otherwise says in words why none may. With one seed
+    the interval is over blocks alone, conditional on that one trained network, and has no p-value.
+    """
+
+    estimate: float
+    low: float = nan
+    high: float = nan
+    standard_error: float = nan
+    degrees_of_freedom: float = nan
+    p_value: float = nan
+    blocks: int = 0
+    seeds: int = 0
+    limit: str = ""
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it leaves out the variation between trainings."""
+        return self.limit == "one seed"
+
+
+def mean_interval(values: ArrayLike, *, trained: bool = True, level: float = 0.95) -> Interval:
+    """Interval of an arm's mean over blocks and seeds, from ``values (seeds, blocks)``.
+
+    Blocks with a NaN in any seed are left out. An arm that is not ``trained`` has no variation between seeds.
+    """
+    complete = _complete_blocks(_table(values, "mean_interval", "values"))[0]
+    return _interval(complete.mean(axis=0), _seed_terms([(complete, trained)]), level=level)
+
+
+def difference_interval(
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    first_trained: bool = True,
+    second_trained: bool = True,
+    level: float = 0.95,
+) -> Interval:
+    """Interval of the mean difference ``first - second`` of two arms, each ``(seeds, blocks)`` over the same blocks.
+
+    The variance is ``s2_block / n_blocks + sum over arms of s2_seed / n_seeds``, with Satterthwaite's degrees of
+    freedom: ``s2_block`` between the blocks' differences (means over seeds), ``s2_seed`` between an arm's seed means.
+
+    Raises:
+        ValueError: the arms have not the same number of blocks.
+    """
+    tables = [_table(first, "difference_interval", "first"), _table(second, "difference_interval", "second")]
+    if tables[0].shape[1] != tables[1].shape[1]:
+        shapes = " and ".join(str(table.shape) for table in tables)
+        raise ValueError(f"difference_interval(): 'first' and 'second' must share their blocks, got shapes {shapes}")
+    one, other = _complete_blocks(*tables)
+    terms = _seed_terms([(one, first_trained), (other, second_trained)])
+    return _interval(one.mean(axis=0) - other.mean(axis=0), terms, level=level)
+
+
+def holm(p_values: ArrayLike) -> Values:
+    """Holm's step-down adjusted p-values; NaN stays NaN and does not count as a comparison."""
+    given = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full_like(given, nan)
+    order = np.argsort(given)[: int(np.sum(~np.isnan(given)))]
+    factors = len(order) - np.arange(len(order))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * given[order]))
+    return adjusted
+
+
+def seed_spread(seed_means: ArrayLike) -> float:
+    """Standard deviation between the means of the seeds; NaN below two seeds."""
+    means = np.asarray(seed_means, dtype=np.float64)
+    means = means[~np.isnan(means)]
+    return float(np.std(means, ddof=1)) if len(means) > 1 else nan
+
+
+def dice30(dice: ArrayLike) -> float:
+    """0.3-quantile of the pairs' Dice, the robustness figure of Learn2Reg; pairs without Dice are left out."""
+    values = np.asarray(dice, dtype=np.float64)
+    values = values[~np.isnan(values)]
+    return float(np.quantile(values, 0.3)) if len(values) else nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SeedTerms:
+    """Each trained arm's share of the variance of the mean with its degrees of freedom, and its number of seeds."""
+
+    variances: tuple[float, ...]
+    degrees: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def limit(self) -> str:
+        fewest = min(self.seeds, default=SEEDS_FOR_A_CLAIM)
+        if fewest >= SEEDS_FOR_A_CLAIM:
+            return ""
+        return "one seed" if fewest == 1 else f"{fewest} seeds"
+
+
+def _table(values: ArrayLike, function: str, argument: str) -> Values:
+    table = np.asarray(values, dtype=np.float64)
+    if table.ndim != 2:
+        raise ValueError(f"{function}(): '{argument}' must be (seeds, blocks), got shape {table.shape}")
+    return table
+
+
+def _complete_blocks(*tables: Values) -> list[Values]:
+    complete = np.all([~np.isnan(table).any(axis=0) for table in tables], axis=0)
+    return [table[:, complete] for table in tables]
+
+
+def _seed_terms(arms: Sequence[tuple[Values, bool]]) -> _SeedTerms:
+    trained = [table for table, is_trained in arms if is_trained]
+    several = [table for table in trained if table.shape[0] > 1 and table.shape[1] > 0]
+    return _SeedTerms(
+        variances=tuple(float(table.mean(axis=1).var(ddof=1)) / len(table) for table in several),
+        degrees=tuple(len(table) - 1 for table in several),
+        seeds=tuple(len(table) for table in trained),
+    )
+
+
+def _interval(blocks: Values, seeds: _SeedTerms, *, level: float) -> Interval:
+    """Interval of the mean of ``blocks`` whose variance also has the terms of ``seeds``."""
+    counts = {"blocks": len(blocks), "seeds": min(seeds.seeds, default=1)}
+    if len(blocks) < 2:
+        limit = "one block" if len(blocks) else "no values"
+        return Interval(estimate=float(blocks[0]) if len(blocks) else nan, limit=limit, **counts)
+    estimate = float(blocks.mean())
+    terms = np.array([blocks.var(ddof=1) / len(blocks), *seeds.variances])
+    # A spread below the rounding of the values themselves is none.
+    if sqrt(terms.sum()) <= 1e-12 * max(1.0, abs(estimate)):
+        limit = seeds.limit or "no variation between blocks or seeds"
+        return Interval(estimate=estimate, low=estimate, high=estimate, standard_error=0.0, limit=limit, **counts)
+    degrees = terms.sum() ** 2 / np.sum(terms**2 / np.array([len(blocks) - 1, *seeds.degrees]))
+    error = sqrt(terms.sum())
+    half = error * float(stats.t.ppf(0.5 + level / 2, degrees))
+    p_value = 2 * float(stats.t.sf(abs(estimate) / error, degrees))
+    return Interval(
+        estimate=estimate,
+        low=estimate - half,
+        high=estimate + half,
+        standard_error=error,
+        degrees_of_freedom=float(degrees),
+        p_value=nan if seeds.limit == "one seed" else p_value,
+        limit=seeds.limit,
+        **counts,
+    )
+
+
+def verdict(interval: Interval, p_holm: float, *, level: float = 0.95) -> str:
+    """``higher``, ``lower``, ``no difference shown`` or ``cannot be said: WHY``, never stronger than the interval."""
+    if interval.limit:
+        return f"cannot be said: {interval.limit}"
+    if isnan(p_holm) or p_holm >= 1 - level:
+        return "no difference shown"
+    return "higher" if interval.estimate > 0 else "lower"

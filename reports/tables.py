@@ -1,0 +1,118 @@
+"""All tables of a comparison, their files, and a short one for the terminal."""
+
+from collections.abc import Sequence
+from math import isnan
+from pathlib import Path
+
+import pandas as pd
+
+from reports.arm_tables import Row, accuracy, cost, interval, regularity
+from reports.comparison import Comparison, compare
+from reports.load import load_studies
+from reports.numerals import MINUS, NOT_MEASURED, count, number, share, significant
+from reports.read import METRICS
+from reports.table import Table, caption
+from reports.trial import EVALUATED
+
+WIDEST = 8
+
+
+def structures(comparison: Comparison) -> Table:
+    """Mean Dice by arm and structure."""
+    labels = comparison.records.labels
+    if labels.empty:
+        empty = pd.DataFrame(columns=["arm", "label", "name", "dice", "seed_sd"])
+        return Table(title="Structures", caption="No labels.csv was found.", numbers=empty, shown=empty)
+    seeds = labels.groupby(["arm", "label", "name", "seed"], sort=False)["dice"].mean()
+    numbers = seeds.groupby(level=["arm", "label", "name"], sort=False).agg(dice="mean", seed_sd="std").reset_index()
+    names = numbers["name"].where(numbers["name"] != "", "label " + numbers["label"])
+    wide = numbers.assign(structure=names).pivot_table(index="arm", columns="structure", values="dice", sort=False)
+    order = [arm for arm in comparison.arms["arm"] if arm in wide.index]
+    wide = wide.loc[order, list(dict.fromkeys(names))]
+    wide = wide if wide.shape[1] <= WIDEST else wide.T
+    shown = wide.map(number).rename_axis(columns=None)
+    shown.insert(0, "Arm" if wide.index.name == "arm" else "Structure", list(wide.index))
+    text = caption("Mean Dice over pairs and seeds by structure.", comparison.records)
+    return Table(title="Structures", caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
+
+
+def seeds(comparison: Comparison) -> Table:
+    """Mean of every metric by arm and seed."""
+    pairs = comparison.records.pairs
+    text = caption("Mean Dice over pairs of each trained network.", comparison.records)
+    if pairs.empty:
+        empty = pd.DataFrame(columns=["arm", "seed", *METRICS])
+        return Table(title="Seeds", caption=text, numbers=empty, shown=empty)
+    numbers = pairs.groupby(["arm", "seed"], sort=False)[list(METRICS)].mean().reset_index()
+    wide = numbers.pivot(index="arm", columns="seed", values="dice").reindex(comparison.evaluated["arm"])
+    shown = wide.map(lambda value: "" if isnan(value) else number(value)).rename_axis(columns=None)
+    shown.columns = pd.Index([f"Seed {seed}" for seed in wide.columns])
+    shown.insert(0, "Arm", list(wide.index))
+    return Table(title="Seeds", caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
+
+
+def trials(comparison: Comparison) -> Table:
+    """Every planned trial that has no result, and why."""
+    records = comparison.records
+    columns = ["arm", "seed", "key", "state", "reason"]
+    numbers = records.trials[columns]
+    shown = numbers[numbers["state"] != EVALUATED].rename(columns=str.capitalize)
+    text = caption(f"Planned trials without a result: {len(shown)} of {len(numbers)}.", records)
+    return Table(title="Missing and failed trials", caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
+
+
+def all_tables(comparison: Comparison) -> dict[str, Table]:
+    """Every table by the name of its file; ``arms`` holds all numbers of an arm in one row."""
+    made = (accuracy, regularity, cost, structures, seeds, trials)
+    return {table.__name__: table(comparison) for table in made}
+
+
+def arms_numbers(comparison: Comparison) -> pd.DataFrame:
+    """All that is known of an arm in one row."""
+    return comparison.arms.drop(columns=["keys"]).assign(
+        split=comparison.records.split, selection_split=comparison.records.is_selection_split
+    )
+
+
+def write_tables(comparison: Comparison, folder: Path) -> None:
+    """``STUDY_NAME.csv`` and ``STUDY_NAME.md`` for every table."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = comparison.records.name
+    _write_csv(arms_numbers(comparison), folder / f"{stem}_arms.csv")
+    for name, table in all_tables(comparison).items():
+        _write_csv(table.numbers, folder / f"{stem}_{name}.csv")
+        (folder / f"{stem}_{name}.md").write_text(table.markdown(), encoding="utf-8")
+
+
+def arms_text(runs: Sequence[Path], *, study: str | None = None, reference: str | None = None) -> str:
+    """The arms of a study as a short plain table for a terminal.
+
+    Raises:
+        NothingToReportError: no study in ``runs``, or no arm named ``reference``.
+    """
+    comparisons = [compare(records, reference=reference) for records in load_studies(runs, study=study)]
+    return "\n\n".join(_text(comparison) for comparison in comparisons)
+
+
+def _text(comparison: Comparison) -> str:
+    header = ["arm", "Dice", "seed spread", "95 % interval", "folding", "parameters", "step (s)"]
+    lines = [header, *(_text_row(row) for _, row in comparison.arms.iterrows())]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    lines.insert(1, ["-" * width for width in widths])
+    body = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    title = caption(f"{comparison.records.name}:", comparison.records)
+    return "\n".join([title, *(line.rstrip() for line in body)])
+
+
+def _text_row(row: Row) -> list[str]:
+    if not row["seeds"]:
+        return [row["arm"], "no result", "", "", "", count(row["parameters"]).replace(NOT_MEASURED, "-"), ""]
+    step = row["train_step_s"] if isnan(row["step_s"]) else row["step_s"]
+    spread = "-" if isnan(row["dice_seed_sd"]) else f"± {row['dice_seed_sd']:.4f}"
+    cells = [number(row["dice"]), spread, interval(row), share(row["folding_fraction"]), count(row["parameters"])]
+    plain = [cell.replace(NOT_MEASURED, "-").replace(MINUS, "-") for cell in [*cells, significant(step)]]
+    return [str(row["arm"]), *plain]
+
+
+def _write_csv(numbers: pd.DataFrame, path: Path) -> None:
+    numbers.to_csv(path, index=False, float_format="%.8g", lineterminator="\n")

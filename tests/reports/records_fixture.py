@@ -1,0 +1,313 @@
+"""Records that hold to the contract, drawn from a seeded generator with block and seed effects."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+LABELS = {1: "anterior", 2: "posterior"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """An arm as it is simulated: its true mean Dice, and whether it is trained and has gates."""
+
+    label: str
+    group: str = "published widths"
+    plan: str | None = None
+    dice: float = 0.70
+    roughness: float = 0.30
+    parameters: int = 1_000_000
+    flops: int = 10_000_000_000
+
+    @property
+    def trained(self) -> bool:
+        return self.plan is not None
+
+
+ARMS = (
+    Arm(label="AutoFuse", plan="ggggggg", dice=0.705, roughness=0.31, parameters=2_187_000, flops=23_900_000_000),
+    Arm(label="early", plan="jjjjjjj", dice=0.690, roughness=0.33, parameters=1_424_000, flops=15_100_000_000),
+    Arm(label="late", plan="------s", dice=0.682, roughness=0.28, parameters=336_000, flops=9_800_000_000),
+    Arm(label="identity", group="floor", dice=0.512, roughness=0.0, parameters=0, flops=0),
+)
+
+FUSION_ARMS = (
+    Arm(label="early", plan="jjjjjjj", dice=0.692, roughness=0.33, parameters=1_424_000, flops=15_100_000_000),
+    Arm(label="middle", plan="ssssjjj", dice=0.698, roughness=0.31, parameters=1_332_000, flops=13_400_000_000),
+    Arm(label="late", plan="------s", dice=0.684, roughness=0.28, parameters=336_000, flops=9_800_000_000),
+    Arm(label="AutoFuse", plan="ggggggg", dice=0.706, roughness=0.31, parameters=2_187_000, flops=23_900_000_000),
+    *(
+        Arm(
+            label=f"{label}, {by}",
+            group=f"matched by {long}",
+            plan=plan,
+            dice=dice,
+            roughness=0.32,
+            parameters=p,
+            flops=f,
+        )
+        for by, long, sizes in (
+            (
+                "parameters",
+                "parameters",
+                ((2_190_000, 23_300_000_000), (2_180_000, 22_100_000_000), (2_185_000, 57_000_000_000)),
+            ),
+            ("FLOPs", "FLOPs", ((2_250_000, 23_800_000_000), (2_410_000, 24_000_000_000), (830_000, 23_900_000_000))),
+        )
+        for (label, plan, dice), (p, f) in zip(
+            (("early", "jjjjjjj", 0.699), ("middle", "ssssjjj", 0.703), ("late", "------s", 0.696)), sizes, strict=True
+        )
+    ),
+    Arm(label="identity", group="floor", dice=0.512, roughness=0.0, parameters=0, flops=0),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """What to write; effects are standard deviations of Dice."""
+
+    arms: Sequence[Arm] = ARMS
+    name: str = "fusion"
+    seeds: int = 3
+    blocks: int = 10
+    pairs_in_block: int = 4
+    block_effect: float = 0.03
+    block_arm_effect: float = 0.006
+    seed_effect: float = 0.004
+    noise: float = 0.01
+    shape: tuple[int, int] = (48, 64)
+    pictures: bool = True
+    synthetic: bool = False
+    definition: Mapping[str, Any] = field(default_factory=dict)
+    random_state: int = 0
+
+
+def write_records(runs: Path, records: Records | None = None) -> dict[tuple[str, str], Path]:
+    """Write a study with all its trials below ``runs``; the folder of each (label, seed)."""
+    records = records or Records()
+    rng = np.random.default_rng(records.random_state)
+    blocks = rng.normal(0, records.block_effect, records.blocks)
+    folders: dict[tuple[str, str], Path] = {}
+    for number, arm in enumerate(records.arms):
+        block_arm = rng.normal(0, records.block_arm_effect, records.blocks)
+        for seed in range(records.seeds if arm.trained else 1):
+            folder = runs / f"{records.name}{number:02d}{seed:02d}".ljust(16, "0")
+            folders[arm.label, str(seed)] = folder
+            shift = rng.normal(0, records.seed_effect) if arm.trained else 0.0
+            _write_trial(folder, arm, seed, arm.dice + blocks + block_arm + shift, records, rng)
+    _write_json(runs / "studies" / f"{records.name}.json", _study(records, folders))
+    return folders
+
+
+def _study(records: Records, folders: Mapping[tuple[str, str], Path]) -> dict[str, Any]:
+    arms = [
+        {
+            "label": arm.label,
+            "group": arm.group,
+            "method": {"name": "fusion", "plan": arm.plan} if arm.trained else {"name": arm.label},
+            "keys": {seed: folder.name for (label, seed), folder in folders.items() if label == arm.label},
+        }
+        for arm in records.arms
+    ]
+    dataset = {
+        "name": "hippocampus",
+        "title": "Hippocampus (Medical Segmentation Decathlon, task 4)",
+        "synthetic": records.synthetic,
+        "source": "Simpson et al. 2019",
+        "licence": "CC BY-SA 4.0",
+        "labels": {str(label): name for label, name in LABELS.items()},
+        "shape": [48, 64, 48],
+        "spacing_mm": [1.0, 1.0, 1.0],
+    }
+    return {
+        "format": 1,
+        "name": records.name,
+        "study": "fusion",
+        "question": "Where should a registration network fuse its two images, at equal size and equal cost?",
+        "protocol": [
+            "Every arm is trained for the same number of steps with the same losses and learning rate.",
+            "Rate and regularisation were chosen by the mean val Dice over the four plans.",
+            "Refinement is on in all arms.",
+        ],
+        "dataset": dataset,
+        "budget": {"name": "quick", "steps": 600, "channels": 8},
+        "seeds": list(range(records.seeds)),
+        "reference": "AutoFuse",
+        "reported_split": "val",
+        "selection_split": "val",
+        "split_note": "the official test files are not here, so val is evaluated",
+        "arms": arms,
+        **records.definition,
+    }
+
+
+def _write_trial(
+    folder: Path, arm: Arm, seed: int, block_dice: np.ndarray, records: Records, rng: np.random.Generator
+) -> None:
+    evaluation = folder / "eval" / "val"
+    evaluation.mkdir(parents=True)
+    method = {"name": "fusion", "plan": arm.plan} if arm.trained else {"name": arm.label}
+    budget = {"name": "quick", "steps": 600} if arm.trained else None
+    dataset = {"name": "hippocampus", "fingerprint": "f" * 16}
+    configuration = {"numerics": 1, "method": method, "dataset": dataset, "budget": budget, "seed": seed}
+    record = {"format": 1, "key": folder.name, "status": "finished", "reason": None, "configuration": configuration}
+    sizes = {"plan": arm.plan, "parameters": arm.parameters, "flops": arm.flops, "step": 600 if arm.trained else 0}
+    _write_json(folder / "record.json", record | sizes)
+    pairs, labels = _evaluation(arm, block_dice, records, rng)
+    pairs.to_csv(evaluation / "pairs.csv", index=False)
+    labels.to_csv(evaluation / "labels.csv", index=False)
+    _write_machine(folder, arm, seed)
+    if arm.trained:
+        _history(arm, rng).to_csv(folder / "history.csv", index=False)
+    if arm.plan and "g" in arm.plan:
+        _gates(rng).to_csv(folder / "gates.csv", index=False)
+    order = pairs.sort_values("dice", ascending=False).reset_index(drop=True)
+    ranks = {"best": 0, "median": len(order) // 2, "worst": len(order) - 1}
+    shown = {
+        rank: {"pair": order["pair"][row], "dice": float(order["dice"][row]), "axis": 2, "slice": 24}
+        for rank, row in ranks.items()
+    }
+    summary = {"split": "val", "pairs": len(pairs), "blocks": records.blocks, "label_warp": "linear", "pictures": shown}
+    _write_json(evaluation / "summary.json", summary)
+    if records.pictures and seed == 0:
+        np.savez_compressed(evaluation / "pictures.npz", allow_pickle=False, **_pictures(arm, records.shape, rng))
+
+
+def _evaluation(
+    arm: Arm, block_dice: np.ndarray, records: Records, rng: np.random.Generator
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    pairs, labels = [], []
+    for block, level in enumerate(block_dice):
+        for member in range(records.pairs_in_block):
+            fixed, moving = f"{251 + 4 * block + member}", f"{400 - 4 * block - member}"
+            name, dice = f"{fixed}<-{moving}", float(np.clip(level + rng.normal(0, records.noise), 0.05, 0.98))
+            rough = abs(rng.normal(arm.roughness, 0.02)) if arm.roughness else 0.0
+            pairs.append(
+                {
+                    "split": "val",
+                    "pair": name,
+                    "fixed": fixed,
+                    "moving": moving,
+                    "fixed_person": fixed,
+                    "moving_person": moving,
+                    "block": f"block{block:02d}",
+                    "dice": dice,
+                    "hd95_mm": 6 * (1 - dice) + abs(rng.normal(0, 0.1)),
+                    "assd_mm": 2.2 * (1 - dice) + abs(rng.normal(0, 0.03)),
+                    "hd95_vox": 6 * (1 - dice),
+                    "folding_fraction": abs(rng.normal(2e-4, 1e-4)) * (arm.roughness > 0),
+                    "ndv_fraction": abs(rng.normal(1e-4, 5e-5)) * (arm.roughness > 0),
+                    "sd_log_jacobian": rough,
+                    "sdlogj_l2r": rough / 3,
+                    "endpoint_error_mm": None,
+                }
+            )
+            for label, structure in LABELS.items():
+                value = {
+                    "dice": dice + (0.01 if label == 1 else -0.01),
+                    "hd95_mm": 4.0,
+                    "assd_mm": 1.0,
+                    "hd95_vox": 4.0,
+                }
+                labels.append({"pair": name, "label": label, "name": structure} | value)
+    return pd.DataFrame(pairs), pd.DataFrame(labels)
+
+
+def _write_machine(folder: Path, arm: Arm, seed: int) -> None:
+    measured = {
+        "started": f"2026-11-22T10:0{seed}:00",
+        "ended": f"2026-11-22T10:1{seed}:00",
+        "training_s": 2e-10 * arm.flops * 60,
+        "step_s": 1.3e-11 * arm.flops,
+        "peak_memory_mib": 500 + arm.parameters / 1e4,
+        "threads": 1,
+        "device": "cpu",
+        "host_cpu": "a CPU",
+        "versions": {"torch": "2.13.0", "numpy": "2.4.6"},
+        "commit": "0123456789abcdef",
+        "command": "python -m experiments.sweep fusion --dataset hippocampus --budget quick --seeds 3",
+        "resumed": 0,
+    }
+    _write_json(folder / "measured.json", measured)
+    if seed == 0:
+        cost = {
+            "latency_s": 1e-11 * arm.flops,
+            "train_step_s": 1.2e-11 * arm.flops,
+            "peak_memory_mib": 120 + arm.parameters / 2e4,
+            "train_peak_memory_mib": 480 + arm.parameters / 1e4,
+            "threads": 1,
+            "device": "cpu",
+            "shape": [48, 64, 48],
+        }
+        _write_json(folder / "cost.json", cost)
+
+
+def _history(arm: Arm, rng: np.random.Generator) -> pd.DataFrame:
+    step = np.arange(0, 601, 100)
+    rise = 1 - np.exp(-step / 150)
+    similarity = 0.9 - 0.35 * rise + rng.normal(0, 0.005, len(step))
+    return pd.DataFrame(
+        {
+            "step": step,
+            "loss": np.where(step > 0, similarity + 0.02, np.nan),
+            "similarity": similarity,
+            "kl": 0.01,
+            "folding_penalty": 1e-6,
+            "learning_rate": 1e-3,
+            "val_dice": 0.512 + (arm.dice - 0.512) * rise + rng.normal(0, 0.004, len(step)),
+            "val_folding_fraction": 2e-4 * rise,
+        }
+    )
+
+
+def _gates(rng: np.random.Generator) -> pd.DataFrame:
+    rows = []
+    for step in range(0, 601, 100):
+        for stage in range(1, 8):
+            joint = float(np.clip(0.5 + (stage - 4) * 0.1 * step / 600 + rng.normal(0, 0.01), 0, 1))
+            rows.append({"step": step, "stage": stage, "joint_weight": joint, "single_weight": 1 - joint})
+    return pd.DataFrame(rows)
+
+
+def _pictures(arm: Arm, shape: tuple[int, int], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    pictures: dict[str, np.ndarray] = {}
+    for rank in ("best", "median", "worst"):
+        fixed, fixed_labels = _slice(shape, rng)
+        moving, moving_labels = _slice(shape, rng)
+        smooth = np.stack([ndimage.gaussian_filter(rng.normal(0, 30, shape), 6) for _ in shape])
+        displacement = smooth * (arm.roughness > 0)
+        jacobian = (
+            np.stack([np.stack(np.gradient(component)) for component in displacement]) + np.eye(2)[:, :, None, None]
+        )
+        determinant = jacobian[0, 0] * jacobian[1, 1] - jacobian[0, 1] * jacobian[1, 0]
+        coordinates = np.indices(shape) + displacement
+        warped = ndimage.map_coordinates(moving, coordinates, order=1, mode="nearest")
+        warped_labels = ndimage.map_coordinates(moving_labels, coordinates, order=0, mode="nearest")
+        images = {"fixed": fixed, "moving": moving, "warped": warped}
+        maps = {"fixed_labels": fixed_labels, "moving_labels": moving_labels, "warped_labels": warped_labels}
+        pictures |= {f"{rank}_{name}": image.astype(np.uint8) for name, image in images.items()}
+        pictures |= {f"{rank}_{name}": labels.astype(np.int16) for name, labels in maps.items()}
+        pictures[f"{rank}_displacement"] = displacement.astype(np.float16)
+        pictures[f"{rank}_determinant"] = determinant.astype(np.float16)
+    return pictures
+
+
+def _slice(shape: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    rows, columns = np.indices(shape) / np.array(shape)[:, None, None] - 0.5
+    wobble = ndimage.gaussian_filter(rng.normal(0, 1, shape), 8) * 0.6
+    head = (rows**2 + columns**2 / 1.3 + wobble * 0.1) < 0.16
+    inner = (rows + 0.05) ** 2 * 3 + columns**2 + wobble * 0.05 < 0.04
+    texture = ndimage.gaussian_filter(rng.normal(0, 60, shape), 1.5)
+    image = np.clip(40 + 90 * head + 70 * inner + texture * head, 0, 255)
+    return image, inner * np.where(columns > 0, 2, 1)
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
