@@ -3,9 +3,10 @@
 import argparse
 import gzip
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -33,6 +34,7 @@ from fusemorph.spatial import (
     to_mm,
     to_voxels,
 )
+from fusemorph.trial import load_trial
 
 Estimate = Callable[[Pair], Tensor]
 """From two scans on one grid to the displacement ``(1, d, *s)`` in its voxels."""
@@ -66,6 +68,22 @@ def register_images(
         raise ValueError(f"the method gave a displacement that is not finite for {fixed.path} and {moving.path}")
     voxels = sample(displacement, coordinates_in(fixed_in, grid=fixed)[None])[0]
     return to_mm(voxels, affine=fixed_in.affine).float()
+
+
+def training_images(dataset: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Spacing and percentiles of the images that a trial was trained on, from the settings of its dataset.
+
+    A dataset without the one is of 1 mm, without the other of the 1st and 99th percentile.
+
+    Raises:
+        ValueError: the dataset is not 3-D.
+    """
+    spacing_mm = dataset.get("spacing_mm", 1.0)
+    spacing_mm = [spacing_mm] * 3 if isinstance(spacing_mm, float | int) else spacing_mm
+    if len(spacing_mm) != 3:
+        raise ValueError(f"the method must be a trial on 3-D images, got one at {spacing_mm} mm")
+    percentiles = dataset.get("percentiles", (1.0, 99.0))
+    return {"spacing_mm": tuple(map(float, spacing_mm)), "percentiles": tuple(map(float, percentiles))}
 
 
 def save(
@@ -136,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("fusemorph register", description=__doc__)
+    parser = argparse.ArgumentParser("fusemorph register", description="Apply a trained trial to two NIfTI images.")
     parser.add_argument("fixed", type=Path, metavar="FIXED.nii.gz", help="the image whose space the result lies in")
     parser.add_argument("moving", type=Path, metavar="MOVING.nii.gz", help="the image that is warped")
     parser.add_argument("--method", type=Path, required=True, metavar="RUNS/KEY", help="folder of a trained trial")
@@ -151,18 +169,12 @@ def _run(call: argparse.Namespace) -> None:
     labels = None
     if call.fixed_labels is not None:
         labels = read_labels(call.fixed_labels, image=fixed), read_labels(call.moving_labels, image=moving)
-    from fusemorph.methods import load_trial
-
     method, network, record = load_trial(call.method)
-    dataset = record["configuration"]["dataset"]
-    if len(dataset["spacing_mm"]) != 3:
-        raise ValueError(f"{call.method}: must be a trial on 3-D images, got the spacing {dataset['spacing_mm']} mm")
     displacement_mm = register_images(
         fixed,
         moving,
         estimate=partial(method.register, network=network, device=torch.device("cpu")),
-        spacing_mm=dataset["spacing_mm"],
-        percentiles=dataset["percentiles"],
+        **training_images(record["configuration"]["dataset"]),
     )
     warped = read_at(moving, pulled_from(moving, fixed=fixed, displacement_mm=displacement_mm))
     for path in save(call.out, fixed=fixed, warped=warped, displacement_mm=displacement_mm):

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from safetensors.torch import save as save_weights
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from fusemorph.configuration import Trial
 from fusemorph.data.dataset import Pair
 from fusemorph.data.errors import DataError
 from fusemorph.data.preprocess import Volume, read_image, read_labels
+from fusemorph.method import load_method
+from fusemorph.records import TrialFolder
 from fusemorph.register import Estimate, main, measure_labels, register_images, save
 from fusemorph.spatial import coordinates_in, pulled_from, read_at, read_labels_at
 
@@ -194,6 +198,49 @@ def test_background_lies_outside_the_moving_labels(tmp_path: Path) -> None:
     inside = ((coordinates > -0.5) & (coordinates < ends)).all(dim=0).numpy()
     assert 0 < inside.mean() < 1
     np.testing.assert_array_equal(read_labels_at(labels, coordinates) == 1, inside)
+
+
+def trained(runs: Path) -> Path:
+    """A run folder as training leaves it, of a small network that moves things: its head is drawn anew."""
+    settings = {"shape": [28, 30, 26], "spacing_mm": 2.0, "percentiles": [1.0, 99.0]}
+    method = load_method({"name": "fusion", "plan": "jjjjjjj", "channels": [2, 2, 4, 4, 4]})
+    dataset = {"name": "folder", "fingerprint": "", **settings}
+    trial = Trial(method=method.configuration(), dataset=dataset, budget=None, seed=0)
+    torch.manual_seed(0)
+    network = method.network(3)
+    assert network is not None
+    state = network.state_dict()
+    for name in (name for name in state if name.startswith("head")):
+        state[name].normal_(std=0.1, generator=torch.Generator().manual_seed(0))
+    folder = TrialFolder(runs, trial)
+    folder.begin({})
+    folder.finish({"step": 0}, weights=save_weights(state), measured={})
+    return folder.path
+
+
+def test_the_command_applies_a_trial_and_prints_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fixed, moving = image_on("flipped", tmp_path / "fixed.nii.gz"), image_on("oblique", tmp_path / "moving.nii.gz")
+    labels = []
+    for name, grid in (("fixed_labels", "flipped"), ("moving_labels", "oblique")):
+        shape, matrix = GRIDS[grid]
+        labels += [f"--{name.replace('_', '-')}", str(write(
+            tmp_path / f"{name}.nii.gz", shape, affine_of(matrix, shape), lambda points: texture(points) > 700
+        ))]
+    out = tmp_path / "out"
+    call = [str(fixed.path), str(moving.path), "--method", str(trained(tmp_path / "runs")), "--out", str(out), *labels]
+    assert main(call) == 0
+    printed = dict(line.split()[-2:] for line in capsys.readouterr().out.splitlines() if line.startswith("mean dice "))
+    assert 0.3 < float(printed["dice"]) < 1
+    expected = resampled_by_itk(fixed.path, moving.path, out / "displacement.nii.gz")
+    error = np.abs(nib.load(out / "warped.nii.gz").get_fdata() - expected) / np.ptp(moving.array)
+    assert error.max() < 1e-3
+    assert np.abs(nib.load(out / "displacement.nii.gz").get_fdata()).max() > 0.1
+
+
+def test_a_folder_without_a_finished_trial_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = str(image_on("isotropic", tmp_path / "image.nii.gz").path)
+    assert main([image, image, "--method", str(tmp_path / "nothing"), "--out", str(tmp_path / "out")]) == 1
+    assert str(tmp_path / "nothing") in capsys.readouterr().err
 
 
 def test_a_series_of_volumes_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
