@@ -4,9 +4,10 @@ import argparse
 import gzip
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import nibabel as nib
 import numpy as np
@@ -26,6 +27,7 @@ from fusemorph.metrics.surface import surface_distances
 from fusemorph.records import write_bytes
 from fusemorph.spatial import (
     LPS,
+    centre_mm,
     check_overlap,
     coordinates_in,
     pulled_from,
@@ -39,6 +41,8 @@ from fusemorph.trial import load_trial
 Estimate = Callable[[Pair], Tensor]
 """From two scans on one grid to the displacement ``(1, d, *s)`` in its voxels."""
 
+Start = Literal["world", "centres"]
+
 
 def register_images(
     fixed: Volume,
@@ -47,18 +51,24 @@ def register_images(
     estimate: Estimate,
     spacing_mm: Sequence[float],
     percentiles: Sequence[float],
+    start: Start = "world",
 ) -> Float[Tensor, "3 *s"]:
     """Displacement in RAS millimetres on the fixed image's grid, estimated at the spacing of the training.
 
     Both images are resampled and normalised as in training; the moving one is then read on the grid of the fixed one,
-    through the affines, 0 where it has no voxels. ``estimate`` sees the two as a pair.
+    through the affines, 0 where it has no voxels. ``estimate`` sees the two as a pair. ``start="centres"`` first moves
+    the middle of the moving grid onto that of the fixed one, as data sets do that pad scans around their centres.
 
     Raises:
-        ValueError: the images do not overlap in space, or the estimate is not finite.
+        ValueError: the images do not overlap in space (where they start from it), or the estimate is not finite.
     """
-    check_overlap(fixed, moving)
+    offset_mm = centre_mm(moving) - centre_mm(fixed) if start == "centres" else np.zeros(3)
+    if start == "world":
+        check_overlap(fixed, moving)
     fixed_in, moving_in = (normalise(resample(volume, spacing_mm), percentiles) for volume in (fixed, moving))
-    moving_there = read_at(moving_in, coordinates_in(moving_in, grid=fixed_in))
+    there = fixed_in.affine.copy()
+    there[:3, 3] += offset_mm
+    moving_there = read_at(moving_in, coordinates_in(moving_in, grid=replace(fixed_in, affine=there)))
     scans = [
         Scan(id=name, person=name, image=image, labels=None, spacing_mm=fixed_in.spacing_mm, affine=fixed_in.affine)
         for name, image in (("fixed", fixed_in.array), ("moving", moving_there))
@@ -67,7 +77,7 @@ def register_images(
     if not torch.isfinite(displacement).all():
         raise ValueError(f"the method gave a displacement that is not finite for {fixed.path} and {moving.path}")
     voxels = sample(displacement, coordinates_in(fixed_in, grid=fixed)[None])[0]
-    return to_mm(voxels, affine=fixed_in.affine).float()
+    return (to_mm(voxels, affine=fixed_in.affine) + torch.from_numpy(offset_mm).view(3, 1, 1, 1)).float()
 
 
 def training_images(dataset: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
@@ -159,6 +169,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("moving", type=Path, metavar="MOVING.nii.gz", help="the image that is warped")
     parser.add_argument("--method", type=Path, required=True, metavar="RUNS/KEY", help="folder of a trained trial")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the two images are written")
+    start = "from where the images lie in space (default), or with the centres of their grids on each other"
+    parser.add_argument("--start", choices=get_args(Start), default="world", help=start)
     parser.add_argument("--fixed-labels", type=Path, metavar="NIFTI", help="with --moving-labels: prints metrics")
     parser.add_argument("--moving-labels", type=Path, metavar="NIFTI")
     return parser
@@ -174,6 +186,7 @@ def _run(call: argparse.Namespace) -> None:
         fixed,
         moving,
         estimate=partial(method.register, network=network, device=torch.device("cpu")),
+        start=call.start,
         **training_images(record["configuration"]["dataset"]),
     )
     warped = read_at(moving, pulled_from(moving, fixed=fixed, displacement_mm=displacement_mm))

@@ -21,6 +21,12 @@ def world_box_mm(volume: Volume) -> Float[np.ndarray, "2 d"]:
     return np.stack([world.min(axis=0), world.max(axis=0)])
 
 
+def centre_mm(volume: Volume) -> Float[np.ndarray, " d"]:
+    """RAS coordinates of the middle of the grid."""
+    middle = (np.array(volume.array.shape) - 1) / 2
+    return np.asarray(volume.affine[:-1, :-1] @ middle + volume.affine[:-1, -1])
+
+
 def check_overlap(fixed: Volume, moving: Volume) -> None:
     """Refuse two images that lie in different places, where no field of a few voxels can help.
 

@@ -166,6 +166,24 @@ def test_images_in_different_places_are_refused(tmp_path: Path) -> None:
         register_images(fixed, moving, estimate=still, **TRAINING)
 
 
+def test_from_centres_the_distance_of_the_images_is_part_of_the_field(tmp_path: Path) -> None:
+    seen: list[np.ndarray] = []
+
+    def keep(pair: Pair) -> Tensor:
+        seen.extend((pair.fixed.image, pair.moving.image))
+        return still(pair)
+
+    fixed = image_on("oblique", tmp_path / "here.nii.gz")
+    shape, matrix = GRIDS["oblique"]
+    away = np.array([300.0, -40.0, 7.0])
+    far = affine_of(matrix, shape)
+    far[:3, 3] += away
+    moving = read_image(write(tmp_path / "there.nii.gz", shape, far, lambda points: texture(points - away)))
+    field = register_images(fixed, moving, estimate=keep, start="centres", **TRAINING)
+    np.testing.assert_allclose(seen[0], seen[1], atol=1e-4)
+    np.testing.assert_allclose(field, np.broadcast_to(away[:, None, None, None], field.shape), atol=1e-4)
+
+
 def test_labels_follow_the_field_exactly_where_it_undoes_a_shift(tmp_path: Path) -> None:
     def blocks(points_mm: np.ndarray) -> np.ndarray:
         x, y, z = np.moveaxis(points_mm - CENTRE_MM, -1, 0)
