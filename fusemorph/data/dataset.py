@@ -114,7 +114,7 @@ class Dataset(ABC):
     source: ClassVar[str]
     licence: ClassVar[str]
     synthetic: ClassVar[bool] = False
-    least_train_persons: ClassVar[int] = 2
+    least_train_persons: int = 2
 
     def __init__(
         self,
@@ -200,11 +200,22 @@ class Dataset(ABC):
     def fingerprint(self) -> str:
         """sha256 of what training and selection see: the contents behind train and val, never those of test."""
         parts = {
-            split: {scan_id: [person, self._content(scan_id)] for scan_id, person in self._members[split].items()}
+            split: [
+                self._selected(split),
+                {scan_id: [person, self._content(scan_id)] for scan_id, person in self._members[split].items()},
+            ]
             for split in self.splits
             if split != "test"
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def files(self, scan_id: str) -> tuple[Path, ...]:
+        """The image file of a scan, then its label file where there is one; none for made-up scans."""
+        return ()
+
+    def _selected(self, split: str) -> Any:
+        """What chooses the pairs of a split beyond its scans, for the fingerprint."""
+        return []
 
     def _index(self, split: str, pairs: list[tuple[str, str]]) -> tuple[PairIndex, ...]:
         blocks = connected_blocks([(self.person(fixed), self.person(moving)) for fixed, moving in pairs])

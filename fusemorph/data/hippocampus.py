@@ -70,18 +70,19 @@ class Hippocampus(Dataset):
         found, due = len(self._members.get(split, {})), VOLUMES[split]
         return () if found >= due else (f"{due - found} of the {due} volumes of {split} ({_range(split)}) are missing",)
 
-    def _paths(self, scan_id: str) -> tuple[Path, Path]:
+    def files(self, scan_id: str) -> tuple[Path, ...]:
+        """The image and its labels."""
         return self._data / "imagesTr" / f"{scan_id}.nii.gz", self._data / "labelsTr" / f"{scan_id}.nii.gz"
 
     def _content(self, scan_id: str) -> Any:
-        return [VERSION, *(content_digest(path, cache=self._cache) for path in self._paths(scan_id))]
+        return [VERSION, *(content_digest(path, cache=self._cache) for path in self.files(scan_id))]
 
     def _arrays(self, scan_id: str) -> dict[str, np.ndarray]:
         key = {"dataset": self.name, "content": self._content(scan_id), "settings": self.settings}
         return cached_arrays(key, lambda: self._preprocess(scan_id), cache=self._cache)
 
     def _preprocess(self, scan_id: str) -> dict[str, np.ndarray]:
-        image_path, labels_path = self._paths(scan_id)
+        image_path, labels_path = self.files(scan_id)
         image = read_image(image_path)
         labels = resample(read_labels(labels_path, image=image, known=self.labels), SPACING_MM)
         image = normalise(resample(image, SPACING_MM), self._options.percentiles)

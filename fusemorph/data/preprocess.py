@@ -1,6 +1,5 @@
 """From NIfTI files to arrays on a common grid: checked, canonical, resampled, normalised, cropped or padded."""
 
-import math
 import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -70,23 +69,33 @@ def _canonical(path: Path, array: np.ndarray, affine: np.ndarray) -> Volume:
     return Volume(path=path, array=flat, affine=affine[np.ix_(keep, keep)], spacing_mm=tuple(map(float, spacing)))
 
 
-def read_image(path: Path, *, dimensions: int = 3) -> Volume:
+def read_image(path: Path, *, dimensions: int = 3, smallest_side: int = SMALLEST_SIDE) -> Volume:
     """An intensity image as float32.
 
     Raises:
-        DataError: of ``read_volume``; not ``dimensions``-D; under 8 voxels a side; NaN, infinite or constant.
+        DataError: of ``read_volume``; not ``dimensions``-D; of fewer than ``smallest_side`` voxels along an axis; NaN,
+            infinite or constant.
     """
     volume = read_volume(path)
     if volume.array.ndim != dimensions:
         raise DataError(f"{path}: must be {dimensions}-D, got shape {volume.array.shape}")
-    if min(volume.array.shape) < SMALLEST_SIDE:
-        raise DataError(f"{path}: must have {SMALLEST_SIDE} voxels or more a side, got shape {volume.array.shape}")
+    check_sides(path, volume.array.shape, smallest_side=smallest_side)
     array = volume.array.astype(np.float32)
     if not np.isfinite(array).all():
         raise DataError(f"{path}: must be finite, got {int((~np.isfinite(array)).sum())} NaN or infinite voxels")
     if array.min() == array.max():
         raise DataError(f"{path}: must not be constant, got {float(array.min()):g} everywhere")
     return replace(volume, array=array)
+
+
+def check_sides(path: Path, shape: Sequence[int], *, smallest_side: int) -> None:
+    """Refuse an image with fewer voxels along an axis.
+
+    Raises:
+        DataError: naming the file.
+    """
+    if min(shape) < smallest_side:
+        raise DataError(f"{path}: must have {smallest_side} voxels or more a side, got shape {tuple(shape)}")
 
 
 def read_labels(path: Path, *, image: Volume, known: Collection[int] | None = None) -> Volume:
@@ -116,22 +125,33 @@ def _corner_distance_mm(first: Volume, second: Volume) -> float:
     return float(np.linalg.norm((first.affine - second.affine) @ corners, axis=0).max())
 
 
-def resample(volume: Volume, spacing_mm: Sequence[float]) -> Volume:
-    """The volume at another spacing along its own axes: linear, smoothed first where voxels grow; nearest for labels.
+def resampling(
+    side: Sequence[int], old_mm: Sequence[float], new_mm: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+    """Ratio, offset and shape of another spacing: voxel ``j`` lies at ``ratio * j + offset`` of the old grid.
 
     The grids' centres coincide. A spacing that differs by less than 0.1 % is left alone.
     """
-    ratio = np.asarray(spacing_mm, float) / np.asarray(volume.spacing_mm)
-    if np.allclose(ratio, 1, rtol=1e-3):
+    old, ratio = np.asarray(side), np.asarray(new_mm, float) / np.asarray(old_mm, float)
+    if np.allclose(ratio, 1, rtol=0, atol=1e-3):
+        return np.ones(len(old)), np.zeros(len(old)), tuple(old.tolist())
+    new = np.maximum(1, np.ceil(old / ratio - 1e-6)).astype(int)
+    return ratio, (old - 1) / 2 - ratio * (new - 1) / 2, tuple(new.tolist())
+
+
+def resample(volume: Volume, spacing_mm: Sequence[float]) -> Volume:
+    """The volume at another spacing along its own axes: linear, smoothed first where voxels grow; nearest for labels.
+
+    Grids as in ``resampling``.
+    """
+    ratio, offset, shape = resampling(volume.array.shape, volume.spacing_mm, spacing_mm)
+    if (ratio == 1).all():
         return volume
-    old = np.asarray(volume.array.shape)
-    new = tuple(max(1, math.ceil(float(side) - 1e-6)) for side in old / ratio)
-    offset = (old - 1) / 2 - ratio * (np.asarray(new) - 1) / 2
     array, linear = volume.array, volume.array.dtype.kind == "f"
     if linear:
         # A Gaussian as wide as the voxels grow, in full width at half maximum: else linear sampling aliases.
         array = ndimage.gaussian_filter(array, np.sqrt(np.maximum(ratio**2 - 1, 0)) / 2.355, mode="nearest")
-    array = ndimage.affine_transform(array, ratio, offset, new, order=1 if linear else 0, mode="nearest")
+    array = ndimage.affine_transform(array, ratio, offset, shape, order=1 if linear else 0, mode="nearest")
     affine = volume.affine @ np.diag([*ratio, 1.0])
     affine[:-1, -1] = (volume.affine @ [*offset, 1.0])[:-1]
     return replace(volume, array=array, affine=affine, spacing_mm=tuple(map(float, spacing_mm)))

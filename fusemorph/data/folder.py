@@ -1,0 +1,185 @@
+"""Anybody's NIfTI images and labels, 2-D or 3-D, paired between persons or within them."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fusemorph.data.cache import Arrays, cache_folder, cached_arrays, content_digest
+from fusemorph.data.dataset import Dataset, Pair, PairIndex, canonical, read_settings
+from fusemorph.data.errors import DataError
+from fusemorph.data.listing import SPLITS, Listing, Task, list_folder
+from fusemorph.data.preprocess import (
+    SMALLEST_SIDE,
+    VERSION,
+    normalise,
+    read_image,
+    read_labels,
+    resample,
+    window,
+)
+from fusemorph.data.survey import Foreground, Grid, common_grid, median_spacing_mm, same_grid, survey_files
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderSettings:
+    """How a folder is read; what is None is measured on the files.
+
+    ``task``: ``inter`` pairs different persons, ``intra`` the images of one person. ``spacing_mm``: the median of train
+    and val. ``shape``: the smallest that holds every foreground box. ``foreground``: ``labels``, or ``image`` (voxels
+    above the image's minimum, and labels); a grid lies around its centre, in ``intra`` around that of all images of the
+    person. Measured: ``labels`` within persons, ``image`` between them, where the centre of labels would give away the
+    answer. ``seed`` and ``fractions`` (train, val, test) draw splits where no table names them. Images
+    with fewer than ``smallest_side`` voxels along an axis are refused; a smaller number lets them be padded.
+    """
+
+    task: Task = "inter"
+    spacing_mm: tuple[float, ...] | None = None
+    shape: tuple[int, ...] | None = None
+    percentiles: tuple[float, float] = (1.0, 99.0)
+    foreground: Foreground | None = None
+    seed: int = 0
+    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    smallest_side: int = SMALLEST_SIDE
+
+    def __post_init__(self) -> None:
+        if self.task not in ("inter", "intra"):
+            raise ValueError(f"folder: 'task' must be 'inter' or 'intra', got {self.task!r}")
+        if self.foreground not in (None, "image", "labels"):
+            raise ValueError(f"folder: 'foreground' must be 'image' or 'labels', got {self.foreground!r}")
+        if len(self.percentiles) != 2 or not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
+            raise ValueError(f"folder: 'percentiles' must rise within 0 and 100, got {self.percentiles}")
+        if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
+            raise ValueError(f"folder: 'fractions' must be three parts of 1, got {self.fractions}")
+
+
+class Folder(Dataset):
+    """Images in ``images/`` and their labels under the same names in ``labels/``, or both named in ``pairs.csv``.
+
+    ``splits.csv`` (or ``scans.csv``) has columns ``image``, and ``person`` and ``split`` where known. ``pairs.csv`` has
+    ``fixed``, ``moving``, and where known ``fixed_labels``, ``moving_labels``, ``fixed_person``, ``moving_person``,
+    ``split``, ``block``; its pairs are the only ones then, for training too. Labels may be absent altogether.
+    """
+
+    name = "folder"
+    title = "Images of a folder"
+    source = "files of the user"
+    licence = "that of the files"
+
+    def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
+        options = read_settings(FolderSettings, settings, dataset=self.name)
+        if data is None:
+            raise DataError("folder: 'data' must be a folder with images/ or pairs.csv, got None")
+        self._options, self._listing = options, _listed(Path(data), options)
+        root = cache_folder(cache)
+        surveys = survey_files(self._listing.files, smallest_side=options.smallest_side, cache=root)
+        self._grid = _grid(self._listing, surveys, options)
+        values = sorted({int(value) for survey in surveys.values() for value in survey["values"]})
+        measured = {name: list(getattr(self._grid, name)) for name in ("spacing_mm", "shape")}
+        self.least_train_persons = 2 if options.task == "inter" else 1
+        super().__init__(
+            members=_members(self._listing),
+            shape=self._grid.shape,
+            spacing_mm=self._grid.spacing_mm,
+            labels={value: str(value) for value in values},
+            settings=canonical(options) | measured | {"foreground": _foreground(self._listing, options)},
+            cache=root,
+        )
+
+    def pairs(self, split: str) -> tuple[PairIndex, ...]:
+        """The listed pairs; else between persons as in ``Dataset``, within a person all ordered pairs."""
+        ids = self.scan_ids(split)
+        if self._listing.pairs:
+            listed = [pair for pair in self._listing.pairs if pair.split == split]
+            indices = self._index(split, [(pair.fixed, pair.moving) for pair in listed])
+            return tuple(
+                replace(index, block=pair.block or index.block) for index, pair in zip(indices, listed, strict=True)
+            )
+        if self._options.task == "intra":
+            pairs = [pair for pair in permutations(ids, 2) if self.person(pair[0]) == self.person(pair[1])]
+            return self._index(split, pairs)
+        return super().pairs(split)
+
+    def training_pair(self, rng: np.random.Generator) -> Pair:
+        """Drawn uniformly from the listed pairs, from those within persons, or as in ``Dataset``."""
+        if self._options.task == "inter" and not self._listing.pairs:
+            return super().training_pair(rng)
+        index = self._train_pairs[rng.integers(len(self._train_pairs))]
+        return Pair(split="train", fixed=self.scan(index.fixed), moving=self.scan(index.moving), block="")
+
+    @cached_property
+    def _train_pairs(self) -> tuple[PairIndex, ...]:
+        return self.pairs("train")
+
+    def files(self, scan_id: str) -> tuple[Path, ...]:
+        """The image, and the labels where there are any."""
+        return tuple(path for path in self._listing.files[scan_id] if path is not None)
+
+    def _selected(self, split: str) -> Any:
+        return [[pair.name, pair.block] for pair in self.pairs(split)] if self._listing.pairs else []
+
+    def _content(self, scan_id: str) -> Any:
+        return [VERSION, *(content_digest(path, cache=self._cache) for path in self.files(scan_id))]
+
+    def _arrays(self, scan_id: str) -> Arrays:
+        grid = {name: self.settings[name] for name in ("spacing_mm", "shape", "percentiles")}
+        key = {"dataset": self.name, "content": self._content(scan_id), "start": self._grid.starts[scan_id], **grid}
+        return cached_arrays(key, lambda: self._preprocess(scan_id), cache=self._cache)
+
+    def _preprocess(self, scan_id: str) -> Arrays:
+        image_path, labels_path = self._listing.files[scan_id]
+        start, shape = self._grid.starts[scan_id], self.shape
+        original = read_image(image_path, dimensions=len(shape), smallest_side=1)
+        image = normalise(resample(original, self.spacing_mm), self._options.percentiles)
+        placed = window(image, start=start, shape=shape)
+        arrays = {"image": placed.array, "affine": placed.affine}
+        if labels_path is not None:
+            labels = resample(read_labels(labels_path, image=original), self.spacing_mm)
+            arrays["labels"] = window(labels, start=start, shape=shape).array
+        return arrays
+
+
+def _listed(folder: Path, options: FolderSettings) -> Listing:
+    listing = list_folder(folder, task=options.task, seed=options.seed, fractions=options.fractions)
+    persons = [listed.person for listed in listing.scans.values()]
+    if options.task == "intra" and not listing.pairs:
+        single = [str(listed.image) for listed in listing.scans.values() if persons.count(listed.person) == 1]
+        if single:
+            rule = "the only image of its person; pairs within persons (task 'intra') need two, named in splits.csv"
+            raise DataError("\n".join(f"{image}: is {rule}" for image in single))
+    return listing
+
+
+def _members(listing: Listing) -> dict[str, dict[str, str]]:
+    scans = listing.scans.items()
+    return {split: {scan_id: one.person for scan_id, one in scans if one.split == split} for split in SPLITS}
+
+
+def _foreground(listing: Listing, options: FolderSettings) -> Foreground:
+    labelled = any(labels for _, labels in listing.files.values())
+    return options.foreground or ("labels" if options.task == "intra" and labelled else "image")
+
+
+def _grid(listing: Listing, surveys: dict[str, Arrays], options: FolderSettings) -> Grid:
+    """One window a scan between persons; one a person within them, whose scans must then share their own grid."""
+    groups = {
+        scan_id: listed.person if options.task == "intra" else scan_id for scan_id, listed in listing.scans.items()
+    }
+    first: dict[str, str] = {}
+    for scan_id, group in groups.items():
+        reference = first.setdefault(group, scan_id)
+        if not same_grid(surveys[scan_id], surveys[reference]):
+            image, other = listing.scans[scan_id].image, listing.scans[reference].image
+            raise DataError(f"{image}: grid is unlike the one of {other}, of the same person (task 'intra')")
+    # Test images must not move what training sees, hence the spacing of train and val alone.
+    seen = [surveys[scan_id] for scan_id, listed in listing.scans.items() if listed.split != "test"]
+    return common_grid(
+        surveys,
+        groups=groups,
+        spacing_mm=options.spacing_mm or median_spacing_mm(seen or surveys.values()),
+        shape=options.shape,
+        foreground=_foreground(listing, options),
+    )

@@ -1,0 +1,238 @@
+"""What lies in anybody's folder: images with their labels, persons and splits, and pairs where a table lists them."""
+
+import csv
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fusemorph.data.errors import DataError
+from fusemorph.data.pairing import connected_blocks
+
+SPLITS = ("train", "val", "test")
+ENDINGS = (".nii.gz", ".nii")
+Task = Literal["inter", "intra"]
+Row = dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """One image of a folder."""
+
+    image: Path
+    labels: Path | None
+    person: str
+    split: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedPair:
+    """One row of ``pairs.csv`` by scan ids; ``block`` is empty where the table has none."""
+
+    split: str
+    fixed: str
+    moving: str
+    block: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The images of a folder by id; ``pairs`` is empty unless a table lists them."""
+
+    scans: dict[str, Listed]
+    pairs: list[ListedPair] = field(default_factory=list)
+
+    @property
+    def files(self) -> dict[str, tuple[Path, Path | None]]:
+        """Image and labels of each scan."""
+        return {name: (listed.image, listed.labels) for name, listed in self.scans.items()}
+
+
+def list_folder(folder: Path, *, task: Task, seed: int, fractions: Sequence[float]) -> Listing:
+    """List ``pairs.csv``, or else ``images/`` with ``labels/`` and a table of persons and splits.
+
+    Without splits in a table, persons are drawn: ``fractions`` of them to train, val and test by ``seed``.
+
+    Raises:
+        DataError: nothing there, partners missing, a table that contradicts itself or the files.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    if (folder / "pairs.csv").exists():
+        return _list_pairs(folder, task=task, seed=seed, fractions=fractions)
+    return _list_images(folder, task=task, seed=seed, fractions=fractions)
+
+
+def _list_images(folder: Path, *, task: Task, seed: int, fractions: Sequence[float]) -> Listing:
+    images, labels = _nifti(folder / "images"), _nifti(folder / "labels")
+    if not images:
+        raise DataError(f"{folder}: holds neither pairs.csv nor NIfTI images in {folder / 'images'}")
+    if (folder / "labels").is_dir():
+        lone = [f"{images[name]}: image without label" for name in sorted(set(images) - set(labels))]
+        lone += [f"{labels[name]}: label without image" for name in sorted(set(labels) - set(images))]
+        _raise_all(lone)
+    table, rows = _scan_rows(folder, images)
+    persons = {name: rows[name].get("person") or name for name in images}
+    if table is not None and any(row.get("split") for row in rows.values()):
+        splits = {name: _split(rows[name], f"{table}, image {name}") for name in images}
+    else:
+        drawn = draw_splits(persons.values(), seed=seed, fractions=fractions, least=2 if task == "inter" else 1)
+        splits = {name: drawn[persons[name]] for name in images}
+    return Listing(
+        scans={
+            name: Listed(image=images[name], labels=labels.get(name), person=persons[name], split=splits[name])
+            for name in sorted(images)
+        }
+    )
+
+
+def _scan_rows(folder: Path, images: Mapping[str, Path]) -> tuple[Path | None, dict[str, Row]]:
+    """The row of each image in ``splits.csv`` or ``scans.csv``, empty where there is no such table."""
+    tables = [folder / name for name in ("splits.csv", "scans.csv") if (folder / name).exists()]
+    if not tables:
+        return None, {name: {} for name in images}
+    if len(tables) == 2:
+        raise DataError(f"{tables[1]}: stands beside {tables[0].name}; keep one of them")
+    rows = read_table(tables[0], required=("image",), known=("image", "person", "split"))
+    named = [_name(row["image"]) for row in rows]
+    wrong = [f"{tables[0]}: lists image {name!r} twice" for name in sorted({n for n in named if named.count(n) > 1})]
+    wrong += [
+        f"{tables[0]}: lists image {name!r}, which {folder / 'images'} lacks" for name in named if name not in images
+    ]
+    wrong += [
+        f"{path}: is not listed in {tables[0].name}" for name, path in sorted(images.items()) if name not in named
+    ]
+    _raise_all(wrong)
+    return tables[0], dict(zip(named, rows, strict=True))
+
+
+def _list_pairs(folder: Path, *, task: Task, seed: int, fractions: Sequence[float]) -> Listing:
+    table = folder / "pairs.csv"
+    optional = ("fixed_labels", "moving_labels", "fixed_person", "moving_person", "split", "block")
+    rows = read_table(table, required=("fixed", "moving"), known=("fixed", "moving", *optional))
+    groups, ids = _groups(rows), _ids(rows)
+    if any(row.get("split") for row in rows):
+        splits = [_split(row, f"{table}, row {number}") for number, row in enumerate(rows, start=2)]
+    else:
+        drawn = draw_splits(groups, seed=seed, fractions=fractions, least=1)
+        splits = [drawn[group] for group in groups]
+    scans: dict[str, Listed] = {}
+    pairs = []
+    for number, (row, group, split) in enumerate(zip(rows, groups, splits, strict=True), start=2):
+        person = group if task == "intra" else ""
+        sides = [_side(folder, row, role, ids[row[role]], person, split) for role in ("fixed", "moving")]
+        for name, listed in sides:
+            if scans.setdefault(name, listed) != listed:
+                raise DataError(f"{table}, row {number}: {name} has other labels, person or split than in a row above")
+        same = sides[0][1].person == sides[1][1].person
+        if same != (task == "intra") or sides[0][0] == sides[1][0]:
+            rule = "different persons" if task == "inter" else "two images of one person"
+            raise DataError(f"{table}, row {number}: a pair must hold {rule} (task {task!r})")
+        pairs.append(ListedPair(split=split, fixed=sides[0][0], moving=sides[1][0], block=row.get("block", "")))
+    if any(listed.labels for listed in scans.values()):
+        _raise_all([f"{listed.image}: image without label" for listed in scans.values() if not listed.labels])
+    return Listing(scans=scans, pairs=pairs)
+
+
+def _groups(rows: Sequence[Row]) -> list[str]:
+    """For each row the group of rows that share images or persons."""
+    ends = [(row.get("fixed_person") or row["fixed"], row.get("moving_person") or row["moving"]) for row in rows]
+    return [f"group{block}" for block in connected_blocks(ends)]
+
+
+def _ids(rows: Sequence[Row]) -> dict[str, str]:
+    """An id for each path of a table: its file name, or where two are equal what lies below their common folder.
+
+    Never a path of this machine, since ids enter the keys of trials.
+    """
+    paths = sorted({row[role] for row in rows for role in ("fixed", "moving")})
+    names = {path: _name(Path(path).name) for path in paths}
+    if len(set(names.values())) == len(names):
+        return names
+    common = os.path.commonpath([os.path.abspath(path) for path in paths])
+    return {path: _name(Path(os.path.relpath(os.path.abspath(path), common)).as_posix()) for path in paths}
+
+
+def _side(folder: Path, row: Row, role: str, name: str, group: str, split: str) -> tuple[str, Listed]:
+    labels = row.get(f"{role}_labels")
+    return name, Listed(
+        image=folder / row[role],
+        labels=folder / labels if labels else None,
+        person=row.get(f"{role}_person") or group or name,
+        split=split,
+    )
+
+
+def draw_splits(persons: Iterable[str], *, seed: int, fractions: Sequence[float], least: int) -> dict[str, str]:
+    """A split for each person, drawn by ``seed``: ``fractions`` of them to train, val, test.
+
+    Val and test get ``least`` or more persons, unless their fraction is 0.
+
+    Raises:
+        DataError: too few persons are left to train.
+    """
+    names = sorted(set(persons))
+    order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+    val, test = (max(least, round(part * len(names))) if part else 0 for part in fractions[1:])
+    if len(names) - val - test < least:
+        raise DataError(
+            f"{len(names)} persons or groups are too few for train, val and test by fractions {tuple(fractions)}; "
+            "add images, or name the splits in a table"
+        )
+    drawn = dict.fromkeys(order, "train")
+    return drawn | dict.fromkeys(order[:val], "val") | dict.fromkeys(order[val : val + test], "test")
+
+
+def read_table(path: Path, *, required: Sequence[str], known: Sequence[str]) -> list[Row]:
+    """The rows of a CSV file, cells stripped.
+
+    Raises:
+        DataError: unreadable, without rows, columns missing or unknown, a required cell empty.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True, restval="", restkey="")
+            columns = [column.strip() for column in reader.fieldnames or []]
+            rows = [{column.strip(): str(cell).strip() for column, cell in row.items()} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error})") from error
+    if not set(required) <= set(columns) <= set(known) or not rows:
+        raise DataError(f"{path}: must have rows, columns {list(required)}, others among {list(known)}, got {columns}")
+    _raise_all(
+        f"{path}, row {number}: {column!r} is empty"
+        for number, row in enumerate(rows, start=2)
+        for column in required
+        if not row[column]
+    )
+    return rows
+
+
+def _split(row: Row, place: str) -> str:
+    if row.get("split") not in SPLITS:
+        raise DataError(f"{place}: 'split' must be among {list(SPLITS)}, got {row.get('split', '')!r}")
+    return row["split"]
+
+
+def _nifti(folder: Path) -> dict[str, Path]:
+    """Files by name less ending; hidden ones are left out."""
+    paths = [path for path in sorted(folder.glob("*")) if path.name.endswith(ENDINGS) and path.name[0] != "."]
+    named: dict[str, Path] = {}
+    for path in paths:
+        if named.setdefault(_name(path.name), path) != path:
+            raise DataError(f"{path}: has the same name as {named[_name(path.name)].name}")
+    return named
+
+
+def _name(path: str) -> str:
+    for ending in ENDINGS:
+        path = path.removesuffix(ending)
+    return path
+
+
+def _raise_all(wrong: Iterable[str]) -> None:
+    """One error with a line for each finding."""
+    if lines := list(wrong):
+        raise DataError("\n".join(lines))

@@ -1,0 +1,146 @@
+"""What a grid common to many files depends on, measured once a file: its grid, its foreground, its labels."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fusemorph.data.cache import Arrays, cached_arrays, content_digest
+from fusemorph.data.errors import DataError
+from fusemorph.data.preprocess import (
+    SMALLEST_SIDE,
+    VERSION,
+    centred_start,
+    check_sides,
+    read_image,
+    read_labels,
+    read_volume,
+    resampling,
+)
+
+Foreground = Literal["image", "labels"]
+Files = tuple[Path, Path | None]
+
+
+def survey_files(files: Mapping[str, Files], *, smallest_side: int, cache: Path) -> dict[str, Arrays]:
+    """For each scan's image and labels: ``shape``, ``spacing_mm``, ``affine``, ``box``, ``labels_box``, ``values``.
+
+    A box (2, d) holds the first and last voxel of the foreground: ``box`` all voxels above the image's minimum and all
+    labels, ``labels_box`` the labels alone (where there are any). Images are 2-D if the first one is.
+
+    Raises:
+        DataError: with a line for each file that cannot serve.
+    """
+    surveys, wrong, dimensions = {}, [], None
+    for scan_id, (image, labels) in files.items():
+        try:
+            dimensions = dimensions or read_volume(image).array.ndim
+            surveys[scan_id] = _survey(image, labels, dimensions=dimensions, cache=cache)
+            check_sides(image, surveys[scan_id]["shape"].tolist(), smallest_side=smallest_side)
+        except DataError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise DataError("\n".join(wrong))
+    return surveys
+
+
+def _survey(image: Path, labels: Path | None, *, dimensions: int, cache: Path) -> Arrays:
+    contents = [content_digest(path, cache=cache) for path in (image, labels) if path is not None]
+    key = {"survey": contents, "version": VERSION, "dimensions": dimensions}
+    return cached_arrays(key, lambda: _measure(image, labels, dimensions=dimensions), cache=cache)
+
+
+def _measure(image_path: Path, labels_path: Path | None, *, dimensions: int) -> Arrays:
+    image = read_image(image_path, dimensions=dimensions, smallest_side=1)
+    foreground = image.array > image.array.min()
+    survey = {
+        "shape": np.asarray(image.array.shape),
+        "spacing_mm": np.asarray(image.spacing_mm),
+        "affine": image.affine,
+        "values": np.zeros(0, dtype=np.int16),
+    }
+    if labels_path is not None:
+        labels = read_labels(labels_path, image=image).array
+        values = np.unique(labels)
+        survey["values"] = values[values > 0]
+        if survey["values"].size:
+            survey["labels_box"] = _box(labels > 0)
+            foreground |= labels > 0
+    return survey | {"box": _box(foreground)}
+
+
+def _box(mask: np.ndarray) -> np.ndarray:
+    axes = range(mask.ndim)
+    lines = [np.flatnonzero(mask.any(axis=tuple(other for other in axes if other != axis))) for axis in axes]
+    return np.asarray([[line[0] for line in lines], [line[-1] for line in lines]])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A grid common to all scans; ``starts`` says at which of its own (resampled) voxels it begins for each."""
+
+    spacing_mm: tuple[float, ...]
+    shape: tuple[int, ...]
+    starts: dict[str, tuple[int, ...]]
+
+
+def common_grid(
+    surveys: Mapping[str, Arrays],
+    *,
+    groups: Mapping[str, str],
+    spacing_mm: Sequence[float],
+    shape: Sequence[int] | None,
+    foreground: Foreground,
+) -> Grid:
+    """The grid around each group's foreground: of ``shape``, else the smallest that holds every box.
+
+    Scans of a group share one window, so that their alignment stays.
+
+    Raises:
+        ValueError: a spacing or shape that does not suit the images.
+    """
+    dimensions = len(next(iter(surveys.values()))["shape"])
+    if len(spacing_mm) != dimensions or not min(spacing_mm) > 0:
+        raise ValueError(f"folder: 'spacing_mm' must be {dimensions} positive numbers, got {tuple(spacing_mm)}")
+    boxes: dict[str, np.ndarray] = {}
+    for scan_id, survey in surveys.items():
+        box = _foreground_box(survey, foreground=foreground, spacing_mm=spacing_mm)
+        known = boxes.setdefault(groups[scan_id], box)
+        boxes[groups[scan_id]] = np.stack([np.minimum(known[0], box[0]), np.maximum(known[1], box[1])])
+    sides = {group: box[1] - box[0] + 1 for group, box in boxes.items()}
+    if shape is None:
+        shape = [max(SMALLEST_SIDE, int(side)) for side in np.max(list(sides.values()), axis=0)]
+    if len(shape) != dimensions or min(shape) < SMALLEST_SIDE:
+        raise ValueError(f"folder: 'shape' must be {dimensions} sides of {SMALLEST_SIDE} or more, got {tuple(shape)}")
+    starts = {group: tuple((boxes[group][0] + centred_start(sides[group], shape)).tolist()) for group in boxes}
+    return Grid(
+        spacing_mm=tuple(float(spacing) for spacing in spacing_mm),
+        shape=tuple(shape),
+        starts={scan_id: starts[groups[scan_id]] for scan_id in surveys},
+    )
+
+
+def median_spacing_mm(surveys: Iterable[Arrays]) -> tuple[float, ...]:
+    """The median spacing of each axis, to 0.1 micrometre."""
+    spacings = np.stack([survey["spacing_mm"] for survey in surveys])
+    return tuple(round(float(median), 4) for median in np.median(spacings, axis=0))
+
+
+def _foreground_box(survey: Arrays, *, foreground: Foreground, spacing_mm: Sequence[float]) -> np.ndarray:
+    """First and last voxel (2, d) of the foreground after resampling; of the image where labels are due but absent."""
+    box = survey.get("labels_box", survey["box"]) if foreground == "labels" else survey["box"]
+    ratio, offset, shape = resampling(survey["shape"].tolist(), survey["spacing_mm"].tolist(), spacing_mm)
+    # Voxel j of the new grid reads position ratio * j + offset of the old one, and the nearest voxel there.
+    first = np.ceil((box[0] - 0.5 - offset) / ratio - 1e-6)
+    last = np.floor((box[1] + 0.5 - offset) / ratio + 1e-6)
+    return np.asarray(np.clip([first, last], 0, np.asarray(shape) - 1), dtype=np.int64)
+
+
+def same_grid(first: Arrays, second: Arrays) -> bool:
+    """Whether two images have one shape, and affines that agree to a tenth of a voxel over it."""
+    if first["shape"].tolist() != second["shape"].tolist():
+        return False
+    away_mm = np.abs(first["affine"] - second["affine"]) @ [*first["shape"], 1]
+    return bool(away_mm.max() <= 0.1 * first["spacing_mm"].min())
