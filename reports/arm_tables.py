@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from math import isnan
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -13,8 +13,8 @@ from reports.statistics import SEEDS_FOR_A_CLAIM
 from reports.table import Table, caption
 from reports.trial import COST
 
-Row = "pd.Series[Any]"
-Columns = dict[str, Callable[[Row], str]]
+Row: TypeAlias = "pd.Series[Any]"
+Columns: TypeAlias = dict[str, Callable[[Row], str]]
 
 _DIFFERENCE = ("difference", "difference_low", "difference_high", "difference_se", "difference_df", "p_value", "p_holm")
 
@@ -35,15 +35,13 @@ def accuracy(comparison: Comparison) -> Table:
     }
     family = plural(int(comparison.arms["p_value"].notna().sum()), "comparison")
     text = (
-        f"Difference = arm minus {comparison.reference}. Mean, median and dice30 (the 0.3-quantile) are over pairs, then "
-        "over seeds; seed spread is the standard deviation between seed means. Intervals are over blocks of persons "
-        "crossed with seeds (Satterthwaite's degrees of freedom), each at 95 % by itself; a verdict needs "
+        f"Difference = arm minus {comparison.reference}. Mean, median and dice30 (the 0.3-quantile) are over pairs, "
+        "then over seeds; seed spread is the standard deviation between seed means. Intervals are over blocks of "
+        "persons crossed with seeds (Satterthwaite's degrees of freedom), each at 95 % by itself; a verdict needs "
         f"{SEEDS_FOR_A_CLAIM} seeds and stands after Holm's correction over {family}."
     )
     if (comparison.evaluated["limit"] == "one seed").any():
-        text += (
-            " † Over blocks alone, conditional on one trained network: the variation between trainings is not known."
-        )
+        text += " † Over blocks alone, conditional on one trained network: how trainings vary is not known."
     numbers = ["dice", "dice_median", "dice30", "dice_seed_sd", "dice_low", "dice_high", "dice_blocks", *_DIFFERENCE]
     counts = ["seeds", "seeds_planned", "blocks", "pairs"]
     return _table(comparison, "Dice", text, columns, [*counts, *numbers, "verdict"])
@@ -62,10 +60,10 @@ def regularity(comparison: Comparison) -> Table:
         "Endpoint error (mm)": lambda row: _result(row, number(row["endpoint_error_mm"], 2)),
     }
     text = (
-        "Means over pairs, then over seeds. HD95 and ASSD are symmetric surface distances; folding fraction is the share "
-        "of voxels with a determinant of 0 or less, NDV fraction the non-diffeomorphic volume, SD log J the standard "
-        "deviation of the logarithm of the determinant (L2R: as Learn2Reg computes it). Endpoint error needs a known "
-        "true deformation."
+        "Means over pairs, then over seeds. HD95 and ASSD are symmetric surface distances; folding fraction is the "
+        "share of voxels with a determinant of 0 or less, NDV fraction the non-diffeomorphic volume, SD log J the "
+        "standard deviation of the logarithm of the determinant (L2R: as Learn2Reg computes it). Endpoint error needs "
+        "a known true deformation."
     )
     suffixes = ("", "_seed_sd", "_low", "_high")
     numbers = [f"{metric}{suffix}" for metric in METRICS[1:] for suffix in suffixes]
@@ -76,7 +74,7 @@ def cost(comparison: Comparison) -> Table:
     """Size and price of every arm, with ratios to the reference."""
     columns: Columns = {
         "Arm": lambda row: str(row["arm"]),
-        "Plan": lambda row: str(row["canonical_plan"] or row["plan"] or ""),
+        "Plan": _plan,
         "Parameters": lambda row: count(row["parameters"]),
         "ratio": lambda row: _ratio(row["parameters_ratio"]),
         "GFLOPs": lambda row: significant(row["flops"] / 1e9),
@@ -88,8 +86,8 @@ def cost(comparison: Comparison) -> Table:
         "Train memory (MiB)": lambda row: count(row["train_peak_memory_mib"]),
     }
     text = (
-        f"Ratios are to {comparison.reference}. FLOPs are of one forward pass at the padded shape; latency, training step "
-        f"and peak memory are measured once an arm with nothing beside it{_machine(comparison)}."
+        f"Ratios are to {comparison.reference}. FLOPs are of one forward pass at the padded shape; latency, training "
+        f"step and peak memory are measured once an arm with nothing beside it{_machine(comparison)}."
     )
     numbers = ["canonical_plan", "parameters", "parameters_ratio", "flops", "flops_ratio", *COST, "train_step_s_ratio"]
     return _table(comparison, "Size and cost", text, columns, [*numbers, "step_s", "training_s"])
@@ -136,6 +134,10 @@ def _daggered(text: str, limit: str) -> str:
     return f"{text} †" if limit == "one seed" and not text.startswith("not") else text
 
 
+def _plan(row: Row) -> str:
+    return next((plan for plan in (row["canonical_plan"], row["plan"]) if isinstance(plan, str)), "")
+
+
 def _ratio(value: float) -> str:
     return "" if isnan(value) else number(value, 2)
 
@@ -143,9 +145,8 @@ def _ratio(value: float) -> str:
 def _machine(comparison: Comparison) -> str:
     """On what the cost was measured, as far as all arms agree."""
     trials = comparison.records.trials.dropna(subset=["cost_latency_s"])
-    known = {
-        (str(device), int(threads)) for device, threads in zip(trials["cost_device"], trials["cost_threads"].fillna(0))
-    }
+    machines = zip(trials["cost_device"], trials["cost_threads"].fillna(0), strict=True)
+    known = {(str(device), int(threads)) for device, threads in machines}
     if len(known) != 1:
         return f" (on {len(known)} kinds of device or numbers of threads: not comparable)" if known else ""
     device, threads = known.pop()

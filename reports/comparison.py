@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reports import statistics
-from reports.load import NothingToReportError, StudyRecords
+from reports.load import NothingToReportError, StudyRecords, load_studies
 from reports.read import METRICS
 from reports.trial import COST, EVALUATED
 
@@ -55,6 +56,21 @@ def compare(records: StudyRecords, *, reference: str | None = None) -> Compariso
     for name in ("parameters", "flops", "train_step_s"):
         arms[f"{name}_ratio"] = arms[name] / base[name] if base[name] else nan
     return Comparison(records=records, reference=chosen, arms=arms, notes=tuple(_notes(records, arms, chosen)))
+
+
+def compare_studies(
+    runs: Sequence[Path], *, study: str | None = None, reference: str | None = None
+) -> list[Comparison]:
+    """Every study in the run folders, or one; ``reference`` serves where a study has it, each study's own elsewhere.
+
+    Raises:
+        NothingToReportError: no study to read, or none with an arm named ``reference``.
+    """
+    found = load_studies(runs, study=study)
+    having = [reference is None or reference in set(one.arms["arm"]) | set(one.arms["label"]) for one in found]
+    if not any(having):
+        having = [True] * len(found)
+    return [compare(one, reference=reference if has else None) for one, has in zip(found, having, strict=True)]
 
 
 def block_means(pairs: Sequence[pd.DataFrame], metric: str) -> list[np.ndarray]:

@@ -1,5 +1,6 @@
 """Records of one or several run folders -> tidy tables, a study at a time, with what is missing and why."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,11 @@ class StudyRecords:
     gates: pd.DataFrame
     pictures: dict[str, Pictures]
     problems: tuple[str, ...]
+
+    @property
+    def stem(self) -> str:
+        """The study's name as the beginning of a file's name."""
+        return re.sub(r"[^\w.-]+", "-", self.name)
 
     @property
     def split(self) -> str:

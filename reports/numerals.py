@@ -11,7 +11,8 @@ def number(value: float, digits: int = 3, *, signed: bool = False) -> str:
     """``0.706``, or ``not measured``."""
     if isnan(value):
         return NOT_MEASURED
-    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    rounded = round(value, digits) + 0.0
+    text = f"{rounded:+.{digits}f}" if signed and rounded else f"{rounded:.{digits}f}"
     return text.replace("-", MINUS)
 
 

@@ -91,7 +91,7 @@ def _size(comparison: Comparison) -> str:
     base = _score(evaluated[evaluated["arm"] == comparison.reference].iloc[0])
     if given.empty:
         return _sentence(base)
-    largest = given.loc[given["difference"].abs().idxmax()]
+    largest = given.iloc[int(given["difference"].abs().to_numpy().argmax())]
     family = plural(int(comparison.compared["p_value"].notna().sum()), "comparison")
     what = "largest difference shown" if len(named) else "largest difference observed"
     interval = between(largest["difference_low"], largest["difference_high"], signed=True)

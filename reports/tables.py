@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from reports.arm_tables import Row, accuracy, cost, interval, regularity
-from reports.comparison import Comparison, compare
-from reports.load import load_studies
+from reports.comparison import Comparison, compare_studies
 from reports.numerals import MINUS, NOT_MEASURED, count, number, share, significant
 from reports.read import METRICS
 from reports.table import Table, caption
@@ -77,7 +76,7 @@ def arms_numbers(comparison: Comparison) -> pd.DataFrame:
 def write_tables(comparison: Comparison, folder: Path) -> None:
     """``STUDY_NAME.csv`` and ``STUDY_NAME.md`` for every table."""
     folder.mkdir(parents=True, exist_ok=True)
-    stem = comparison.records.name
+    stem = comparison.records.stem
     _write_csv(arms_numbers(comparison), folder / f"{stem}_arms.csv")
     for name, table in all_tables(comparison).items():
         _write_csv(table.numbers, folder / f"{stem}_{name}.csv")
@@ -90,7 +89,7 @@ def arms_text(runs: Sequence[Path], *, study: str | None = None, reference: str 
     Raises:
         NothingToReportError: no study in ``runs``, or no arm named ``reference``.
     """
-    comparisons = [compare(records, reference=reference) for records in load_studies(runs, study=study)]
+    comparisons = compare_studies(runs, study=study, reference=reference)
     return "\n\n".join(_text(comparison) for comparison in comparisons)
 
 

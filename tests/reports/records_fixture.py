@@ -37,33 +37,30 @@ ARMS = (
     Arm(label="identity", group="floor", dice=0.512, roughness=0.0, parameters=0, flops=0),
 )
 
+
+def _matched(by: str, sizes: Sequence[tuple[float, float]]) -> tuple[Arm, ...]:
+    plans = (("early", "jjjjjjj", 0.699), ("middle", "ssssjjj", 0.703), ("late", "------s", 0.696))
+    return tuple(
+        Arm(
+            label=f"{label} = {by}",
+            group=f"matched by {by}",
+            plan=plan,
+            dice=dice,
+            roughness=0.32,
+            parameters=round(parameters * 1e6),
+            flops=round(flops * 1e9),
+        )
+        for (label, plan, dice), (parameters, flops) in zip(plans, sizes, strict=True)
+    )
+
+
 FUSION_ARMS = (
     Arm(label="early", plan="jjjjjjj", dice=0.692, roughness=0.33, parameters=1_424_000, flops=15_100_000_000),
     Arm(label="middle", plan="ssssjjj", dice=0.698, roughness=0.31, parameters=1_332_000, flops=13_400_000_000),
     Arm(label="late", plan="------s", dice=0.684, roughness=0.28, parameters=336_000, flops=9_800_000_000),
     Arm(label="AutoFuse", plan="ggggggg", dice=0.706, roughness=0.31, parameters=2_187_000, flops=23_900_000_000),
-    *(
-        Arm(
-            label=f"{label}, {by}",
-            group=f"matched by {long}",
-            plan=plan,
-            dice=dice,
-            roughness=0.32,
-            parameters=p,
-            flops=f,
-        )
-        for by, long, sizes in (
-            (
-                "parameters",
-                "parameters",
-                ((2_190_000, 23_300_000_000), (2_180_000, 22_100_000_000), (2_185_000, 57_000_000_000)),
-            ),
-            ("FLOPs", "FLOPs", ((2_250_000, 23_800_000_000), (2_410_000, 24_000_000_000), (830_000, 23_900_000_000))),
-        )
-        for (label, plan, dice), (p, f) in zip(
-            (("early", "jjjjjjj", 0.699), ("middle", "ssssjjj", 0.703), ("late", "------s", 0.696)), sizes, strict=True
-        )
-    ),
+    *_matched("parameters", ((2.190, 23.3), (2.180, 22.1), (2.185, 57.0))),
+    *_matched("FLOPs", ((2.250, 23.8), (2.410, 24.0), (0.830, 23.9))),
     Arm(label="identity", group="floor", dice=0.512, roughness=0.0, parameters=0, flops=0),
 )
 

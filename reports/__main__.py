@@ -1,0 +1,35 @@
+"""``python -m reports RUNS [RUNS ...] --out DIR``: the report of what is recorded there."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from reports.load import NothingToReportError
+from reports.page import write_report
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the report and say where it is; 0 when written, 2 for a wrong call."""
+    parser = argparse.ArgumentParser(prog="python -m reports", description="Draw a report from the records of trials.")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="folder of runs; several are joined")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the report goes")
+    parser.add_argument("--study", metavar="NAME", help="only this study (default: all in RUNS)")
+    parser.add_argument(
+        "--reference", metavar="ARM", help="the arm that others are compared with (default: the study's)"
+    )
+    call = parser.parse_args(arguments)
+    try:
+        page = write_report(call.runs, call.out, study=call.study, reference=call.reference)
+    except NothingToReportError as error:
+        print(f"python -m reports: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"python -m reports: cannot write to {call.out}: {error}", file=sys.stderr)
+        return 2
+    print(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""The figures of a study, composed and captioned; where there is nothing to draw, a sentence says why."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reports import figures
+from reports.comparison import Comparison
+from reports.numerals import between, listing, number
+from reports.style import WIDTH, dressed, style
+from reports.table import caption
+
+MOST_STRUCTURES = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A figure with its words; ``figure`` is None where ``caption`` says why there is none."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str = ""
+    figure: Figure | None = None
+
+
+def all_drawings(comparison: Comparison) -> Iterator[Drawing]:
+    """Every figure of the page but the pairs' pictures, one at a time."""
+    comparison = replace(comparison, arms=dressed(comparison.arms))
+    for draw in (dice_by_arm, differences, regularity, size, training, gates, structures):
+        with style():
+            yield draw(comparison)
+
+
+def dice_by_arm(comparison: Comparison) -> Drawing:
+    """Distribution of Dice over pairs."""
+    drawing = Drawing(name="dice", title="Dice of the pairs", caption="")
+    arms, pairs = comparison.evaluated, comparison.records.pairs
+    if arms["dice"].isna().all():
+        return replace(drawing, caption="No pair has a Dice: nothing is drawn.")
+    figure = _figure(0.6 + 0.36 * len(arms))
+    figures.dice_by_arm(figure.subplots(), pairs, arms)
+    text = (
+        "Each point is a pair, averaged over seeds; boxes hold the middle half, black ticks are the means of the seeds."
+    )
+    alt = "Box plot of the pairs' Dice. Median by arm: " + _values(arms, "dice_median")
+    return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
+
+
+def differences(comparison: Comparison) -> Drawing:
+    """Differences to the reference with intervals."""
+    drawing = Drawing(name="differences", title=f"Difference to {comparison.reference}", caption="")
+    compared = comparison.compared
+    trained = compared[compared["trained"]]
+    arms = (trained if len(trained) else compared).dropna(subset=["difference"])
+    if arms.empty:
+        return replace(drawing, caption="No arm has a difference to the reference: nothing is drawn.")
+    figure = _figure(0.7 + 0.32 * len(arms))
+    figures.differences(figure.subplots(), arms, comparison.reference)
+    left_out = compared[~compared["arm"].isin(arms["arm"])]["arm"]
+    text = (
+        "Intervals are each at 95 % by itself, over blocks crossed with seeds. A filled marker is a difference that "
+        "stands after Holm's correction; a hollow one is not shown to differ, which does not show that it is equal."
+    )
+    if len(left_out):
+        text += f" Not drawn, far off or without a value: {listing(list(left_out))} (see the table)."
+    said = (
+        f"{arm}: {number(d, signed=True)} ({between(low, high, signed=True)})" for arm, d, low, high in _intervals(arms)
+    )
+    alt = f"Dot plot of differences in mean Dice to {comparison.reference} with 95 % intervals. " + "; ".join(said)
+    return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
+
+
+def regularity(comparison: Comparison) -> Drawing:
+    """Dice against how regular the fields are."""
+    panels = (("sd_log_jacobian", "SD of log determinant", 1.0), ("folding_fraction", "Folding fraction (10⁻⁴)", 1e-4))
+    return _against(comparison, "regularity", "Dice against regularity", panels)
+
+
+def size(comparison: Comparison) -> Drawing:
+    """Dice against how large and how dear an arm is."""
+    panels = (("parameters", "Parameters (millions)", 1e6), ("flops", "Forward FLOPs (G)", 1e9))
+    return _against(comparison, "size", "Dice against parameters and FLOPs", panels)
+
+
+def training(comparison: Comparison) -> Drawing:
+    """Validation Dice and training loss by step, a column a group of arms."""
+    drawing = Drawing(name="training", title="Training curves", caption="")
+    history, arms = comparison.records.history, comparison.arms
+    shown = arms[arms["arm"].isin(history["arm"])]
+    if shown.empty:
+        return replace(drawing, caption="No trial has a history: nothing is drawn.")
+    groups = list(shown["group"].unique())
+    figure = _figure(4.2)
+    axes = figure.subplots(2, len(groups), sharex=True, sharey="row", squeeze=False)
+    reference = shown[shown["arm"] == comparison.reference]
+    for group, column in zip(groups, axes.T, strict=True):
+        inside = shown[shown["group"] == group]
+        beside = reference if group not in set(reference["group"]) else reference.iloc[:0]
+        drawn, faint = pd.concat([beside, inside]), list(beside["arm"])
+        for ax, name in zip(column, ("val_dice", "loss"), strict=True):
+            figures.training_curve(ax, history, drawn, name, faint=faint)
+        column[0].set_title(group)
+        column[1].set_xlabel("Step")
+    axes[0, 0].set_ylabel("Val Dice")
+    axes[1, 0].set_ylabel("Training loss")
+    _legend(figure, shown, groups=False)
+    text = "Line: mean over seeds; band: their range. Validation Dice is of the val split at steps fixed by the budget."
+    if len(groups) > 1:
+        text += f" Dashed: {comparison.reference}, repeated for comparison."
+    final = history.dropna(subset=["val_dice"]).sort_values("step").groupby(["arm", "seed"])["val_dice"].last()
+    last = final.groupby("arm").mean().reindex(shown["arm"]).dropna()
+    said = "; ".join(f"{arm} {number(value)}" for arm, value in last.items())
+    alt = f"Line plots of validation Dice and training loss by step. Last validation Dice: {said}"
+    return replace(drawing, caption=text, alt=alt, figure=figure)
+
+
+def gates(comparison: Comparison) -> Drawing:
+    """Weight of the joint path at each stage over training."""
+    drawing = Drawing(name="gates", title="Gate weights by stage over training", caption="")
+    table, arms = comparison.records.gates, comparison.arms
+    shown = arms[arms["arm"].isin(table["arm"])]
+    if shown.empty:
+        return replace(drawing, caption="No trial has a live gate, or none was read: nothing is drawn.")
+    stages = sorted(int(stage) for stage in table["stage"].unique())
+    figure = _figure(2.2 if len(shown) == 1 else 2.5)
+    axes = figure.subplots(1, len(stages), sharex=True, sharey=True, squeeze=False)[0]
+    for ax, stage in zip(axes, stages, strict=True):
+        figures.gate_weight(ax, table, shown, stage)
+        ax.locator_params(axis="x", nbins=2)
+    axes[0].set_ylabel("Mean weight of the joint path")
+    figure.supxlabel("Step", fontsize=9)
+    if len(shown) > 1:
+        _legend(figure, shown, groups=False)
+    text = (
+        "Mean weight that the gate gives to the joint path, over voxels, channels and val pairs; the rest goes to the "
+        "single-image path. Line: mean over seeds; band: their range; dotted: 0.5, no preference. "
+        f"{'Arm' if len(shown) == 1 else 'Arms'}: {listing(list(shown['arm']))}. A dashed line, where there is one, is "
+        "the weight of the single-image path of gates whose two weights are free."
+    )
+    last = table[table["step"] == table["step"].max()].groupby("stage")["joint_weight"].mean()
+    said = "; ".join(f"stage {stage} {number(value, 2)}" for stage, value in last.items())
+    alt = f"Line plots of the joint path's gate weight by step, a panel a stage. Last values: {said}"
+    return replace(drawing, caption=text, alt=alt, figure=figure)
+
+
+def structures(comparison: Comparison) -> Drawing:
+    """Dice by structure and arm."""
+    drawing = Drawing(name="structures", title="Structures", caption="")
+    labels, arms = comparison.records.labels, comparison.evaluated
+    trained = arms[arms["trained"]] if arms["trained"].any() else arms
+    if labels.empty or not trained["arm"].isin(labels["arm"]).any():
+        return replace(drawing, caption="No labels.csv was found: nothing is drawn by structure.")
+    shown = trained[trained["arm"].isin(labels["arm"])]
+    named = labels.assign(structure=labels["name"].where(labels["name"] != "", "label " + labels["label"]))
+    named = named[named["arm"].isin(shown["arm"])]
+    means = named.groupby(["structure", "arm"], sort=False)["dice"].mean().unstack("arm")
+    chosen = (means.max(axis=1) - means.min(axis=1)).nlargest(MOST_STRUCTURES).index
+    drawn = named[named["structure"].isin(chosen)]
+    figure = _figure(1.0 + len(chosen) * max(0.22, 0.085 * len(shown)))
+    figures.structures(figure.subplots(), drawn, shown)
+    _legend(figure, shown)
+    text = "Mean over pairs and seeds; lines are the range of the seeds' means."
+    if len(means) > len(chosen):
+        text += f" The {len(chosen)} of {len(means)} structures on which arms differ most; the table has all."
+    best = "; ".join(
+        f"{name}: highest {row.idxmax()} {number(row.max())}" for name, row in means.loc[chosen].iterrows()
+    )
+    alt = f"Dot plot of mean Dice by structure and arm. {best}"
+    return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
+
+
+def _against(comparison: Comparison, name: str, title: str, panels: tuple[tuple[str, str, float], ...]) -> Drawing:
+    arms = comparison.evaluated[comparison.evaluated["trained"]]
+    known = [panel for panel in panels if arms[panel[0]].notna().any()]
+    if arms.empty or not known:
+        return Drawing(name=name, title=title, caption="No trained arm has these figures: nothing is drawn.")
+    figure = _figure(3.0 + 0.2 * ceil(len(figures.legend(arms)) / 5))
+    for ax, (column, label, unit) in zip(
+        np.atleast_1d(figure.subplots(1, len(known), sharey=True)), known, strict=True
+    ):
+        figures.dice_against(ax, arms, column, label=label, unit=unit)
+        ax.label_outer()
+    _legend(figure, arms)
+    text = "Trained arms; lines are 95 % intervals over blocks and seeds. Untrained arms are in the tables only."
+    columns = listing([label for _, label, _ in known])
+    alt = f"Scatter plots of mean Dice against {columns}. Mean Dice: {_values(arms, 'dice')}"
+    return Drawing(name=name, title=title, caption=caption(text, comparison.records), alt=alt, figure=figure)
+
+
+def _figure(height: float) -> Figure:
+    return Figure(figsize=(WIDTH, height))
+
+
+def _legend(figure: Figure, arms: pd.DataFrame, *, groups: bool = True) -> None:
+    handles = figures.legend(arms, groups=groups)
+    if len(handles) > 1:
+        figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 5), columnspacing=1.4)
+
+
+def _values(arms: pd.DataFrame, column: str) -> str:
+    return "; ".join(f"{arm} {number(value)}" for arm, value in zip(arms["arm"], arms[column], strict=True))
+
+
+def _intervals(arms: pd.DataFrame) -> Iterator[tuple[str, float, float, float]]:
+    yield from arms[["arm", "difference", "difference_low", "difference_high"]].itertuples(index=False, name=None)

@@ -1,0 +1,168 @@
+"""One function a figure: tables onto Axes. Nothing is computed here but places.
+
+``arms`` has a row an arm, with its ``colour`` and ``marker`` (``reports.style.dressed``).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from reports.style import FAINT, GREY, INK
+
+
+def dice_by_arm(ax: Axes, pairs: pd.DataFrame, arms: pd.DataFrame) -> Axes:
+    """Boxes and points of each pair's Dice (mean over seeds), and a tick at the mean of each seed."""
+    means = pairs.groupby(["arm", "pair"], sort=False)["dice"].mean().dropna()
+    shown = arms[arms["arm"].isin(means.index.get_level_values("arm"))]
+    for place, (arm, colour) in enumerate(zip(shown["arm"], shown["colour"], strict=True)):
+        values = means.loc[arm].to_numpy()
+        ax.boxplot(
+            values,
+            positions=[place],
+            orientation="horizontal",
+            widths=0.62,
+            showfliers=False,
+            patch_artist=True,
+            boxprops={"facecolor": colour + "30", "edgecolor": colour, "linewidth": 0.9},
+            whiskerprops={"color": colour, "linewidth": 0.9},
+            capprops={"color": colour, "linewidth": 0.9},
+            medianprops={"color": colour, "linewidth": 1.8},
+        )
+        ax.scatter(values, place + _spread(len(values)), s=7, color=colour, alpha=0.55, linewidth=0, zorder=3)
+        seeds = pairs[pairs["arm"] == arm].groupby("seed")["dice"].mean()
+        ax.scatter(seeds, np.full(len(seeds), place), marker="|", s=150, color=INK, linewidth=1.1, zorder=4)
+    _arms_axis(ax, shown["arm"])
+    ax.set_xlabel("Dice of a pair (mean over seeds)")
+    return ax
+
+
+def differences(ax: Axes, arms: pd.DataFrame, reference: str) -> Axes:
+    """Difference in mean Dice to the reference with its 95 % interval; filled where a difference is shown."""
+    shown = arms.dropna(subset=["difference"])
+    for place, (_, arm) in enumerate(shown.iterrows()):
+        colour = arm["colour"]
+        if not np.isnan(arm["difference_low"]):
+            ax.plot([arm["difference_low"], arm["difference_high"]], [place, place], color=colour, linewidth=1.6)
+        named = arm["verdict"] in ("higher", "lower")
+        face = colour if named else "white"
+        ax.plot(arm["difference"], place, arm["marker"], color=colour, markerfacecolor=face, markersize=6.5)
+    ax.axvline(0, color=INK, linewidth=0.9)
+    _arms_axis(ax, shown["arm"])
+    ax.set_xlabel(f"Difference in mean Dice to {reference}, 95 % interval")
+    return ax
+
+
+def dice_against(ax: Axes, arms: pd.DataFrame, column: str, *, label: str, unit: float = 1.0) -> Axes:
+    """Mean Dice of the trained arms against another column of the table, with intervals where there are any."""
+    for _, arm in arms[arms["trained"]].dropna(subset=["dice", column]).iterrows():
+        across = _error(arm, column, unit) if f"{column}_low" in arms else None
+        ax.errorbar(
+            arm[column] / unit,
+            arm["dice"],
+            xerr=across,
+            yerr=_error(arm, "dice", 1.0),
+            fmt=arm["marker"],
+            color=arm["colour"],
+            markersize=6,
+            elinewidth=0.8,
+            alpha=0.9,
+        )
+    ax.set_xlabel(label)
+    ax.set_ylabel("Mean Dice")
+    ax.margins(0.08)
+    return ax
+
+
+def training_curve(
+    ax: Axes, history: pd.DataFrame, arms: pd.DataFrame, column: str, *, faint: Sequence[str] = ()
+) -> Axes:
+    """Mean over seeds of a column of the history by step, with the range of the seeds; arms in ``faint`` dashed."""
+    for arm, colour in zip(arms["arm"], arms["colour"], strict=True):
+        seeds = history[history["arm"] == arm].dropna(subset=[column]).groupby("step")[column]
+        mean = seeds.mean()
+        if mean.empty:
+            continue
+        line = "--" if arm in faint else "-"
+        ax.plot(mean.index, mean, line, color=colour, linewidth=1.1 if arm in faint else 1.5)
+        if arm not in faint:
+            ax.fill_between(mean.index, seeds.min(), seeds.max(), color=colour, alpha=0.18, linewidth=0)
+    return ax
+
+
+def gate_weight(ax: Axes, gates: pd.DataFrame, arms: pd.DataFrame, stage: int) -> Axes:
+    """Weight of the joint path at one stage over training, with the range of the seeds.
+
+    Where the two weights do not sum to one, that of the single-image path is dashed.
+    """
+    at_stage = gates[gates["stage"] == stage]
+    tied = np.allclose(at_stage["joint_weight"] + at_stage["single_weight"], 1, atol=1e-3, equal_nan=True)
+    for arm, colour in zip(arms["arm"], arms["colour"], strict=True):
+        for column, line in (("joint_weight", "-"), ("single_weight", "--"))[: 1 if tied else 2]:
+            seeds = at_stage[at_stage["arm"] == arm].groupby("step")[column]
+            mean = seeds.mean()
+            ax.plot(mean.index, mean, line, color=colour)
+            ax.fill_between(mean.index, seeds.min(), seeds.max(), color=colour, alpha=0.2, linewidth=0)
+    ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
+    ax.set_ylim(0, 1)
+    ax.set_title(f"stage {stage}")
+    return ax
+
+
+def structures(ax: Axes, labels: pd.DataFrame, arms: pd.DataFrame) -> Axes:
+    """Mean Dice of each structure by arm, with the range of the seeds."""
+    names = list(dict.fromkeys(labels["structure"]))
+    seeds = labels.groupby(["arm", "structure", "seed"])["dice"].mean()
+    offsets = np.linspace(-0.36, 0.36, len(arms)) if len(arms) > 1 else np.zeros(1)
+    for (_, arm), offset in zip(arms.iterrows(), offsets, strict=True):
+        values = seeds.loc[[arm["arm"]]].groupby(level="structure").agg(["mean", "min", "max"]).reindex(names)
+        places, colour = np.arange(len(names)) + offset, arm["colour"]
+        ax.hlines(places, values["min"], values["max"], color=colour, linewidth=1.2)
+        ax.plot(values["mean"], places, arm["marker"], color=colour, markersize=4.5, linestyle="none")
+    for edge in range(1, len(names)):
+        ax.axhline(edge - 0.5, color=FAINT, linewidth=0.8)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("Mean Dice (line: range of the seeds)")
+    return ax
+
+
+def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[Line2D]:
+    """Handles that say which colour is which family and, where there are several groups, which marker is which."""
+    families = arms.drop_duplicates("family")
+    handles = [
+        Line2D([], [], color=colour, marker="o" if groups else "", linestyle="none" if groups else "-", label=family)
+        for family, colour in zip(families["family"], families["colour"], strict=True)
+    ]
+    if groups and arms["group"].nunique() > 1:
+        shapes = arms.drop_duplicates("group")
+        handles += [
+            Line2D([], [], color=GREY, marker=shape, linestyle="none", label=group)
+            for group, shape in zip(shapes["group"], shapes["marker"], strict=True)
+        ]
+    return handles
+
+
+def _arms_axis(ax: Axes, arms: Sequence[str] | pd.Series) -> None:
+    """Arms from top to bottom."""
+    ax.set_yticks(range(len(arms)), list(arms))
+    ax.set_ylim(len(arms) - 0.5, -0.5)
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+
+
+def _spread(count: int) -> np.ndarray:
+    """Places across a row that keep points apart; by the golden ratio, so the same every time."""
+    return (np.arange(count) * 0.618034 % 1 - 0.5) * 0.44
+
+
+def _error(arm: pd.Series, column: str, unit: float) -> np.ndarray | None:
+    low, value, high = (float(arm[name]) for name in (f"{column}_low", column, f"{column}_high"))
+    if np.isnan(low):
+        return None
+    # A mean over pairs can lie a little outside an interval over blocks of unequal size.
+    return np.maximum([[value - low], [high - value]], 0) / unit

@@ -1,0 +1,99 @@
+"""One look for every figure: colour says the strategy, the marker says the group of arms it stands in."""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+INK = "#24292f"
+FAINT = "#c9ced6"
+GREY = "#868e99"
+# Okabe and Ito's colours, less those that vanish on white or on black.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a0703c", "#8f6bd1")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+WIDTH = 7.2
+
+_STYLE: Any = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": GREY,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.5,
+    "image.composite_image": False,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "svg.hashsalt": "reports",
+    "text.color": INK,
+    "xtick.color": INK,
+    "xtick.labelsize": 8.5,
+    "xtick.major.width": 0.7,
+    "ytick.color": INK,
+    "ytick.labelsize": 8.5,
+    "ytick.major.width": 0.7,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The look of the report, for whatever is drawn and saved inside."""
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+def dressed(arms: pd.DataFrame) -> pd.DataFrame:
+    """``arms`` with a ``colour`` by family (grey for what is not trained) and a ``marker`` by group."""
+    families = list(arms["family"][arms["trained"]].unique())
+    groups = list(arms["group"].unique())
+    return arms.assign(
+        colour=[COLOURS[families.index(one) % len(COLOURS)] if one in families else GREY for one in arms["family"]],
+        marker=[MARKERS[groups.index(group) % len(MARKERS)] for group in arms["group"]],
+    )
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """``NAME.png`` at 300 dpi and ``NAME.svg``, the same bytes for the same figure."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with style():
+        figure.savefig(folder / f"{name}.png", dpi=300, metadata={"Software": None})
+        (folder / f"{name}.svg").write_text(svg(figure), encoding="utf-8")
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an SVG document on a transparent ground."""
+    buffer = io.StringIO()
+    with style():
+        figure.savefig(buffer, format="svg", transparent=True, dpi=200, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def inline(document: str, *, name: str, alt: str) -> str:
+    """An SVG document as an element of an HTML page: no address in it, ids of its own, ink in the page's colour."""
+    element = document[document.index("<svg") :]
+    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
+    element = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", element)
+    element = re.sub(r'\bid="', f'id="{name}-', element)
+    element = element.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
+    element = element.replace(INK, "currentColor").replace(FAINT, "var(--faint)").replace(GREY, "var(--grey)")
+    escaped = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    return re.sub(
+        r'<svg width="([\d.]+)pt" height="[\d.]+pt"', rf'<svg role="img" aria-label="{escaped}"', element, count=1
+    )
