@@ -44,7 +44,7 @@ def accuracy(comparison: Comparison) -> Table:
         text += " † Over blocks alone, conditional on one trained network: how trainings vary is not known."
     numbers = ["dice", "dice_median", "dice30", "dice_seed_sd", "dice_low", "dice_high", "dice_blocks", *_DIFFERENCE]
     counts = ["seeds", "seeds_planned", "blocks", "pairs"]
-    return _table(comparison, "Dice", text, columns, [*counts, *numbers, "verdict"])
+    return _table(comparison, "Dice by arm", text, columns, [*counts, *numbers, "verdict"])
 
 
 def regularity(comparison: Comparison) -> Table:
@@ -67,7 +67,7 @@ def regularity(comparison: Comparison) -> Table:
     )
     suffixes = ("", "_seed_sd", "_low", "_high")
     numbers = [f"{metric}{suffix}" for metric in METRICS[1:] for suffix in suffixes]
-    return _table(comparison, "Surfaces and regularity", text, columns, numbers)
+    return _table(comparison, "Surface distances, folding and smoothness", text, columns, numbers)
 
 
 def cost(comparison: Comparison) -> Table:
@@ -90,7 +90,7 @@ def cost(comparison: Comparison) -> Table:
         f"step and peak memory are measured once an arm with nothing beside it{_machine(comparison)}."
     )
     numbers = ["canonical_plan", "parameters", "parameters_ratio", "flops", "flops_ratio", *COST, "train_step_s_ratio"]
-    return _table(comparison, "Size and cost", text, columns, [*numbers, "step_s", "training_s"])
+    return _table(comparison, "Parameters, FLOPs, time and memory", text, columns, [*numbers, "step_s", "training_s"])
 
 
 def interval(row: Row) -> str:

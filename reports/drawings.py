@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import ceil
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from reports import figures
 from reports.comparison import Comparison
@@ -30,7 +30,7 @@ class Drawing:
 
 def all_drawings(comparison: Comparison) -> Iterator[Drawing]:
     """Every figure of the page but the pairs' pictures, one at a time."""
-    comparison = replace(comparison, arms=dressed(comparison.arms))
+    comparison = replace(comparison, arms=dressed(comparison.arms, comparison.reference))
     for draw in (dice_by_arm, differences, regularity, size, training, gates, structures):
         with style():
             yield draw(comparison)
@@ -150,7 +150,7 @@ def gates(comparison: Comparison) -> Drawing:
 
 def structures(comparison: Comparison) -> Drawing:
     """Dice by structure and arm."""
-    drawing = Drawing(name="structures", title="Structures", caption="")
+    drawing = Drawing(name="structures", title="Dice by structure and arm", caption="")
     labels, arms = comparison.records.labels, comparison.evaluated
     trained = arms[arms["trained"]] if arms["trained"].any() else arms
     if labels.empty or not trained["arm"].isin(labels["arm"]).any():
@@ -179,7 +179,7 @@ def _against(comparison: Comparison, name: str, title: str, panels: tuple[tuple[
     known = [panel for panel in panels if arms[panel[0]].notna().any()]
     if arms.empty or not known:
         return Drawing(name=name, title=title, caption="No trained arm has these figures: nothing is drawn.")
-    figure = _figure(3.0 + 0.2 * ceil(len(figures.legend(arms)) / 5))
+    figure = _figure(3.2)
     for ax, (column, label, unit) in zip(
         np.atleast_1d(figure.subplots(1, len(known), sharey=True)), known, strict=True
     ):
@@ -197,9 +197,16 @@ def _figure(height: float) -> Figure:
 
 
 def _legend(figure: Figure, arms: pd.DataFrame, *, groups: bool = True) -> None:
-    handles = figures.legend(arms, groups=groups)
-    if len(handles) > 1:
-        figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 5), columnspacing=1.4)
+    """A row of families and, with ``groups``, a row of groups, above the panels."""
+    rows = [row for row in figures.legend(arms, groups=groups) if len(row) > 1]
+    if not rows:
+        return
+    columns = max(len(row) for row in rows)
+    nothing = Line2D([], [], linestyle="none", label=" ")
+    padded = [[*row, *[nothing] * (columns - len(row))] for row in rows]
+    # A legend is filled column by column.
+    handles = [handle for column in zip(*padded, strict=True) for handle in column]
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, columnspacing=1.4, handletextpad=0.4)
 
 
 def _values(arms: pd.DataFrame, column: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from reports.style import FAINT, GREY, INK
+from reports.style import FAINT, GREY, GROUND, INK
 
 
 def dice_by_arm(ax: Axes, pairs: pd.DataFrame, arms: pd.DataFrame) -> Axes:
@@ -47,7 +47,7 @@ def differences(ax: Axes, arms: pd.DataFrame, reference: str) -> Axes:
         if not np.isnan(arm["difference_low"]):
             ax.plot([arm["difference_low"], arm["difference_high"]], [place, place], color=colour, linewidth=1.6)
         named = arm["verdict"] in ("higher", "lower")
-        face = colour if named else "white"
+        face = colour if named else GROUND
         ax.plot(arm["difference"], place, arm["marker"], color=colour, markerfacecolor=face, markersize=6.5)
     ax.axvline(0, color=INK, linewidth=0.9)
     _arms_axis(ax, shown["arm"])
@@ -131,20 +131,18 @@ def structures(ax: Axes, labels: pd.DataFrame, arms: pd.DataFrame) -> Axes:
     return ax
 
 
-def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[Line2D]:
-    """Handles that say which colour is which family and, where there are several groups, which marker is which."""
-    families = arms.drop_duplicates("family")
-    handles = [
+def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[list[Line2D]]:
+    """Handles that say which colour is which family and, with ``groups``, which marker is which group."""
+    families, shapes = arms.drop_duplicates("family"), arms.drop_duplicates("group")
+    lines = [
         Line2D([], [], color=colour, marker="o" if groups else "", linestyle="none" if groups else "-", label=family)
         for family, colour in zip(families["family"], families["colour"], strict=True)
     ]
-    if groups and arms["group"].nunique() > 1:
-        shapes = arms.drop_duplicates("group")
-        handles += [
-            Line2D([], [], color=GREY, marker=shape, linestyle="none", label=group)
-            for group, shape in zip(shapes["group"], shapes["marker"], strict=True)
-        ]
-    return handles
+    points = [
+        Line2D([], [], color=GREY, marker=shape, linestyle="none", label=group)
+        for group, shape in zip(shapes["group"], shapes["marker"], strict=True)
+    ]
+    return [lines, points] if groups else [lines]
 
 
 def _arms_axis(ax: Axes, arms: Sequence[str] | pd.Series) -> None:

@@ -1,12 +1,10 @@
 """The report: one HTML page that works offline, with tables and figures as files beside it."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
@@ -17,14 +15,14 @@ from reports.numerals import plural
 from reports.opening import opening
 from reports.pair_drawings import pictured
 from reports.provenance import provenance
-from reports.style import inline, save, svg
+from reports.style import inline, save
 from reports.table import Table
 from reports.tables import all_tables, write_tables
 from reports.trial import EVALUATED
 
 # Below the 8 MB that go into a mail, with room for text and tables.
 MOST_PICTURE_BYTES = 7_000_000
-_NUMERIC = re.compile(r"^[+−<]? ?\d")
+_WORDS = ("Arm", "Structure", "Plan", "Verdict", "What", "Value", "Seed", "Key", "State", "Reason")
 
 
 def write_report(runs: Sequence[Path], out: Path, *, study: str | None = None, reference: str | None = None) -> Path:
@@ -80,8 +78,7 @@ def _drawn(comparison: Comparison, drawings: Iterator[Drawing], out: Path, budge
         name = f"{comparison.records.stem}_{drawing.name}"
         shown = {"name": drawing.name, "title": drawing.title, "caption": drawing.caption, "svg": ""}
         if drawing.figure is not None:
-            save(drawing.figure, out / "figures", name)
-            element = inline(svg(drawing.figure), name=name, alt=drawing.alt)
+            element = inline(save(drawing.figure, out / "figures", name), name=name, alt=drawing.alt)
             budget -= len(element)
             if budget >= 0:
                 shown["svg"] = Markup(element)
@@ -115,12 +112,5 @@ def _cells(table: Table) -> dict[str, Any]:
         opens = bool(group) and (number == 0 or table.groups[number - 1] != group)
         marked = bool(table.marked) and table.marked[number]
         rows.append({"cells": cells, "group": group if opens else "", "marked": marked})
-    columns = [
-        {"title": str(name).strip(), "right": _is_numeric(table.shown.iloc[:, place])}
-        for place, name in enumerate(table.shown.columns)
-    ]
+    columns = [{"title": str(name).strip(), "right": name not in _WORDS} for name in table.shown.columns]
     return {"title": table.title, "caption": table.caption, "columns": columns, "rows": rows}
-
-
-def _is_numeric(column: "pd.Series[Any]") -> bool:
-    return any(_NUMERIC.match(str(cell)) for cell in column) and column.name not in ("Arm", "Value", "Plan", "Seed")

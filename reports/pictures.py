@@ -39,23 +39,32 @@ def of_pair(pictures: Slices, rank: str) -> dict[str, np.ndarray] | None:
 
 def draw_pairs(figure: Figure, pairs: Mapping[str, Slices], titles: Mapping[str, str], *, aspect: float) -> Figure:
     """A row for each pair, titled by ``titles``; ``aspect`` is the height of a pixel over its width."""
-    grid = figure.subplots(len(pairs), len(COLUMNS), squeeze=False)
-    for row, (rank, slices) in zip(grid, pairs.items(), strict=True):
+    rows = figure.subplots(
+        len(pairs) + 1, len(COLUMNS), squeeze=False, gridspec_kw={"height_ratios": [*[1] * len(pairs), 0.045]}
+    )
+    for row, (rank, slices) in zip(rows, pairs.items(), strict=False):
         draw_pair(row, slices, aspect=aspect)
         row[0].set_ylabel(titles[rank], fontsize=7.5, rotation=0, ha="right", va="center", labelpad=6)
-    for ax, title in zip(grid[0], COLUMNS, strict=True):
+    for ax, title in zip(rows[0], COLUMNS, strict=True):
         ax.set_title(title, loc="center", fontsize=8.5)
+    _scales(figure, rows[-1])
+    return figure
+
+
+def _scales(figure: Figure, row: np.ndarray) -> None:
+    """Colour bars below the columns that need them."""
+    for ax in row:
+        ax.set_axis_off()
     bars = (
-        (ScalarMappable(_difference_scale(), "RdBu_r"), grid[:, 3], [-0.5, 0, 0.5]),
-        (ScalarMappable(_determinant_scale(), _determinant_colours()), grid[:, 5], [0, 1, 2]),
+        (ScalarMappable(_difference_scale(), "RdBu_r"), "Fixed − warped", [-0.5, 0, 0.5]),
+        (ScalarMappable(_determinant_scale(), _determinant_colours()), "Determinant", [0, 1, 2]),
     )
-    for mappable, axes, ticks in bars:
-        bar = figure.colorbar(
-            mappable, ax=list(axes), orientation="horizontal", ticks=ticks, aspect=14, pad=0.02, shrink=0.9
-        )
+    for mappable, column, ticks in bars:
+        ax = row[COLUMNS.index(column)]
+        ax.set_axis_on()
+        bar = figure.colorbar(mappable, cax=ax, orientation="horizontal", ticks=ticks)
         bar.ax.tick_params(labelsize=7, length=2)
         bar.outline.set_visible(False)
-    return figure
 
 
 def draw_pair(axes: np.ndarray, slices: Slices, *, aspect: float) -> None:

@@ -14,10 +14,19 @@ from matplotlib.figure import Figure
 INK = "#24292f"
 FAINT = "#c9ced6"
 GREY = "#868e99"
+GROUND = "#fffffe"
 # Okabe and Ito's colours, less those that vanish on white or on black.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a0703c", "#8f6bd1")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 WIDTH = 7.2
+# What changes with the theme of the page.
+_IN_PAGE = {
+    INK: "currentColor",
+    FAINT: "var(--faint)",
+    GREY: "var(--grey)",
+    GROUND: "var(--ground)",
+    COLOURS[0]: "var(--blue)",
+}
 
 _STYLE: Any = {
     "axes.axisbelow": True,
@@ -59,9 +68,10 @@ def style() -> Iterator[None]:
         yield
 
 
-def dressed(arms: pd.DataFrame) -> pd.DataFrame:
-    """``arms`` with a ``colour`` by family (grey for what is not trained) and a ``marker`` by group."""
-    families = list(arms["family"][arms["trained"]].unique())
+def dressed(arms: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """``arms`` with a ``colour`` by family (the reference's first, grey if untrained) and a ``marker`` by group."""
+    trained = arms[arms["trained"]]
+    families = list(dict.fromkeys([*trained["family"][trained["arm"] == reference], *trained["family"]]))
     groups = list(arms["group"].unique())
     return arms.assign(
         colour=[COLOURS[families.index(one) % len(COLOURS)] if one in families else GREY for one in arms["family"]],
@@ -69,19 +79,20 @@ def dressed(arms: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def save(figure: Figure, folder: Path, name: str) -> None:
-    """``NAME.png`` at 300 dpi and ``NAME.svg``, the same bytes for the same figure."""
+def save(figure: Figure, folder: Path, name: str) -> str:
+    """Write ``NAME.png`` at 300 dpi and ``NAME.svg``, the same bytes for the same figure; the SVG document."""
     folder.mkdir(parents=True, exist_ok=True)
     with style():
+        document = _svg(figure)
         figure.savefig(folder / f"{name}.png", dpi=300, metadata={"Software": None})
-        (folder / f"{name}.svg").write_text(svg(figure), encoding="utf-8")
+    (folder / f"{name}.svg").write_text(document, encoding="utf-8")
+    return document
 
 
-def svg(figure: Figure) -> str:
+def _svg(figure: Figure) -> str:
     """The figure as an SVG document on a transparent ground."""
     buffer = io.StringIO()
-    with style():
-        figure.savefig(buffer, format="svg", transparent=True, dpi=200, metadata={"Date": None, "Creator": None})
+    figure.savefig(buffer, format="svg", transparent=True, dpi=200, metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
 
@@ -92,7 +103,8 @@ def inline(document: str, *, name: str, alt: str) -> str:
     element = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", element)
     element = re.sub(r'\bid="', f'id="{name}-', element)
     element = element.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
-    element = element.replace(INK, "currentColor").replace(FAINT, "var(--faint)").replace(GREY, "var(--grey)")
+    for colour, in_page in _IN_PAGE.items():
+        element = element.replace(colour, in_page)
     escaped = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return re.sub(
         r'<svg width="([\d.]+)pt" height="[\d.]+pt"', rf'<svg role="img" aria-label="{escaped}"', element, count=1

@@ -21,7 +21,7 @@ def structures(comparison: Comparison) -> Table:
     labels = comparison.records.labels
     if labels.empty:
         empty = pd.DataFrame(columns=["arm", "label", "name", "dice", "seed_sd"])
-        return Table(title="Structures", caption="No labels.csv was found.", numbers=empty, shown=empty)
+        return Table(title="Dice by structure", caption="No labels.csv was found.", numbers=empty, shown=empty)
     seeds = labels.groupby(["arm", "label", "name", "seed"], sort=False)["dice"].mean()
     numbers = seeds.groupby(level=["arm", "label", "name"], sort=False).agg(dice="mean", seed_sd="std").reset_index()
     names = numbers["name"].where(numbers["name"] != "", "label " + numbers["label"])
@@ -32,7 +32,7 @@ def structures(comparison: Comparison) -> Table:
     shown = wide.map(number).rename_axis(columns=None)
     shown.insert(0, "Arm" if wide.index.name == "arm" else "Structure", list(wide.index))
     text = caption("Mean Dice over pairs and seeds by structure.", comparison.records)
-    return Table(title="Structures", caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
+    return Table(title="Dice by structure", caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
 
 
 def seeds(comparison: Comparison) -> Table:
@@ -41,13 +41,13 @@ def seeds(comparison: Comparison) -> Table:
     text = caption("Mean Dice over pairs of each trained network.", comparison.records)
     if pairs.empty:
         empty = pd.DataFrame(columns=["arm", "seed", *METRICS])
-        return Table(title="Seeds", caption=text, numbers=empty, shown=empty)
+        return Table(title="Dice by seed", caption=text, numbers=empty, shown=empty)
     numbers = pairs.groupby(["arm", "seed"], sort=False)[list(METRICS)].mean().reset_index()
     wide = numbers.pivot(index="arm", columns="seed", values="dice").reindex(comparison.evaluated["arm"])
     shown = wide.map(lambda value: "" if isnan(value) else number(value)).rename_axis(columns=None)
     shown.columns = pd.Index([f"Seed {seed}" for seed in wide.columns])
     shown.insert(0, "Arm", list(wide.index))
-    return Table(title="Seeds", caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
+    return Table(title="Dice by seed", caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
 
 
 def trials(comparison: Comparison) -> Table:
