@@ -1,8 +1,11 @@
 """How a displacement changes volume: the Jacobian determinant of its deformation."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from fusemorph.precision import full_precision
 
@@ -23,21 +26,71 @@ def jacobian_determinant(displacement: Float[Tensor, "b d *s"]) -> Float[Tensor,
             "jacobian_determinant(): 'displacement' must be (b, 2, i, j) or (b, 3, i, j, k) with sides of 2 voxels or "
             f"more, got shape {tuple(displacement.shape)}"
         )
-    columns = [_derivative(displacement, axis).unbind(dim=1) for axis in range(len(shape))]
-    # m[i][j] is the derivative of component i of the deformation along axis j.
-    m = [[columns[j][i] + float(i == j) for j in range(len(shape))] for i in range(len(shape))]
-    if len(shape) == 2:
-        return m[0][0] * m[1][1] - m[0][1] * m[1][0]
-    return (
-        m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
-        - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
-        + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
-    )
+    determinant: Tensor = _Determinant.apply(displacement)  # type: ignore[no-untyped-call]
+    return determinant
 
 
-def _derivative(displacement: Tensor, axis: int) -> Tensor:
-    dim, side = axis + 2, displacement.shape[axis + 2]
-    first = displacement.narrow(dim, 1, 1) - displacement.narrow(dim, 0, 1)
-    inner = (displacement.narrow(dim, 2, side - 2) - displacement.narrow(dim, 0, side - 2)) / 2
-    last = displacement.narrow(dim, side - 1, 1) - displacement.narrow(dim, side - 2, 1)
-    return torch.cat([first, inner, last], dim=dim)
+class _Determinant(torch.autograd.Function):
+    """Keeps the displacement only; autograd would keep every derivative and product, ten volumes and more."""
+
+    @staticmethod
+    def forward(ctx: Any, displacement: Tensor) -> Tensor:
+        ctx.save_for_backward(displacement)
+        m = _jacobian(displacement)
+        determinant = m[0][0] * _cofactor(m, 0, 0)
+        for column in range(1, len(m)):
+            determinant.addcmul_(m[0][column], _cofactor(m, 0, column))
+        return determinant
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (displacement,) = ctx.saved_tensors
+        result = torch.zeros_like(displacement)
+        if not gradient.any():  # as of the folding penalty where nothing folds
+            return result
+        m = _jacobian(displacement)
+        for axis in range(len(m)):
+            of_slopes = torch.stack([_cofactor(m, component, axis) for component in range(len(m))], dim=1)
+            _add_transposed_slope(result, of_slopes.mul_(gradient[:, None]), axis + 2)
+        return result
+
+
+def _jacobian(displacement: Tensor) -> list[list[Tensor]]:
+    """``m[i][j]``: derivative of component i of the deformation along axis j, each (b, *s)."""
+    axes = displacement.shape[1]
+    slopes = [_slope(displacement, axis + 2) for axis in range(axes)]
+    for axis in range(axes):
+        slopes[axis][:, axis] += 1
+    return [[slopes[j][:, i] for j in range(axes)] for i in range(axes)]
+
+
+def _cofactor(m: list[list[Tensor]], row: int, column: int) -> Tensor:
+    if len(m) == 2:
+        return m[1 - row][1 - column] * (1 if row == column else -1)
+    # Taken in cyclic order, the signs are right by themselves.
+    i, k, p, q = (row + 1) % 3, (row + 2) % 3, (column + 1) % 3, (column + 2) % 3
+    return (m[i][p] * m[k][q]).addcmul_(m[i][q], m[k][p], value=-1)
+
+
+def _slope(values: Tensor, dim: int) -> Tensor:
+    side = values.shape[dim]
+    slope = torch.empty_like(values)
+    inner = slope.narrow(dim, 1, side - 2)
+    torch.sub(values.narrow(dim, 2, side - 2), values.narrow(dim, 0, side - 2), out=inner)
+    inner.mul_(0.5)
+    for at, low in ((0, 0), (side - 1, side - 2)):
+        torch.sub(values.narrow(dim, low + 1, 1), values.narrow(dim, low, 1), out=slope.narrow(dim, at, 1))
+    return slope
+
+
+def _add_transposed_slope(result: Tensor, of_slope: Tensor, dim: int) -> None:
+    """The gradient of `_slope`: each slope gives its own to the two values that it is the difference of."""
+    side = result.shape[dim]
+    inner = of_slope.narrow(dim, 1, side - 2)
+    result.narrow(dim, 2, side - 2).add_(inner, alpha=0.5)
+    result.narrow(dim, 0, side - 2).sub_(inner, alpha=0.5)
+    for at, low in ((0, 0), (side - 1, side - 2)):
+        edge = of_slope.narrow(dim, at, 1)
+        result.narrow(dim, low + 1, 1).add_(edge)
+        result.narrow(dim, low, 1).sub_(edge)
