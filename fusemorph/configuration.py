@@ -1,0 +1,116 @@
+"""What a trial is: method x dataset x budget x seed, and the key that its configuration hashes to. No torch."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+NUMERICS = 1
+"""Version of everything that decides a trial's numbers; raised when a change alters them, so that keys change too."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How long and how a network is trained.
+
+    ``width``: AutoFuse's c of the reference network. ``learning_rate`` rises linearly over ``warmup_steps``, then is
+    constant or falls to zero along half a cosine. ``validations``: how often, at equal distances, val pairs are
+    registered (``validation_pairs`` of them, spread over the split); the last one is after the last step.
+    """
+
+    name: str
+    steps: int
+    width: int
+    learning_rate: float
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup_steps: int = 0
+    batch_size: int = 1
+    clip_norm: float = 1.0
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    validations: int = 4
+    validation_pairs: int = 10
+
+    def __post_init__(self) -> None:
+        for field in ("steps", "width", "learning_rate", "batch_size", "clip_norm", "validations", "validation_pairs"):
+            if not getattr(self, field) > 0:
+                raise ValueError(f"Budget(): '{field}' must be positive, got {getattr(self, field)}")
+
+    def validation_steps(self) -> tuple[int, ...]:
+        """Counts of finished steps after which the network is validated, the last of them ``steps``."""
+        count = min(self.validations, self.steps)
+        return tuple(round(self.steps * (i + 1) / count) for i in range(count))
+
+
+BUDGETS = {
+    budget.name: budget
+    for budget in (
+        Budget(name="smoke", steps=4, width=2, learning_rate=1e-3, validations=2, validation_pairs=2),
+        Budget(name="brief", steps=150, width=8, learning_rate=2e-3, warmup_steps=10, validations=3),
+        Budget(name="quick", steps=600, width=8, learning_rate=1e-3, warmup_steps=20),
+        Budget(name="standard", steps=5000, width=8, learning_rate=1e-3, warmup_steps=50, validations=10),
+        Budget(name="paper", steps=100_000, width=16, learning_rate=1e-4, schedule="constant", validations=100),
+    )
+}
+
+
+def find_budget(name: str) -> Budget:
+    """The budget of that name.
+
+    Raises:
+        ValueError: no such budget; the message lists the known ones.
+    """
+    if name not in BUDGETS:
+        raise ValueError(f"find_budget(): unknown budget {name!r}; known: {', '.join(BUDGETS)}")
+    return BUDGETS[name]
+
+
+def revise(budget: Budget, **changes: Any) -> Budget:
+    """A budget with named differences, said in its name: ``quick+steps=200``."""
+    kept = {name: value for name, value in changes.items() if value != getattr(budget, name)}
+    label = "".join(f"+{name}={value}" for name, value in sorted(kept.items()))
+    return replace(budget, name=budget.name + label, **kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One run of the suite, as the configuration that determines its numbers.
+
+    ``method``: its name and settings. ``dataset``: its name, settings and the fingerprint of the files behind training
+    and selection. ``budget``: None for a method that is not trained.
+    """
+
+    method: Json
+    dataset: Json
+    budget: Json | None
+    seed: int
+
+    def configuration(self) -> Json:
+        """What the key hashes: no path, no thread count, no device."""
+        return {"numerics": NUMERICS, **asdict(self)}
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits of the sha256 of the canonical JSON of the configuration."""
+        return hashlib.sha256(canonical_json(self.configuration()).encode()).hexdigest()[:16]
+
+    @classmethod
+    def from_configuration(cls, configuration: Mapping[str, Any]) -> "Trial":
+        """The trial that a record's configuration describes.
+
+        Raises:
+            ValueError: the configuration is of another version of the numerics.
+        """
+        if configuration.get("numerics") != NUMERICS:
+            raise ValueError(
+                f"Trial.from_configuration(): 'numerics' must be {NUMERICS}, this version's, "
+                f"got {configuration.get('numerics')!r}"
+            )
+        return cls(**{name: configuration[name] for name in ("method", "dataset", "budget", "seed")})
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces; NaN and infinity are refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

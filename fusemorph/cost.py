@@ -1,0 +1,125 @@
+"""What a method costs: parameters and FLOPs counted on the meta device; latency and memory measured in a process of
+their own, with nothing beside it."""
+
+import argparse
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from fusemorph.configuration import Budget
+from fusemorph.losses.objective import total
+from fusemorph.method import Method, load_method
+from fusemorph.networks.padding import padded_shape
+from fusemorph.records import read_record, write_json
+from fusemorph.warp import warp
+
+REPEATS = 10
+
+
+def count_cost(method: Method, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Parameters, and forward FLOPs of the convolutions for one pair of that shape; 0 and 0 without a network.
+
+    Interpolations are left out, however they are computed, as in torch's own counter.
+    """
+    with torch.device("meta"):
+        network = method.network(len(shape))
+        if network is None:
+            return 0, 0
+        image = torch.empty(1, 1, *shape)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(image, image)
+    counts = counter.get_flop_counts()["Global"]
+    flops = sum(count for operation, count in counts.items() if "convolution" in str(operation))
+    return sum(parameter.numel() for parameter in network.parameters()), flops
+
+
+def measure_cost(
+    method: Method, budget: Budget, shape: tuple[int, ...], *, device: torch.device, train: bool, repeats: int = REPEATS
+) -> float:
+    """Median seconds of a forward pass (or of a training step) of one pair at this shape, after warming up."""
+    network = method.network(len(shape))
+    assert network is not None
+    network.to(device)
+    fixed, moving = torch.rand(2, 1, 1, *shape, device=device)
+    step = _training_step(method, network, fixed, moving, budget) if train else _inference(network, fixed, moving)
+    for _ in range(2):
+        step()
+    return statistics.median(_seconds(step, device) for _ in range(repeats))
+
+
+def _inference(network: nn.Module, fixed: torch.Tensor, moving: torch.Tensor) -> Callable[[], None]:
+    def step() -> None:
+        with torch.inference_mode():
+            network(fixed, moving)
+
+    return step
+
+
+def _training_step(
+    method: Method, network: nn.Module, fixed: torch.Tensor, moving: torch.Tensor, budget: Budget
+) -> Callable[[], None]:
+    objective = method.objective
+    assert objective is not None
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-6)
+    generator = torch.Generator(device=fixed.device).manual_seed(0)
+
+    def step() -> None:
+        with torch.autocast(fixed.device.type, torch.bfloat16, enabled=budget.precision == "bfloat16"):
+            registration = network(fixed, moving, generator=generator)
+            terms = objective.terms(registration, fixed=fixed, warped=warp(moving, registration.displacement))
+        optimiser.zero_grad(set_to_none=True)
+        total(terms).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+    return step
+
+
+def _seconds(step: Callable[[], None], device: torch.device) -> float:
+    _synchronise(device)
+    began = time.perf_counter()
+    step()
+    _synchronise(device)
+    return time.perf_counter() - began
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _peak_mib(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    """``python -m fusemorph.cost RUNS/KEY``: write its ``cost.json``. Inference first, so its peak is its own."""
+    parser = argparse.ArgumentParser(prog="python -m fusemorph.cost", description=main.__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    record = read_record(options.folder)
+    configuration = record["configuration"]
+    method, budget = load_method(configuration["method"]), Budget(**configuration["budget"])
+    shape = padded_shape(tuple(record["shape"]))
+    before = _peak_mib(device)
+    latency_s = measure_cost(method, budget, shape, device=device, train=False)
+    inference_mib = _peak_mib(device) - before
+    train_step_s = measure_cost(method, budget, shape, device=device, train=True)
+    cost = {"latency_s": latency_s, "train_step_s": train_step_s, "peak_memory_mib": inference_mib}
+    cost |= {"train_peak_memory_mib": _peak_mib(device) - before, "threads": options.threads}
+    write_json(options.folder / "cost.json", cost | {"device": str(device), "shape": list(shape)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""Measures of a method on the pairs of a split: one row a pair, one a pair and label, a summary, and small pictures."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fusemorph.data.dataset import Dataset, Pair
+from fusemorph.jacobian import jacobian_determinant
+from fusemorph.method import Method, image_tensor
+from fusemorph.metrics import (
+    dice_per_label,
+    endpoint_error_mm,
+    folding_fraction,
+    ndv_fraction,
+    sd_log_jacobian,
+    sdlogj_l2r,
+    surface_distances,
+)
+from fusemorph.warp import warp, warp_labels
+
+Row = dict[str, Any]
+PER_LABEL = ("dice", "hd95_mm", "assd_mm", "hd95_vox")
+
+
+def evaluate(
+    method: Method,
+    network: nn.Module | None,
+    dataset: Dataset,
+    split: str,
+    *,
+    device: torch.device,
+    on_pair: Callable[[int, int], None] = lambda done, count: None,
+) -> dict[str, bytes]:
+    """Register and measure every pair of a split; returns the files of ``eval/SPLIT`` by name."""
+    indices = dataset.pairs(split)
+    rows, label_rows, drawings = [], [], []
+    for number, index in enumerate(indices):
+        pair = dataset.pair(index)
+        displacement = method.register(pair, network=network, device=device).float().cpu()
+        row, labels = measure_pair(pair, displacement, dataset.labels)
+        rows.append(row)
+        label_rows.extend(labels)
+        drawings.append(draw_pair(pair, displacement))
+        on_pair(number + 1, len(indices))
+    chosen = best_median_worst([row["dice"] for row in rows])
+    shown = {
+        rank: {"pair": rows[i]["pair"], "dice": _known(rows[i]["dice"]), **drawings[i][1]} for rank, i in chosen.items()
+    }
+    arrays = {f"{rank}_{name}": array for rank, i in chosen.items() for name, array in drawings[i][0].items()}
+    return {
+        "pairs.csv": table(rows),
+        "labels.csv": table(label_rows),
+        "pictures.npz": archive(arrays),
+        "summary.json": (json.dumps(summarise(split, rows) | {"pictures": shown}, indent=1) + "\n").encode(),
+    }
+
+
+def measure_pair(pair: Pair, displacement: Float[Tensor, "1 d *s"], labels: dict[int, str]) -> tuple[Row, list[Row]]:
+    """All metrics of one registered pair: its row, and one row a label."""
+    mask = torch.from_numpy(np.array(pair.foreground))
+    row: Row = {
+        "split": pair.split,
+        "pair": pair.name,
+        "fixed": pair.fixed.id,
+        "moving": pair.moving.id,
+        "fixed_person": pair.fixed.person,
+        "moving_person": pair.moving.person,
+        "block": pair.block,
+    }
+    per_label = measure_labels(pair, displacement, labels)
+    row |= {name: nan_mean([entry[name] for entry in per_label]) for name in PER_LABEL}
+    row |= {
+        "folding_fraction": folding_fraction(displacement, mask=mask),
+        "ndv_fraction": ndv_fraction(displacement, mask=mask),
+        "sd_log_jacobian": sd_log_jacobian(displacement, mask=mask),
+        "sdlogj_l2r": sdlogj_l2r(displacement),
+        "endpoint_error_mm": math.nan,
+    }
+    if pair.displacement is not None:
+        truth = torch.tensor(pair.displacement)[None]
+        row["endpoint_error_mm"] = endpoint_error_mm(displacement, truth, spacing_mm=pair.fixed.spacing_mm, mask=mask)
+    return row, per_label
+
+
+def measure_labels(pair: Pair, displacement: Float[Tensor, "1 d *s"], labels: dict[int, str]) -> list[Row]:
+    """Overlap and surface distances of each label; none where a scan has no labels."""
+    if pair.fixed.labels is None or pair.moving.labels is None:
+        return []
+    fixed, moving = pair.fixed.labels, pair.moving.labels
+    warped = warp_moving_labels(moving, displacement)
+    values = tuple(labels)
+    measures = {"dice": dice_per_label(fixed, warped, moving_labels=moving, labels=values)}
+    measures |= surface_distances(fixed, warped, moving_labels=moving, labels=values, spacing_mm=pair.fixed.spacing_mm)
+    return [
+        {"pair": pair.name, "label": value, "name": labels[value]} | {m: float(measures[m][i]) for m in PER_LABEL}
+        for i, value in enumerate(values)
+    ]
+
+
+def warp_moving_labels(labels: np.ndarray, displacement: Float[Tensor, "1 d *s"]) -> np.ndarray:
+    """Labels (*s) warped as one-hot, linearly, then argmax: the way in which every Dice here is measured."""
+    return warp_labels(torch.tensor(labels)[None, None], displacement)[0, 0].numpy()
+
+
+def summarise(split: str, rows: Sequence[Row]) -> Row:
+    """Means over pairs, and the median and 0.3-quantile of Dice; None where a metric is not known."""
+    dice = np.array([row["dice"] for row in rows], dtype=float)
+    metrics = list(rows[0])[list(rows[0]).index("dice") :]
+    summary: Row = {"split": split, "pairs": len(rows), "blocks": len({row["block"] for row in rows})}
+    summary |= {"label_warp": "linear", **{name: _known(nan_mean([row[name] for row in rows])) for name in metrics}}
+    known = dice[np.isfinite(dice)]
+    quantile = {"mean": 0.0, "median": 0.5, "dice30": 0.3}
+    summary["dice"] = {
+        name: None if not known.size else float(known.mean() if name == "mean" else np.quantile(known, q))
+        for name, q in quantile.items()
+    }
+    return summary
+
+
+def nan_mean(values: Sequence[float]) -> float:
+    """Mean of the values that are not NaN; NaN where none is left."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def best_median_worst(scores: Sequence[float]) -> dict[str, int]:
+    """Positions of the best, median and worst score; unknown scores count as the lowest."""
+    order = np.argsort([-math.inf if math.isnan(score) else score for score in scores], kind="stable")
+    return {"best": int(order[-1]), "median": int(order[len(order) // 2]), "worst": int(order[0])}
+
+
+def draw_pair(pair: Pair, displacement: Float[Tensor, "1 d *s"]) -> tuple[dict[str, np.ndarray], Row]:
+    """The plane through a pair that shows most of its foreground: images, labels, in-plane field, determinant."""
+    axis, place = widest_plane(pair.foreground)
+    determinant = jacobian_determinant(displacement)[0].numpy()
+    warped = warp(image_tensor(pair.moving.image, torch.device("cpu")), displacement)[0, 0].numpy()
+    images = {"fixed": pair.fixed.image, "moving": pair.moving.image, "warped": warped}
+    drawn = {
+        name: (255 * _plane(image, axis, place)).round().clip(0, 255).astype(np.uint8) for name, image in images.items()
+    }
+    if pair.fixed.labels is not None and pair.moving.labels is not None:
+        maps = {"fixed": pair.fixed.labels, "moving": pair.moving.labels}
+        maps["warped"] = warp_moving_labels(pair.moving.labels, displacement)
+        drawn |= {f"{name}_labels": _plane(values, axis, place).astype(np.int16) for name, values in maps.items()}
+    in_plane = [component.numpy() for along, component in enumerate(displacement[0]) if along != axis]
+    drawn["displacement"] = np.stack([_plane(component, axis, place) for component in in_plane]).astype(np.float16)
+    drawn["determinant"] = _plane(determinant, axis, place).astype(np.float16)
+    return drawn, {"axis": axis, "slice": place}
+
+
+def widest_plane(mask: np.ndarray) -> tuple[int | None, int | None]:
+    """Axis and place of the plane with most foreground; None for an image that is a plane itself."""
+    if mask.ndim == 2:
+        return None, None
+    areas = [mask.sum(axis=tuple(a for a in range(3) if a != along)) for along in range(3)]
+    axis = int(np.argmax([area.max() for area in areas]))
+    return axis, int(np.argmax(areas[axis]))
+
+
+def _plane(volume: np.ndarray, axis: int | None, place: int | None) -> np.ndarray:
+    return np.asarray(volume) if axis is None or place is None else np.take(volume, place, axis=axis)
+
+
+def table(rows: Sequence[Row]) -> bytes:
+    """CSV of rows with the same columns; NaN is an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows[0] if rows else [])
+    writer.writerows(["" if isinstance(v, float) and math.isnan(v) else v for v in row.values()] for row in rows)
+    return text.getvalue().encode()
+
+
+def archive(arrays: dict[str, np.ndarray]) -> bytes:
+    """Arrays as a compressed npz without pickles."""
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()

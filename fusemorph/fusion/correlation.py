@@ -1,0 +1,41 @@
+"""``correlation``: fuse by a local cost volume, how well each voxel of fixed matches its neighbours in moving.
+
+Source: the correlation layer of Dosovitskiy et al. 2015 (FlowNet), eq. 1, with patches of one voxel; in registration,
+Kang et al. 2022 (Dual-PRNet++).
+"""
+
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fusemorph.fusion.operator import Features, GateSettings, GateWeights
+from fusemorph.networks.blocks import ConvUnit
+
+SYMBOL = "c"
+READS = ("fixed", "moving")
+RADIUS = 1
+
+
+class Correlation(nn.Module):
+    """A convolution unit over the cost volume of offsets up to one voxel along each axis."""
+
+    def __init__(self, *, dims: int, channels: int, gate: GateSettings) -> None:
+        super().__init__()
+        self.unit = ConvUnit(dims, (2 * RADIUS + 1) ** dims, channels)
+
+    def forward(self, features: Features, *, generator: torch.Generator | None) -> tuple[Tensor, GateWeights | None]:
+        assert features.fixed is not None
+        assert features.moving is not None
+        return self.unit(cost_volume(features.fixed, features.moving)), None
+
+
+def cost_volume(fixed: Float[Tensor, "b c *s"], moving: Float[Tensor, "b c *s"]) -> Float[Tensor, "b n *s"]:
+    """Mean product over channels of fixed at x with moving at x + offset; moving is zero outside."""
+    sides = fixed.shape[2:]
+    padded = F.pad(moving, (RADIUS,) * 2 * len(sides))
+    offsets = product(range(2 * RADIUS + 1), repeat=len(sides))
+    shifted = (padded[(..., *(slice(o, o + n) for o, n in zip(offset, sides, strict=True)))] for offset in offsets)
+    return torch.stack([(fixed * neighbour).mean(1) for neighbour in shifted], dim=1)

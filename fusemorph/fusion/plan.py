@@ -1,0 +1,120 @@
+"""Fusion plans: which operator combines the two images at each of the seven stages.
+
+A plan is a string of seven operator symbols, stage 1 first: ``jjjjjjj`` is early fusion, ``ggggggg`` AutoFuse. Stages 1
+to 4 descend to 1/16 of the resolution, 5 to 7 climb back to 1/2. Many strings describe one network, because an operator
+that does not read the joint path cuts off whatever only fed that path; ``canonical`` prints those dead stages as ``-``.
+
+Nothing here imports torch, so a search space is counted without loading it.
+
+Source: Meng et al. 2025, "AutoFuse", section 3.
+"""
+
+import ast
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+STAGES = (1, 2, 3, 4, 5, 6, 7)
+DEAD = "-"
+NAMED_PLANS = {"early": "jjjjjjj", "middle": "ssssjjj", "late": "sssssss", "autofuse": "ggggggg"}
+_FEEDS = {1: (2, 7), 2: (3, 6), 3: (4, 5), 4: (5,), 5: (6,), 6: (7,), 7: ()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorCard:
+    """What a plan needs to know of an operator: its file, its letter and the features that it reads."""
+
+    name: str
+    symbol: str
+    reads: frozenset[str]
+
+
+@cache
+def vocabulary() -> dict[str, OperatorCard]:
+    """Operators by symbol: every file of this folder that declares ``SYMBOL`` and ``READS``.
+
+    The declarations are parsed, not imported, because the files themselves need torch.
+    """
+    cards = (_read_card(path) for path in sorted(Path(__file__).parent.glob("*.py")))
+    return {card.symbol: card for card in cards if card}
+
+
+def _read_card(path: Path) -> OperatorCard | None:
+    literals: dict[str, tuple[str, ...] | str] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id in ("SYMBOL", "READS")
+        ):
+            literals[node.targets[0].id] = ast.literal_eval(node.value)
+    if len(literals) < 2:
+        return None
+    return OperatorCard(name=path.stem, symbol=str(literals["SYMBOL"]), reads=frozenset(literals["READS"]))
+
+
+def parse_plan(text: str) -> str:
+    """Canonical plan of a strategy's name (``early``, ``middle``, ``late``, ``autofuse``) or of seven symbols.
+
+    Raises:
+        ValueError: a name that is not known, a symbol that no operator has, or a plan that is not seven stages long.
+    """
+    plan = NAMED_PLANS.get(text.lower(), text)
+    symbols = vocabulary()
+    if len(plan) != len(STAGES):
+        raise ValueError(
+            f"parse_plan(): 'text' must be one of {', '.join(NAMED_PLANS)} or {len(STAGES)} symbols, "
+            f"got {text!r} of length {len(text)}"
+        )
+    unknown = sorted(set(plan) - set(symbols) - {DEAD})
+    if unknown:
+        known = ", ".join(f"{card.symbol} ({card.name})" for card in symbols.values())
+        raise ValueError(f"parse_plan(): unknown operator {', '.join(unknown)} in {text!r}; known: {known}")
+    return canonical(plan)
+
+
+def canonical(plan: str) -> str:
+    """The plan with every stage whose output nothing reads printed as ``-``.
+
+    Raises:
+        ValueError: a stage printed dead is in truth read by a live one.
+    """
+    live = live_stages(plan)
+    for stage in live:
+        if plan[stage - 1] == DEAD:
+            raise ValueError(f"canonical(): stage {stage} of {plan!r} is read by a live stage and needs an operator")
+    return "".join(symbol if stage in live else DEAD for stage, symbol in zip(STAGES, plan, strict=True))
+
+
+def live_stages(plan: str) -> frozenset[int]:
+    """Stages whose output reaches the head, by a backward pass from stage 7 over next-stage and skip connections."""
+    live: set[int] = set()
+    for stage in reversed(STAGES):
+        if stage == STAGES[-1] or any(target in live and _reads(plan, target, "joint") for target in _FEEDS[stage]):
+            live.add(stage)
+    return frozenset(live)
+
+
+def single_stages(plan: str) -> frozenset[int]:
+    """Stages that the single-image path must compute: those an operator reads, and what leads to them."""
+    needed = {s for s in STAGES if plan[s - 1] != DEAD and _reads(plan, s, "fixed")}
+    for stage in reversed(STAGES):
+        if any(target in needed for target in _FEEDS[stage]):
+            needed.add(stage)
+    return frozenset(needed)
+
+
+def joint_stages(plan: str) -> frozenset[int]:
+    """Stages of the joint path that are computed: live ones whose operator reads the joint feature."""
+    return frozenset(s for s in STAGES if plan[s - 1] != DEAD and _reads(plan, s, "joint"))
+
+
+def enumerate_plans(symbols: str) -> tuple[str, ...]:
+    """All distinct networks over the given operators, as sorted canonical plans."""
+    return tuple(sorted({canonical("".join(letters)) for letters in product(symbols, repeat=len(STAGES))}))
+
+
+def _reads(plan: str, stage: int, feature: str) -> bool:
+    symbol = plan[stage - 1]
+    return symbol != DEAD and feature in vocabulary()[symbol].reads

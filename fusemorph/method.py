@@ -1,0 +1,105 @@
+"""The contract of a registration method, learned or not, and how a method is found by its name.
+
+A file of ``baselines/`` is a method when it holds one subclass of ``Method``; the file's name is the method's name.
+"""
+
+import inspect
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fusemorph.data.dataset import Dataset, Pair
+from fusemorph.losses.objective import Objective
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
+    """One way to register a pair: settings as fields, and what it does with them.
+
+    A method that is trained builds a network and names the ``objective`` that trains it; any other leaves both None.
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+
+    @property
+    def objective(self) -> Objective | None:
+        """The loss that trains the network; None where there is nothing to train."""
+        return None
+
+    def network(self, dims: int) -> nn.Module | None:
+        """A freshly initialised network for images of ``dims`` axes, called as ``(fixed, moving, generator=...)`` and
+        returning a ``Registration``; None where there is nothing to train."""
+        return None
+
+    def skip(self, dataset: Dataset) -> str | None:
+        """Why the method cannot serve on this dataset or machine; None where it can."""
+        return None
+
+    @abstractmethod
+    def register(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Float[Tensor, "1 d *s"]:
+        """Displacement in voxels that aligns the pair's moving with its fixed image."""
+
+    def configuration(self) -> dict[str, Any]:
+        """Name and settings, canonical: equal methods have equal configurations."""
+        return {"name": self.name, **asdict(self)}
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> "Method":
+        """The method with these settings; nested settings come as mappings."""
+        return cls(**settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedMethod(Method):
+    """A method whose network predicts the displacement in one pass."""
+
+    def register(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Float[Tensor, "1 d *s"]:
+        assert network is not None
+        fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
+        with torch.inference_mode():
+            return network(fixed, moving).displacement  # type: ignore[no-any-return]
+
+
+def image_tensor(image: Any, device: torch.device) -> Float[Tensor, "1 1 *s"]:
+    """An image array as a batch of one with one channel."""
+    return torch.tensor(image, dtype=torch.float32, device=device)[None, None]
+
+
+def known_methods() -> tuple[str, ...]:
+    """Names of the methods that can be found: the fusion networks and every baseline file."""
+    if find_spec("baselines") is None:  # the core installed alone
+        return ("fusion",)
+    folder = import_module("baselines").__path__
+    return ("fusion", *sorted(module.name for module in pkgutil.iter_modules(folder)))
+
+
+def load_method(configuration: Mapping[str, Any]) -> Method:
+    """The method of a configuration, as ``Method.configuration`` writes it.
+
+    Raises:
+        ValueError: an unknown name (the known ones are listed) or setting.
+    """
+    name = configuration["name"]
+    if name not in known_methods():
+        raise ValueError(f"load_method(): unknown method {name!r}; known: {', '.join(known_methods())}")
+    module = import_module("fusemorph.fusion.method" if name == "fusion" else f"baselines.{name}")
+    kinds = [kind for _, kind in inspect.getmembers(module, inspect.isclass) if _is_method_of(kind, module.__name__)]
+    assert len(kinds) == 1, f"{module.__name__} must define one Method, has {len(kinds)}"
+    try:
+        method: Method = kinds[0].from_settings({k: v for k, v in configuration.items() if k != "name"})
+    except TypeError as error:
+        raise ValueError(f"load_method(): settings of {name!r} do not fit: {error}") from error
+    return method
+
+
+def _is_method_of(kind: type, module: str) -> bool:
+    return issubclass(kind, Method) and kind.__module__ == module

@@ -1,0 +1,39 @@
+"""The head of a probabilistic diffeomorphic network: velocity mean and log-variance."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fusemorph.networks.blocks import ConvUnit, convolution
+
+
+class VelocityHead(nn.Module):
+    """One convolution unit, then a convolution for the mean and one for the log-variance of the velocity.
+
+    Both start near zero velocity: mean weights ~ N(0, 1e-5), log-variance weights ~ N(0, 1e-10) with bias -10.
+
+    Source: Dalca et al. 2019 (VoxelMorph-diff), section 3; initial values as in AutoFuse.
+    """
+
+    def __init__(self, *, dims: int, channels: int) -> None:
+        super().__init__()
+        self.unit = ConvUnit(dims, channels, channels)
+        self.mean = convolution(dims, channels, dims)
+        self.log_variance = convolution(dims, channels, dims)
+        for layer, deviation, bias in ((self.mean, 1e-5, 0.0), (self.log_variance, 1e-10, -10.0)):
+            nn.init.normal_(layer.weight, std=deviation)
+            nn.init.constant_(layer.bias, bias)  # type: ignore[arg-type]
+
+    def forward(self, feature: Float[Tensor, "b _ *s"]) -> tuple[Float[Tensor, "b d *s"], Float[Tensor, "b d *s"]]:
+        feature = self.unit(feature)
+        return self.mean(feature).float(), self.log_variance(feature).float()
+
+
+def sample_velocity(
+    mean: Float[Tensor, "b d *s"], log_variance: Float[Tensor, "b d *s"], generator: torch.Generator | None
+) -> Float[Tensor, "b d *s"]:
+    """One draw of the velocity; its mean where no generator is given, so that test results repeat."""
+    if generator is None:
+        return mean
+    noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+    return mean + torch.exp(0.5 * log_variance) * noise

@@ -1,0 +1,24 @@
+"""What every registration network returns, whatever its inside."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jaxtyping import Float
+from torch import Tensor
+
+from fusemorph.fusion.operator import GateWeights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """A predicted transformation, with what the objective and the analysis need of its making.
+
+    ``displacement``: ``(b, d, *s)`` in voxels of the images. ``velocity`` and ``log_variance``: ``(b, d, *t)`` on the
+    network's own grid, the mean and log-variance of the stationary velocity where the network has them. ``gates``:
+    weights by stage, empty for networks without gates.
+    """
+
+    displacement: Float[Tensor, "b d *s"]
+    velocity: Float[Tensor, "b d *t"] | None = None
+    log_variance: Float[Tensor, "b d *t"] | None = None
+    gates: Mapping[int, GateWeights] = field(default_factory=dict)

@@ -1,0 +1,238 @@
+"""What a trial leaves on disk, and how it is written so that nothing finished is ever lost. No torch.
+
+``RUNS/KEY/`` holds what configuration and seed determine (``record.json``, ``history.csv``, ``gates.csv``,
+``weights.safetensors``) apart from what the machine determines (``measured.json``, ``cost.json``), and
+``eval/SPLIT/`` once a split. Every file is written whole under another name, then renamed.
+"""
+
+import csv
+import errno
+import io
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fusemorph.configuration import NUMERICS, Json, Trial
+
+FORMAT = 1
+ENDED = ("finished", "failed", "pruned")
+
+
+class RecordError(ValueError):
+    """A run folder that cannot be read or must not be written; the message names the file."""
+
+
+class StorageError(OSError):
+    """The storage refused a write; the message names the file. Nothing finished is touched."""
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        StorageError: no space, no permission, or the storage is gone.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        reason = "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror
+        raise StorageError(error.errno, f"cannot write {path}: {reason}") from error
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON for people and machines: sorted, indented, no NaN."""
+    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Json:
+    """Read a JSON object.
+
+    Raises:
+        RecordError: missing or damaged; the message names the file.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise RecordError(f"{path} must hold a JSON object")
+    return value
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, columns in order of first appearance; NaN and missing cells stay empty."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    write_bytes(path, text.getvalue().encode())
+
+
+def _cell(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    return repr(float(value)) if isinstance(value, float) else value
+
+
+class TrialFolder:
+    """``RUNS/KEY``: the record of one trial."""
+
+    def __init__(self, runs: Path, trial: Trial) -> None:
+        self.trial = trial
+        self.path = runs / trial.key
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where training goes on from; gone when the trial has ended."""
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def weights(self) -> Path:
+        """The trained weights."""
+        return self.path / "weights.safetensors"
+
+    def status(self) -> str | None:
+        """``running``, ``pruned``, ``finished``, ``failed``, or None where there is no record yet.
+
+        Raises:
+            RecordError: the record is damaged, or of another configuration or version.
+        """
+        path = self.path / "record.json"
+        return str(read_record(self.path, trial=self.trial)["status"]) if path.exists() else None
+
+    def begin(self, facts: Mapping[str, Any]) -> None:
+        """Write the record of a running trial."""
+        self._write_record("running", None, facts)
+
+    def finish(
+        self,
+        facts: Mapping[str, Any],
+        *,
+        history: Sequence[Mapping[str, Any]] = (),
+        gates: Sequence[Mapping[str, Any]] = (),
+        weights: bytes | None = None,
+        measured: Mapping[str, Any],
+    ) -> None:
+        """Write all files of a finished trial, the record last: only then is it finished.
+
+        Raises:
+            RecordError: the trial has ended before.
+        """
+        self._refuse_if_ended()
+        if weights is not None:
+            write_bytes(self.weights, weights)
+        if history:
+            write_table(self.path / "history.csv", history)
+        if gates:
+            write_table(self.path / "gates.csv", gates)
+        write_json(self.path / "measured.json", measured)
+        self._write_record("finished", None, facts)
+        self.checkpoint.unlink(missing_ok=True)
+
+    def fail(self, reason: str, facts: Mapping[str, Any], *, measured: Mapping[str, Any]) -> None:
+        """Write the record of a trial that failed, with its reason.
+
+        Raises:
+            RecordError: the trial has ended before.
+        """
+        self._refuse_if_ended()
+        write_json(self.path / "measured.json", measured)
+        self._write_record("failed", reason, facts)
+        self.checkpoint.unlink(missing_ok=True)
+
+    def reopen_failed(self) -> None:
+        """Set a failed trial's record aside, kept under another name, so that it can be tried again."""
+        if self.status() == "failed":
+            (self.path / "record.json").replace(self.path / f"failed-{uuid.uuid4().hex[:8]}.json")
+
+    def _write_record(self, status: str, reason: str | None, facts: Mapping[str, Any]) -> None:
+        record = {"format": FORMAT, "key": self.trial.key, "status": status, "reason": reason}
+        write_json(self.path / "record.json", record | {"configuration": self.trial.configuration()} | dict(facts))
+
+    def _refuse_if_ended(self) -> None:
+        if self.status() in ENDED:
+            raise RecordError(f"{self.path / 'record.json'} has ended as {self.status()} and is never overwritten")
+
+    def evaluated(self, split: str) -> bool:
+        """Whether the split's evaluation is there, whole."""
+        return (self.path / "eval" / split / "summary.json").exists()
+
+    def write_evaluation(self, split: str, files: Mapping[str, bytes]) -> None:
+        """Write the files of one split's evaluation in one step: a folder appears whole or not at all.
+
+        Raises:
+            RecordError: the split has been evaluated before.
+        """
+        target = self.path / "eval" / split
+        if target.exists():
+            raise RecordError(f"{target} is there already and is never overwritten")
+        temporary = target.with_name(f".{split}.{uuid.uuid4().hex[:8]}")
+        try:
+            for name, content in files.items():
+                write_bytes(temporary / name, content)
+            temporary.rename(target)
+        except OSError:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def read_record(folder: Path, *, trial: Trial | None = None) -> Json:
+    """The record of a run folder, checked against the trial where one is given.
+
+    Raises:
+        RecordError: missing, damaged, of another version, or of another configuration; the message names the file.
+    """
+    path = folder / "record.json"
+    record = read_json(path)
+    missing = {"format", "key", "status", "configuration"} - set(record)
+    if missing:
+        raise RecordError(f"{path} is half written or no record: it lacks {', '.join(sorted(missing))}")
+    numerics = record["configuration"].get("numerics")
+    if record["format"] != FORMAT or numerics != NUMERICS:
+        raise RecordError(
+            f"{path} was made by another version (format {record['format']}, numerics {numerics}; "
+            f"this is format {FORMAT}, numerics {NUMERICS})"
+        )
+    if trial is not None and record["configuration"] != json.loads(json.dumps(trial.configuration())):
+        raise RecordError(f"{path} holds another configuration than its key says")
+    return record
+
+
+def require_space(folder: Path, *, mib: float) -> None:
+    """Refuse to start where the disk could not hold the results.
+
+    Raises:
+        StorageError: the folder cannot be made, or less than ``mib`` is free.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{uuid.uuid4().hex[:8]}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise StorageError(error.errno, f"cannot write into {folder}: {error.strerror}") from error
+    free = shutil.disk_usage(folder).free / 2**20
+    if free < mib:
+        raise StorageError(errno.ENOSPC, f"no space: {folder} needs about {mib:.0f} MiB, {free:.0f} MiB are free")
+
+
+def ended_keys(runs: Path, keys: Iterable[str]) -> dict[str, str]:
+    """Status by key of the trials that have ended, read from their records alone."""
+    found = {}
+    for key in keys:
+        path = runs / key / "record.json"
+        if path.exists() and (status := str(read_json(path).get("status"))) in ENDED:
+            found[key] = status
+    return found

@@ -1,0 +1,57 @@
+"""Selection metrics during training: val Dice, folding and what the gates do."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from fusemorph.data.dataset import Dataset, Pair, PairIndex
+from fusemorph.evaluation import nan_mean, warp_moving_labels
+from fusemorph.fusion.gate import mean_weights
+from fusemorph.method import Method, image_tensor
+from fusemorph.metrics import dice_per_label, folding_fraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """Means over the validation pairs; ``gates`` holds joint and single weight by stage."""
+
+    dice: float
+    folding_fraction: float
+    gates: dict[int, tuple[float, float]]
+
+
+def spread(indices: tuple[PairIndex, ...], count: int) -> tuple[PairIndex, ...]:
+    """At most ``count`` of the pairs, at equal distances."""
+    chosen = np.unique(np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int))
+    return tuple(indices[i] for i in chosen)
+
+
+def validate(
+    method: Method, network: nn.Module, dataset: Dataset, *, count: int, precision: str, device: torch.device
+) -> Validation:
+    """Register ``count`` val pairs with the mean velocity and measure them."""
+    pairs = [dataset.pair(index) for index in spread(dataset.pairs("val"), count)]
+    dice, folding, gates = [], [], []
+    for pair in pairs:
+        fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            registration = network(fixed, moving)
+        displacement = registration.displacement.cpu()
+        dice.append(pair_dice(pair, displacement, dataset))
+        folding.append(folding_fraction(displacement, mask=pair.foreground))
+        gates.append({stage: mean_weights(weights) for stage, weights in registration.gates.items()})
+    by_stage = {
+        s: (float(np.mean([g[s][0] for g in gates])), float(np.mean([g[s][1] for g in gates]))) for s in gates[0]
+    }
+    return Validation(dice=nan_mean(dice), folding_fraction=nan_mean(folding), gates=by_stage)
+
+
+def pair_dice(pair: Pair, displacement: torch.Tensor, dataset: Dataset) -> float:
+    """Mean Dice over the dataset's labels, moving labels warped as one-hot, linearly; NaN without labels."""
+    if pair.fixed.labels is None or pair.moving.labels is None:
+        return float("nan")
+    warped = warp_moving_labels(pair.moving.labels, displacement)
+    scores = dice_per_label(pair.fixed.labels, warped, moving_labels=pair.moving.labels, labels=tuple(dataset.labels))
+    return nan_mean(list(scores))
