@@ -10,7 +10,7 @@ from fusemorph.data.errors import DataError
 
 __all__ = ["DataError", "Dataset", "Pair", "PairIndex", "Scan", "known_datasets", "open_dataset"]
 
-MACHINERY = frozenset({"cache", "check", "dataset", "errors", "listing", "pairing", "preprocess", "survey"})
+MACHINERY = frozenset({"cache", "check", "dataset", "errors", "listing", "pairing", "phantom", "preprocess", "survey"})
 """The modules of this package that are not datasets."""
 
 

@@ -224,6 +224,14 @@ class Dataset(ABC):
             for (fixed, moving), block in zip(pairs, blocks, strict=True)
         )
 
+    @staticmethod
+    @abstractmethod
+    def example(folder: Path) -> dict[str, Any]:
+        """Write a few small made-up files in this dataset's layout; ``open_dataset`` takes what is returned.
+
+        The contract tests run on it, with all three splits.
+        """
+
     @abstractmethod
     def _arrays(self, scan_id: str) -> dict[str, np.ndarray]:
         """``image``, ``affine``, and ``labels`` where there are any, from the cache."""

@@ -12,6 +12,7 @@ from fusemorph.data.cache import Arrays, cache_folder, cached_arrays, content_di
 from fusemorph.data.dataset import Dataset, Pair, PairIndex, canonical, read_settings
 from fusemorph.data.errors import DataError
 from fusemorph.data.listing import SPLITS, Listing, Task, list_folder
+from fusemorph.data.phantom import write_phantom
 from fusemorph.data.preprocess import (
     SMALLEST_SIDE,
     VERSION,
@@ -72,7 +73,7 @@ class Folder(Dataset):
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
         options = read_settings(FolderSettings, settings, dataset=self.name)
         if data is None:
-            raise DataError("folder: 'data' must be a folder with images/ or pairs.csv, got None")
+            raise ValueError("open_dataset(): 'data' must be a folder with images/ or pairs.csv, got None")
         self._options, self._listing = options, _listed(Path(data), options)
         root = cache_folder(cache)
         surveys = survey_files(self._listing.files, smallest_side=options.smallest_side, cache=root)
@@ -118,6 +119,20 @@ class Folder(Dataset):
         """The image, and the labels where there are any."""
         return tuple(path for path in self._listing.files[scan_id] if path is not None)
 
+    @staticmethod
+    def example(folder: Path) -> dict[str, Any]:
+        """Images and labels of eight persons at two spacings, one of them seen twice, with ``splits.csv``."""
+        rng = np.random.default_rng(0)
+        people = {"train": ["a", "a", "b", "c"], "val": ["d", "e", "f"], "test": ["g", "h"]}
+        rows = ["image,person,split"]
+        for split, persons in people.items():
+            for number, person in enumerate(persons):
+                image, labels = (folder / part / f"{split}{number}.nii.gz" for part in ("images", "labels"))
+                write_phantom(image, labels, rng=rng, spacing_mm=1.0 + number % 2 / 4)
+                rows.append(f"{image.name},{person},{split}")
+        (folder / "splits.csv").write_text("\n".join(rows))
+        return {"data": folder}
+
     def _selected(self, split: str) -> Any:
         return [[pair.name, pair.block] for pair in self.pairs(split)] if self._listing.pairs else []
 
@@ -132,7 +147,7 @@ class Folder(Dataset):
     def _preprocess(self, scan_id: str) -> Arrays:
         image_path, labels_path = self._listing.files[scan_id]
         start, shape = self._grid.starts[scan_id], self.shape
-        original = read_image(image_path, dimensions=len(shape), smallest_side=1)
+        original = read_image(image_path, dimensions=len(shape), smallest_side=self._options.smallest_side)
         image = normalise(resample(original, self.spacing_mm), self._options.percentiles)
         placed = window(image, start=start, shape=shape)
         arrays = {"image": placed.array, "affine": placed.affine}

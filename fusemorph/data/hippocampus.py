@@ -9,6 +9,7 @@ import numpy as np
 from fusemorph.data.cache import cached_arrays, content_digest
 from fusemorph.data.dataset import Dataset, canonical, read_settings
 from fusemorph.data.errors import DataError
+from fusemorph.data.phantom import write_phantom
 from fusemorph.data.preprocess import (
     SMALLEST_SIDE,
     VERSION,
@@ -74,6 +75,16 @@ class Hippocampus(Dataset):
         """The image and its labels."""
         return self._data / "imagesTr" / f"{scan_id}.nii.gz", self._data / "labelsTr" / f"{scan_id}.nii.gz"
 
+    @staticmethod
+    def example(folder: Path) -> dict[str, Any]:
+        """Four volumes of train, three of val, three of test; two in each show one person."""
+        rng = np.random.default_rng(0)
+        for n in (1, 2, 4, 249, 251, 252, 310, 311, 312, 320):
+            name = f"hippocampus_{n:03d}.nii.gz"
+            shape = rng.integers(20, 25, size=3).tolist()
+            write_phantom(folder / "imagesTr" / name, folder / "labelsTr" / name, rng=rng, shape=shape)
+        return {"data": folder, "shape": [24, 24, 24]}
+
     def _content(self, scan_id: str) -> Any:
         return [VERSION, *(content_digest(path, cache=self._cache) for path in self.files(scan_id))]
 
@@ -93,7 +104,7 @@ class Hippocampus(Dataset):
 
 def _task_folder(data: Path | None) -> Path:
     if data is None:
-        raise DataError("hippocampus: 'data' must be the folder Task04_Hippocampus, got None")
+        raise ValueError("open_dataset(): 'data' must be the folder Task04_Hippocampus, got None")
     for folder in (Path(data), Path(data) / "Task04_Hippocampus"):
         if (folder / "imagesTr").is_dir() and (folder / "labelsTr").is_dir():
             return folder

@@ -79,23 +79,14 @@ def read_image(path: Path, *, dimensions: int = 3, smallest_side: int = SMALLEST
     volume = read_volume(path)
     if volume.array.ndim != dimensions:
         raise DataError(f"{path}: must be {dimensions}-D, got shape {volume.array.shape}")
-    check_sides(path, volume.array.shape, smallest_side=smallest_side)
+    if min(volume.array.shape) < smallest_side:
+        raise DataError(f"{path}: must have {smallest_side} voxels or more a side, got shape {volume.array.shape}")
     array = volume.array.astype(np.float32)
     if not np.isfinite(array).all():
         raise DataError(f"{path}: must be finite, got {int((~np.isfinite(array)).sum())} NaN or infinite voxels")
     if array.min() == array.max():
         raise DataError(f"{path}: must not be constant, got {float(array.min()):g} everywhere")
     return replace(volume, array=array)
-
-
-def check_sides(path: Path, shape: Sequence[int], *, smallest_side: int) -> None:
-    """Refuse an image with fewer voxels along an axis.
-
-    Raises:
-        DataError: naming the file.
-    """
-    if min(shape) < smallest_side:
-        raise DataError(f"{path}: must have {smallest_side} voxels or more a side, got shape {tuple(shape)}")
 
 
 def read_labels(path: Path, *, image: Volume, known: Collection[int] | None = None) -> Volume:

@@ -13,7 +13,6 @@ from fusemorph.data.preprocess import (
     SMALLEST_SIDE,
     VERSION,
     centred_start,
-    check_sides,
     read_image,
     read_labels,
     read_volume,
@@ -37,8 +36,7 @@ def survey_files(files: Mapping[str, Files], *, smallest_side: int, cache: Path)
     for scan_id, (image, labels) in files.items():
         try:
             dimensions = dimensions or read_volume(image).array.ndim
-            surveys[scan_id] = _survey(image, labels, dimensions=dimensions, cache=cache)
-            check_sides(image, surveys[scan_id]["shape"].tolist(), smallest_side=smallest_side)
+            surveys[scan_id] = _survey(image, labels, dimensions=dimensions, smallest_side=smallest_side, cache=cache)
         except DataError as error:
             wrong.append(str(error))
     if wrong:
@@ -46,14 +44,15 @@ def survey_files(files: Mapping[str, Files], *, smallest_side: int, cache: Path)
     return surveys
 
 
-def _survey(image: Path, labels: Path | None, *, dimensions: int, cache: Path) -> Arrays:
+def _survey(image: Path, labels: Path | None, *, dimensions: int, smallest_side: int, cache: Path) -> Arrays:
     contents = [content_digest(path, cache=cache) for path in (image, labels) if path is not None]
-    key = {"survey": contents, "version": VERSION, "dimensions": dimensions}
-    return cached_arrays(key, lambda: _measure(image, labels, dimensions=dimensions), cache=cache)
+    rules = {"dimensions": dimensions, "smallest_side": smallest_side}
+    key = {"survey": contents, "version": VERSION, **rules}
+    return cached_arrays(key, lambda: _measure(image, labels, **rules), cache=cache)
 
 
-def _measure(image_path: Path, labels_path: Path | None, *, dimensions: int) -> Arrays:
-    image = read_image(image_path, dimensions=dimensions, smallest_side=1)
+def _measure(image_path: Path, labels_path: Path | None, *, dimensions: int, smallest_side: int) -> Arrays:
+    image = read_image(image_path, dimensions=dimensions, smallest_side=smallest_side)
     foreground = image.array > image.array.min()
     survey = {
         "shape": np.asarray(image.array.shape),
@@ -109,9 +108,9 @@ def common_grid(
         box = _foreground_box(survey, foreground=foreground, spacing_mm=spacing_mm)
         known = boxes.setdefault(groups[scan_id], box)
         boxes[groups[scan_id]] = np.stack([np.minimum(known[0], box[0]), np.maximum(known[1], box[1])])
-    sides = {group: box[1] - box[0] + 1 for group, box in boxes.items()}
+    sides = {group: (box[1] - box[0] + 1).tolist() for group, box in boxes.items()}
     if shape is None:
-        shape = [max(SMALLEST_SIDE, int(side)) for side in np.max(list(sides.values()), axis=0)]
+        shape = [max(SMALLEST_SIDE, *side) for side in zip(*sides.values(), strict=True)]
     if len(shape) != dimensions or min(shape) < SMALLEST_SIDE:
         raise ValueError(f"folder: 'shape' must be {dimensions} sides of {SMALLEST_SIDE} or more, got {tuple(shape)}")
     starts = {group: tuple((boxes[group][0] + centred_start(sides[group], shape)).tolist()) for group in boxes}

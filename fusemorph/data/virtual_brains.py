@@ -104,6 +104,11 @@ class VirtualBrains(Dataset):
         from_template = torch.tensor(self._maps(index.moving)["from_template"])[None]
         return replace(super().pair(index), displacement=compose(from_template, to_template)[0].numpy())
 
+    @staticmethod
+    def example(folder: Path) -> dict[str, Any]:
+        """Eight persons at a coarse spacing; no files."""
+        return {"spacing_mm": 8.0, "train": 4, "val": 2, "test": 2}
+
     def _content(self, scan_id: str) -> Any:
         counts = ("train", "val", "test")
         settings = {name: value for name, value in self.settings.items() if name not in counts}
@@ -176,20 +181,20 @@ def _scanned(template: np.ndarray, rng: np.random.Generator, options: VirtualBra
 
 
 def _read_template(shape: tuple[int, ...], spacing_mm: float) -> dict[str, np.ndarray]:
-    """Intensity and six label maps (background, then ``LABELS``) on the grid of the population."""
+    """Intensity, six label maps (background, then ``LABELS``) on the population's grid; a digest of what was read."""
     # Imported here: nilearn takes seconds, and a filled cache needs none of it.
     from nilearn.datasets import load_mni152_gm_template, load_mni152_template, load_mni152_wm_template
 
     images = [load(resolution=1) for load in (load_mni152_template, load_mni152_gm_template, load_mni152_wm_template)]
-    t1, grey, white = (np.asarray(image.get_fdata(), dtype=np.float64) for image in images)
+    t1, grey, white = (image.get_fdata(dtype=np.float32) for image in images)
     affine = np.asarray(images[0].affine, dtype=np.float64)
-    left = np.clip(0.5 - affine[0, 3] - np.arange(t1.shape[0]), 0, 1)[:, None, None]
+    left = np.clip(0.5 - affine[0, 3] - np.arange(t1.shape[0]), 0, 1).astype(np.float32)[:, None, None]
     fluid = np.clip((t1 > HEAD) - grey - white, 0, 1)
     tissues = [left * grey, (1 - left) * grey, left * white, (1 - left) * white, fluid]
     maps = [_on_grid(part, affine, shape, spacing_mm) for part in (t1, 1 - sum(tissues), *tissues)]
     digest = hashlib.sha256(b"".join(np.rint(part * 255).astype(np.uint8).tobytes() for part in (t1, grey, white)))
     return {
-        "maps": np.stack(maps).astype(np.float32),
+        "maps": np.stack(maps),
         "affine": _grid_affine(shape, spacing_mm),
         "digest": np.frombuffer(digest.digest(), dtype=np.uint8),
     }

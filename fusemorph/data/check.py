@@ -1,0 +1,221 @@
+"""``fusemorph check``: whether a folder of images is fit, before anybody waits for hours."""
+
+import argparse
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import nibabel as nib
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from fusemorph.data import DataError, Dataset, known_datasets, open_dataset
+from fusemorph.data.cache import cache_folder, content_digest
+from fusemorph.data.preprocess import read_volume
+
+WIDE_SCALE = 100.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing found; an ``error`` makes the data unfit, a ``warning`` is worth a look, a ``note`` is harmless."""
+
+    level: Literal["error", "warning", "note"]
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """An image as its file holds it."""
+
+    scan_id: str
+    shape: tuple[int, ...]
+    spacing_mm: tuple[float, ...]
+    orientation: str
+    low: float
+    high: float
+
+
+def check(name: str, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> list[Finding]:
+    """Open a dataset and read every file of it; the cache is filled on the way.
+
+    Raises:
+        ValueError: an unknown dataset or setting (``DataError`` never: what is wrong with the data is a finding).
+    """
+    return _inspect(name, data, cache=cache, settings=settings)[0]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``fusemorph check DATASET --data DIR``: 0 where the data are fit, 1 where not, 2 for a wrong call."""
+    parser = argparse.ArgumentParser("fusemorph check", description=__doc__)
+    parser.add_argument("dataset", metavar="DATASET", help=f"one of {', '.join(known_datasets())}")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of the images")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="where preprocessed images are kept")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, its value in JSON")
+    call = parser.parse_args(argv)
+    try:
+        settings = dict(_setting(text) for text in call.set)
+        findings, rows = _inspect(call.dataset, call.data, cache=call.cache, settings=settings)
+    except ValueError as error:
+        print(f"fusemorph check: {error}", file=sys.stderr)
+        return 2
+    if rows:
+        _print_table(call.dataset, rows)
+    for finding in findings:
+        print(f"{finding.level}: {finding.message}")
+    unfit = sum(finding.level == "error" for finding in findings)
+    print(f"{call.dataset}: {f'unfit, {unfit} errors' if unfit else 'fit'}")
+    return 1 if unfit else 0
+
+
+def _inspect(
+    name: str, data: Path | None, *, cache: Path | None, settings: dict[str, Any]
+) -> tuple[list[Finding], list[tuple[str, str]]]:
+    """The findings, and the rows of the table (none where the data cannot be opened)."""
+    try:
+        dataset = open_dataset(name, data, cache=cache, **settings)
+    except DataError as error:
+        return _errors(error), []
+    findings = _check_scans(dataset)
+    if findings:
+        return findings, []
+    sources = [_source(dataset, scan_id) for split in dataset.splits for scan_id in dataset.scan_ids(split)]
+    findings = [*_check_splits(dataset), *_check_contents(dataset, cache_folder(cache)), *_check_labels(dataset)]
+    return [*findings, *_check_sources(sources)], _rows(dataset, sources)
+
+
+def _errors(error: DataError) -> list[Finding]:
+    return [Finding(level="error", message=line) for line in str(error).splitlines()]
+
+
+def _check_scans(dataset: Dataset) -> list[Finding]:
+    findings = []
+    for split in dataset.splits:
+        for scan_id in dataset.scan_ids(split):
+            try:
+                dataset.scan(scan_id)
+            except DataError as error:
+                findings += _errors(error)
+    return findings
+
+
+def _check_splits(dataset: Dataset) -> Iterable[Finding]:
+    for split in ("train", "val", "test"):
+        for words in dataset.missing(split):
+            yield Finding(level="warning", message=words)
+    if "val" not in dataset.splits or not dataset.pairs("val"):
+        yield Finding(level="error", message=f"{dataset.name}: val has no pairs, and selection needs some")
+
+
+def _check_contents(dataset: Dataset, cache: Path) -> Iterable[Finding]:
+    """Equal images under two names: across splits, training would see what it is tested on."""
+    seen: dict[str, tuple[str, Path]] = {}
+    for split in dataset.splits:
+        for scan_id in dataset.scan_ids(split):
+            for path in dataset.files(scan_id)[:1]:
+                other_split, other = seen.setdefault(content_digest(path, cache=cache), (split, path))
+                if other != path:
+                    across = other_split != split
+                    message = f"{path} ({split}): has the same content as {other} ({other_split})"
+                    yield Finding(level="error" if across else "warning", message=message)
+
+
+def _check_labels(dataset: Dataset) -> Iterable[Finding]:
+    absent: dict[int, list[str]] = defaultdict(list)
+    for split in dataset.splits:
+        for scan_id in dataset.scan_ids(split):
+            labels = dataset.scan(scan_id).labels
+            for label in set(dataset.labels) - set(
+                np.unique(labels).tolist() if labels is not None else dataset.labels
+            ):
+                absent[label].append(scan_id)
+    for label, scans in sorted(absent.items()):
+        message = f"label {label} ({dataset.labels[label]}) is absent from {len(scans)} scans, the first is {scans[0]}"
+        yield Finding(level="warning", message=message)
+
+
+def _check_sources(sources: list[Source]) -> Iterable[Finding]:
+    spacings = {tuple(round(spacing, 3) for spacing in source.spacing_mm) for source in sources}
+    if len(spacings) > 1:
+        yield Finding(level="note", message=f"{len(spacings)} spacings; all are resampled to one")
+    if len({source.orientation for source in sources}) > 1:
+        yield Finding(level="note", message="several orientations; all are brought to the nearest RAS")
+    highs = [source.high for source in sources]
+    if min(highs) <= 0 or max(highs) / min(highs) > WIDE_SCALE:
+        message = (
+            f"intensity maxima from {min(highs):g} to {max(highs):g}; percentiles of each image bring them to 0..1"
+        )
+        yield Finding(level="note", message=message)
+
+
+def _source(dataset: Dataset, scan_id: str) -> Source:
+    files = dataset.files(scan_id)
+    if not files:
+        scan = dataset.scan(scan_id)
+        array, spacing_mm, affine = scan.image, scan.spacing_mm, scan.affine
+    else:
+        volume = read_volume(files[0])
+        array, spacing_mm, affine = volume.array, volume.spacing_mm, nib.load(files[0]).affine  # type: ignore[attr-defined]
+    return Source(
+        scan_id=scan_id,
+        shape=array.shape,
+        spacing_mm=spacing_mm,
+        orientation="".join(nib.aff2axcodes(affine)),
+        low=float(array.min()),
+        high=float(array.max()),
+    )
+
+
+def _rows(dataset: Dataset, sources: list[Source]) -> list[tuple[str, str]]:
+    shapes = np.asarray([source.shape for source in sources])
+    lows, highs = [source.low for source in sources], [source.high for source in sources]
+    labels = ", ".join(
+        (f"{label} {name}" if name != str(label) else name) for label, name in list(dataset.labels.items())[:8]
+    )
+    splits = {split: len(dataset.scan_ids(split)) for split in dataset.splits}
+    pairs = ", ".join(f"{len(dataset.pairs(split))} {split}" for split in dataset.splits if split != "train")
+    return [
+        ("title", dataset.title),
+        ("scans", ", ".join(f"{count} {split}" for split, count in splits.items())),
+        ("evaluation pairs", pairs),
+        ("shapes", f"{_sides(shapes.min(axis=0))} to {_sides(shapes.max(axis=0))}"),
+        ("spacing, mm", _counted(_sides(source.spacing_mm) for source in sources)),
+        ("orientation", _counted(source.orientation for source in sources)),
+        ("labels", f"{len(dataset.labels)}: {labels}{', ...' if len(dataset.labels) > 8 else ''}"),
+        ("intensity minima", f"{min(lows):g} to {max(lows):g}"),
+        ("intensity maxima", f"{min(highs):g} to {max(highs):g}"),
+        ("common grid", f"{_sides(dataset.shape)} at {_sides(dataset.spacing_mm)} mm"),
+        ("fingerprint", dataset.fingerprint()[:12]),
+    ]
+
+
+def _sides(sides: Iterable[float]) -> str:
+    return "x".join(f"{side:.4g}" for side in sides)
+
+
+def _counted(values: Iterable[str]) -> str:
+    common = Counter(values).most_common()
+    listed = ", ".join(f"{value} ({count})" for value, count in common[:4])
+    return listed + (f" and {len(common) - 4} more" if len(common) > 4 else "")
+
+
+def _print_table(name: str, rows: list[tuple[str, str]]) -> None:
+    table = Table(title=f"fusemorph check {name}", show_header=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set must be KEY=VALUE, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value

@@ -1,0 +1,260 @@
+"""What every dataset promises, on the example that each one writes of itself."""
+
+import json
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from fusemorph.data import DataError, Dataset, known_datasets, open_dataset
+
+NAMES = known_datasets()
+
+
+def kind(name: str) -> type[Dataset]:
+    return getattr(import_module(f"fusemorph.data.{name}"), name.title().replace("_", ""))
+
+
+class Example:
+    """A dataset's example on disk, opened as often as wanted."""
+
+    def __init__(self, name: str, folder: Path, cache: Path) -> None:
+        self.name, self.cache = name, cache
+        self.arguments = kind(name).example(folder)
+
+    def open(self, **settings: Any) -> Dataset:
+        return open_dataset(self.name, cache=self.cache, **(self.arguments | settings))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(params=NAMES)
+def example(request: pytest.FixtureRequest, tmp_path: Path, cache: Path) -> Example:
+    return Example(request.param, tmp_path / "data", cache)
+
+
+@pytest.fixture(params=[name for name in NAMES if not kind(name).synthetic])
+def filed(request: pytest.FixtureRequest, tmp_path: Path, cache: Path) -> Example:
+    """An example of a dataset that reads files."""
+    return Example(request.param, tmp_path / "data", cache)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def dataset(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Dataset:
+    return Example(request.param, tmp_path_factory.mktemp(request.param), cache).open()
+
+
+def scans(dataset: Dataset) -> list[str]:
+    return [scan_id for split in dataset.splits for scan_id in dataset.scan_ids(split)]
+
+
+def test_it_says_what_it_is(dataset: Dataset) -> None:
+    assert dataset.name in NAMES
+    assert all((dataset.title, dataset.source, dataset.licence))
+    assert not dataset.synthetic or "SYNTHETIC" in dataset.title
+
+
+def test_settings_spell_out_every_default_as_json(example: Example) -> None:
+    first = example.open()
+    settings = json.loads(json.dumps(first.settings))
+    assert settings == first.settings
+    again = example.open(**settings)
+    assert again.settings == settings
+    assert again.fingerprint() == first.fingerprint()
+
+
+def test_all_scans_share_one_grid(dataset: Dataset) -> None:
+    for scan_id in scans(dataset):
+        scan = dataset.scan(scan_id)
+        assert scan.image.shape == dataset.shape
+        assert scan.image.dtype == np.float32
+        assert scan.image.min() >= 0
+        assert scan.image.max() <= 1
+        assert scan.image.std() > 0.01
+        assert scan.spacing_mm == dataset.spacing_mm
+        assert np.linalg.norm(scan.affine[:-1, :-1], axis=0) == pytest.approx(dataset.spacing_mm, rel=1e-3)
+        assert (scan.id, scan.person) == (scan_id, dataset.person(scan_id))
+
+
+def test_labels_are_those_that_it_names(dataset: Dataset) -> None:
+    for scan_id in scans(dataset):
+        labels = dataset.scan(scan_id).labels
+        assert labels is not None
+        assert labels.dtype == np.int16
+        assert labels.shape == dataset.shape
+        assert labels.any()
+        assert set(np.unique(labels).tolist()) <= {0, *dataset.labels}
+
+
+def test_splits_share_no_person(dataset: Dataset) -> None:
+    assert dataset.splits == ("train", "val", "test")
+    persons = [{dataset.person(scan_id) for scan_id in dataset.scan_ids(split)} for split in dataset.splits]
+    assert sum(map(len, persons)) == len(set.union(*persons))
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_evaluation_pairs_come_both_ways_between_persons(dataset: Dataset, split: str) -> None:
+    pairs = dataset.pairs(split)
+    assert pairs == dataset.pairs(split)
+    names = {(index.fixed, index.moving) for index in pairs}
+    assert len(names) == len(pairs) > 0
+    assert names == {(moving, fixed) for fixed, moving in names}
+    assert set().union(*names) <= set(dataset.scan_ids(split))
+    assert all(dataset.person(index.fixed) != dataset.person(index.moving) for index in pairs)
+    blocks_of: dict[str, set[str]] = {}
+    for index in pairs:
+        for scan_id in (index.fixed, index.moving):
+            blocks_of.setdefault(dataset.person(scan_id), set()).add(index.block)
+    assert all(len(blocks) == 1 for blocks in blocks_of.values())
+
+
+def test_a_pair_holds_the_scans_of_its_index(dataset: Dataset) -> None:
+    index = dataset.pairs("val")[0]
+    pair = dataset.pair(index)
+    assert pair.name == index.name
+    assert (pair.split, pair.block) == ("val", index.block)
+    assert np.array_equal(pair.moving.image, dataset.scan(index.moving).image)
+    assert pair.fixed.labels is not None
+    assert np.array_equal(pair.foreground, pair.fixed.labels > 0)
+    if pair.displacement is not None:
+        assert pair.displacement.shape == (len(dataset.shape), *dataset.shape)
+
+
+def test_training_pairs_follow_from_the_generator(dataset: Dataset) -> None:
+    def draw(seed: int) -> list[str]:
+        rng = np.random.default_rng(seed)
+        return [dataset.training_pair(rng).name for _ in range(200)]
+
+    assert draw(0) == draw(0) != draw(1)
+    ids = dataset.scan_ids("train")
+    between = {f"{a}<-{b}" for a in ids for b in ids if dataset.person(a) != dataset.person(b)}
+    assert set(draw(0)) == between
+
+
+def test_an_unknown_split_lists_the_known(dataset: Dataset) -> None:
+    with pytest.raises(ValueError, match=r"'split' must be among \['train', 'val', 'test'\], got 'exam'"):
+        dataset.scan_ids("exam")
+
+
+def test_the_cache_answers_the_second_time(example: Example) -> None:
+    first = example.open()
+    first.prepare()
+    written = {path: path.stat().st_mtime_ns for path in example.cache.rglob("*") if path.is_file()}
+    second = example.open()
+    second.prepare()
+    assert written == {path: path.stat().st_mtime_ns for path in example.cache.rglob("*") if path.is_file()}
+    for scan_id in scans(first):
+        again = second.scan(scan_id).image
+        assert isinstance(again, np.memmap)
+        assert not again.flags.writeable
+        assert np.array_equal(again, first.scan(scan_id).image)
+
+
+def test_equal_contents_give_equal_arrays_and_fingerprints_anywhere(example: Example, tmp_path: Path) -> None:
+    here, there = example.open(), Example(example.name, tmp_path / "elsewhere", tmp_path / "cache").open()
+    assert here.fingerprint() == there.fingerprint()
+    assert str(tmp_path) not in json.dumps(here.settings)
+    assert scans(here) == scans(there)
+    for scan_id in scans(here):
+        assert np.array_equal(here.scan(scan_id).image, there.scan(scan_id).image)
+
+
+def change(path: Path) -> None:
+    image = nib.load(path)
+    array = np.asarray(image.dataobj).copy()
+    array[tuple(side // 2 for side in array.shape)] = 1
+    array[tuple(side // 2 + 1 for side in array.shape)] = 2
+    nib.Nifti1Image(array, image.affine).to_filename(path)
+
+
+def test_the_fingerprint_sees_train_and_val_but_never_test(filed: Example) -> None:
+    dataset = filed.open()
+    before = dataset.fingerprint()
+    for path in dataset.files(dataset.scan_ids("test")[0]):
+        change(path)
+    assert filed.open().fingerprint() == before
+    for split in ("train", "val"):
+        for path in dataset.files(dataset.scan_ids(split)[0]):
+            change(path)
+            after = filed.open().fingerprint()
+            assert after != before
+            before = after
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def rewrite(alter: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        image = nib.load(path)
+        nib.Nifti1Image(alter(np.asarray(image.dataobj)), image.affine).to_filename(path)
+
+    return damage
+
+
+def with_nan(array: np.ndarray) -> np.ndarray:
+    array = array.astype(np.float32)
+    array[3, 3, 3] = np.nan
+    return array
+
+
+def moved(path: Path) -> None:
+    image = nib.load(path)
+    nib.Nifti1Image(np.asarray(image.dataobj), image.affine @ np.diag([2, 1, 1, 1])).to_filename(path)
+
+
+BAD_FILES: dict[str, tuple[int, Callable[[Path], None], str]] = {
+    "missing image": (0, Path.unlink, "label without image"),
+    "missing label": (1, Path.unlink, "image without label"),
+    "truncated": (0, truncate, "unreadable or truncated NIfTI"),
+    "empty": (0, lambda path: path.write_bytes(b"") and None, "unreadable or truncated NIfTI"),
+    "no NIfTI": (0, lambda path: path.write_text("no image") and None, "unreadable or truncated NIfTI"),
+    "truncated label": (1, truncate, "unreadable or truncated NIfTI"),
+    "label shape": (1, rewrite(lambda array: array[:-1]), r"label grid \(\d+, \d+, \d+\) is unlike"),
+    "label affine": (1, moved, "label grid is unlike the one of .*mm apart"),
+    "label fractions": (1, rewrite(lambda array: array.astype(np.float32) / 2), "labels must be whole numbers"),
+    "4-D": (0, rewrite(lambda array: np.stack([array, array], axis=-1)), "must be one 3-D volume"),
+    "2-D": (0, rewrite(lambda array: array[:, :, 0]), "must be 3-D"),
+    "NaN": (0, rewrite(with_nan), "must be finite, got 1 NaN or infinite voxels"),
+    "constant": (0, rewrite(lambda array: np.full_like(array, 7)), "must not be constant, got 7 everywhere"),
+    "small": (0, rewrite(lambda array: array[:7]), r"must have 8 voxels or more a side, got shape \(7,"),
+}
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("bad", BAD_FILES)
+def test_a_bad_file_is_named_before_training(filed: Example, bad: str, split: str) -> None:
+    dataset = filed.open()
+    files = dataset.files(dataset.scan_ids(split)[1])
+    which, damage, message = BAD_FILES[bad]
+    damage(files[which])
+    with pytest.raises(DataError, match=message) as caught:
+        filed.open().prepare()
+    assert files[which].name in str(caught.value)
+
+
+def test_a_folder_that_is_missing_or_empty_is_named(filed: Example, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'data' must be"):
+        open_dataset(filed.name)
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "empty", tmp_path / "missing"):
+        with pytest.raises(DataError, match=str(folder)):
+            open_dataset(filed.name, folder, cache=filed.cache)
+
+
+def test_an_unknown_setting_lists_the_known(example: Example) -> None:
+    with pytest.raises(ValueError, match=rf"settings of '{example.name}' must be among .*, got \['colour'\]"):
+        example.open(colour="red")
+
+
+def test_an_unknown_dataset_lists_the_known() -> None:
+    with pytest.raises(ValueError, match=r"'name' must be among .*'virtual_brains'.*, got 'brains'"):
+        open_dataset("brains")
