@@ -137,9 +137,7 @@ def measure_labels(
     columns = {
         "dice_before": dice_per_label(fixed.array, before, moving_labels=moving.array, labels=labels),
         "dice": dice_per_label(fixed.array, after, moving_labels=moving.array, labels=labels),
-        **surface_distances(
-            fixed.array, after, moving_labels=moving.array, labels=labels, spacing_mm=fixed.spacing_mm
-        ),
+        **surface_distances(fixed.array, after, moving_labels=moving.array, labels=labels, spacing_mm=fixed.spacing_mm),
     }
     voxels = to_voxels(displacement_mm, affine=fixed.affine).numpy()
     regularity = {

@@ -59,9 +59,7 @@ def to_voxels(displacement_mm: Float[Tensor, "d *s"], *, affine: Float[np.ndarra
     return _apply(torch.from_numpy(np.linalg.inv(affine[:-1, :-1])), displacement_mm.double())
 
 
-def pulled_from(
-    moving: Volume, *, fixed: Volume, displacement_mm: Float[Tensor, "d *s"]
-) -> Float[Tensor, "d *s"]:
+def pulled_from(moving: Volume, *, fixed: Volume, displacement_mm: Float[Tensor, "d *s"]) -> Float[Tensor, "d *s"]:
     """Where in voxels of ``moving`` each voxel of ``fixed`` has its value from; float64."""
     return coordinates_in(moving, grid=fixed) + to_voxels(displacement_mm, affine=moving.affine)
 
