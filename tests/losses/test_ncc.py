@@ -1,3 +1,4 @@
+from inspect import unwrap
 from itertools import product
 
 import numpy as np
@@ -108,3 +109,18 @@ def test_bfloat16_and_autocast_do_not_lower_the_precision() -> None:
 def test_windows_without_a_centre_are_refused(window: int) -> None:
     with pytest.raises(ValueError, match=rf"ncc\(\): 'window' must be an odd number of 3 or more voxels, got {window}"):
         ncc(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8), window=window)
+
+
+def test_unlike_shapes_are_named() -> None:
+    # Without the type check of the tests, which would find them first.
+    with pytest.raises(ValueError, match=r"ncc\(\): 'warped' must have the shape \(1, 1, 8, 8\) of 'fixed', got"):
+        unwrap(ncc)(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 9))
+
+
+def test_the_same_images_give_the_same_bits() -> None:
+    fixed, warped = textured((24, 25, 26), 1), textured((24, 25, 26), 2).requires_grad_()
+    runs = []
+    for _ in range(3):
+        loss = ncc(fixed, warped)
+        runs.append((loss.item(), torch.autograd.grad(loss, warped)[0]))
+    assert all(value == runs[0][0] and torch.equal(gradient, runs[0][1]) for value, gradient in runs)
