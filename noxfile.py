@@ -20,6 +20,7 @@ def lint(session: nox.Session) -> None:
     """Ruff and the layers (import-linter)."""
     install(session, "ruff", "import-linter")
     session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
     session.run("lint-imports", env={"PYTHONPATH": "."})
 
 

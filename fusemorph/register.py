@@ -80,19 +80,18 @@ def register_images(
     return (to_mm(voxels, affine=fixed_in.affine) + torch.from_numpy(offset_mm).view(3, 1, 1, 1)).float()
 
 
-def training_images(dataset: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
-    """Spacing and percentiles of the images that a trial was trained on, from the settings of its dataset.
+def training_images(record: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Spacing and percentiles of the images that a trial was trained on, from its record.
 
-    A dataset without the one is of 1 mm, without the other of the 1st and 99th percentile.
+    A dataset without a setting of percentiles takes the 1st and 99th.
 
     Raises:
-        ValueError: the dataset is not 3-D.
+        ValueError: the images were not 3-D.
     """
-    spacing_mm = dataset.get("spacing_mm", 1.0)
-    spacing_mm = [spacing_mm] * 3 if isinstance(spacing_mm, float | int) else spacing_mm
+    spacing_mm = record["spacing_mm"]
     if len(spacing_mm) != 3:
         raise ValueError(f"the method must be a trial on 3-D images, got one at {spacing_mm} mm")
-    percentiles = dataset.get("percentiles", (1.0, 99.0))
+    percentiles = record["configuration"]["dataset"].get("percentiles", (1.0, 99.0))
     return {"spacing_mm": tuple(map(float, spacing_mm)), "percentiles": tuple(map(float, percentiles))}
 
 
@@ -185,7 +184,7 @@ def _run(call: argparse.Namespace) -> None:
         moving,
         estimate=partial(method.register, network=network, device=torch.device("cpu")),
         start=call.start,
-        **training_images(record["configuration"]["dataset"]),
+        **training_images(record),
     )
     warped = read_at(moving, pulled_from(moving, fixed=fixed, displacement_mm=displacement_mm))
     for path in save(call.out, fixed=fixed, warped=warped, displacement_mm=displacement_mm):

@@ -218,11 +218,15 @@ def test_background_lies_outside_the_moving_labels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_labels_at(labels, coordinates) == 1, inside)
 
 
+def labels_on(grid: str, path: Path) -> Path:
+    shape, matrix = GRIDS[grid]
+    return write(path, shape, affine_of(matrix, shape), lambda points: texture(points) > 700)
+
+
 def trained(runs: Path) -> Path:
     """A run folder as training leaves it, of a small network that moves things: its head is drawn anew."""
-    settings = {"shape": [28, 30, 26], "spacing_mm": 2.0, "percentiles": [1.0, 99.0]}
     method = load_method({"name": "fusion", "plan": "jjjjjjj", "channels": [2, 2, 4, 4, 4]})
-    dataset = {"name": "folder", "fingerprint": "", **settings}
+    dataset = {"name": "folder", "fingerprint": "", "percentiles": [1.0, 99.0]}
     trial = Trial(method=method.configuration(), dataset=dataset, budget=None, seed=0)
     torch.manual_seed(0)
     network = method.network(3)
@@ -232,20 +236,17 @@ def trained(runs: Path) -> Path:
         state[name].normal_(std=0.1, generator=torch.Generator().manual_seed(0))
     folder = TrialFolder(runs, trial)
     folder.begin({})
-    folder.finish({"step": 0}, weights=save_weights(state), measured={})
+    facts = {"step": 0, "shape": [28, 30, 26], "spacing_mm": [2.0, 2.0, 2.0]}
+    folder.finish(facts, weights=save_weights(state), measured={})
     return folder.path
 
 
 def test_the_command_applies_a_trial_and_prints_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fixed, moving = image_on("flipped", tmp_path / "fixed.nii.gz"), image_on("oblique", tmp_path / "moving.nii.gz")
-    labels = []
-    for name, grid in (("fixed_labels", "flipped"), ("moving_labels", "oblique")):
-        shape, matrix = GRIDS[grid]
-        labels += [f"--{name.replace('_', '-')}", str(write(
-            tmp_path / f"{name}.nii.gz", shape, affine_of(matrix, shape), lambda points: texture(points) > 700
-        ))]
+    labels = [str(labels_on(grid, tmp_path / f"{grid}_labels.nii.gz")) for grid in ("flipped", "oblique")]
     out = tmp_path / "out"
-    call = [str(fixed.path), str(moving.path), "--method", str(trained(tmp_path / "runs")), "--out", str(out), *labels]
+    call = [str(fixed.path), str(moving.path), "--method", str(trained(tmp_path / "runs")), "--out", str(out)]
+    call += ["--fixed-labels", labels[0], "--moving-labels", labels[1]]
     assert main(call) == 0
     printed = dict(line.split()[-2:] for line in capsys.readouterr().out.splitlines() if line.startswith("mean dice "))
     assert 0.3 < float(printed["dice"]) < 1
