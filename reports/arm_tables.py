@@ -23,7 +23,7 @@ def accuracy(comparison: Comparison) -> Table:
     """Dice of every arm with its spread and interval, and its difference to the reference."""
     columns: Columns = {
         "Arm": lambda row: str(row["arm"]),
-        "Mean": lambda row: _result(row, number(row["dice"])),
+        "Mean": lambda row: number(row["dice"]) if row["seeds"] else "no result",
         "Median": lambda row: _result(row, number(row["dice_median"])),
         "dice30": lambda row: _result(row, number(row["dice30"])),
         "Seed spread": lambda row: _result(row, seed_spread(row)),
@@ -33,12 +33,15 @@ def accuracy(comparison: Comparison) -> Table:
         "p (Holm)": lambda row: _difference(row, probability(row["p_holm"])),
         "Verdict": lambda row: str(row["verdict"]),
     }
-    family = plural(int(comparison.arms["p_value"].notna().sum()), "comparison")
+    family = int(comparison.arms["p_value"].notna().sum())
+    correction = (
+        f"stands after Holm's correction over {plural(family, 'comparison')}" if family else "is given for none"
+    )
     text = (
         f"Difference = arm minus {comparison.reference}. Mean, median and dice30 (the 0.3-quantile) are over pairs, "
         "then over seeds; seed spread is the standard deviation between seed means. Intervals are over blocks of "
         "persons crossed with seeds (Satterthwaite's degrees of freedom), each at 95 % by itself; a verdict needs "
-        f"{SEEDS_FOR_A_CLAIM} seeds and stands after Holm's correction over {family}."
+        f"{SEEDS_FOR_A_CLAIM} seeds and {correction}."
     )
     if (comparison.evaluated["limit"] == "one seed").any():
         text += " † Over blocks alone, conditional on one trained network: how trainings vary is not known."
@@ -51,7 +54,7 @@ def regularity(comparison: Comparison) -> Table:
     """Surface distances, folding and smoothness of every arm."""
     columns: Columns = {
         "Arm": lambda row: str(row["arm"]),
-        "HD95 (mm)": lambda row: _result(row, number(row["hd95_mm"], 2)),
+        "HD95 (mm)": lambda row: number(row["hd95_mm"], 2) if row["seeds"] else "no result",
         "ASSD (mm)": lambda row: _result(row, number(row["assd_mm"], 2)),
         "Folding fraction": lambda row: _result(row, share(row["folding_fraction"])),
         "NDV fraction": lambda row: _result(row, share(row["ndv_fraction"])),
@@ -119,7 +122,7 @@ def _table(comparison: Comparison, title: str, text: str, columns: Columns, numb
 
 
 def _result(row: Row, text: str) -> str:
-    return text if row["seeds"] else "no result"
+    return text if row["seeds"] else ""
 
 
 def _difference(row: Row, text: str) -> str:

@@ -98,14 +98,18 @@ def _reference(records: StudyRecords, asked: str | None) -> str:
 
 
 def _families(records: StudyRecords) -> list[str]:
-    """What arms of one plan are called: by the first of them, or by the method where there is no plan."""
+    """What arms of one plan are called, whatever their size: the beginning of their shortest label."""
     plans = records.trials.dropna(subset=["canonical_plan"]).drop_duplicates("arm").set_index("arm")["canonical_plan"]
-    first: dict[str, str] = {}
-    families = []
-    for arm, label, plan, method in records.arms[["arm", "label", "plan", "method"]].itertuples(index=False):
-        identity = str(plans.get(arm) or plan or method or arm)
-        families.append(first.setdefault(identity, str(label)))
-    return families
+    identities = [
+        str(plans.get(arm) or plan or method or arm)
+        for arm, plan, method in records.arms[["arm", "plan", "method"]].itertuples(index=False)
+    ]
+    shortest: dict[str, str] = {}
+    for identity, label in zip(identities, records.arms["label"], strict=True):
+        shortest[identity] = min(shortest.get(identity, label), label, key=len)
+    begun = {identity: label.split(",")[0] for identity, label in shortest.items()}
+    names = begun if len(set(begun.values())) == len(begun) else shortest
+    return [names[identity] for identity in identities]
 
 
 def _of_arm(table: pd.DataFrame, arm: str) -> pd.DataFrame:
@@ -163,7 +167,8 @@ def _differences(records: StudyRecords, arms: pd.DataFrame, reference: str) -> p
     for arm, trained in zip(arms["arm"], arms["trained"], strict=True):
         pairs = _of_arm(records.pairs, arm)
         if arm == reference or pairs.empty or base.empty:
-            intervals.append(statistics.Interval(estimate=nan, limit="no values"))
+            limit = "no result" if pairs.empty else "no result of the reference"
+            intervals.append(statistics.Interval(estimate=nan, limit=limit))
             continue
         one, other = block_means([pairs, base], PRIMARY)
         interval = statistics.difference_interval(one, other, first_trained=bool(trained), second_trained=base_trained)

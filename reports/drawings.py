@@ -63,7 +63,7 @@ def differences(comparison: Comparison) -> Drawing:
     figures.differences(figure.subplots(), arms, comparison.reference)
     left_out = compared[~compared["arm"].isin(arms["arm"])]["arm"]
     text = (
-        "Intervals are each at 95 % by itself, over blocks crossed with seeds. A filled marker is a difference that "
+        f"Intervals are each at 95 % by itself, {_over(arms['difference_limit'])}. A filled marker is a difference that "
         "stands after Holm's correction; a hollow one is not shown to differ, which does not show that it is equal."
     )
     if len(left_out):
@@ -186,10 +186,18 @@ def _against(comparison: Comparison, name: str, title: str, panels: tuple[tuple[
         figures.dice_against(ax, arms, column, label=label, unit=unit)
         ax.label_outer()
     _legend(figure, arms)
-    text = "Trained arms; lines are 95 % intervals over blocks and seeds. Untrained arms are in the tables only."
+    text = f"Trained arms; lines are 95 % intervals, {_over(arms['limit'])}. Untrained arms are in the tables only."
     columns = listing([label for _, label, _ in known])
     alt = f"Scatter plots of mean Dice against {columns}. Mean Dice: {_values(arms, 'dice')}"
     return Drawing(name=name, title=title, caption=caption(text, comparison.records), alt=alt, figure=figure)
+
+
+def _over(limits: "pd.Series[str]") -> str:
+    """What intervals are over, given the limits of the arms they are of."""
+    alone = limits == "one seed"
+    if alone.all():
+        return "over blocks alone, conditional on one trained network each"
+    return "over blocks crossed with seeds" + (" (over blocks alone where there is one seed)" if alone.any() else "")
 
 
 def _figure(height: float) -> Figure:

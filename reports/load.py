@@ -147,21 +147,23 @@ def _columns(trials: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _arms(definition: dict[str, Any]) -> pd.DataFrame:
-    """One row an arm; labels that several groups share are told apart by their group."""
-    labels = Counter(arm["label"] for arm in definition["arms"])
+    """One row an arm, group by group; labels that several groups share are told apart by their group."""
+    groups = list(dict.fromkeys(arm.get("group") for arm in definition["arms"]))
+    arms = sorted(definition["arms"], key=lambda arm: groups.index(arm.get("group")))
+    labels = Counter(arm["label"] for arm in arms)
     names: list[str] = []
-    for arm in definition["arms"]:
+    for arm in arms:
         name = arm["label"] if labels[arm["label"]] == 1 else f"{arm['label']} ({arm.get('group', 'no group')})"
         names.append(name if name not in names else f"{name} {names.count(name) + 1}")
-    methods = [as_object(arm.get("method")) for arm in definition["arms"]]
+    methods = [as_object(arm.get("method")) for arm in arms]
     return pd.DataFrame(
         {
             "arm": names,
-            "label": [arm["label"] for arm in definition["arms"]],
-            "group": [str(arm.get("group") or "arms") for arm in definition["arms"]],
+            "label": [arm["label"] for arm in arms],
+            "group": [str(arm.get("group") or "arms") for arm in arms],
             "method": [str(method.get("name", "")) for method in methods],
             "plan": [method.get("plan") for method in methods],
-            "keys": [arm["keys"] for arm in definition["arms"]],
+            "keys": [arm["keys"] for arm in arms],
         }
     )
 

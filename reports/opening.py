@@ -45,7 +45,7 @@ def _finding(comparison: Comparison) -> str:
         return f"Nothing is compared: {reference} is the only arm with an evaluated trial."
     several = others["group"].nunique() > 1
     lower, higher = (others[others["verdict"] == verdict] for verdict in ("lower", "higher"))
-    silent = others[others["verdict"].str.startswith("cannot")]
+    silent = others[others["verdict"].str.startswith("no claim")]
     same = others[others["verdict"] == "no difference shown"]
     what = "trained arm" if bool(others["trained"].all()) else "arm"
     said = []
@@ -66,7 +66,7 @@ def _finding(comparison: Comparison) -> str:
             said.append(f"no difference is shown between {reference} and {_with_groups(same, several=several)}")
     if len(silent):
         reasons = listing(sorted({str(limit) for limit in silent["difference_limit"]}))
-        said.append(f"about {_number_of(silent, others, what)} no claim can be made ({reasons})")
+        said.append(f"no claim can be made about {_number_of(silent, others, what)} against {reference} ({reasons})")
     return _sentence("; ".join(said))
 
 
@@ -134,6 +134,8 @@ def _limits(comparison: Comparison) -> str:
     parts.append(f"split {records.split}{selection}" + (f" ({note})" if note else ""))
     if done < len(trials):
         parts.append(f"only {done} of {plural(len(trials), 'planned trial')} evaluated")
+        silent = list(comparison.arms["arm"][comparison.arms["seeds"] == 0])
+        parts += [f"no result for {listing(silent)}"] if silent and len(evaluated) else []
     return f"Limits: {'; '.join(parts)}."
 
 
@@ -145,4 +147,4 @@ def _seeds(trained: pd.DataFrame) -> str:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}." if text[:2] in ("no", "ab") else f"{text}."
+    return f"{text[:1].upper()}{text[1:]}." if text.startswith("no ") else f"{text}."

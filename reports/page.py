@@ -23,6 +23,7 @@ from reports.trial import EVALUATED
 # Below the 8 MB that go into a mail, with room for text and tables.
 MOST_PICTURE_BYTES = 7_000_000
 _WORDS = ("Arm", "Structure", "Plan", "Verdict", "What", "Value", "Seed", "Key", "State", "Reason")
+_LONG = ("Value", "Reason")
 
 
 def write_report(runs: Sequence[Path], out: Path, *, study: str | None = None, reference: str | None = None) -> Path:
@@ -65,6 +66,7 @@ def _section(comparison: Comparison, out: Path, budget: int) -> dict[str, Any]:
         "protocol": [str(sentence) for sentence in definition.get("protocol") or []],
         "tables": {name: _cells(table) for name, table in all_tables(comparison).items()},
         "provenance": _cells(source),
+        "several_seeds": bool((comparison.arms["seeds"] > 1).any()),
         "figures": drawn,
         "pictures": list(_drawn(comparison, pictured(comparison), out, budget - used)),
         "notes": comparison.notes,
@@ -112,5 +114,7 @@ def _cells(table: Table) -> dict[str, Any]:
         opens = bool(group) and (number == 0 or table.groups[number - 1] != group)
         marked = bool(table.marked) and table.marked[number]
         rows.append({"cells": cells, "group": group if opens else "", "marked": marked})
-    columns = [{"title": str(name).strip(), "right": name not in _WORDS} for name in table.shown.columns]
+    columns = [
+        {"title": str(name).strip(), "right": name not in _WORDS, "long": name in _LONG} for name in table.shown.columns
+    ]
     return {"title": table.title, "caption": table.caption, "columns": columns, "rows": rows}

@@ -166,9 +166,9 @@ def _interval(blocks: Values, seeds: _SeedTerms, *, level: float) -> Interval:
 
 
 def verdict(interval: Interval, p_holm: float, *, level: float = 0.95) -> str:
-    """``higher``, ``lower``, ``no difference shown`` or ``cannot be said: WHY``, never stronger than the interval."""
+    """``higher``, ``lower``, ``no difference shown`` or ``no claim: WHY``, never stronger than the interval."""
     if interval.limit:
-        return f"cannot be said: {interval.limit}"
+        return f"no claim: {interval.limit}"
     if isnan(p_holm) or p_holm >= 1 - level:
         return "no difference shown"
     return "higher" if interval.estimate > 0 else "lower"

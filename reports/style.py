@@ -72,7 +72,7 @@ def dressed(arms: pd.DataFrame, reference: str) -> pd.DataFrame:
     """``arms`` with a ``colour`` by family (the reference's first, grey if untrained) and a ``marker`` by group."""
     trained = arms[arms["trained"]]
     families = list(dict.fromkeys([*trained["family"][trained["arm"] == reference], *trained["family"]]))
-    groups = list(arms["group"].unique())
+    groups = list(dict.fromkeys([*trained["group"], *arms["group"]]))
     return arms.assign(
         colour=[COLOURS[families.index(one) % len(COLOURS)] if one in families else GREY for one in arms["family"]],
         marker=[MARKERS[groups.index(group) % len(MARKERS)] for group in arms["group"]],
