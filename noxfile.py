@@ -1,6 +1,7 @@
 """Every check of this project: plain ``nox`` runs what CI runs, the other sessions run by name (``nox --list``)."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nox
 
@@ -42,21 +43,21 @@ def tests(session: nox.Session) -> None:
 def smoke(session: nox.Session) -> None:
     """The quickstart study at its smallest budget, then its report again from the records alone."""
     install(session, "-e", ".")
-    runs = session.create_tmp()
-    sweep = ("python", "-m", "experiments.sweep", "quickstart", "--budget", "smoke")
-    session.run(*sweep, "--runs", runs, *session.posargs)
-    session.run("python", "-m", "reports", runs, "--out", f"{runs}/report")
+    with TemporaryDirectory() as runs:
+        sweep = ("python", "-m", "experiments.sweep", "quickstart", "--budget", "smoke")
+        session.run(*sweep, "--runs", runs, *session.posargs)
+        session.run("python", "-m", "reports", runs, "--out", f"{runs}/report")
 
 
 @nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, install it, and call its command away from the checkout."""
-    folder = Path(session.create_tmp()).resolve()
-    session.run("python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(folder), ".")
-    install(session, *(str(path) for path in folder.glob("*.whl")))
-    with session.chdir(folder):
-        session.run("fusemorph", *(session.posargs or ["--version"]))
-        session.run("fusemorph", "register", "--help")
+    with TemporaryDirectory() as folder:
+        session.run("python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder, ".")
+        install(session, *map(str, Path(folder).glob("*.whl")))
+        with session.chdir(folder):
+            session.run("fusemorph", *(session.posargs or ["--version"]))
+            session.run("fusemorph", "register", "--help")
 
 
 @nox.session
