@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
-import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from fusemorph.data.errors import DataError
 
 Arrays = dict[str, np.ndarray]
+SETTLED_NS = 2_000_000_000
 
 
 def cache_folder(cache: Path | None) -> Path:
@@ -38,19 +40,23 @@ def content_digest(path: Path, *, cache: Path) -> str:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    _store(note, lambda partial: partial.write_text(digest))
+    # A file changed this very moment may change again within one tick of its clock: not remembered yet.
+    if time.time_ns() - state.st_mtime_ns > SETTLED_NS:
+        _store(note, lambda entry: entry.write_text(digest))
     return digest
 
 
 def cached_arrays(key: Mapping[str, Any], make: Callable[[], Arrays], *, cache: Path) -> Arrays:
     """The arrays of ``make()``, made once for each ``key`` (JSON) and read-only memory maps ever after."""
     entry = cache / "scans" / _hash(key)
-    try:
-        return _open(entry)
-    except (OSError, ValueError, EOFError):
-        shutil.rmtree(entry, ignore_errors=True)  # absent, or damaged on disk: made again
-    arrays = make()
-    _store(entry, lambda partial: _save(partial, arrays))
+    made: Arrays = {}
+    # The second round replaces an entry that is there but damaged; one that another process has just stored stays.
+    for replace in (False, True):
+        try:
+            return _open(entry)
+        except (OSError, ValueError, EOFError):
+            made = made or make()
+            _store(entry, partial(_save, arrays=made), replace=replace)
     return _open(entry)
 
 
@@ -70,15 +76,20 @@ def _save(folder: Path, arrays: Arrays) -> None:
     (folder / "names.json").write_text(json.dumps(sorted(arrays)))
 
 
-def _store(place: Path, write: Callable[[Path], object]) -> None:
-    """Write beside ``place``, then rename: other processes see all of it or nothing, and the first one stays."""
+def _store(place: Path, write: Callable[[Path], object], *, replace: bool = False) -> None:
+    """Write beside ``place``, then rename: other processes see all of it or nothing.
+
+    What is there already stays, unless ``replace``.
+    """
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".partial-") as folder:
-            partial = Path(folder) / "entry"
-            write(partial)
+            entry = Path(folder) / "entry"
+            write(entry)
+            if replace and place.exists():
+                place.rename(Path(folder) / "replaced")
             try:
-                partial.rename(place)
+                entry.rename(place)
             except OSError:
                 if not place.exists():
                     raise

@@ -183,7 +183,7 @@ def _rows(dataset: Dataset, sources: list[Source]) -> list[tuple[str, str]]:
         ("title", dataset.title),
         ("scans", ", ".join(f"{count} {split}" for split, count in splits.items())),
         ("evaluation pairs", pairs),
-        ("shapes", f"{_sides(shapes.min(axis=0))} to {_sides(shapes.max(axis=0))}"),
+        ("shapes", f"{_sides(shapes.min(axis=0).tolist())} to {_sides(shapes.max(axis=0).tolist())}"),
         ("spacing, mm", _counted(_sides(source.spacing_mm) for source in sources)),
         ("orientation", _counted(source.orientation for source in sources)),
         ("labels", f"{len(dataset.labels)}: {labels}{', ...' if len(dataset.labels) > 8 else ''}"),
@@ -194,7 +194,7 @@ def _rows(dataset: Dataset, sources: list[Source]) -> list[tuple[str, str]]:
     ]
 
 
-def _sides(sides: Iterable[float]) -> str:
+def _sides(sides: Iterable[float | int]) -> str:
     return "x".join(f"{side:.4g}" for side in sides)
 
 

@@ -84,10 +84,16 @@ def read_settings(kind: type[Settings], values: Mapping[str, Any], *, dataset: s
         raise ValueError(f"open_dataset(): settings of {dataset!r} must be among {list(defaults)}, got {unknown}")
     typed = {name: _typed(value, defaults[name]) for name, value in values.items()}
     for name, value in typed.items():
-        if defaults[name] is not None and type(value) is not type(defaults[name]):
-            rule = type(defaults[name]).__name__
-            raise ValueError(f"{dataset}: setting {name!r} must be of type {rule}, got {value!r}")
+        if defaults[name] is not None and _kind(value) != _kind(defaults[name]):
+            raise ValueError(f"{dataset}: {name!r} must be of type {_kind(defaults[name])}, got {value!r}")
     return kind(**typed)
+
+
+def _kind(value: Any) -> str:
+    """The type's name, of a tuple with those of its items."""
+    if isinstance(value, tuple):
+        return f"tuple of {' and '.join(sorted({_kind(item) for item in value}))}"
+    return type(value).__name__
 
 
 def _typed(value: Any, default: Any) -> Any:

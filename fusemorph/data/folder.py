@@ -11,7 +11,7 @@ import numpy as np
 from fusemorph.data.cache import Arrays, cache_folder, cached_arrays, content_digest
 from fusemorph.data.dataset import Dataset, Pair, PairIndex, canonical, read_settings
 from fusemorph.data.errors import DataError
-from fusemorph.data.listing import SPLITS, Listing, Task, list_folder
+from fusemorph.data.listing import SPLITS, Listing, list_folder
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.preprocess import (
     SMALLEST_SIDE,
@@ -22,7 +22,7 @@ from fusemorph.data.preprocess import (
     resample,
     window,
 )
-from fusemorph.data.survey import Foreground, Grid, common_grid, median_spacing_mm, same_grid, survey_files
+from fusemorph.data.survey import Grid, common_grid, median_spacing_mm, same_grid, survey_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +37,13 @@ class FolderSettings:
     with fewer than ``smallest_side`` voxels along an axis are refused; a smaller number lets them be padded.
     """
 
-    task: Task = "inter"
-    spacing_mm: tuple[float, ...] | None = None
+    task: str = "inter"
+    spacing_mm: tuple[float | int, ...] | None = None
     shape: tuple[int, ...] | None = None
-    percentiles: tuple[float, float] = (1.0, 99.0)
-    foreground: Foreground | None = None
+    percentiles: tuple[float, ...] = (1.0, 99.0)
+    foreground: str | None = None
     seed: int = 0
-    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    fractions: tuple[float, ...] = (0.7, 0.1, 0.2)
     smallest_side: int = SMALLEST_SIDE
 
     def __post_init__(self) -> None:
@@ -173,7 +173,7 @@ def _members(listing: Listing) -> dict[str, dict[str, str]]:
     return {split: {scan_id: one.person for scan_id, one in scans if one.split == split} for split in SPLITS}
 
 
-def _foreground(listing: Listing, options: FolderSettings) -> Foreground:
+def _foreground(listing: Listing, options: FolderSettings) -> str:
     labelled = any(labels for _, labels in listing.files.values())
     return options.foreground or ("labels" if options.task == "intra" and labelled else "image")
 
@@ -194,7 +194,7 @@ def _grid(listing: Listing, surveys: dict[str, Arrays], options: FolderSettings)
     return common_grid(
         surveys,
         groups=groups,
-        spacing_mm=options.spacing_mm or median_spacing_mm(seen or surveys.values()),
+        spacing_mm=[float(each) for each in options.spacing_mm or median_spacing_mm(seen)],
         shape=options.shape,
         foreground=_foreground(listing, options),
     )

@@ -30,8 +30,8 @@ SPACING_MM = (1.0, 1.0, 1.0)
 class HippocampusSettings:
     """``shape``: the common grid, around each image's centre, 0 outside; ``percentiles``: mapped to 0 and 1."""
 
-    shape: tuple[int, int, int] = (48, 64, 48)
-    percentiles: tuple[float, float] = (1.0, 99.0)
+    shape: tuple[int, ...] = (48, 64, 48)
+    percentiles: tuple[float, ...] = (1.0, 99.0)
 
     def __post_init__(self) -> None:
         if len(self.shape) != 3 or min(self.shape) < SMALLEST_SIDE:

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -14,7 +13,6 @@ from fusemorph.data.pairing import connected_blocks
 
 SPLITS = ("train", "val", "test")
 ENDINGS = (".nii.gz", ".nii")
-Task = Literal["inter", "intra"]
 Row = dict[str, str]
 
 
@@ -51,7 +49,7 @@ class Listing:
         return {name: (listed.image, listed.labels) for name, listed in self.scans.items()}
 
 
-def list_folder(folder: Path, *, task: Task, seed: int, fractions: Sequence[float]) -> Listing:
+def list_folder(folder: Path, *, task: str, seed: int, fractions: Sequence[float]) -> Listing:
     """List ``pairs.csv``, or else ``images/`` with ``labels/`` and a table of persons and splits.
 
     Without splits in a table, persons are drawn: ``fractions`` of them to train, val and test by ``seed``.
@@ -66,7 +64,7 @@ def list_folder(folder: Path, *, task: Task, seed: int, fractions: Sequence[floa
     return _list_images(folder, task=task, seed=seed, fractions=fractions)
 
 
-def _list_images(folder: Path, *, task: Task, seed: int, fractions: Sequence[float]) -> Listing:
+def _list_images(folder: Path, *, task: str, seed: int, fractions: Sequence[float]) -> Listing:
     images, labels = _nifti(folder / "images"), _nifti(folder / "labels")
     if not images:
         raise DataError(f"{folder}: holds neither pairs.csv nor NIfTI images in {folder / 'images'}")
@@ -109,7 +107,7 @@ def _scan_rows(folder: Path, images: Mapping[str, Path]) -> tuple[Path | None, d
     return tables[0], dict(zip(named, rows, strict=True))
 
 
-def _list_pairs(folder: Path, *, task: Task, seed: int, fractions: Sequence[float]) -> Listing:
+def _list_pairs(folder: Path, *, task: str, seed: int, fractions: Sequence[float]) -> Listing:
     table = folder / "pairs.csv"
     optional = ("fixed_labels", "moving_labels", "fixed_person", "moving_person", "split", "block")
     rows = read_table(table, required=("fixed", "moving"), known=("fixed", "moving", *optional))

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -19,7 +18,6 @@ from fusemorph.data.preprocess import (
     resampling,
 )
 
-Foreground = Literal["image", "labels"]
 Files = tuple[Path, Path | None]
 
 
@@ -91,7 +89,7 @@ def common_grid(
     groups: Mapping[str, str],
     spacing_mm: Sequence[float],
     shape: Sequence[int] | None,
-    foreground: Foreground,
+    foreground: str,
 ) -> Grid:
     """The grid around each group's foreground: of ``shape``, else the smallest that holds every box.
 
@@ -127,7 +125,7 @@ def median_spacing_mm(surveys: Iterable[Arrays]) -> tuple[float, ...]:
     return tuple(round(float(median), 4) for median in np.median(spacings, axis=0))
 
 
-def _foreground_box(survey: Arrays, *, foreground: Foreground, spacing_mm: Sequence[float]) -> np.ndarray:
+def _foreground_box(survey: Arrays, *, foreground: str, spacing_mm: Sequence[float]) -> np.ndarray:
     """First and last voxel (2, d) of the foreground after resampling; of the image where labels are due but absent."""
     box = survey.get("labels_box", survey["box"]) if foreground == "labels" else survey["box"]
     ratio, offset, shape = resampling(survey["shape"].tolist(), survey["spacing_mm"].tolist(), spacing_mm)

@@ -1,0 +1,106 @@
+"""The check's findings and exit status."""
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from fusemorph.cli import main
+from fusemorph.data.check import check
+from fusemorph.data.folder import Folder
+from fusemorph.data.hippocampus import Hippocampus
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Folder.example(tmp_path / "set")["data"]
+
+
+def run(name: str, data: Path, *more: str) -> int:
+    return main(["check", name, "--data", str(data), "--cache", str(data.parent / "cache"), *more])
+
+
+def test_a_fit_folder_is_summarised(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("folder", folder) == 0
+    said = capsys.readouterr().out
+    for words in (
+        "4 train, 3 val, 2 test",
+        "20x24x20 to 20x24x20",
+        "1x1x1 (5), 1.25x1.25x1.25 (4)",
+        "RAS (9)",
+        "2: 1, 2",
+    ):
+        assert words in said
+    assert "note: 2 spacings; all are resampled to one" in said
+    assert said.endswith("folder: fit\n")
+
+
+def test_settings_are_read_as_json_or_as_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("folder", folder, "--set", "spacing_mm=[2, 2, 2]", "--set", "foreground=labels") == 0
+    assert "at 2x2x2 mm" in capsys.readouterr().out
+
+
+def test_every_bad_file_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("train0", "test1"):
+        (folder / "images" / f"{name}.nii.gz").write_bytes(b"no image")
+    assert run("folder", folder) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["error", "error", "folder"]
+    assert "train0.nii.gz" in lines[1]
+    assert lines[-1] == "folder: unfit, 2 errors"
+
+
+def test_files_that_are_read_late_are_checked_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = Hippocampus.example(tmp_path / "set")
+    for number in ("001", "311"):
+        (tmp_path / "set" / "imagesTr" / f"hippocampus_{number}.nii.gz").write_bytes(b"no image")
+    assert run("hippocampus", tmp_path / "set", "--set", f"shape={json.dumps(arguments['shape'])}") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.startswith("error: ") for line in lines] == [True, True, False]
+
+
+def test_what_is_missing_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Hippocampus.example(tmp_path / "set")
+    assert run("hippocampus", tmp_path / "set") == 0
+    assert "warning: 57 of the 60 volumes of test (ids 311 on) are missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("other", "level"), [("test1", "error"), ("train2", "warning")])
+def test_one_image_under_two_names_is_found(folder: Path, other: str, level: str) -> None:
+    for part in ("images", "labels"):
+        path = folder / part / "train3.nii.gz"
+        path.write_bytes((folder / part / f"{other}.nii.gz").read_bytes())
+    found = [
+        finding
+        for finding in check("folder", folder, cache=folder.parent / "cache")
+        if "same content" in finding.message
+    ]
+    assert [finding.level for finding in found] == [level]
+    assert f"{other}.nii.gz" in found[0].message
+
+
+def test_an_absent_label_and_a_wild_scale_are_found(folder: Path) -> None:
+    labels, image = (folder / part / "train3.nii.gz" for part in ("labels", "images"))
+    array = np.asarray(nib.load(labels).dataobj)
+    nib.Nifti1Image(np.minimum(array, 1), nib.load(labels).affine).to_filename(labels)
+    nib.Nifti1Image(np.asarray(nib.load(image).dataobj) * 1e4, nib.load(image).affine).to_filename(image)
+    messages = [finding.message for finding in check("folder", folder, cache=folder.parent / "cache")]
+    assert "label 2 (2) is absent from 1 scans, the first is train3" in messages
+    assert any(message.startswith("intensity maxima from ") for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["brains"], "'name' must be among"),
+        (["folder"], "'data' must be a folder"),
+        (["virtual_brains", "--set", "colour=3"], "settings of 'virtual_brains' must be among"),
+        (["virtual_brains", "--set", "colour"], "--set must be KEY=VALUE, got 'colour'"),
+        (["virtual_brains", "--set", "train=many"], "'train' must be of type int, got 'many'"),
+    ],
+)
+def test_a_wrong_call_is_status_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", *arguments]) == 2
+    assert message in capsys.readouterr().err
