@@ -33,8 +33,8 @@ class FolderSettings:
     and val. ``shape``: the smallest that holds every foreground box. ``foreground``: ``labels``, or ``image`` (voxels
     above the image's minimum, and labels); a grid lies around its centre, in ``intra`` around that of all images of the
     person. Measured: ``labels`` within persons, ``image`` between them, where the centre of labels would give away the
-    answer. ``seed`` and ``fractions`` (train, val, test) draw splits where no table names them. Images
-    with fewer than ``smallest_side`` voxels along an axis are refused; a smaller number lets them be padded.
+    answer. ``seed`` and ``fractions`` (train, val, test) draw splits where no table names them. Images with fewer than
+    ``smallest_side`` voxels along an axis are refused; a smaller number lets them be padded.
     """
 
     task: str = "inter"
@@ -194,7 +194,7 @@ def _grid(listing: Listing, surveys: dict[str, Arrays], options: FolderSettings)
     return common_grid(
         surveys,
         groups=groups,
-        spacing_mm=[float(each) for each in options.spacing_mm or median_spacing_mm(seen)],
+        spacing_mm=[float(each) for each in options.spacing_mm or median_spacing_mm(seen or surveys.values())],
         shape=options.shape,
         foreground=_foreground(listing, options),
     )
