@@ -63,8 +63,8 @@ def differences(comparison: Comparison) -> Drawing:
     figures.differences(figure.subplots(), arms, comparison.reference)
     left_out = compared[~compared["arm"].isin(arms["arm"])]["arm"]
     text = (
-        f"Intervals are each at 95 % by itself, {_over(arms['difference_limit'])}. A filled marker is a difference that "
-        "stands after Holm's correction; a hollow one is not shown to differ, which does not show that it is equal."
+        f"Intervals are each at 95 % by itself, {_over(arms['difference_limit'])}. A filled marker is a difference "
+        "that stands after Holm's correction; a hollow one is not shown to differ, which does not show it to be equal."
     )
     if len(left_out):
         text += f" Not drawn, far off or without a value: {listing(list(left_out))} (see the table)."

@@ -1,6 +1,9 @@
 """Read one file of the records at a time, as what the contract says it holds or as a plain statement of why not."""
 
+import csv
+import gzip
 import json
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,25 +189,32 @@ def _read_csv(
     finite: bool = True,
 ) -> pd.DataFrame:
     """``text`` and ``numbers`` must be there, ``others`` become NaN where the file has no such column."""
-    try:
-        # Read as text first: a column of ids stays what it is, and what is no number can be named.
-        raw = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except pd.errors.EmptyDataError as error:
-        raise RecordError(path, "is empty") from error
-    except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise RecordError(path, f"cannot be read as a table ({' '.join(str(error).split())})") from error
+    raw = _read_text(path)
     missing = [name for name in (*text, *numbers) if name not in raw]
     if missing:
         raise RecordError(path, f"lacks the columns {', '.join(missing)}")
-    short = raw.isna().any(axis=1)
-    if short.any():
-        raise RecordError(path, f"row {int(np.argmax(short)) + 1} is cut short")
     columns = {name: raw[name] for name in text}
     columns |= {name: raw[name] if name in raw else pd.Series("", index=raw.index) for name in optional_text}
     for name in dict.fromkeys((*numbers, *others)):
         column = raw[name] if name in raw else pd.Series("", index=raw.index)
         columns[name] = _numbers(path, name, column, finite=finite)
     return pd.DataFrame(columns)
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    """Every cell as text, so that ids stay what they are and what is no number can be named."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file, strict=True))
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise RecordError(path, f"cannot be read as a table ({error})") from error
+    if not rows:
+        raise RecordError(path, "is empty")
+    wrong = next((number for number, row in enumerate(rows) if len(row) != len(rows[0])), None)
+    if wrong is not None:
+        raise RecordError(path, f"row {wrong} has {len(rows[wrong])} cells, the header {len(rows[0])}")
+    return pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
 
 
 def _numbers(path: Path, name: str, column: "pd.Series[str]", *, finite: bool) -> "pd.Series[float]":

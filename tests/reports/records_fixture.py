@@ -42,7 +42,7 @@ def _matched(by: str, sizes: Sequence[tuple[float, float]]) -> tuple[Arm, ...]:
     plans = (("early", "jjjjjjj", 0.699), ("middle", "ssssjjj", 0.703), ("late", "------s", 0.696))
     return tuple(
         Arm(
-            label=f"{label} = {by}",
+            label=f"{label}, {by}",
             group=f"matched by {by}",
             plan=plan,
             dice=dice,
@@ -79,7 +79,7 @@ class Records:
     seed_effect: float = 0.004
     noise: float = 0.01
     shape: tuple[int, int] = (48, 64)
-    pictures: bool = True
+    pictures: bool = False
     synthetic: bool = False
     definition: Mapping[str, Any] = field(default_factory=dict)
     random_state: int = 0

@@ -1,0 +1,143 @@
+"""Each figure shows the numbers of its table, one function from a table to Axes, and the same bytes every time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports import figures
+from reports.comparison import Comparison, compare_studies
+from reports.drawings import all_drawings
+from reports.pictures import LONGEST_SIDE, RANKS, deformed_grid, of_pair, outlines
+from reports.style import GREY, dressed, save
+from tests.reports.records_fixture import FUSION_ARMS, Records, write_records
+
+
+@pytest.fixture
+def ax() -> Axes:
+    return Figure().subplots()
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comparison]:
+    folder = tmp_path_factory.mktemp("figures")
+    write_records(folder, Records(arms=FUSION_ARMS))
+    yield compare_studies([folder])[0]
+
+
+@pytest.fixture(scope="module")
+def arms(comparison: Comparison) -> pd.DataFrame:
+    return dressed(comparison.arms, comparison.reference)
+
+
+def test_colour_says_the_family_and_marker_the_group(arms: pd.DataFrame) -> None:
+    assert (arms.groupby("family")["colour"].nunique() == 1).all()
+    assert arms.drop_duplicates("family")["colour"].is_unique
+    assert (arms.groupby("group")["marker"].nunique() == 1).all()
+    assert set(arms["colour"][~arms["trained"]]) == {GREY}
+
+
+def test_dice_by_arm(ax: Axes, comparison: Comparison, arms: pd.DataFrame) -> None:
+    figures.dice_by_arm(ax, comparison.records.pairs, arms)
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(arms["arm"])
+    points = ax.collections[0].get_offsets()
+    assert len(np.asarray(points)) == 40
+
+
+def test_differences_are_filled_when_shown(ax: Axes, arms: pd.DataFrame) -> None:
+    figures.differences(ax, arms, "AutoFuse")
+    named = arms.dropna(subset=["difference"])["verdict"].isin(["higher", "lower"])
+    markers = [line for line in ax.lines if len(np.atleast_1d(line.get_xdata())) == 1]
+    assert [line.get_markerfacecolor() == line.get_color() for line in markers] == list(named)
+    drawn = [float(np.atleast_1d(line.get_xdata())[0]) for line in markers]
+    assert drawn == pytest.approx(list(arms["difference"].dropna()))
+
+
+def test_dice_against_has_one_mark_a_trained_arm(ax: Axes, arms: pd.DataFrame) -> None:
+    figures.dice_against(ax, arms, "parameters", label="Parameters (millions)", unit=1e6)
+    assert len(ax.containers) == int(arms["trained"].sum())
+
+
+def test_training_curve_is_the_mean_of_the_seeds(ax: Axes, comparison: Comparison, arms: pd.DataFrame) -> None:
+    history = comparison.records.history
+    figures.training_curve(ax, history, arms[arms["arm"] == "early"], "val_dice")
+    expected = history[history["arm"] == "early"].groupby("step")["val_dice"].mean()
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), expected)
+
+
+@pytest.mark.parametrize(("free", "lines"), [(False, 1), (True, 2)])
+def test_free_gate_weights_are_both_drawn(
+    ax: Axes, comparison: Comparison, arms: pd.DataFrame, free: bool, lines: int
+) -> None:
+    gates = comparison.records.gates
+    gates = gates.assign(single_weight=gates["single_weight"] * (0.5 if free else 1))
+    figures.gate_weight(ax, gates, arms[arms["arm"] == "AutoFuse"], 3)
+    assert len(ax.lines) == lines + 1
+
+
+def test_drawings_are_the_same_every_time(comparison: Comparison, tmp_path: Path) -> None:
+    documents = [
+        [save(drawing.figure, tmp_path, drawing.name) for drawing in all_drawings(comparison) if drawing.figure]
+        for _ in range(2)
+    ]
+    assert len(documents[0]) == 7
+    assert documents[0] == documents[1]
+
+
+def test_many_structures_are_thinned(comparison: Comparison) -> None:
+    labels = pd.concat(
+        [comparison.records.labels.assign(name=f"structure {number}", label=str(number)) for number in range(40)]
+    )
+    from dataclasses import replace
+
+    from reports.drawings import structures
+
+    many = replace(
+        comparison,
+        records=replace(comparison.records, labels=labels),
+        arms=dressed(comparison.arms, comparison.reference),
+    )
+    drawing = structures(many)
+    assert "The 24 of 40 structures on which arms differ most" in drawing.caption
+    assert drawing.figure is not None
+
+
+def slices(shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    names = ("fixed", "moving", "warped", "fixed_labels", "warped_labels", "determinant")
+    stored = {f"{rank}_{name}": np.zeros(shape) for rank in RANKS for name in names}
+    return stored | {f"{rank}_displacement": np.full((2, *shape), 4.0) for rank in RANKS}
+
+
+def test_large_slices_are_thinned_and_their_displacement_with_them() -> None:
+    pair = of_pair(slices((2 * LONGEST_SIDE, 50)), "best")
+    assert pair is not None
+    assert pair["fixed"].shape == (LONGEST_SIDE, 25)
+    assert (pair["displacement"] == 2.0).all()
+
+
+def test_misshapen_slices_are_refused() -> None:
+    stored = slices((20, 20))
+    assert of_pair(stored | {"best_warped": np.zeros((20, 19))}, "best") is None
+    assert of_pair({}, "best") is None
+
+
+def test_grid_goes_where_the_field_takes_it(ax: Axes) -> None:
+    displacement = np.stack([np.full((10, 12), 0.5), np.zeros((10, 12))])
+    deformed_grid(ax, displacement, aspect=1.0)
+    lines = ax.collections[0].get_segments()  # type: ignore[attr-defined]
+    assert len(lines) == 10 + 12
+    np.testing.assert_allclose(lines[0][:, 0], 0.5)
+    np.testing.assert_allclose(lines[0][:, 1], np.arange(12))
+
+
+def test_outlines_follow_the_edges_of_labels(ax: Axes) -> None:
+    labels = np.zeros((6, 6), int)
+    labels[2:4, 2:4] = 1
+    outlines(ax, labels, "red")
+    edges = np.concatenate(ax.collections[0].get_segments())  # type: ignore[attr-defined]
+    assert len(ax.collections[0].get_segments()) == 8  # type: ignore[attr-defined]
+    assert (edges.min(), edges.max()) == (1.5, 3.5)

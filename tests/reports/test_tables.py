@@ -1,0 +1,154 @@
+"""Tables say what was measured and what was not, name the split, and are the same every time."""
+
+from math import nan
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reports.comparison import Comparison, compare_studies
+from reports.numerals import between, listing, number, probability, share, significant
+from reports.provenance import provenance
+from reports.tables import all_tables, arms_text, write_tables
+from tests.reports.records_fixture import ARMS, Records, write_records
+
+
+@pytest.fixture
+def comparison(runs: Path) -> Comparison:
+    return compare_studies([runs])[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (number(0.70649), "0.706"),
+        (number(-0.0123, signed=True), "−0.012"),
+        (number(0.0123, signed=True), "+0.012"),
+        (number(-0.0001, signed=True), "0.000"),
+        (number(nan), "not measured"),
+        (between(nan, 1.0), "not known"),
+        (between(-0.01, 0.02, signed=True), "−0.010 to +0.020"),
+        (share(0.0), "0"),
+        (share(0.00021), "2.1e−04"),
+        (share(0.031), "0.031"),
+        (significant(0.12345), "0.123"),
+        (significant(12.345), "12.3"),
+        (significant(1234.5), "1,234"),
+        (significant(0.0), "0"),
+        (probability(0.0001), "< 0.001"),
+        (probability(nan), "none"),
+        (listing(["a"]), "a"),
+        (listing(["a", "b", "c"]), "a, b and c"),
+    ],
+)
+def test_numbers_in_words(said: str, text: str) -> None:
+    assert said == text
+
+
+def test_every_caption_names_the_selection_split(comparison: Comparison) -> None:
+    for table in all_tables(comparison).values():
+        assert table.caption.endswith("Split: val, the selection split (choices were made on it).")
+
+
+def test_synthetic_is_said_in_every_caption(tmp_path: Path) -> None:
+    write_records(tmp_path, Records(arms=ARMS[:2], seeds=1, synthetic=True, definition={"reported_split": "val"}))
+    comparison = compare_studies([tmp_path])[0]
+    for table in all_tables(comparison).values():
+        assert "Synthetic images, not scans of people." in table.caption
+
+
+def test_accuracy_in_words(comparison: Comparison) -> None:
+    shown = all_tables(comparison)["accuracy"].shown.set_index("Arm")
+    assert shown.loc["AutoFuse", "Verdict"] == "reference"
+    assert shown.loc["AutoFuse", "Difference"] == ""
+    assert shown.loc["identity", "Seed spread"] == "untrained"
+    assert shown.loc["identity", "Verdict"] == "lower"
+    row = comparison.arms.set_index("arm").loc["early"]
+    assert shown.loc["early", "Mean"] == f"{row['dice']:.3f}"
+    assert shown.loc["early", "95 % interval"] == f"{row['dice_low']:.3f} to {row['dice_high']:.3f}"
+
+
+def test_one_seed_is_marked_as_conditional(tmp_path: Path) -> None:
+    write_records(tmp_path, Records(seeds=1))
+    table = all_tables(compare_studies([tmp_path])[0])["accuracy"]
+    shown = table.shown.set_index("Arm")
+    assert "† Over blocks alone" in table.caption
+    assert str(shown.loc["early", "95 % interval"]).endswith("†")
+    assert not str(shown.loc["identity", "95 % interval"]).endswith("†")
+    assert shown.loc["early", "Seed spread"] == "one seed"
+    assert shown.loc["early", "Verdict"] == "no claim: one seed"
+
+
+def test_cost_ratios(comparison: Comparison) -> None:
+    table = all_tables(comparison)["cost"]
+    shown = table.shown.set_index("Arm")
+    assert shown.loc["late", "Parameters"] == "336,000"
+    assert shown.loc["late", "ratio"] == "0.15"
+    assert shown.loc["AutoFuse", "Plan"] == "ggggggg"
+    assert "(cpu, 1 thread)" in table.caption
+
+
+def test_what_is_not_measured_says_so(runs: Path) -> None:
+    for path in runs.glob("*/cost.json"):
+        path.unlink()
+    tables = all_tables(compare_studies([runs])[0])
+    assert set(tables["cost"].shown["Latency (s)"]) == {"not measured"}
+    assert set(tables["regularity"].shown["Endpoint error (mm)"]) == {"not measured"}
+
+
+def test_structures(comparison: Comparison) -> None:
+    table = all_tables(comparison)["structures"]
+    assert list(table.shown.columns) == ["Arm", "anterior", "posterior"]
+    assert list(table.shown["Arm"]) == ["AutoFuse", "early", "late", "identity"]
+    labels = comparison.records.labels
+    mean = labels[(labels["arm"] == "early") & (labels["name"] == "anterior")].groupby("seed")["dice"].mean().mean()
+    own = table.numbers[(table.numbers["arm"] == "early") & (table.numbers["name"] == "anterior")]
+    assert own["dice"].iloc[0] == pytest.approx(mean)
+
+
+def test_provenance_counts_core_hours(comparison: Comparison) -> None:
+    shown = provenance(comparison.records).shown.set_index("What")["Value"]
+    seconds = comparison.records.trials["training_s"].sum()
+    assert shown["Core-hours of training"] == f"{seconds / 3600:.2f}"
+    assert shown["Versions"] == "numpy 2.4.6, torch 2.13.0"
+    assert shown["Trials"] == "10 of 10 evaluated"
+
+
+def test_files_are_the_same_every_time(comparison: Comparison, tmp_path: Path) -> None:
+    write_tables(comparison, tmp_path / "a")
+    write_tables(comparison, tmp_path / "b")
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert "fusion_arms.csv" in names
+    assert "fusion_accuracy.md" in names
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_the_csv_of_arms_holds_the_numbers(comparison: Comparison, tmp_path: Path) -> None:
+    write_tables(comparison, tmp_path)
+    read = pd.read_csv(tmp_path / "fusion_arms.csv")
+    assert read["dice"].to_numpy() == pytest.approx(comparison.arms["dice"].to_numpy())
+    assert set(read["split"]) == {"val"}
+    assert read["selection_split"].all()
+
+
+def test_text_for_the_terminal(runs: Path) -> None:
+    text = arms_text([runs], study="fusion")
+    lines = text.splitlines()
+    assert lines[0] == "fusion: Split: val, the selection split (choices were made on it)."
+    assert lines[1].split() == [
+        "arm",
+        "Dice",
+        "seed",
+        "spread",
+        "95",
+        "%",
+        "interval",
+        "folding",
+        "parameters",
+        "step",
+        "(s)",
+    ]
+    assert lines[3].startswith("AutoFuse  0.7")
+    assert "2,187,000" in lines[3]
+    assert max(map(len, lines)) < 120
