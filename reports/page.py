@@ -100,7 +100,7 @@ def _warnings(records: StudyRecords) -> Iterator[str]:
     if not records.complete:
         states = records.trials["state"].value_counts()
         done = int(states.get(EVALUATED, 0))
-        rest = ", ".join(f"{count} {state}" for state, count in states.items() if state != EVALUATED)
+        rest = ", ".join(f"{count} {state}" for state, count in sorted(states.items()) if state != EVALUATED)
         yield f"Incomplete: {done} of {plural(len(records.trials), 'planned trial')} evaluated; {rest}."
     if records.problems:
         yield f"{plural(len(records.problems), 'problem')} with the records; see the end of the study."

@@ -101,6 +101,8 @@ def inline(document: str, *, name: str, alt: str) -> str:
     element = document[document.index("<svg") :]
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
     element = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", element)
+    # Equal images get equal ids, which nothing refers to.
+    element = re.sub(r'\sid="image\w+"', "", element)
     element = re.sub(r'\bid="', f'id="{name}-', element)
     element = element.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
     for colour, in_page in _IN_PAGE.items():

@@ -109,7 +109,7 @@ def test_files_stand_beside_the_page(page: Path) -> None:
 def test_page_says_what_it_must(page: Path) -> None:
     text = text_of(page)
     for words in (
-        "AutoFuse has a higher mean Dice than early",
+        "No difference in mean Dice is shown between AutoFuse and the other trained arm, early.",
         "Selection split: figures are of val, on which choices were made (the official test files are not here",
         "Where should a registration network fuse its two images",
         "Refinement is on in all arms.",
@@ -127,7 +127,7 @@ def test_incomplete_and_malformed_records(tmp_path: Path) -> None:
     record = folders["late", "0"] / "record.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"status": "failed", "reason": "loss <nan> at 7"}))
     text = text_of(write_report([tmp_path / "runs"], tmp_path / "out"))
-    assert "Incomplete: 6 of 9 planned trials evaluated; 1 missing, 1 unreadable, 1 failed." in text
+    assert "Incomplete: 6 of 9 planned trials evaluated; 1 failed, 1 missing, 1 unreadable." in text
     assert "loss &lt;nan&gt; at 7" in text
     assert "is not JSON" in text
     assert "The records hold no pictures" in text
@@ -142,7 +142,7 @@ def test_records_without_any_result(tmp_path: Path) -> None:
     assert "nothing is drawn" in text
 
 
-@pytest.mark.parametrize("records", [{"seeds": 1, "blocks": 1}, {"arms": ARMS[:1], "seeds": 2}, {"arms": ARMS[3:]}])
+@pytest.mark.parametrize("records", [{"seeds": 1, "blocks": 1}, {"arms": ARMS[:1], "seeds": 2}])
 def test_thin_records(tmp_path: Path, records: dict[str, object]) -> None:
     write_records(tmp_path / "runs", Records(**{"arms": ARMS[:2]} | records))  # type: ignore[arg-type]
     page = write_report([tmp_path / "runs"], tmp_path / "out")
