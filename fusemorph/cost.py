@@ -23,20 +23,31 @@ REPEATS = 10
 
 
 def count_cost(method: Method, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Parameters, and forward FLOPs of the convolutions for one pair of that shape; 0 and 0 without a network.
+    """Parameters, and forward FLOPs of the convolutions for one pair of that shape; 0 and 0 without a network."""
+    return count_parameters(method, len(shape)), count_flops(method, shape)
+
+
+def count_parameters(method: Method, dims: int) -> int:
+    """Number of trained parameters, 0 without a network."""
+    with torch.device("meta"):
+        network = method.network(dims)
+    return sum(parameter.numel() for parameter in network.parameters()) if network else 0
+
+
+def count_flops(method: Method, shape: tuple[int, ...]) -> int:
+    """Forward FLOPs of the convolutions for one pair of that shape, 0 without a network.
 
     Interpolations are left out, however they are computed, as in torch's own counter.
     """
     with torch.device("meta"):
         network = method.network(len(shape))
         if network is None:
-            return 0, 0
+            return 0
         image = torch.empty(1, 1, *shape)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             network(image, image)
     counts = counter.get_flop_counts()["Global"]
-    flops = sum(count for operation, count in counts.items() if "convolution" in str(operation))
-    return sum(parameter.numel() for parameter in network.parameters()), flops
+    return int(sum(count for operation, count in counts.items() if "convolution" in str(operation)))
 
 
 def measure_cost(

@@ -29,6 +29,8 @@ from fusemorph.warp import warp
 
 CHECKPOINT_EVERY_S = 60.0
 
+Row = dict[str, int | float]
+
 
 class TrainingFailed(RuntimeError):
     """Training cannot go on; the message is the reason for the record."""
@@ -40,8 +42,8 @@ class Progress:
 
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
-    gates: list[dict[str, float]] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
+    gates: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +51,8 @@ class Trained:
     """A trained network with its history and gate weights (one row a validation, and stage), and what it took."""
 
     network: nn.Module
-    history: list[dict[str, float]]
-    gates: list[dict[str, float]]
+    history: list[Row]
+    gates: list[Row]
     step_s: list[float]
     resumed_at: int
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Literal
 
-from fusemorph.cost import count_cost
+from fusemorph.cost import count_flops, count_parameters
 from fusemorph.fusion.method import Fusion
 from fusemorph.networks.fusion_network import Channels
 
@@ -24,13 +24,16 @@ def match_channels(method: Fusion, reference: Fusion, *, measure: Measure, shape
     Raises:
         ValueError: no channels come that close.
     """
-    position = ("parameters", "flops").index(measure)
-    goal = count_cost(reference, tuple(shape))[position]
+
+    def count(counted: Fusion) -> int:
+        return count_flops(counted, tuple(shape)) if measure == "flops" else count_parameters(counted, len(shape))
+
+    goal = count(reference)
     tolerance = 0.03 if reference.channels[0] <= 16 else 0.02
 
     @cache
     def ratio(channels: Channels) -> float:
-        return count_cost(replace(method, channels=channels), tuple(shape))[position] / goal
+        return count(replace(method, channels=channels)) / goal
 
     channels = _adjust_levels(_solve_width(ratio, reference.channels[0] / 2), ratio, tolerance)
     if abs(ratio(channels) - 1) > tolerance:

@@ -1,5 +1,7 @@
 """Building blocks shared by the networks, for 2-D and 3-D features."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -46,8 +48,25 @@ class ConvBlock(nn.Module):
 
 def downsample(feature: Float[Tensor, "b c *s"]) -> Float[Tensor, "b c *t"]:
     """Average over cells of two voxels a side."""
-    pool = F.avg_pool3d if feature.dim() == 5 else F.avg_pool2d
-    return pool(feature.float(), 2).to(feature.dtype)  # torch has no 3-D pooling in bfloat16 on a CPU
+    pooled: Tensor = _Halve.apply(feature)  # type: ignore[no-untyped-call]
+    return pooled
+
+
+class _Halve(torch.autograd.Function):
+    """Average pooling by 2 whose gradient stays in the feature's own precision, where torch's would be float32."""
+
+    @staticmethod
+    def forward(ctx: Any, feature: Tensor) -> Tensor:
+        pool = F.avg_pool3d if feature.dim() == 5 else F.avg_pool2d
+        return pool(feature.float(), 2).to(feature.dtype)  # torch has no 3-D pooling in bfloat16 on a CPU
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        batch, channels, *sides = gradient.shape
+        share = gradient * 0.5 ** len(sides)
+        cells = share.reshape(batch, channels, *(n for side in sides for n in (side, 1)))
+        spread = cells.expand(batch, channels, *(n for side in sides for n in (side, 2)))
+        return spread.reshape(batch, channels, *(2 * side for side in sides))
 
 
 def upsample(feature: Float[Tensor, "b c *s"]) -> Float[Tensor, "b c *t"]:
@@ -56,15 +75,16 @@ def upsample(feature: Float[Tensor, "b c *s"]) -> Float[Tensor, "b c *t"]:
     A product with a small interpolation matrix along each axis: forward and backward take an eighth of the time of
     ``F.interpolate`` on a CPU, whose backward pass is not vectorised.
     """
-    for axis in range(feature.dim() - 1, 1, -1):
-        side = feature.shape[axis]
-        matrix = _doubling_matrix(side, device=feature.device).to(feature.dtype)
-        rows = feature.flatten(axis + 1) if axis < feature.dim() - 1 else feature.unsqueeze(-1)
-        feature = torch.matmul(matrix, rows).reshape(*feature.shape[:axis], 2 * side, *feature.shape[axis + 1 :])
+    matrices = [_doubling_matrix(side, feature) for side in feature.shape[2:]]
+    feature = torch.matmul(feature, matrices[-1].T)
+    for axis in range(feature.dim() - 2, 1, -1):
+        rows = torch.matmul(matrices[axis - 2], feature.flatten(axis + 1))
+        feature = rows.reshape(*feature.shape[:axis], -1, *feature.shape[axis + 1 :])
     return feature
 
 
-def _doubling_matrix(side: int, *, device: torch.device) -> Float[Tensor, "m n"]:
+def _doubling_matrix(side: int, like: Tensor) -> Float[Tensor, "m n"]:
     """Rows of linear interpolation weights that map ``side`` samples to twice as many."""
-    position = torch.linspace(0, side - 1, 2 * side, device=device)
-    return (1 - (position[:, None] - torch.arange(side, device=device)).abs()).clamp(min=0)
+    position = torch.linspace(0, side - 1, 2 * side, device=like.device)
+    distance = (position[:, None] - torch.arange(side, device=like.device)).abs()
+    return (1 - distance).clamp(min=0).to(like.dtype)

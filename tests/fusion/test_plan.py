@@ -1,0 +1,85 @@
+"""Plans: reading, printing, liveness, counting."""
+
+import subprocess
+import sys
+
+import pytest
+
+from fusemorph.fusion.plan import (
+    NAMED_PLANS,
+    canonical,
+    enumerate_plans,
+    joint_stages,
+    live_stages,
+    parse_plan,
+    single_stages,
+    vocabulary,
+)
+
+
+def test_named_plans_are_read_and_printed() -> None:
+    printed = {name: parse_plan(name) for name in NAMED_PLANS}
+    assert printed == {"early": "jjjjjjj", "middle": "ssssjjj", "late": "------s", "autofuse": "ggggggg"}
+    assert all(parse_plan(plan) == plan for plan in printed.values())
+
+
+def test_single_at_the_last_stage_kills_the_joint_path() -> None:
+    assert canonical("jgjgjgs") == "------s"
+    assert joint_stages("------s") == frozenset()
+    assert single_stages("------s") == frozenset(range(1, 8))
+
+
+def test_a_skip_keeps_a_stage_alive_that_the_next_stage_does_not_read() -> None:
+    # Stage 6 reads no joint feature, so 5, 4, 3 and 2 feed nothing, but 1 still feeds 7 by its skip.
+    assert canonical("jjjjjsj") == "j----sj"
+    assert live_stages("jjjjjsj") == frozenset({1, 6, 7})
+
+
+def test_middle_needs_the_encoder_of_the_single_path_only() -> None:
+    assert single_stages("ssssjjj") == frozenset({1, 2, 3, 4})
+    assert joint_stages("ssssjjj") == frozenset({5, 6, 7})
+
+
+def test_distinct_networks_over_joint_single_gate() -> None:
+    plans = enumerate_plans("jsg")
+    assert len(plans) == 691
+    assert all(canonical(plan) == plan for plan in plans)
+
+
+def test_canonical_forms_are_closed_under_what_dead_stages_held() -> None:
+    assert {canonical(f"{a}{b}{c}sjsj") for a in "jsg" for b in "jsg" for c in "jsg"} == {
+        "j----sj",
+        "s----sj",
+        "g----sj",
+    }
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ("jjj", "7 symbols"),
+        ("jjjjjjjj", "length 8"),
+        ("jjjxjjj", "unknown operator x"),
+        ("-jjjjjj", "stage 1"),
+    ],
+)
+def test_wrong_plans_are_refused_with_what_would_do(plan: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_plan(plan)
+
+
+def test_plans_are_counted_without_torch() -> None:
+    code = "import sys; from fusemorph.fusion.plan import enumerate_plans; enumerate_plans('jg'); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_symbols_are_distinct_letters() -> None:
+    assert {card.name for card in vocabulary().values()} >= {
+        "joint",
+        "single",
+        "gate",
+        "sum",
+        "difference",
+        "correlation",
+    }
+    assert all(len(symbol) == 1 and symbol.isalpha() for symbol in vocabulary())

@@ -1,0 +1,114 @@
+"""Training: the same bits after an interruption, honest failure, stated schedule."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fusemorph.configuration import Budget
+from fusemorph.data import open_dataset
+from fusemorph.data.dataset import Dataset
+from fusemorph.fusion.method import Fusion
+from fusemorph.fusion.operator import GateSettings
+from fusemorph.losses.objective import Objective
+from fusemorph.training import (
+    Progress,
+    Trained,
+    TrainingFailed,
+    learning_rate,
+    restore,
+    save_checkpoint,
+    train,
+    training_batch,
+)
+
+BUDGET = Budget(name="test", steps=6, width=2, learning_rate=1e-3, validations=2, validation_pairs=2)
+METHOD = Fusion(channels=(4, 8, 8, 16, 16), gate=GateSettings(hard=True))
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return open_dataset(
+        "virtual_brains", cache=tmp_path_factory.mktemp("cache"), spacing_mm=8.0, train=4, val=4, test=4
+    )
+
+
+class Killed(BaseException):
+    """What a test raises in place of a signal."""
+
+
+def interrupted(dataset: Dataset, checkpoint: Path, *, at: int, monkeypatch: pytest.MonkeyPatch) -> Trained:
+    monkeypatch.setattr("fusemorph.training.CHECKPOINT_EVERY_S", 0.0)
+
+    def kill(step: int, terms: object) -> None:
+        if step == at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(METHOD, dataset, BUDGET, 0, device=CPU, checkpoint=checkpoint, on_step=kill)
+    return train(METHOD, dataset, BUDGET, 0, device=CPU, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("at", [1, 2, 4, 6])
+def test_a_killed_training_ends_bit_equal(
+    dataset: Dataset, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(METHOD, dataset, BUDGET, 0, device=CPU)
+    resumed = interrupted(dataset, tmp_path / "checkpoint.safetensors", at=at, monkeypatch=monkeypatch)
+    assert resumed.resumed_at == at - 1
+    pairs = zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert whole.history == resumed.history
+    assert whole.gates == resumed.gates
+
+
+def test_history_and_gates_are_taken_where_the_budget_says(dataset: Dataset) -> None:
+    trained = train(METHOD, dataset, BUDGET, 0, device=CPU)
+    assert [row["step"] for row in trained.history] == [3, 6]
+    assert {(row["step"], row["stage"]) for row in trained.gates} == {(s, k) for s in (3, 6) for k in range(1, 8)}
+    for row in trained.history:
+        terms = row["similarity"] + row["kl"] + row["folding_penalty"]
+        assert row["loss"] == pytest.approx(terms, rel=1e-5)
+
+
+def test_seeds_differ_in_weights_and_in_pairs(dataset: Dataset) -> None:
+    first, again, other = (training_batch(dataset, 2, seed=s, step=5, device=CPU) for s in (0, 0, 1))
+    assert torch.equal(first[0], again[0])
+    assert not torch.equal(first[0], other[0])
+
+
+def test_loss_falls(dataset: Dataset) -> None:
+    budget = replace(BUDGET, steps=40, learning_rate=3e-3, validations=4)
+    history = train(replace(METHOD, plan="early"), dataset, budget, 0, device=CPU).history
+    assert history[-1]["similarity"] < history[0]["similarity"] - 0.01
+
+
+def test_a_loss_that_is_not_finite_ends_with_its_reason(dataset: Dataset) -> None:
+    method = replace(METHOD, loss=Objective(kl_weight=1e38, prior_lambda=1e38))
+    with pytest.raises(TrainingFailed, match="not finite at step 1"):
+        train(method, dataset, BUDGET, 0, device=CPU)
+
+
+def test_schedules() -> None:
+    budget = replace(BUDGET, steps=100, learning_rate=1.0, warmup_steps=9)
+    rates = [learning_rate(budget, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == pytest.approx(1.0)
+    assert rates[99] < 0.001
+    assert np.all(np.diff(rates[9:]) < 0)
+    assert learning_rate(replace(budget, schedule="constant"), 99) == 1.0
+
+
+def test_a_checkpoint_of_another_network_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    network, other = METHOD.network(3), replace(METHOD, plan="early").network(3)
+    optimiser = torch.optim.Adam(network.parameters())
+    save_checkpoint(path, network, optimiser, Progress(step=1))
+    with pytest.raises(ValueError, match=r"checkpoint\.safetensors does not fit"):
+        restore(path, other, torch.optim.Adam(other.parameters()))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"checkpoint\.safetensors does not fit"):
+        restore(path, network, optimiser)
