@@ -19,6 +19,7 @@ GROUND = "#fffffe"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a0703c", "#8f6bd1")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 WIDTH = 7.2
+PNG_DPI = 300
 # What changes with the theme of the page.
 _IN_PAGE = {
     INK: "currentColor",
@@ -84,7 +85,7 @@ def save(figure: Figure, folder: Path, name: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     with style():
         document = _svg(figure)
-        figure.savefig(folder / f"{name}.png", dpi=300, metadata={"Software": None})
+        figure.savefig(folder / f"{name}.png", dpi=PNG_DPI, metadata={"Software": None})
     (folder / f"{name}.svg").write_text(document, encoding="utf-8")
     return document
 

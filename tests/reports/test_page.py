@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import reports.page
+import reports.style
 from reports.__main__ import main
 from reports.page import write_report
 from tests.reports.records_fixture import ARMS, Records, write_records
@@ -120,6 +121,13 @@ def test_page_says_what_it_must(page: Path) -> None:
         assert words in text
 
 
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coarse PNG files, for tests that look at the page alone."""
+    monkeypatch.setattr(reports.style, "PNG_DPI", 30)
+
+
+@pytest.mark.usefixtures("coarse")
 def test_incomplete_and_malformed_records(tmp_path: Path) -> None:
     folders = write_records(tmp_path / "runs", Records(arms=ARMS[:3]))
     shutil.rmtree(folders["early", "2"])
@@ -134,6 +142,7 @@ def test_incomplete_and_malformed_records(tmp_path: Path) -> None:
     assert "no claim: one seed" in text
 
 
+@pytest.mark.usefixtures("coarse")
 def test_records_without_any_result(tmp_path: Path) -> None:
     for folder in write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=1)).values():
         shutil.rmtree(folder)
@@ -142,6 +151,7 @@ def test_records_without_any_result(tmp_path: Path) -> None:
     assert "nothing is drawn" in text
 
 
+@pytest.mark.usefixtures("coarse")
 @pytest.mark.parametrize("records", [{"seeds": 1, "blocks": 1}, {"arms": ARMS[:1], "seeds": 2}])
 def test_thin_records(tmp_path: Path, records: dict[str, object]) -> None:
     write_records(tmp_path / "runs", Records(**{"arms": ARMS[:2]} | records))  # type: ignore[arg-type]
@@ -149,6 +159,7 @@ def test_thin_records(tmp_path: Path, records: dict[str, object]) -> None:
     assert ">nan<" not in text_of(page)
 
 
+@pytest.mark.usefixtures("coarse")
 def test_metrics_that_are_all_nan(tmp_path: Path) -> None:
     write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=2))
     for path in tmp_path.glob("runs/*/eval/val/pairs.csv"):
@@ -159,6 +170,7 @@ def test_metrics_that_are_all_nan(tmp_path: Path) -> None:
     assert "No claim can be made about early against AutoFuse (no values)." in text
 
 
+@pytest.mark.usefixtures("coarse")
 def test_broken_pictures_are_said(tmp_path: Path) -> None:
     folders = write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=1, pictures=True))
     (folders["AutoFuse", "0"] / "eval" / "val" / "pictures.npz").write_bytes(b"no archive")
@@ -168,6 +180,7 @@ def test_broken_pictures_are_said(tmp_path: Path) -> None:
     assert "holds no complete pair" in text
 
 
+@pytest.mark.usefixtures("coarse")
 def test_a_page_too_large_leaves_pictures_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=1, pictures=True, shape=(300, 200)))
     monkeypatch.setattr(reports.page, "MOST_PICTURE_BYTES", 700_000)
@@ -175,6 +188,7 @@ def test_a_page_too_large_leaves_pictures_out(tmp_path: Path, monkeypatch: pytes
     assert "Left out to keep the page small: see figures/fusion_pairs1.svg." in text
 
 
+@pytest.mark.usefixtures("coarse")
 def test_several_studies_share_a_page(tmp_path: Path) -> None:
     write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=1))
     write_records(tmp_path / "more", Records(arms=ARMS[:2], seeds=1, name="gate settings"))
@@ -185,6 +199,7 @@ def test_several_studies_share_a_page(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "tables" / "gate-settings_arms.csv").is_file()
 
 
+@pytest.mark.usefixtures("coarse")
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=1))
     out = tmp_path / "out"
