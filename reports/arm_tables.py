@@ -27,12 +27,15 @@ def accuracy(comparison: Comparison) -> Table:
         "Median": lambda row: _result(row, number(row["dice_median"])),
         "dice30": lambda row: _result(row, number(row["dice30"])),
         "Seed spread": lambda row: _result(row, seed_spread(row)),
+        "Block mean": lambda row: _result(row, number(row["dice_blocks"])),
         "95 % interval": lambda row: _result(row, interval(row)),
         "Difference": lambda row: _difference(row, number(row["difference"], signed=True)),
         "95 % interval of difference": lambda row: _difference(row, _difference_interval(row)),
         "p (Holm)": lambda row: _difference(row, probability(row["p_holm"])),
         "Verdict": lambda row: str(row["verdict"]),
     }
+    if not comparison.blocks_differ:
+        del columns["Block mean"]
     family = int(comparison.arms["p_value"].notna().sum())
     correction = (
         f"stands after Holm's correction over {plural(family, 'comparison')}" if family else "is given for none"
@@ -43,6 +46,8 @@ def accuracy(comparison: Comparison) -> Table:
         "persons crossed with seeds (Satterthwaite's degrees of freedom), each at 95 % by itself; a verdict needs "
         f"{SEEDS_FOR_A_CLAIM} seeds and {correction}."
     )
+    if comparison.blocks_differ:
+        text += " Blocks are of unequal size: block mean, intervals and differences give each block the same weight."
     if (comparison.evaluated["limit"] == "one seed").any():
         text += " † Over blocks alone, conditional on one trained network: how trainings vary is not known."
     numbers = ["dice", "dice_median", "dice30", "dice_seed_sd", "dice_low", "dice_high", "dice_blocks", *_DIFFERENCE]

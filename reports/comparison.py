@@ -15,21 +15,29 @@ from reports.read import METRICS
 from reports.trial import COST, EVALUATED
 
 PRIMARY = "dice"
+SAME_MEAN = 5e-4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The arms of a study beside each other.
 
-    ``arms`` has a row for each planned arm with, for every metric, its mean over pairs and seeds, ``METRIC_seed_sd``
-    and the interval ``METRIC_low``, ``METRIC_high`` over blocks and seeds; sizes and costs with their ratio to the
-    reference; and the difference in Dice to the reference with its interval, ``p_value``, ``p_holm`` and ``verdict``.
+    ``arms`` has a row for each planned arm with, for every metric, its mean over pairs and seeds, ``METRIC_seed_sd``,
+    its mean over blocks and seeds ``METRIC_blocks`` with the interval ``METRIC_low`` to ``METRIC_high``; sizes and
+    costs with their ratio to the reference; and the difference in Dice to the reference with its interval,
+    ``p_value``, ``p_holm`` and ``verdict``.
     """
 
     records: StudyRecords
     reference: str
     arms: pd.DataFrame
     notes: tuple[str, ...]
+
+    @property
+    def blocks_differ(self) -> bool:
+        """Whether means over pairs and means over blocks are apart, since blocks are of unequal size."""
+        apart = (self.arms["dice"] - self.arms["dice_blocks"]).abs().max()
+        return bool(apart > SAME_MEAN)
 
     @property
     def evaluated(self) -> pd.DataFrame:
@@ -140,8 +148,8 @@ def _summary(records: StudyRecords, arm: str) -> dict[str, Any]:
 
 def _scores(pairs: pd.DataFrame, *, trained: bool) -> dict[str, Any]:
     if pairs.empty:
-        names = [f"{metric}{suffix}" for metric in METRICS for suffix in ("", "_seed_sd", "_low", "_high")]
-        return dict.fromkeys([*names, "dice_median", "dice30", "dice_blocks"], nan) | {"limit": "no values"}
+        names = [f"{metric}{suffix}" for metric in METRICS for suffix in ("", "_seed_sd", "_blocks", "_low", "_high")]
+        return dict.fromkeys([*names, "dice_median", "dice30"], nan) | {"limit": "no result"}
     row: dict[str, Any] = {}
     for metric in METRICS:
         means = pairs.groupby("seed")[metric].mean()
@@ -149,11 +157,11 @@ def _scores(pairs: pd.DataFrame, *, trained: bool) -> dict[str, Any]:
         row |= {
             metric: float(means.mean()),
             f"{metric}_seed_sd": statistics.seed_spread(means),
+            f"{metric}_blocks": interval.estimate,
             f"{metric}_low": interval.low,
             f"{metric}_high": interval.high,
         }
-        if metric == PRIMARY:
-            row |= {"dice_blocks": interval.estimate, "limit": interval.limit}
+        row |= {"limit": interval.limit} if metric == PRIMARY else {}
     dice = pairs.groupby("seed")[PRIMARY]
     row |= {"dice_median": float(dice.median().mean()), "dice30": float(dice.apply(statistics.dice30).mean())}
     return row
@@ -211,12 +219,6 @@ def _notes(records: StudyRecords, arms: pd.DataFrame, reference: str) -> list[st
         notes.append(f"{int((moved > 1).sum())} pairs are in other blocks in other trials; the first one counts.")
     if not (arms[arms["arm"] == reference]["seeds"] > 0).all():
         notes.append(f"The reference {reference} has no evaluated trial, so no difference is given.")
-    apart = (arms["dice"] - arms["dice_blocks"]).abs().max()
-    if apart > 5e-4:
-        notes.append(
-            "Means are over pairs, intervals and differences over blocks with equal weight; as blocks differ in size, "
-            f"the two means of an arm differ by up to {apart:.4f}."
-        )
     return notes
 
 

@@ -161,7 +161,7 @@ def structures(comparison: Comparison) -> Drawing:
     means = named.groupby(["structure", "arm"], sort=False)["dice"].mean().unstack("arm")
     chosen = (means.max(axis=1) - means.min(axis=1)).nlargest(MOST_STRUCTURES).index
     drawn = named[named["structure"].isin(chosen)]
-    figure = _figure(1.0 + len(chosen) * max(0.22, 0.085 * len(shown)))
+    figure = _figure(1.0 + len(chosen) * max(0.26, 0.1 * len(shown)))
     figures.structures(figure.subplots(), drawn, shown)
     _legend(figure, shown)
     text = "Mean over pairs and seeds; lines are the range of the seeds' means."
@@ -186,9 +186,9 @@ def _against(comparison: Comparison, name: str, title: str, panels: tuple[tuple[
         figures.dice_against(ax, arms, column, label=label, unit=unit)
         ax.label_outer()
     _legend(figure, arms)
-    text = f"Trained arms; lines are 95 % intervals, {_over(arms['limit'])}. Untrained arms are in the tables only."
+    text = f"Trained arms only. Means over blocks; lines are 95 % intervals, {_over(arms['limit'])}."
     columns = listing([label for _, label, _ in known])
-    alt = f"Scatter plots of mean Dice against {columns}. Mean Dice: {_values(arms, 'dice')}"
+    alt = f"Scatter plots of mean Dice against {columns}. Mean Dice: {_values(arms, 'dice_blocks')}"
     return Drawing(name=name, title=title, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 

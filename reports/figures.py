@@ -56,13 +56,13 @@ def differences(ax: Axes, arms: pd.DataFrame, reference: str) -> Axes:
 
 
 def dice_against(ax: Axes, arms: pd.DataFrame, column: str, *, label: str, unit: float = 1.0) -> Axes:
-    """Mean Dice of the trained arms against another column of the table, with intervals where there are any."""
-    for _, arm in arms[arms["trained"]].dropna(subset=["dice", column]).iterrows():
-        across = _error(arm, column, unit) if f"{column}_low" in arms else None
+    """Mean Dice of the trained arms over blocks against another column, with intervals where there are any."""
+    across = f"{column}_blocks" if f"{column}_blocks" in arms else column
+    for _, arm in arms[arms["trained"]].dropna(subset=["dice_blocks", across]).iterrows():
         ax.errorbar(
-            arm[column] / unit,
-            arm["dice"],
-            xerr=across,
+            arm[across] / unit,
+            arm["dice_blocks"],
+            xerr=_error(arm, column, unit) if across != column else None,
             yerr=_error(arm, "dice", 1.0),
             fmt=arm["marker"],
             color=arm["colour"],
@@ -159,8 +159,5 @@ def _spread(count: int) -> np.ndarray:
 
 
 def _error(arm: pd.Series, column: str, unit: float) -> np.ndarray | None:
-    low, value, high = (float(arm[name]) for name in (f"{column}_low", column, f"{column}_high"))
-    if np.isnan(low):
-        return None
-    # A mean over pairs can lie a little outside an interval over blocks of unequal size.
-    return np.maximum([[value - low], [high - value]], 0) / unit
+    low, mean, high = (float(arm[f"{column}_{end}"]) for end in ("low", "blocks", "high"))
+    return None if np.isnan(low) else np.array([[mean - low], [high - mean]]) / unit

@@ -4,7 +4,7 @@ from math import isnan
 
 import pandas as pd
 
-from reports.comparison import Comparison
+from reports.comparison import SAME_MEAN, Comparison
 from reports.numerals import MINUS, between, listing, number, plural, probability
 from reports.statistics import SEEDS_FOR_A_CLAIM
 from reports.trial import EVALUATED
@@ -110,7 +110,10 @@ def _p(value: float) -> str:
 
 def _score(row: "pd.Series[float]") -> str:
     interval = between(row["dice_low"], row["dice_high"])
-    return f"{row['arm']} scores {number(row['dice'])} (95 % interval {interval})"
+    if abs(row["dice"] - row["dice_blocks"]) <= SAME_MEAN:
+        return f"{row['arm']} scores {number(row['dice'])} (95 % interval {interval})"
+    blocks = f"{number(row['dice_blocks'])} over blocks (95 % interval {interval})"
+    return f"{row['arm']} scores {number(row['dice'])} over pairs, {blocks}"
 
 
 def _limits(comparison: Comparison) -> str:
@@ -134,8 +137,9 @@ def _limits(comparison: Comparison) -> str:
     parts.append(f"split {records.split}{selection}" + (f" ({note})" if note else ""))
     if done < len(trials):
         parts.append(f"only {done} of {plural(len(trials), 'planned trial')} evaluated")
-        silent = list(comparison.arms["arm"][comparison.arms["seeds"] == 0])
-        parts += [f"no result for {listing(silent)}"] if silent and len(evaluated) else []
+        silent = comparison.arms[comparison.arms["seeds"] == 0]
+        if len(silent) and len(evaluated):
+            parts.append(f"no result for {_with_groups(silent, several=silent['group'].nunique() > 1)}")
     return f"Limits: {'; '.join(parts)}."
 
 

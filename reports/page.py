@@ -18,7 +18,7 @@ from reports.provenance import provenance
 from reports.style import inline, save
 from reports.table import Table
 from reports.tables import all_tables, write_tables
-from reports.trial import EVALUATED
+from reports.trial import EVALUATED, as_object
 
 # Below the 8 MB that go into a mail, with room for text and tables.
 MOST_PICTURE_BYTES = 7_000_000
@@ -70,6 +70,7 @@ def _section(comparison: Comparison, out: Path, budget: int) -> dict[str, Any]:
         "figures": drawn,
         "pictures": list(_drawn(comparison, pictured(comparison), out, budget - used)),
         "notes": comparison.notes,
+        "skipped": {str(label): str(reason) for label, reason in as_object(definition.get("skipped")).items()},
         "problems": records.problems,
     }
 

@@ -19,7 +19,7 @@ def provenance(records: StudyRecords) -> Table:
         "Trials": f"{int((trials['state'] == EVALUATED).sum())} of {len(trials)} evaluated",
         "Keys": f"{trials['key'].nunique()} distinct, in the CSV of trials",
         "Core-hours of training": _hours(trials),
-        "Resumed": count(pd.to_numeric(trials["resumed"], errors="coerce").sum()) + " times",
+        "Resumed": f"{int((pd.to_numeric(trials['resumed_at'], errors='coerce') > 0).sum())} trials, from a checkpoint",
         "Between": _span(trials),
         "Device": _distinct(trials["device"]),
         "Processor": _distinct(trials["host_cpu"]),

@@ -100,7 +100,10 @@ def _text(comparison: Comparison) -> str:
     lines.insert(1, ["-" * width for width in widths])
     body = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     title = caption(f"{comparison.records.name}:", comparison.records)
-    return "\n".join([title, *(line.rstrip() for line in body)])
+    unequal = (
+        ["Blocks are of unequal size; the interval gives each the same weight."] if comparison.blocks_differ else []
+    )
+    return "\n".join([title, *(line.rstrip() for line in body), *unequal, *comparison.notes])
 
 
 def _text_row(row: Row) -> list[str]:

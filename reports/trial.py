@@ -19,7 +19,7 @@ from reports.read import (
 
 EVALUATED = "evaluated"
 COST = ("latency_s", "train_step_s", "peak_memory_mib", "train_peak_memory_mib")
-_MEASURED = ("training_s", "step_s", "peak_memory_mib", "threads", "resumed")
+_MEASURED = ("training_s", "step_s", "peak_memory_mib", "threads", "resumed_at")
 _SAID = ("started", "ended", "device", "host_cpu", "commit", "command")
 MACHINE = (*_MEASURED, *_SAID, "versions", *(f"cost_{name}" for name in (*COST, "threads", "device", "shape")))
 
