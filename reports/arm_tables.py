@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from reports.comparison import Comparison
-from reports.numerals import between, count, number, plural, probability, share, significant
+from reports.numerals import NOT_MEASURED, between, count, listing, number, plural, probability, share, significant
 from reports.read import METRICS
 from reports.statistics import SEEDS_FOR_A_CLAIM
 from reports.table import Table, caption
@@ -116,11 +116,15 @@ def seed_spread(row: Row) -> str:
 def _table(comparison: Comparison, title: str, text: str, columns: Columns, numbers: Sequence[str]) -> Table:
     arms = comparison.arms
     rows = [[show(row) for show in columns.values()] for _, row in arms.iterrows()]
+    shown = pd.DataFrame(rows, columns=list(columns))
+    unknown = [name for name in columns if set(shown[name]) - {"", "no result"} == {NOT_MEASURED}]
+    if unknown:
+        text += f" Not measured in any arm: {listing([name.strip() for name in unknown])}."
     return Table(
         title=title,
         caption=caption(text, comparison.records),
         numbers=arms[["arm", "group", *numbers]],
-        shown=pd.DataFrame(rows, columns=list(columns)),
+        shown=shown.drop(columns=unknown),
         groups=tuple(arms["group"]),
         marked=tuple(arms["arm"] == comparison.reference),
     )

@@ -175,7 +175,7 @@ def _differences(records: StudyRecords, arms: pd.DataFrame, reference: str) -> p
     for arm, trained in zip(arms["arm"], arms["trained"], strict=True):
         pairs = _of_arm(records.pairs, arm)
         if arm == reference or pairs.empty or base.empty:
-            limit = "no result" if pairs.empty else "no result of the reference"
+            limit = "no result" if pairs.empty else "no reference"
             intervals.append(statistics.Interval(estimate=nan, limit=limit))
             continue
         one, other = block_means([pairs, base], PRIMARY)

@@ -77,7 +77,7 @@ def differences(comparison: Comparison) -> Drawing:
 
 def regularity(comparison: Comparison) -> Drawing:
     """Dice against how regular the fields are."""
-    panels = (("sd_log_jacobian", "SD of log determinant", 1.0), ("folding_fraction", "Folding fraction (10⁻⁴)", 1e-4))
+    panels = (("sd_log_jacobian", "SD of log determinant", 1.0), ("folding_fraction", "Folding fraction / 10⁻⁴", 1e-4))
     return _against(comparison, "regularity", "Dice against regularity", panels)
 
 
@@ -176,7 +176,8 @@ def structures(comparison: Comparison) -> Drawing:
 
 def _against(comparison: Comparison, name: str, title: str, panels: tuple[tuple[str, str, float], ...]) -> Drawing:
     arms = comparison.evaluated[comparison.evaluated["trained"]]
-    known = [panel for panel in panels if arms[panel[0]].notna().any()]
+    known = [panel for panel in panels if arms[panel[0]].notna().any() and (arms[panel[0]] != 0).any()]
+    zero = [label for column, label, _ in panels if len(arms) and (arms[column] == 0).all()]
     if arms.empty or not known:
         return Drawing(name=name, title=title, caption="No trained arm has these figures: nothing is drawn.")
     figure = _figure(3.2)
@@ -187,6 +188,7 @@ def _against(comparison: Comparison, name: str, title: str, panels: tuple[tuple[
         ax.label_outer()
     _legend(figure, arms)
     text = f"Trained arms only. Means over blocks; lines are 95 % intervals, {_over(arms['limit'])}."
+    text += f" {listing(zero)}: 0 in every trained arm, not drawn." if zero else ""
     columns = listing([label for _, label, _ in known])
     alt = f"Scatter plots of mean Dice against {columns}. Mean Dice: {_values(arms, 'dice_blocks')}"
     return Drawing(name=name, title=title, caption=caption(text, comparison.records), alt=alt, figure=figure)

@@ -51,7 +51,7 @@ def _pairs_of(comparison: Comparison, arm: str, place: int) -> Drawing:
 
 def _pair_title(rank: str, about: dict[str, object]) -> str:
     dice = about.get("dice")
-    lines = [rank, str(about.get("pair", "")).replace("<-", " ← ")]
+    lines = [rank, str(about.get("pair", "")).replace("<-", "\n← ")]
     lines += [f"Dice {dice:.3f}"] if isinstance(dice, float) else []
     return "\n".join(line for line in lines if line)
 

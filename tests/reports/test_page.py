@@ -116,7 +116,7 @@ def test_page_says_what_it_must(page: Path) -> None:
         "Refinement is on in all arms.",
         "Nothing: every planned trial is finished and evaluated.",
         "python -m experiments.sweep fusion",
-        "not measured",
+        "Not measured in any arm: Endpoint error (mm).",
     ):
         assert words in text
 

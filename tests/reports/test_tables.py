@@ -92,8 +92,16 @@ def test_what_is_not_measured_says_so(runs: Path) -> None:
     for path in runs.glob("*/cost.json"):
         path.unlink()
     tables = all_tables(compare_studies([runs])[0])
-    assert set(tables["cost"].shown["Latency (s)"]) == {"not measured"}
-    assert set(tables["regularity"].shown["Endpoint error (mm)"]) == {"not measured"}
+    assert "Latency (s)" not in tables["cost"].shown
+    assert "Not measured in any arm: Latency (s), Train step (s), Memory (MiB) and Train" in tables["cost"].caption
+    assert "Not measured in any arm: Endpoint error (mm)." in tables["regularity"].caption
+
+
+def test_what_one_arm_lacks_says_so(runs: Path) -> None:
+    (next(runs.glob("fusion0100*")) / "cost.json").unlink()
+    shown = all_tables(compare_studies([runs])[0])["cost"].shown.set_index("Arm")
+    assert shown.loc["early", "Latency (s)"] == "not measured"
+    assert shown.loc["late", "Latency (s)"] == "0.098"
 
 
 def test_structures(comparison: Comparison) -> None:
