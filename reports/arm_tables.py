@@ -124,8 +124,9 @@ def _table(comparison: Comparison, title: str, text: str, columns: Columns, numb
         title=title,
         caption=caption(text, comparison.records),
         numbers=arms[["arm", "group", *numbers]],
-        shown=shown.drop(columns=unknown),
+        shown=shown.drop(columns=[*unknown, *(name for name in columns if set(shown[name]) == {""})]),
         groups=tuple(arms["group"]),
+        short=tuple(arms["arm" if arms.duplicated(["group", "family"]).any() else "family"]),
         marked=tuple(arms["arm"] == comparison.reference),
     )
 

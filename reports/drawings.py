@@ -132,7 +132,10 @@ def gates(comparison: Comparison) -> Drawing:
     for ax, stage in zip(axes, stages, strict=True):
         figures.gate_weight(ax, table, shown, stage)
         ax.locator_params(axis="x", nbins=2)
-    axes[0].set_ylabel("Mean weight of the joint path")
+    # The smallest range around no preference that holds all weights, so that small ones are seen for what they are.
+    half = min(0.5, max(0.05, 1.15 * float((table[["joint_weight", "single_weight"]] - 0.5).abs().max().max())))
+    axes[0].set_ylim(0.5 - half, 0.5 + half)
+    axes[0].set_ylabel("Weight of joint path")
     figure.supxlabel("Step", fontsize=9)
     if len(shown) > 1:
         _legend(figure, shown, groups=False)

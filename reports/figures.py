@@ -106,7 +106,6 @@ def gate_weight(ax: Axes, gates: pd.DataFrame, arms: pd.DataFrame, stage: int) -
             ax.plot(mean.index, mean, line, color=colour)
             ax.fill_between(mean.index, seeds.min(), seeds.max(), color=colour, alpha=0.2, linewidth=0)
     ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
-    ax.set_ylim(0, 1)
     ax.set_title(f"stage {stage}")
     return ax
 

@@ -114,6 +114,7 @@ def _cells(table: Table) -> dict[str, Any]:
         group = table.groups[number] if table.groups else ""
         opens = bool(group) and (number == 0 or table.groups[number - 1] != group)
         marked = bool(table.marked) and table.marked[number]
+        cells = [table.short[number], *cells[1:]] if table.short else cells
         rows.append({"cells": cells, "group": group if opens else "", "marked": marked})
     columns = [
         {"title": str(name).strip(), "right": name not in _WORDS, "long": name in _LONG} for name in table.shown.columns

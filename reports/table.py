@@ -9,13 +9,18 @@ from reports.load import StudyRecords
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """``numbers`` goes into the CSV, ``shown`` (all text) into page and Markdown; ``groups`` names each row's group."""
+    """``numbers`` goes into the CSV, ``shown`` (all text) into page and Markdown.
+
+    Of each row, where they are given: ``groups`` names its group, ``short`` what it is called below its group's name,
+    ``marked`` whether it stands out.
+    """
 
     title: str
     caption: str
     numbers: pd.DataFrame
     shown: pd.DataFrame
     groups: tuple[str, ...] = ()
+    short: tuple[str, ...] = ()
     marked: tuple[bool, ...] = ()
 
     def markdown(self) -> str:
