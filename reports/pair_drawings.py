@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from matplotlib.figure import Figure
-
 from reports.comparison import Comparison
 from reports.drawings import Drawing
 from reports.pictures import RANKS, draw_pairs, of_pair
@@ -19,9 +17,12 @@ def pictured(comparison: Comparison) -> Iterator[Drawing]:
     """Best, median and worst pair of each arm, the reference first."""
     known = comparison.records.pictures
     order = [comparison.reference, *(arm for arm in comparison.arms["arm"] if arm != comparison.reference)]
-    for place, arm in enumerate([arm for arm in order if arm in known][:MOST_PICTURED_ARMS]):
+    shown = [arm for arm in order if arm in known]
+    for place, arm in enumerate(shown[:MOST_PICTURED_ARMS]):
         with style():
             yield _pairs_of(comparison, arm, place)
+    if left_out := shown[MOST_PICTURED_ARMS:]:
+        yield Drawing(name="more", title="More arms", caption=f"Recorded, but not shown here: {'; '.join(left_out)}.")
 
 
 def _pairs_of(comparison: Comparison, arm: str, place: int) -> Drawing:
@@ -35,10 +36,8 @@ def _pairs_of(comparison: Comparison, arm: str, place: int) -> Drawing:
     if not slices:
         return replace(drawing, caption=f"{pictures.path}: holds no complete pair.")
     titles = {rank: _pair_title(rank, pictures.pairs.get(rank, {})) for rank in slices}
-    aspect = _aspect(comparison, next(iter(pictures.pairs.values()), {}))
-    height, width = next(iter(slices.values()))["fixed"].T.shape
-    figure = Figure(figsize=(9.6, 0.75 + len(slices) * 1.28 * min(1.6, max(0.6, aspect * height / width))))
-    draw_pairs(figure, slices, titles, aspect=aspect)
+    aspects = {rank: _aspect(comparison, pictures.pairs.get(rank, {})) for rank in slices}
+    figure = draw_pairs(slices, titles, aspects)
     text = (
         f"Seed {pictures.seed}; ranked by Dice. Difference in units of the intensity range. Determinant of the whole "
         "field: white keeps volume, green expands, brown shrinks, black folds. The grid shows where the field takes "

@@ -37,18 +37,25 @@ def of_pair(pictures: Slices, rank: str) -> dict[str, np.ndarray] | None:
     return thinned
 
 
-def draw_pairs(figure: Figure, pairs: Mapping[str, Slices], titles: Mapping[str, str], *, aspect: float) -> Figure:
-    """A row for each pair, titled by ``titles``; ``aspect`` is the height of a pixel over its width."""
-    rows = figure.subplots(
-        len(pairs) + 1, len(COLUMNS), squeeze=False, gridspec_kw={"height_ratios": [*[1] * len(pairs), 0.045]}
-    )
+def draw_pairs(pairs: Mapping[str, Slices], titles: Mapping[str, str], aspects: Mapping[str, float]) -> Figure:
+    """A row for each pair, titled by ``titles``; ``aspects`` are the heights of a pixel over its width."""
+    heights = [_height(slices, aspects[rank]) for rank, slices in pairs.items()]
+    figure = Figure(figsize=(9.6, 0.8 + sum(heights)))
+    ratios = [*heights, 0.05]
+    rows = figure.subplots(len(ratios), len(COLUMNS), squeeze=False, gridspec_kw={"height_ratios": ratios})
     for row, (rank, slices) in zip(rows, pairs.items(), strict=False):
-        draw_pair(row, slices, aspect=aspect)
+        draw_pair(row, slices, aspect=aspects[rank])
         row[0].set_ylabel(titles[rank], fontsize=7.5, rotation=0, ha="right", va="center", labelpad=6)
     for ax, title in zip(rows[0], COLUMNS, strict=True):
         ax.set_title(title, loc="center", fontsize=8.5)
     _scales(figure, rows[-1])
     return figure
+
+
+def _height(slices: Slices, aspect: float) -> float:
+    """Height in inches of a row whose pictures are as wide as the columns allow."""
+    width, height = slices["fixed"].shape
+    return 1.2 * min(1.7, max(0.5, aspect * int(height) / int(width)))
 
 
 def _scales(figure: Figure, row: np.ndarray) -> None:

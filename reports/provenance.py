@@ -18,7 +18,7 @@ def provenance(records: StudyRecords) -> Table:
     rows = {
         "Trials": f"{int((trials['state'] == EVALUATED).sum())} of {len(trials)} evaluated",
         "Keys": f"{trials['key'].nunique()} distinct, in the CSV of trials",
-        "Core-hours of training": _hours(trials),
+        "Core-hours": _hours(trials),
         "Resumed": f"{int((pd.to_numeric(trials['resumed_at'], errors='coerce') > 0).sum())} trials, from a checkpoint",
         "Between": _span(trials),
         "Device": _distinct(trials["device"]),
@@ -28,7 +28,7 @@ def provenance(records: StudyRecords) -> Table:
         "Versions": ", ".join(versions) or NOT_MEASURED,
         "Commands": _distinct(trials["command"]),
         "Data": _data(records),
-        "Licence of the data": str(records.dataset.get("licence") or "not stated"),
+        "Licence": str(records.dataset.get("licence") or "not stated"),
         "Budget": _settings(records.definition.get("budget")),
         "Data settings": _settings(records.dataset, without=_SAID_ELSEWHERE),
     }
@@ -40,12 +40,13 @@ _SAID_ELSEWHERE = ("name", "title", "source", "licence", "synthetic", "labels", 
 
 
 def _hours(trials: pd.DataFrame) -> str:
-    known = trials.dropna(subset=["training_s"]).drop_duplicates("key")
+    trained = trials[trials["trained"].astype(bool)].drop_duplicates("key")
+    known = trained.dropna(subset=["training_s"])
     if known.empty:
         return NOT_MEASURED
     hours = float((known["training_s"] * known["threads"].fillna(1)).sum()) / 3600
-    partial = "" if len(known) == trials["key"].nunique() else f" (of {len(known)} trials that say so)"
-    return f"{hours:.2f}{partial}"
+    partial = "" if len(known) == len(trained) else f", over {len(known)} of {len(trained)} trials"
+    return f"{hours:.2f} of training{partial}"
 
 
 def _span(trials: pd.DataFrame) -> str:

@@ -116,8 +116,9 @@ def test_structures(comparison: Comparison) -> None:
 
 def test_provenance_counts_core_hours(comparison: Comparison) -> None:
     shown = provenance(comparison.records).shown.set_index("What")["Value"]
-    seconds = comparison.records.trials["training_s"].sum()
-    assert shown["Core-hours of training"] == f"{seconds / 3600:.2f}"
+    trials = comparison.records.trials
+    seconds = trials["training_s"][trials["trained"]].sum()
+    assert shown["Core-hours"] == f"{seconds / 3600:.2f} of training"
     assert shown["Versions"] == "numpy 2.4.6, torch 2.13.0"
     assert shown["Trials"] == "10 of 10 evaluated"
 
