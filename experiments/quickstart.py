@@ -26,4 +26,5 @@ STUDY = Study(
     reference="AutoFuse",
     arms=quickstart_arms,
     budget="brief",
+    measure_cost=False,
 )

@@ -36,7 +36,8 @@ class Arm:
 class Study:
     """What is compared, and why. ``arms`` makes the arms for a dataset's shape and a budget.
 
-    ``reference``: label of the arm that the others are compared with.
+    ``reference``: label of the arm that the others are compared with. ``measure_cost``: whether latency and memory of
+    each arm are measured at the end, which takes some twenty training steps an arm.
     """
 
     question: str
@@ -46,6 +47,7 @@ class Study:
     dataset: str = "virtual_brains"
     budget: str = "quick"
     seeds: int = 1
+    measure_cost: bool = True
 
 
 def known_studies() -> tuple[str, ...]:

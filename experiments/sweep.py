@@ -223,7 +223,8 @@ def run(plan: Plan, options: argparse.Namespace) -> int:
     jobs = make_jobs(plan, options)
     try:
         watch(run_inline(jobs, options.runs, workers=_workers(options)), work)
-        measure_costs(plan, options)
+        if plan.study.measure_cost:
+            measure_costs(plan, options)
     except KeyboardInterrupt:
         print("\ninterrupted; the same line goes on where this one stopped", file=sys.stderr)
         return 130

@@ -38,4 +38,5 @@ STUDY = Study(
     reference=f"AutoFuse, rate {RATES[0]:g}, KL {KL_WEIGHTS[0]:g}",
     arms=tuning_arms,
     dataset="hippocampus",
+    measure_cost=False,
 )

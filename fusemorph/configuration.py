@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 NUMERICS = 1
@@ -91,7 +92,7 @@ class Trial:
         """What the key hashes: no path, no thread count, no device."""
         return {"numerics": NUMERICS, **asdict(self)}
 
-    @property
+    @cached_property
     def key(self) -> str:
         """16 hexadecimal digits of the sha256 of the canonical JSON of the configuration."""
         return hashlib.sha256(canonical_json(self.configuration()).encode()).hexdigest()[:16]

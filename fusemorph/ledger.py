@@ -107,7 +107,7 @@ def is_lost(claim: Path) -> bool:
     except (RecordError, KeyError):
         return _silent_for(claim) > LOST_AFTER_S  # half written: its maker may still be at it
     if host == socket.gethostname():
-        return started != _started(process)
+        return bool(started != _started(process))
     return _silent_for(claim) > LOST_AFTER_S
 
 

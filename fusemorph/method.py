@@ -3,14 +3,13 @@
 A file of ``baselines/`` is a method when it holds one subclass of ``Method``; the file's name is the method's name.
 """
 
-import inspect
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import torch
 from jaxtyping import Float
@@ -92,14 +91,13 @@ def load_method(configuration: Mapping[str, Any]) -> Method:
     if name not in known_methods():
         raise ValueError(f"load_method(): unknown method {name!r}; known: {', '.join(known_methods())}")
     module = import_module("fusemorph.fusion.method" if name == "fusion" else f"baselines.{name}")
-    kinds = [kind for _, kind in inspect.getmembers(module, inspect.isclass) if _is_method_of(kind, module.__name__)]
+    kinds = [kind for kind in vars(module).values() if _is_method_of(kind, module.__name__)]
     assert len(kinds) == 1, f"{module.__name__} must define one Method, has {len(kinds)}"
     try:
-        method: Method = kinds[0].from_settings({k: v for k, v in configuration.items() if k != "name"})
+        return kinds[0].from_settings({k: v for k, v in configuration.items() if k != "name"})
     except TypeError as error:
         raise ValueError(f"load_method(): settings of {name!r} do not fit: {error}") from error
-    return method
 
 
-def _is_method_of(kind: type, module: str) -> bool:
-    return issubclass(kind, Method) and kind.__module__ == module
+def _is_method_of(kind: object, module: str) -> TypeGuard[type[Method]]:
+    return isinstance(kind, type) and issubclass(kind, Method) and kind.__module__ == module

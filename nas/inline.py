@@ -20,7 +20,7 @@ from fusemorph.ledger import claimant, holder
 from fusemorph.records import StorageError, TrialFolder
 from fusemorph.trial import Job, is_missing, run_job
 
-POLL_S = 0.5
+POLL_S = 1.0
 PATIENCE_S = 3.0
 DEATHS_FORGIVEN = 1
 STORAGE_EXIT = 28
@@ -37,7 +37,7 @@ class Status:
 
 
 def run_inline(jobs: Sequence[Job], runs: Path, *, workers: int) -> Iterator[Status]:
-    """Run what is missing in ``workers`` processes; yields the status twice a second until nothing is left.
+    """Run what is missing in ``workers`` processes; yields the status every second until nothing is left.
 
     A worker that dies (killed, out of memory) is replaced and its trial goes on from its checkpoint; a trial that
     takes a second worker with it is recorded as failed. Closing the iterator stops the workers.

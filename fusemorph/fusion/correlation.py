@@ -37,5 +37,9 @@ def cost_volume(fixed: Float[Tensor, "b c *s"], moving: Float[Tensor, "b c *s"])
     sides = fixed.shape[2:]
     padded = F.pad(moving, (RADIUS,) * 2 * len(sides))
     offsets = product(range(2 * RADIUS + 1), repeat=len(sides))
-    shifted = (padded[(..., *(slice(o, o + n) for o, n in zip(offset, sides, strict=True)))] for offset in offsets)
-    return torch.stack([(fixed * neighbour).mean(1) for neighbour in shifted], dim=1)
+    return torch.stack([(fixed * _shifted(padded, offset, sides)).mean(1) for offset in offsets], dim=1)
+
+
+def _shifted(padded: Tensor, offset: tuple[int, ...], sides: torch.Size) -> Tensor:
+    window = (slice(start, start + side) for start, side in zip(offset, sides, strict=True))
+    return padded[(slice(None), slice(None), *window)]

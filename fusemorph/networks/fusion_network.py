@@ -3,7 +3,8 @@
 Source: Meng et al. 2025, "AutoFuse", section 3, convolutional variant.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -148,7 +149,7 @@ class FusionNetwork(nn.Module):
                 features[stage] = self._run(self.single.stage, stage, features)
         return features
 
-    def _run(self, block, *inputs):  # type: ignore[no-untyped-def]
+    def _run(self, block: Callable[..., Any], *inputs: Any) -> Any:
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(block, *inputs, use_reentrant=False, preserve_rng_state=False)
         return block(*inputs)

@@ -32,7 +32,8 @@ def pad(image: Float[Tensor, "b c *s"], shape: tuple[int, ...]) -> Float[Tensor,
 def crop(field: Float[Tensor, "b c *t"], shape: tuple[int, ...]) -> Float[Tensor, "b c *s"]:
     """Undo ``pad`` on a tensor over the padded grid."""
     margins = _margins(shape, tuple(field.shape[2:]))
-    return field[(..., *(slice(before, before + side) for (before, _), side in zip(margins, shape, strict=True)))]
+    inside = (slice(before, before + side) for (before, _), side in zip(margins, shape, strict=True))
+    return field[(slice(None), slice(None), *inside)]
 
 
 def _margins(inner: tuple[int, ...], outer: tuple[int, ...]) -> list[tuple[int, int]]:

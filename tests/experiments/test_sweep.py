@@ -1,0 +1,116 @@
+"""The sweep as its user calls it."""
+
+import json
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from experiments.study import find_study, known_studies, register_study
+from experiments.sweep import main
+from fusemorph.configuration import BUDGETS
+from fusemorph.records import RecordError
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--budget", "smoke"]
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "experiments" / "sweep.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("sweep")
+    line = ["quickstart", *SMALL, "--runs", str(folder / "runs"), "--cache", str(folder / "cache")]
+    return folder / "runs", line, call(*line)
+
+
+def contents(runs: Path) -> dict[str, str]:
+    files = (p for p in runs.rglob("*") if p.is_file() and "reports" not in p.parts)
+    return {str(path): sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_the_first_run_ends_in_a_table_and_a_report(quickstart) -> None:  # type: ignore[no-untyped-def]
+    runs, _, finished = quickstart
+    assert finished.returncode == 0, finished.stderr
+    for label in ("identity", "early", "middle", "late", "AutoFuse", "oracle"):
+        assert label in finished.stdout
+    page = Path(finished.stdout.split("report: ")[1].splitlines()[0])
+    assert page.is_file()
+    study = json.loads((runs / "studies" / "quickstart-virtual_brains-smoke.json").read_text())
+    assert len(study["arms"]) == 6
+    for arm in study["arms"]:
+        record = json.loads((runs / arm["keys"]["0"] / "record.json").read_text())
+        assert record["status"] == "finished"
+
+
+def test_the_same_line_again_does_nothing(quickstart) -> None:  # type: ignore[no-untyped-def]
+    runs, line, _ = quickstart
+    before = contents(runs)
+    assert call(*line).returncode == 0
+    assert contents(runs) == before
+
+
+def test_a_dry_run_shows_every_trial_and_writes_nothing(quickstart, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    runs, line, _ = quickstart
+    before = contents(runs)
+    assert main([*line, "--dry-run", "--seeds", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "AutoFuse seed 1" in shown
+    assert shown.count("finished") == 6
+    assert shown.count("to do") == 4
+    assert contents(runs) == before
+
+
+def test_the_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    shown = capsys.readouterr().out
+    for name in ("fusion", "quickstart", "virtual_brains", "hippocampus", "ggggggg", "gate", "quick", "identity"):
+        assert name in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "unknown study 'nonsense'; known:"),
+        (["quickstart", "--budget", "huge"], "unknown budget 'huge'; known: smoke"),
+        (["quickstart", "--dataset", "brains"], "virtual_brains"),
+        (["fusion"], "Task04_Hippocampus"),
+        (["fusion", "--data", "hippocampus=/nowhere"], "/nowhere"),
+        (["quickstart", "--data", "acdc=/nowhere"], "acdc"),
+        (["quickstart", "--set", "colour=blue"], "colour"),
+        (["quickstart", "--set", "colour"], "KEY=VALUE"),
+    ],
+)
+def test_a_wrong_call_says_what_is_wrong_and_starts_nothing(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--runs", str(tmp_path / "runs")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_every_study_has_a_reference_among_distinct_arms(name: str) -> None:
+    study = find_study(name)
+    arms = study.arms((24, 32, 24), BUDGETS["smoke"])
+    labels = [arm.label for arm in arms]
+    assert len(set(labels)) == len(labels)
+    assert study.reference in labels
+    assert study.budget in BUDGETS
+
+
+def test_a_name_keeps_its_definition_and_may_gain_seeds(tmp_path: Path) -> None:
+    entry = {"name": "a", "study": "s", "dataset": {}, "budget": {}, "reference": "x", "seeds": [0]}
+    arm = {"label": "x", "group": "g", "method": {"name": "identity"}, "keys": {"0": "k0"}}
+    register_study(tmp_path, entry | {"arms": [arm]})
+    register_study(tmp_path, entry | {"seeds": [1], "arms": [arm | {"keys": {"1": "k1"}}]})
+    written = json.loads((tmp_path / "studies" / "a.json").read_text())
+    assert written["arms"][0]["keys"] == {"0": "k0", "1": "k1"}
+    assert written["seeds"] == [0, 1]
+    with pytest.raises(RecordError, match=r"a\.json defines another study"):
+        register_study(tmp_path, entry | {"arms": [arm | {"label": "y"}]})

@@ -1,0 +1,93 @@
+"""The inline driver: every trial once, whoever dies."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from fusemorph.configuration import Budget, Trial
+from fusemorph.data import open_dataset
+from fusemorph.fusion.method import Fusion
+from fusemorph.losses.objective import Objective
+from fusemorph.records import TrialFolder
+from fusemorph.trial import Job, is_missing, run_job
+from nas.inline import run_inline
+
+SETTINGS = {"spacing_mm": 8.0, "train": 4, "val": 4}
+BUDGET = Budget(name="test", steps=12, width=2, learning_rate=1e-3, validations=2, validation_pairs=2)
+METHOD = Fusion(channels=(4, 8, 8, 16, 16))
+TABLES = ("history.csv", "gates.csv", "eval/val/pairs.csv", "eval/val/labels.csv")
+DETERMINED = ("record.json", "weights.safetensors", *TABLES)
+
+
+def make_job(cache: Path, method: Fusion, *, steps: int = BUDGET.steps) -> Job:
+    dataset = open_dataset("virtual_brains", cache=cache, **SETTINGS)
+    described = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
+    budget = asdict(replace(BUDGET, steps=steps))
+    trial = Trial(method=method.configuration(), dataset=described, budget=budget, seed=0)
+    return Job(trial=trial, data=None, cache=cache, splits=("val",))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {name: sha256((folder / name).read_bytes()).hexdigest() for name in DETERMINED if (folder / name).exists()}
+
+
+def test_a_worker_that_is_killed_costs_nothing_but_time(cache: Path, tmp_path: Path) -> None:
+    job = make_job(cache, METHOD, steps=40)
+    run_job(job, tmp_path / "whole")
+    killed = False
+    for status in run_inline([job], tmp_path / "broken", workers=1):
+        for facts in status.running.values():
+            if not killed and int(str(facts.get("step", 0))) >= 2:
+                os.kill(int(str(facts["process"])), signal.SIGKILL)
+                killed = True
+    assert killed
+    assert status.left == frozenset()
+    whole, broken = (digests(tmp_path / name / job.trial.key) for name in ("whole", "broken"))
+    assert whole == broken
+    assert len(whole) == len(DETERMINED)
+
+
+def test_a_trial_that_fails_is_a_record_and_stops_no_other(cache: Path, tmp_path: Path) -> None:
+    bad = make_job(cache, replace(METHOD, loss=Objective(kl_weight=1e38, prior_lambda=1e38)))
+    good = make_job(cache, replace(METHOD, plan="late"))
+    *_, last = run_inline([bad, good], tmp_path, workers=1)
+    assert last.left == frozenset()
+    record = json.loads((tmp_path / bad.trial.key / "record.json").read_text())
+    assert record["status"] == "failed"
+    assert "not finite at step 1" in record["reason"]
+    assert TrialFolder(tmp_path, good.trial).status() == "finished"
+    assert not is_missing(bad, tmp_path)
+
+
+def test_two_workers_share_the_trials_and_agree_with_one(cache: Path, tmp_path: Path) -> None:
+    jobs = [make_job(cache, replace(METHOD, plan=plan)) for plan in ("early", "late")]
+    for number in (1, 2):
+        drain(run_inline(jobs, tmp_path / str(number), workers=number))
+    for job in jobs:
+        assert digests(tmp_path / "1" / job.trial.key) == digests(tmp_path / "2" / job.trial.key)
+
+
+def test_what_is_there_is_not_touched_when_a_split_is_added(cache: Path, tmp_path: Path) -> None:
+    job = make_job(cache, replace(METHOD, plan="late"))
+    run_job(job, tmp_path)
+    folder = tmp_path / job.trial.key
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    run_job(replace(job, splits=("val", "test")), tmp_path)
+    assert (folder / "eval" / "test" / "summary.json").exists()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def drain(statuses: Iterator[object]) -> None:
+    for _ in statuses:
+        pass
