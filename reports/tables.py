@@ -96,6 +96,9 @@ def arms_text(runs: Sequence[Path], *, study: str | None = None, reference: str 
 def _text(comparison: Comparison) -> str:
     header = ["arm", "Dice", "seed spread", "95 % interval", "folding", "parameters", "step (s)"]
     lines = [header, *(_text_row(row) for _, row in comparison.arms.iterrows())]
+    if comparison.arms["endpoint_error_mm"].notna().any():
+        errors = ["" if isnan(error) else f"{error:.2f}" for error in comparison.arms["endpoint_error_mm"]]
+        lines = [[*line, cell] for line, cell in zip(lines, ["endpoint error (mm)", *errors], strict=True)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     lines.insert(1, ["-" * width for width in widths])
     body = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)

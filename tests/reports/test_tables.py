@@ -161,3 +161,11 @@ def test_text_for_the_terminal(runs: Path) -> None:
     assert lines[3].startswith("AutoFuse  0.7")
     assert "2,187,000" in lines[3]
     assert max(map(len, lines)) < 120
+
+
+def test_text_gives_the_endpoint_error_where_it_is_known(runs: Path) -> None:
+    for path in runs.glob("*/eval/val/pairs.csv"):
+        pd.read_csv(path).assign(endpoint_error_mm=1.25).to_csv(path, index=False)
+    lines = arms_text([runs]).splitlines()
+    assert lines[1].endswith("endpoint error (mm)")
+    assert lines[3].endswith("  1.25")
