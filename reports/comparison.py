@@ -108,10 +108,11 @@ def _reference(records: StudyRecords, asked: str | None) -> str:
 def _families(records: StudyRecords) -> list[str]:
     """What arms of one plan are called, whatever their size: the beginning of their shortest label."""
     plans = records.trials.dropna(subset=["canonical_plan"]).drop_duplicates("arm").set_index("arm")["canonical_plan"]
-    identities = [
-        str(plans.get(arm) or plan or method or arm)
-        for arm, plan, method in records.arms[["arm", "plan", "method"]].itertuples(index=False)
-    ]
+    identities = []
+    for arm, plan, method in records.arms[["arm", "plan", "method"]].itertuples(index=False):
+        # A missing plan in a column of strings is NaN, which is true.
+        known = (name for name in (plans.get(arm), plan, method) if isinstance(name, str) and name)
+        identities.append(next(known, str(arm)))
     shortest: dict[str, str] = {}
     for identity, label in zip(identities, records.arms["label"], strict=True):
         shortest[identity] = min(shortest.get(identity, label), label, key=len)

@@ -180,7 +180,7 @@ def structures(comparison: Comparison) -> Drawing:
 def _against(comparison: Comparison, name: str, title: str, panels: tuple[tuple[str, str, float], ...]) -> Drawing:
     arms = comparison.evaluated[comparison.evaluated["trained"]]
     known = [panel for panel in panels if arms[panel[0]].notna().any() and (arms[panel[0]] != 0).any()]
-    zero = [label for column, label, _ in panels if len(arms) and (arms[column] == 0).all()]
+    zero = [label.split(" /")[0] for column, label, _ in panels if len(arms) and (arms[column] == 0).all()]
     if arms.empty or not known:
         return Drawing(name=name, title=title, caption="No trained arm has these figures: nothing is drawn.")
     figure = _figure(3.2)

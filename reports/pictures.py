@@ -1,6 +1,6 @@
 """An arm's best, median and worst pair: what went in, what came out, and what the field did in between."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import matplotlib as mpl
 import numpy as np
@@ -9,6 +9,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 
 from reports.style import INK
 
@@ -18,7 +20,6 @@ NEEDED = ("fixed", "moving", "warped", "fixed_labels", "warped_labels", "displac
 FIXED_LINE, WARPED_LINE = "#56b4e9", "#e69f00"
 LONGEST_SIDE = 160
 _GRID_LINES = 22
-_MANY_EDGES = 1500
 
 Slices = Mapping[str, np.ndarray]
 
@@ -102,14 +103,22 @@ def deformed_grid(ax: Axes, displacement: np.ndarray, *, aspect: float) -> Axes:
 
 def outlines(ax: Axes, labels: np.ndarray, colour: str) -> Axes:
     """The edges between pixels of different labels."""
-    rows, columns = np.nonzero(labels[1:] != labels[:-1])
-    across = [[(row + 0.5, column - 0.5), (row + 0.5, column + 0.5)] for row, column in zip(rows, columns, strict=True)]
-    rows, columns = np.nonzero(labels[:, 1:] != labels[:, :-1])
-    along = [[(row - 0.5, column + 0.5), (row + 0.5, column + 0.5)] for row, column in zip(rows, columns, strict=True)]
-    edges = LineCollection(across + along, colors=colour, linewidths=0.9, capstyle="projecting")
-    edges.set_rasterized(len(across) + len(along) > _MANY_EDGES)
-    ax.add_collection(edges)
+    across = [[(row + 0.5, start), (row + 0.5, end)] for row, start, end in _runs(labels[1:] != labels[:-1])]
+    along = [[(start, row + 0.5), (end, row + 0.5)] for row, start, end in _runs((labels[:, 1:] != labels[:, :-1]).T)]
+    if edges := across + along:
+        # One path for all: an element for each would make most of the page.
+        path = Path.make_compound_path(*(Path(edge) for edge in edges))
+        ax.add_patch(PathPatch(path, fill=False, edgecolor=colour, linewidth=0.9, capstyle="projecting"))
     return ax
+
+
+def _runs(edges: np.ndarray) -> Iterator[tuple[int, float, float]]:
+    """Row, start and end of each unbroken run of True along the rows."""
+    padded = np.pad(edges, ((0, 0), (1, 1))).astype(np.int8)
+    turns = np.diff(padded, axis=1)
+    starts, ends = np.argwhere(turns == 1), np.argwhere(turns == -1)
+    for (row, start), (_, end) in zip(starts, ends, strict=True):
+        yield int(row), start - 0.5, end - 0.5
 
 
 def _show(ax: Axes, image: np.ndarray, aspect: float, **how: object) -> None:

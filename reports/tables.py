@@ -99,7 +99,7 @@ def _text(comparison: Comparison) -> str:
     if comparison.arms["endpoint_error_mm"].notna().any():
         errors = ["" if isnan(error) else f"{error:.2f}" for error in comparison.arms["endpoint_error_mm"]]
         lines = [[*line, cell] for line, cell in zip(lines, ["endpoint error (mm)", *errors], strict=True)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
     body = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     title = caption(f"{comparison.records.name}:", comparison.records)

@@ -101,6 +101,12 @@ def test_families_and_groups_of_the_fusion_study(tmp_path: Path) -> None:
     assert arm(comparison, "late, FLOPs")["flops_ratio"] == pytest.approx(1.0)
 
 
+def test_untrained_arms_are_families_of_their_own(tmp_path: Path) -> None:
+    arms = (*ARMS, Arm(label="oracle", group="ceiling", dice=0.95))
+    comparison = compared(tmp_path, arms=arms)
+    assert list(comparison.arms["family"]) == list(comparison.arms["arm"])
+
+
 def test_groups_stand_together(tmp_path: Path) -> None:
     arms = (ARMS[0], Arm(label="AutoFuse, plain", group="plain", plan="ggggggg"), *ARMS[1:3])
     assert list(compared(tmp_path, arms=arms).arms["group"]) == ["published widths"] * 3 + ["plain"]

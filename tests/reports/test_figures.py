@@ -140,6 +140,11 @@ def test_outlines_follow_the_edges_of_labels(ax: Axes) -> None:
     labels = np.zeros((6, 6), int)
     labels[2:4, 2:4] = 1
     outlines(ax, labels, "red")
-    edges = np.concatenate(ax.collections[0].get_segments())  # type: ignore[attr-defined]
-    assert len(ax.collections[0].get_segments()) == 8  # type: ignore[attr-defined]
-    assert (edges.min(), edges.max()) == (1.5, 3.5)
+    path = ax.patches[0].get_path()
+    np.testing.assert_array_equal(np.unique(path.vertices), [1.5, 3.5])
+    assert len(path.vertices) == 2 * 4
+
+
+def test_equal_labels_have_no_outline(ax: Axes) -> None:
+    outlines(ax, np.zeros((5, 5), int), "red")
+    assert not ax.patches
