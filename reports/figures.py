@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from reports.style import FAINT, GREY, GROUND, INK
 
@@ -89,6 +90,7 @@ def training_curve(
         ax.plot(mean.index, mean, line, color=colour, linewidth=1.1 if arm in faint else 1.5)
         if arm not in faint:
             ax.fill_between(mean.index, seeds.min(), seeds.max(), color=colour, alpha=0.18, linewidth=0)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     return ax
 
 

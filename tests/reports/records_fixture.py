@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+
+from tests.reports.pictures_fixture import slices
 
 LABELS = {1: "anterior", 2: "posterior"}
 
@@ -173,7 +174,9 @@ def _write_trial(
     summary = {"split": "val", "pairs": len(pairs), "blocks": records.blocks, "label_warp": "linear", "pictures": shown}
     _write_json(evaluation / "summary.json", summary)
     if records.pictures and seed == 0:
-        np.savez_compressed(evaluation / "pictures.npz", allow_pickle=False, **_pictures(arm, records.shape, rng))
+        np.savez_compressed(
+            evaluation / "pictures.npz", allow_pickle=False, **slices(records.shape, rng, still=not arm.trained)
+        )
 
 
 def _evaluation(
@@ -270,39 +273,6 @@ def _gates(rng: np.random.Generator) -> pd.DataFrame:
             joint = float(np.clip(0.5 + (stage - 4) * 0.1 * step / 600 + rng.normal(0, 0.01), 0, 1))
             rows.append({"step": step, "stage": stage, "joint_weight": joint, "single_weight": 1 - joint})
     return pd.DataFrame(rows)
-
-
-def _pictures(arm: Arm, shape: tuple[int, int], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    pictures: dict[str, np.ndarray] = {}
-    for rank in ("best", "median", "worst"):
-        fixed, fixed_labels = _slice(shape, rng)
-        moving, moving_labels = _slice(shape, rng)
-        smooth = np.stack([ndimage.gaussian_filter(rng.normal(0, 30, shape), 6) for _ in shape])
-        displacement = smooth * (arm.roughness > 0)
-        jacobian = (
-            np.stack([np.stack(np.gradient(component)) for component in displacement]) + np.eye(2)[:, :, None, None]
-        )
-        determinant = jacobian[0, 0] * jacobian[1, 1] - jacobian[0, 1] * jacobian[1, 0]
-        coordinates = np.indices(shape) + displacement
-        warped = ndimage.map_coordinates(moving, coordinates, order=1, mode="nearest")
-        warped_labels = ndimage.map_coordinates(moving_labels, coordinates, order=0, mode="nearest")
-        images = {"fixed": fixed, "moving": moving, "warped": warped}
-        maps = {"fixed_labels": fixed_labels, "moving_labels": moving_labels, "warped_labels": warped_labels}
-        pictures |= {f"{rank}_{name}": image.astype(np.uint8) for name, image in images.items()}
-        pictures |= {f"{rank}_{name}": labels.astype(np.int16) for name, labels in maps.items()}
-        pictures[f"{rank}_displacement"] = displacement.astype(np.float16)
-        pictures[f"{rank}_determinant"] = determinant.astype(np.float16)
-    return pictures
-
-
-def _slice(shape: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    rows, columns = np.indices(shape) / np.array(shape)[:, None, None] - 0.5
-    wobble = ndimage.gaussian_filter(rng.normal(0, 1, shape), 8) * 0.6
-    head = (rows**2 + columns**2 / 1.3 + wobble * 0.1) < 0.16
-    inner = (rows + 0.05) ** 2 * 3 + columns**2 + wobble * 0.05 < 0.04
-    texture = ndimage.gaussian_filter(rng.normal(0, 60, shape), 1.5)
-    image = np.clip(40 + 90 * head + 70 * inner + texture * head, 0, 255)
-    return image, inner * np.where(columns > 0, 2, 1)
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
