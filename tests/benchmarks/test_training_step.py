@@ -1,0 +1,110 @@
+"""A training step of AutoFuse against a plain one, and what activation checkpointing saves."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
+
+from fusemorph.losses import folding, kl, ncc
+from fusemorph.networks.fusion_network import FusionNetwork, published_channels
+from fusemorph.networks.registration import Registration
+from fusemorph.warp import warp
+
+SHAPE = (48, 64, 64)
+WINDOW = 9
+
+
+class OnePassAfterTheOther(FusionNetwork):
+    """The same network, its single-image path run for fixed, then for moving."""
+
+    def _single_features(self, images: Tensor) -> dict[int, Tensor]:
+        of_fixed, of_moving = (super(OnePassAfterTheOther, self)._single_features(image) for image in images.split(1))
+        return {stage: torch.cat((of_fixed[stage], of_moving[stage])) for stage in of_fixed}
+
+
+def dense_ncc(fixed: Tensor, warped: Tensor) -> Tensor:
+    """Five box sums, each by a full convolution, and autograd through all of them."""
+    kernel = torch.ones(1, 1, WINDOW, WINDOW, WINDOW)
+    images = torch.cat((fixed, warped, fixed.square(), warped.square(), fixed * warped, torch.ones_like(fixed)))
+    of_fixed, of_warped, squares_f, squares_w, products, voxels = F.conv3d(images, kernel, padding=WINDOW // 2)
+    cross = products - of_fixed * of_warped / voxels
+    variances = (squares_f - of_fixed.square() / voxels) * (squares_w - of_warped.square() / voxels)
+    return 1 - (cross.square() / (variances + 1e-5)).mean()
+
+
+def loss_terms(registration: Registration) -> Tensor:
+    assert registration.velocity is not None
+    assert registration.log_variance is not None
+    return 0.01 * kl(registration.velocity, registration.log_variance) + 1e-5 * folding(registration.displacement)
+
+
+def make_step(kind: type[FusionNetwork], *, plain: bool) -> Callable[[], float]:
+    torch.manual_seed(0)
+    network = kind(dims=3, plan="autofuse", channels=published_channels(16))
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
+    fixed, moving = torch.rand(2, 1, 1, *SHAPE)
+    generator = torch.Generator().manual_seed(0)
+
+    def step() -> float:
+        with torch.autocast("cpu", torch.bfloat16, enabled=not plain):
+            registration = network(fixed, moving, generator=generator)
+            warped = warp(moving, registration.displacement)
+            loss = (dense_ncc if plain else ncc)(fixed, warped) + loss_terms(registration)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        return float(loss.detach())
+
+    return step
+
+
+def test_training_step(benchmark: BenchmarkFixture) -> None:
+    ours = make_step(FusionNetwork, plain=False)
+    theirs = make_step(OnePassAfterTheOther, plain=True)
+    assert ours() == pytest.approx(theirs(), abs=0.02)
+    benchmark.pedantic(ours, rounds=5, warmup_rounds=1)
+    plain_s = []
+    for _ in range(3):
+        began = time.perf_counter()
+        theirs()
+        plain_s.append(time.perf_counter() - began)
+    ratio = sorted(plain_s)[1] / benchmark.stats.stats.median
+    benchmark.extra_info.update(plain_s=sorted(plain_s)[1], ratio=ratio)
+    print(f"\nAutoFuse c = 16 training step, 48x64x64: {ratio:.1f} times faster than the plain one (goal: 3)")
+
+
+MEMORY = """
+import json, resource, sys, torch
+from fusemorph.losses import kl, ncc
+from fusemorph.networks.fusion_network import FusionNetwork, published_channels
+from fusemorph.warp import warp
+
+network = FusionNetwork(dims=3, plan="autofuse", channels=published_channels(8), checkpointing=sys.argv[1] == "True")
+fixed, moving = torch.rand(2, 1, 1, 160, 192, 160)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with torch.autocast("cpu", torch.bfloat16):
+    registration = network(fixed, moving, generator=torch.Generator().manual_seed(0))
+    loss = ncc(fixed, warp(moving, registration.displacement)) + kl(registration.velocity, registration.log_variance)
+loss.backward()
+print(json.dumps((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))
+"""
+
+
+def peak_mib(*, checkpointing: bool) -> float:
+    command = [sys.executable, "-c", MEMORY, str(checkpointing)]
+    return float(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
+def test_peak_memory_of_a_large_step(benchmark: BenchmarkFixture) -> None:
+    whole = peak_mib(checkpointing=False)
+    saved = benchmark.pedantic(lambda: peak_mib(checkpointing=True), rounds=1)
+    benchmark.extra_info.update(whole_mib=whole, checkpointed_mib=saved, ratio=whole / saved)
+    print(f"\nAutoFuse c = 8 training step, 160x192x160: {whole:.0f} MiB, checkpointed {saved:.0f} MiB")
+    assert saved < whole
