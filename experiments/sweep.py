@@ -9,17 +9,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
 from experiments.monitor import Work, clock, columns, watch
-from experiments.study import Arm, Study, find_study, known_studies, make_trial, register_study
-from fusemorph.configuration import BUDGETS, Budget, Json, Trial, find_budget, revise
-from fusemorph.cost import count_cost, measure_cost
-from fusemorph.data import known_datasets, open_dataset
-from fusemorph.data.dataset import Dataset
+from experiments.planning import Plan, make_jobs, make_plan, study_entry
+from experiments.study import Arm, find_study, known_studies, register_study
+from fusemorph.configuration import BUDGETS, Budget, revise
+from fusemorph.cost import count_cost, count_flops, measure_cost
+from fusemorph.data import known_datasets
 from fusemorph.fusion.plan import NAMED_PLANS, parse_plan, vocabulary
 from fusemorph.method import known_methods
 from fusemorph.networks.padding import padded_shape
@@ -28,22 +27,6 @@ from fusemorph.trial import Job, is_missing
 from nas.inline import run_inline
 from reports.page import write_report
 from reports.tables import arms_text
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A study made concrete: its arms on one opened dataset, and every trial they need, labelled."""
-
-    name: str
-    study_name: str
-    study: Study
-    dataset: Dataset
-    budget: Budget
-    seeds: tuple[int, ...]
-    arms: tuple[Arm, ...]
-    skipped: dict[str, str]
-    split: str
-    trials: dict[str, tuple[Arm, Trial]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -105,68 +88,6 @@ def listing() -> str:
     return f"Studies\n{studies}\n\n{names}\n\nPlans\n{plans}\n\nOperators\n{operators}\n\nBudgets\n{budgets}"
 
 
-def make_plan(options: argparse.Namespace) -> Plan:
-    """Resolve every name, open and check the data, and list the trials: all that can be wrong is found here.
-
-    Raises:
-        ValueError: a wrong name, setting, file or record; the message says which.
-    """
-    study = find_study(options.study)
-    budget = find_budget(options.budget or study.budget)
-    dataset = open_named_dataset(options.dataset or study.dataset, options)
-    dataset.prepare(progress=sys.stdout.isatty())
-    described: Json = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
-    seeds = tuple(range(options.seeds or study.seeds))
-    all_arms = study.arms(dataset.shape, budget)
-    skipped = {arm.label: reason for arm in all_arms if (reason := arm.method.skip(dataset))}
-    arms = tuple(arm for arm in all_arms if arm.label not in skipped)
-    trials = [(arm, make_trial(arm, described, budget, seed)) for seed in seeds for arm in arms]
-    return Plan(
-        name=options.name or f"{options.study}-{dataset.name}-{budget.name}",
-        study_name=options.study, study=study, dataset=dataset, budget=budget, seeds=seeds, arms=arms, skipped=skipped,
-        split="val" if dataset.missing("test") else "test",
-        trials={trial.key: (arm, trial) for arm, trial in trials},
-    )  # fmt: skip
-
-
-def open_named_dataset(name: str, options: argparse.Namespace) -> Dataset:
-    """The dataset with the folder and settings given on the command line."""
-    folders = dict(_split(entry, "--data NAME=DIR") for entry in options.data)
-    unused = sorted(set(folders) - {name})
-    if unused:
-        raise ValueError(f"--data names {', '.join(unused)}, but the sweep runs on {name}")
-    settings = {key: _value(text) for key, text in (_split(entry, "--set KEY=VALUE") for entry in options.set)}
-    folder = Path(folders[name]).absolute() if name in folders else None
-    return open_dataset(name, folder, cache=options.cache, **settings)
-
-
-def _split(entry: str, usage: str) -> tuple[str, str]:
-    name, sign, value = entry.partition("=")
-    if not sign or not value:
-        raise ValueError(f"{usage}: got {entry!r}")
-    return name, value
-
-
-def _value(text: str) -> object:
-    """Numbers as numbers, comma-separated ones as tuples, anything else as text."""
-    if "," in text:
-        return tuple(_value(part) for part in text.split(","))
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-def make_jobs(plan: Plan, options: argparse.Namespace) -> list[Job]:
-    """The trials with where and how they run here."""
-    folders = dict(_split(entry, "--data NAME=DIR") for entry in options.data)
-    data = Path(folders[plan.dataset.name]).absolute() if plan.dataset.name in folders else None
-    common = {"data": data, "cache": options.cache, "threads": options.threads, "device": options.device}
-    return [Job(trial=trial, splits=(plan.split,), **common) for _, trial in plan.trials.values()]
-
-
 def dry_run(plan: Plan, options: argparse.Namespace) -> str:
     """Every trial with parameters, FLOPs, whether it is done, and an estimate of its time on this machine."""
     jobs = {job.trial.key: job for job in make_jobs(plan, options)}
@@ -196,7 +117,7 @@ def _seconds_per_flop(plan: Plan, shape: tuple[int, ...], options: argparse.Name
     if method is None:
         return 0.0
     seconds = measure_cost(method, plan.budget, shape, device=torch.device(options.device), train=True, repeats=3)
-    return seconds / count_cost(method, shape)[1]
+    return seconds / count_flops(method, shape)
 
 
 def _workers(options: argparse.Namespace) -> int:
@@ -233,7 +154,7 @@ def run(plan: Plan, options: argparse.Namespace) -> int:
 
 def _work(arm: Arm, budget: Budget, shape: tuple[int, ...]) -> float:
     """How much there is to do for a trial: forward FLOPs times steps, at least 1."""
-    return max(1, count_cost(arm.method, shape)[1] * revise(budget, **arm.budget_changes).steps)
+    return max(1, count_flops(arm.method, shape) * revise(budget, **arm.budget_changes).steps)
 
 
 def measure_costs(plan: Plan, options: argparse.Namespace) -> None:
@@ -261,43 +182,6 @@ def conclude(plan: Plan, jobs: Sequence[Job], options: argparse.Namespace) -> in
             reason = read_json(folder.path / "record.json").get("reason") or "its evaluation is missing"
             print(f"failed: {plan.trials[job.trial.key][0].label} seed {job.trial.seed} ({job.trial.key}): {reason}")
     return 1 if unfinished else 0
-
-
-def study_entry(plan: Plan) -> Json:
-    """What ``RUNS/studies/NAME.json`` says: question, protocol, arms and the keys of their trials."""
-    dataset = plan.dataset
-    missing = "; ".join(dataset.missing("test"))
-    facts = {
-        "title": dataset.title,
-        "synthetic": dataset.synthetic,
-        "source": dataset.source,
-        "licence": dataset.licence,
-    }
-    facts |= {"labels": {str(value): name for value, name in dataset.labels.items()}}
-    facts |= {"shape": list(dataset.shape), "spacing_mm": list(dataset.spacing_mm)}
-    arms = [
-        {"label": arm.label, "group": arm.group, "method": arm.method.configuration(), "keys": _keys(plan, arm)}
-        for arm in plan.arms
-    ]
-    return {
-        "name": plan.name,
-        "study": plan.study_name,
-        "question": plan.study.question,
-        "protocol": list(plan.study.protocol),
-        "dataset": dataset.settings | {"name": dataset.name} | facts,
-        "budget": asdict(plan.budget),
-        "seeds": list(plan.seeds),
-        "reference": plan.study.reference,
-        "reported_split": plan.split,
-        "selection_split": "val",
-        "split_note": f"val is reported, the split of selection: {missing}" if plan.split == "val" else "",
-        "skipped": plan.skipped,
-        "arms": arms,
-    }
-
-
-def _keys(plan: Plan, arm: Arm) -> dict[str, str]:
-    return {str(trial.seed): key for key, (own, trial) in plan.trials.items() if own is arm}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,82 @@
+"""What every method must do; runs over the fusion networks and each baseline found."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fusemorph.data.dataset import Pair, Scan
+from fusemorph.method import Method, known_methods, load_method
+
+SMALL = {"fusion": {"channels": [4, 8, 8, 16, 16]}}
+CPU = torch.device("cpu")
+
+
+def make(name: str) -> Method:
+    return load_method({"name": name, **SMALL.get(name, {})})
+
+
+def make_pair(shape: tuple[int, ...]) -> Pair:
+    rng = np.random.default_rng(0)
+    scans = [
+        Scan(
+            id=person, person=person, image=rng.random(shape, dtype=np.float32), labels=None,
+            spacing_mm=(1.0,) * len(shape), affine=np.eye(len(shape) + 1),
+        )
+        for person in "ab"
+    ]  # fmt: skip
+    truth = rng.normal(size=(len(shape), *shape)).astype(np.float32)
+    return Pair(split="val", fixed=scans[0], moving=scans[1], block="0", displacement=truth)
+
+
+@pytest.mark.parametrize("name", known_methods())
+@pytest.mark.parametrize("shape", [(24, 32, 17), (32, 20)])
+def test_any_pair_gives_one_displacement_and_the_same_again(name: str, shape: tuple[int, ...]) -> None:
+    method, pair = make(name), make_pair(shape)
+    network = method.network(len(shape))
+    first, again = (method.register(pair, network=network, device=CPU) for _ in range(2))
+    assert first.shape == (1, len(shape), *shape)
+    assert first.isfinite().all()
+    assert torch.equal(first, again)
+
+
+@pytest.mark.parametrize("name", known_methods())
+def test_a_configuration_is_read_back(name: str) -> None:
+    method = make(name)
+    assert load_method(method.configuration()) == method
+
+
+@pytest.mark.parametrize("name", known_methods())
+def test_a_method_names_its_source_and_learns_only_with_an_objective(name: str) -> None:
+    method = make(name)
+    assert method.name == name
+    assert method.source
+    assert (method.objective is None) == (method.network(3) is None)
+
+
+def test_unknown_methods_and_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"unknown method 'demons_of_maxwell'; known: fusion, identity"):
+        load_method({"name": "demons_of_maxwell"})
+    with pytest.raises(ValueError, match="settings of 'identity' do not fit"):
+        load_method({"name": "identity", "strength": 1})
+    with pytest.raises(ValueError, match="unknown operator x"):
+        load_method({"name": "fusion", "plan": "jjjjjjx"})
+
+
+def test_settings_of_gates_do_not_count_without_a_gate() -> None:
+    settings = {"name": "fusion", "plan": "early", "gate": {"temperature": 3.0}}
+    assert load_method(settings) == load_method({"name": "fusion", "plan": "early"})
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    from fusemorph.trial import load_network
+
+    early = make("fusion")
+    save_file({"strange": torch.zeros(1)}, tmp_path / "weights.safetensors")
+    with pytest.raises(ValueError, match=r"weights\.safetensors do not fit the method 'fusion'"):
+        load_network(tmp_path, early, 3)
+    with pytest.raises(ValueError, match=r"weights\.safetensors do not fit"):
+        load_network(tmp_path / "nowhere", early, 3)
