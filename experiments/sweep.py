@@ -58,7 +58,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="default: ./runs")
     parser.add_argument("--name", help="what the study is called in RUNS; default: STUDY-DATASET-BUDGET")
     parser.add_argument("--driver", default="inline", choices=["inline"], help="default: inline, no engine")
-    parser.add_argument("--workers", type=int, metavar="N", help="trials at a time; default: cores / threads")
+    parser.add_argument("--workers", type=int, metavar="N", help="trials at a time; default: cores / threads, or 1")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads a trial; default: 1")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where preprocessed images are kept")
@@ -123,7 +123,7 @@ def _seconds_per_flop(plan: Plan, shape: tuple[int, ...], options: argparse.Name
 def _workers(options: argparse.Namespace) -> int:
     if options.workers:
         return int(options.workers)
-    return max(1, torch.cuda.device_count() if options.device != "cpu" else (os.cpu_count() or 1) // options.threads)
+    return 1 if options.device != "cpu" else max(1, (os.cpu_count() or 1) // options.threads)
 
 
 def run(plan: Plan, options: argparse.Namespace) -> int:

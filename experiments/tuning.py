@@ -11,7 +11,7 @@ from fusemorph.configuration import Budget
 from fusemorph.fusion.method import Fusion
 from fusemorph.losses.objective import Objective
 
-RATES = (1e-3, 2e-3)
+RATES = (2.5e-4, 5e-4, 1e-3)
 KL_WEIGHTS = (3e-3, 1e-2)
 STEPS = 150
 

@@ -26,7 +26,7 @@ class VelocityHead(nn.Module):
 
     def forward(self, feature: Float[Tensor, "b _ *s"]) -> tuple[Float[Tensor, "b d *s"], Float[Tensor, "b d *s"]]:
         feature = self.unit(feature)
-        return self.mean(feature).float(), self.log_variance(feature).float()
+        return self.mean(feature).float().contiguous(), self.log_variance(feature).float().contiguous()
 
 
 def sample_velocity(
