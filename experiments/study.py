@@ -11,7 +11,7 @@ from fusemorph.configuration import Budget, Json, Trial, revise
 from fusemorph.method import Method
 from fusemorph.records import FORMAT, RecordError, read_json, write_json
 
-MACHINERY = frozenset({"monitor", "planning", "study", "sweep"})
+MACHINERY = frozenset({"export", "monitor", "planning", "study", "sweep"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from experiments.export import main as export
 from experiments.study import find_study, known_studies, register_study
 from experiments.sweep import main
 from fusemorph.configuration import BUDGETS
 from fusemorph.records import RecordError
+from reports.page import write_report
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--budget", "smoke"]
@@ -64,6 +66,23 @@ def test_a_dry_run_shows_every_trial_and_writes_nothing(quickstart, capsys: pyte
     assert shown.count("finished") == 6
     assert shown.count("to do") == 4
     assert contents(runs) == before
+
+
+def test_the_numbers_can_be_taken_along_without_images_or_paths(quickstart, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    runs, _, _ = quickstart
+    name = "quickstart-virtual_brains-smoke"
+    assert export([str(runs), name, str(tmp_path / "out")]) == 0
+    assert export([str(runs), name, str(tmp_path / "out")]) == 0  # the same numbers again are no conflict
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert {"".join(path.suffixes) for path in files} == {".json", ".csv.gz"}
+    text = "".join(path.read_text() for path in files if path.suffix == ".json")
+    assert str(runs) not in text
+    page = write_report([tmp_path / "out"], tmp_path / "page", study=name)
+    assert "AutoFuse" in page.read_text()
+    history = next((tmp_path / "out").rglob("history.csv.gz"))
+    history.write_bytes(b"other numbers")
+    assert export([str(runs), name, str(tmp_path / "out")]) == 2
+    assert history.read_bytes() == b"other numbers"
 
 
 def test_the_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,79 @@
+"""Copy what a study measured out of a run folder: numbers only, compressed, without weights, pictures or paths.
+
+``python -m experiments.export RUNS NAME OUT`` writes what ``python -m reports OUT`` reads. Files that are there are
+never overwritten with other numbers.
+"""
+
+import argparse
+import gzip
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fusemorph.records import RecordError, read_json, write_bytes
+
+PLAIN = ("record.json", "cost.json", "eval/*/summary.json")
+COMPRESSED = ("history.csv", "gates.csv", "eval/*/pairs.csv", "eval/*/labels.csv")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry of ``python -m experiments.export``; 0 when all is copied, 2 where something cannot be."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.export", description=__doc__)
+    parser.add_argument("runs", type=Path, metavar="RUNS")
+    parser.add_argument("name", metavar="NAME", help="a study of RUNS/studies, without .json")
+    parser.add_argument("out", type=Path, metavar="OUT")
+    options = parser.parse_args(argv)
+    try:
+        print(f"{export(options.runs, options.name, options.out)} trials in {options.out}")
+    except RecordError as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def export(runs: Path, name: str, out: Path) -> int:
+    """Copy a study's definition and its ended trials; returns how many trials there are.
+
+    Raises:
+        RecordError: the study cannot be read, or OUT holds other numbers under the same name.
+    """
+    study = read_json(runs / "studies" / f"{name}.json")
+    keys = [key for arm in study["arms"] for key in arm["keys"].values() if (runs / key / "measured.json").exists()]
+    for key in keys:
+        for path, content in _numbers(runs / key):
+            _write_once(out / key / path, content)
+    write_bytes(out / "studies" / f"{name}.json", (runs / "studies" / f"{name}.json").read_bytes())
+    return len(keys)
+
+
+def _numbers(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Relative path and content of each file of numbers in a trial's folder."""
+    for pattern in PLAIN:
+        for path in sorted(folder.glob(pattern)):
+            yield str(path.relative_to(folder)), path.read_bytes()
+    for pattern in COMPRESSED:
+        for path in sorted(folder.glob(pattern)):
+            yield f"{path.relative_to(folder)}.gz", gzip.compress(path.read_bytes(), mtime=0)
+    measured = read_json(folder / "measured.json")
+    measured["command"] = _without_paths(measured.get("command", ""))
+    yield "measured.json", (json.dumps(measured, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _without_paths(command: str) -> str:
+    """The command with every folder of this machine replaced by what it stands for."""
+    words = []
+    for word in command.split():
+        name, sign, value = word.rpartition("=")
+        words.append(f"{name}{sign}DIR" if value.startswith(("/", "~", ".")) else word)
+    return " ".join(words)
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    if path.exists() and path.read_bytes() != content:
+        raise RecordError(f"{path} is there with other numbers and is never overwritten")
+    write_bytes(path, content)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
