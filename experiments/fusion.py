@@ -8,17 +8,20 @@ from experiments.study import Arm, Study
 from fusemorph.configuration import Budget
 from fusemorph.fusion.matching import Measure, match_channels
 from fusemorph.fusion.method import Fusion
+from fusemorph.losses.objective import Objective
 from fusemorph.networks.fusion_network import published_channels
 from fusemorph.networks.padding import padded_shape
 
 PLANS = {"early": "early", "middle": "middle", "late": "late", "AutoFuse": "autofuse"}
+TUNED = Objective(kl_weight=3e-3)
+"""The objective that the study ``tuning`` chose for the four plans together; see LOG.md."""
 MATCHED: dict[str, Measure] = {"matched by parameters": "parameters", "matched by FLOPs": "flops"}
 
 
 def fusion_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
     """The four plans at the published widths, and three matched to AutoFuse in two ways; identity as the floor."""
     arms = [Arm(label="identity", group="floor", method=Identity()), *named_plans(budget)]
-    autofuse = Fusion(plan="autofuse", channels=published_channels(budget.width))
+    autofuse = Fusion(plan="autofuse", channels=published_channels(budget.width), loss=TUNED)
     for group, measure in MATCHED.items():
         for label in ("early", "middle", "late"):
             method = replace(autofuse, plan=PLANS[label])
@@ -31,7 +34,7 @@ def named_plans(budget: Budget) -> list[Arm]:
     """Early, middle, late and AutoFuse at the budget's width, refinement in all."""
     channels = published_channels(budget.width)
     return [
-        Arm(label=label, group="published widths", method=Fusion(plan=plan, channels=channels))
+        Arm(label=label, group="published widths", method=Fusion(plan=plan, channels=channels, loss=TUNED))
         for label, plan in PLANS.items()
     ]
 

@@ -49,9 +49,9 @@ BUDGETS = {
     budget.name: budget
     for budget in (
         Budget(name="smoke", steps=4, width=2, learning_rate=1e-3, validations=2, validation_pairs=2),
-        Budget(name="brief", steps=150, width=8, learning_rate=2e-3, warmup_steps=10, validations=3),
-        Budget(name="quick", steps=600, width=8, learning_rate=1e-3, warmup_steps=20),
-        Budget(name="standard", steps=5000, width=8, learning_rate=1e-3, warmup_steps=50, validations=10),
+        Budget(name="brief", steps=300, width=8, learning_rate=5e-4, warmup_steps=10),
+        Budget(name="quick", steps=600, width=8, learning_rate=5e-4, warmup_steps=20),
+        Budget(name="standard", steps=5000, width=8, learning_rate=5e-4, warmup_steps=50, validations=10),
         Budget(name="paper", steps=100_000, width=16, learning_rate=1e-4, schedule="constant", validations=100),
     )
 }
