@@ -1,5 +1,12 @@
-"""The error of images that cannot serve."""
+"""The error of images that cannot serve, apart from those that are no fault of theirs."""
+
+import errno
 
 
 class DataError(ValueError):
     """A file or folder of images breaks a rule; the message begins with its path."""
+
+
+def out_of_descriptors(error: BaseException) -> bool:
+    """Whether too many files are open, in this process or on the machine: that says nothing about the file."""
+    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)

@@ -1,8 +1,12 @@
 """Arrays on disk: made once, whole or not at all."""
 
+import errno
 import os
+import resource
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +14,7 @@ import pytest
 
 from fusemorph.data import DataError
 from fusemorph.data.cache import Arrays, cache_folder, cached_arrays, content_digest
+from fusemorph.records import StorageError
 
 
 class Maker:
@@ -59,10 +64,68 @@ def test_an_error_while_making_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*"))
 
 
-def test_a_cache_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_a_fault_of_the_storage(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"file.*: the cache cannot be written \(.*FUSEMORPH_CACHE"):
+    with pytest.raises(StorageError, match=r"cannot write .*file/scans/.*: .*FUSEMORPH_CACHE"):
         cached_arrays({}, Maker(), cache=tmp_path / "file")
+    with pytest.raises(StorageError, match=r"cannot write .*file/digests/.*: .*FUSEMORPH_CACHE"):
+        content_digest(Path(__file__), cache=tmp_path / "file")
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=r"cannot write .*scans/\w{64}, .*: no space left on the disk") as caught:
+        cached_arrays({}, Maker(), cache=tmp_path)
+    assert caught.value.errno == errno.ENOSPC
+    assert not list(tmp_path.glob("scans/*"))
+
+
+def test_an_array_cut_short_by_the_storage_is_no_fault_of_the_data(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, hard))
+        with pytest.raises(StorageError, match=rf"cannot write .*: {os.strerror(errno.EFBIG)}"):
+            cached_arrays({}, lambda: {"image": np.zeros(2**16)}, cache=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.glob("scans/*"))
+
+
+@contextmanager
+def descriptors(spare: int) -> Iterator[None]:
+    """A process that may open only so many files more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + spare, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_too_many_open_files_are_no_damage(tmp_path: Path, spare: int) -> None:
+    make = Maker()
+    cached_arrays({}, make, cache=tmp_path)
+    (entry,) = tmp_path.glob("scans/*")
+    before = entry.stat().st_ino
+    with (
+        pytest.raises(StorageError, match=f"cannot read .*{entry.name}: {os.strerror(errno.EMFILE)}"),
+        descriptors(spare),
+    ):
+        cached_arrays({}, make, cache=tmp_path)
+    assert make.calls == 1
+    assert entry.stat().st_ino == before
+
+
+def test_too_many_open_files_are_no_fault_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("one")
+    with pytest.raises(StorageError, match=f"cannot read .*a: {os.strerror(errno.EMFILE)}"), descriptors(0):
+        content_digest(tmp_path / "a", cache=tmp_path)
 
 
 def test_a_digest_follows_the_content(tmp_path: Path) -> None:
