@@ -1,18 +1,18 @@
 """From NIfTI files to arrays on a common grid: checked, canonical, resampled, normalised, cropped or padded."""
 
-import zlib
+import errno
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
-from nibabel.spatialimages import HeaderDataError, SpatialImage
+from nibabel.spatialimages import SpatialImage
 from scipy import ndimage
 
-from fusemorph.data.errors import DataError
+from fusemorph.data.errors import DataError, out_of_descriptors
+from fusemorph.records import StorageError
 
 VERSION = 1
 """Counts changes of the arrays made here: caches and fingerprints follow it."""
@@ -35,6 +35,7 @@ def read_volume(path: Path) -> Volume:
 
     Raises:
         DataError: missing, unreadable, truncated, more than one volume, or not plain numbers.
+        StorageError: too many files are open.
     """
     try:
         image = nib.load(path)
@@ -43,7 +44,11 @@ def read_volume(path: Path) -> Volume:
         array = np.asanyarray(image.dataobj)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
-    except (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error) as error:
+    except DataError:
+        raise
+    except Exception as error:  # a corrupt header makes nibabel and NumPy fail in ways that they do not list
+        if out_of_descriptors(error):
+            raise StorageError(errno.EMFILE, f"cannot read {path}: {error}") from error
         raise DataError(f"{path}: unreadable or truncated NIfTI ({error})") from error
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]

@@ -132,3 +132,17 @@ def test_an_affine_that_maps_to_nowhere_is_named(tmp_path: Path) -> None:
     nib.save(image, tmp_path / "x.nii")
     with pytest.raises(DataError, match=r"x.nii: the affine must be finite and invertible"):
         read_image(tmp_path / "x.nii")
+
+
+@pytest.mark.parametrize("offset", range(0, 348, 2))
+def test_a_corrupt_header_reads_or_is_named(tmp_path: Path, offset: int) -> None:
+    path = write(tmp_path / "x.nii", SMOOTH[:9, :9, :9])
+    content = path.read_bytes()
+    for damage in (b"\xff\xff", b"\x7f\x80", b"\x80\x7f", b"\x00\x80"):
+        path.write_bytes(content[:offset] + damage + content[offset + 2 :])
+        said = f"{path}: "
+        try:
+            read_image(path)
+        except DataError as error:
+            said = str(error)
+        assert said.startswith(f"{path}: ")
