@@ -16,7 +16,8 @@ from fusemorph.data.cache import cache_folder
 from fusemorph.data.errors import DataError
 from fusemorph.data.pairing import check_persons, connected_blocks, mirrored_pairs
 
-Settings = TypeVar("Settings")
+OPEN_SCANS = 64
+"""How many scans a dataset keeps open: each holds three files, and a process may hold 1024, or 256 on macOS."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +165,7 @@ class Dataset(ABC):
             raise ValueError(f"person(): 'scan_id' must be a scan of {self.name}, got {scan_id!r}")
         return self._person[scan_id]
 
+            StorageError: the cache cannot be written.
     def missing(self, split: str) -> tuple[str, ...]:
         """What of the official split is absent here, in words; empty when it is whole."""
         return () if split in self._members else (f"{self.name} has no split {split!r} here",)
@@ -186,22 +188,26 @@ class Dataset(ABC):
                 return Pair(split="train", fixed=self.scan(fixed), moving=self.scan(moving), block="")
 
     def scan(self, scan_id: str) -> Scan:
-        """One preprocessed scan, memory-mapped from the cache (made at the first call)."""
+        """One preprocessed scan, memory-mapped from the cache (made at the first call).
+
+        The ``OPEN_SCANS`` used last stay open here; others for as long as the caller holds them.
+        """
         person = self.person(scan_id)
-        if scan_id not in self._opened:
-            self._opened[scan_id] = self._arrays(scan_id)
-        arrays = self._opened[scan_id]
+        arrays = self._opened.pop(scan_id, None) or self._arrays(scan_id)
+        self._opened[scan_id] = arrays
+        if len(self._opened) > OPEN_SCANS:
+            del self._opened[next(iter(self._opened))]
         image, labels, affine = arrays["image"], arrays.get("labels"), arrays["affine"]
         return Scan(id=scan_id, person=person, image=image, labels=labels, spacing_mm=self.spacing_mm, affine=affine)
 
     def prepare(self, *, progress: bool = False) -> None:
-        """Read, check and cache every scan, with a progress bar on request.
+        """Read, check and cache every scan, with a progress bar on request; none stays open.
 
         Raises:
             DataError: a file that cannot serve, named.
         """
         for scan_id in track(list(self._person), f"preparing {self.name}", disable=not progress, transient=True):
-            self.scan(scan_id)
+            self._arrays(scan_id)
 
     def fingerprint(self) -> str:
         """sha256 of what training and selection see: the contents behind train and val, never those of test."""

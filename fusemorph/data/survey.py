@@ -46,7 +46,9 @@ def _survey(image: Path, labels: Path | None, *, dimensions: int, smallest_side:
     contents = [content_digest(path, cache=cache) for path in (image, labels) if path is not None]
     rules = {"dimensions": dimensions, "smallest_side": smallest_side}
     key = {"survey": contents, "version": VERSION, **rules}
-    return cached_arrays(key, lambda: _measure(image, labels, **rules), cache=cache)
+    maps = cached_arrays(key, lambda: _measure(image, labels, **rules), cache=cache)
+    # Copies of a few numbers each: a map of them would hold its file open, of every image of the folder.
+    return {name: np.array(values) for name, values in maps.items()}
 
 
 def _measure(image_path: Path, labels_path: Path | None, *, dimensions: int, smallest_side: int) -> Arrays:

@@ -1,6 +1,8 @@
 """What every dataset promises, on the example that each one writes of itself."""
 
+import gzip
 import json
+import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -157,6 +159,27 @@ def test_the_cache_answers_the_second_time(example: Example) -> None:
         assert np.array_equal(again, first.scan(scan_id).image)
 
 
+def open_files() -> int:
+    return len(os.listdir("/dev/fd"))
+
+
+def test_preparing_keeps_no_file_open(example: Example) -> None:
+    before = open_files()
+    prepared = example.open()
+    prepared.prepare()
+    assert open_files() == before
+    assert scans(prepared)
+
+
+def test_few_scans_stay_open(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fusemorph.data.dataset.OPEN_SCANS", 2)
+    opened = example.open()
+    before = open_files()
+    arrays = [np.array(opened.scan(scan_id).image) for scan_id in scans(opened) * 2]
+    assert open_files() <= before + 2 * 3
+    assert all(map(np.array_equal, arrays, [opened.scan(scan_id).image for scan_id in scans(opened) * 2]))
+
+
 def test_equal_contents_give_equal_arrays_and_fingerprints_anywhere(example: Example, tmp_path: Path) -> None:
     here, there = example.open(), Example(example.name, tmp_path / "elsewhere", tmp_path / "cache").open()
     assert here.fingerprint() == there.fingerprint()
@@ -192,6 +215,12 @@ def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def damage_header(path: Path) -> None:
+    """Set the offset of the voxels to infinity, whose integer Python refuses."""
+    content = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(content[:108] + np.float32(np.inf).tobytes() + content[112:]))
+
+
 def rewrite(alter: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
     def damage(path: Path) -> None:
         image = nib.load(path)
@@ -217,6 +246,8 @@ BAD_FILES: dict[str, tuple[int, Callable[[Path], None], str]] = {
     "truncated": (0, truncate, "unreadable or truncated NIfTI"),
     "empty": (0, lambda path: path.write_bytes(b"") and None, "unreadable or truncated NIfTI"),
     "no NIfTI": (0, lambda path: path.write_text("no image") and None, "unreadable or truncated NIfTI"),
+    "corrupt header": (0, damage_header, "unreadable or truncated NIfTI"),
+    "corrupt label": (1, damage_header, "unreadable or truncated NIfTI"),
     "truncated label": (1, truncate, "unreadable or truncated NIfTI"),
     "label shape": (1, rewrite(lambda array: array[:-1]), r"label grid \(\d+, \d+, \d+\) is unlike"),
     "label affine": (1, moved, "label grid is unlike the one of .*mm apart"),
