@@ -138,10 +138,11 @@ def _number(path: Path) -> int:
 
 def _check_partners(folder: Path, images: set[str]) -> None:
     labels = {path.name.removesuffix(".nii.gz") for path in _volumes(folder / "labelsTr")}
-    for scan_id in sorted(images - labels):
-        raise DataError(f"{folder / 'imagesTr' / scan_id}.nii.gz: image without label in {folder / 'labelsTr'}")
-    for scan_id in sorted(labels - images):
-        raise DataError(f"{folder / 'labelsTr' / scan_id}.nii.gz: label without image in {folder / 'imagesTr'}")
+    image, label = folder / "imagesTr", folder / "labelsTr"
+    lone = [f"{image / scan_id}.nii.gz: image without label in {label}" for scan_id in sorted(images - labels)]
+    lone += [f"{label / scan_id}.nii.gz: label without image in {image}" for scan_id in sorted(labels - images)]
+    if lone:
+        raise DataError("\n".join(lone))
 
 
 def _range(split: str) -> str:

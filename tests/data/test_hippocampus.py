@@ -62,6 +62,21 @@ def test_the_folder_above_serves_too_and_hidden_files_do_not_count(arguments: di
     assert dataset.fingerprint() == open_dataset("hippocampus", **arguments).fingerprint()
 
 
+def test_every_missing_partner_has_its_line(arguments: dict) -> None:
+    dataset = open_dataset("hippocampus", **arguments)
+    for number, part in (("002", 0), ("251", 0), ("004", 1), ("312", 1)):
+        dataset.files(f"hippocampus_{number}")[part].unlink()
+    with pytest.raises(DataError) as caught:
+        open_dataset("hippocampus", **arguments)
+    lines = [line.partition(": ") for line in str(caught.value).splitlines()]
+    assert [(Path(path).name[12:15], rule[:19]) for path, _, rule in lines] == [
+        ("004", "image without label"),
+        ("312", "image without label"),
+        ("002", "label without image"),
+        ("251", "label without image"),
+    ]
+
+
 def test_a_grid_that_loses_labels_names_the_file(arguments: dict) -> None:
     dataset = open_dataset("hippocampus", **(arguments | {"shape": [8, 8, 8]}))
     with pytest.raises(DataError, match=r"hippocampus_001.nii.gz: the grid \(8, 8, 8\) would lose \d+ label voxels"):
