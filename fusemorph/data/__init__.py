@@ -7,10 +7,13 @@ from typing import Any
 
 from fusemorph.data.dataset import Dataset, Pair, PairIndex, Scan
 from fusemorph.data.errors import DataError
+from fusemorph.data.settings import parse_setting
 
-__all__ = ["DataError", "Dataset", "Pair", "PairIndex", "Scan", "known_datasets", "open_dataset"]
+__all__ = ["DataError", "Dataset", "Pair", "PairIndex", "Scan", "known_datasets", "open_dataset", "parse_setting"]
 
-MACHINERY = frozenset({"cache", "check", "dataset", "errors", "listing", "pairing", "phantom", "preprocess", "survey"})
+MACHINERY = frozenset(
+    {"cache", "check", "dataset", "errors", "listing", "pairing", "phantom", "preprocess", "settings", "survey"}
+)
 """The modules of this package that are not datasets."""
 
 

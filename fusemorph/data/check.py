@@ -1,7 +1,6 @@
 """``fusemorph check``: whether a folder of images is fit, before anybody waits for hours."""
 
 import argparse
-import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -17,6 +16,8 @@ from rich.table import Table
 from fusemorph.data import DataError, Dataset, known_datasets, open_dataset
 from fusemorph.data.cache import cache_folder, content_digest
 from fusemorph.data.preprocess import read_volume
+from fusemorph.data.settings import parse_setting
+from fusemorph.records import StorageError
 
 WIDE_SCALE = 100.0
 
@@ -46,22 +47,26 @@ def check(name: str, data: Path | None = None, *, cache: Path | None = None, **s
 
     Raises:
         ValueError: an unknown dataset or setting (``DataError`` never: what is wrong with the data is a finding).
+        StorageError: the cache cannot be written.
     """
     return _inspect(name, data, cache=cache, settings=settings)[0]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``fusemorph check DATASET --data DIR``: 0 where the data are fit, 1 where not, 2 for a wrong call."""
+    """``fusemorph check DATASET --data DIR``: 0 where the data are fit, 1 where not.
+
+    2 for a wrong call, or where the storage fails: then nothing is known about the data.
+    """
     parser = argparse.ArgumentParser("fusemorph check", description=__doc__)
     parser.add_argument("dataset", metavar="DATASET", help=f"one of {', '.join(known_datasets())}")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of the images")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where preprocessed images are kept")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, its value in JSON")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as shape=48,64,48")
     call = parser.parse_args(argv)
     try:
-        settings = dict(_setting(text) for text in call.set)
+        settings = dict(parse_setting(text) for text in call.set)
         findings, rows = _inspect(call.dataset, call.data, cache=call.cache, settings=settings)
-    except ValueError as error:
+    except (ValueError, StorageError) as error:
         print(f"fusemorph check: {error}", file=sys.stderr)
         return 2
     if rows:
@@ -209,13 +214,3 @@ def _print_table(name: str, rows: list[tuple[str, str]]) -> None:
     for row in rows:
         table.add_row(*row)
     Console().print(table)
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--set must be KEY=VALUE, got {text!r}")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value

@@ -1,13 +1,12 @@
 """The contract between images and everything that learns from them: scans, pairs, and the sets that hold them."""
 
-import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 from rich.progress import track
@@ -71,44 +70,6 @@ class Pair:
         return np.asarray((self.fixed.image if self.fixed.labels is None else self.fixed.labels) > 0)
 
 
-def read_settings(kind: type[Settings], values: Mapping[str, Any], *, dataset: str) -> Settings:
-    """Build the settings dataclass ``kind`` from names and values, as JSON or a caller writes them.
-
-    A value takes the type of its default (4 becomes 4.0, a list a tuple), so that equal settings have equal records.
-
-    Raises:
-        ValueError: a name that the dataset does not know, a value of another type or against the rules of ``kind``.
-    """
-    defaults = {field.name: field.default for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - set(defaults))
-    if unknown:
-        raise ValueError(f"open_dataset(): settings of {dataset!r} must be among {list(defaults)}, got {unknown}")
-    typed = {name: _typed(value, defaults[name]) for name, value in values.items()}
-    for name, value in typed.items():
-        if defaults[name] is not None and _kind(value) != _kind(defaults[name]):
-            raise ValueError(f"{dataset}: {name!r} must be of type {_kind(defaults[name])}, got {value!r}")
-    return kind(**typed)
-
-
-def _kind(value: Any) -> str:
-    """The type's name, of a tuple with those of its items."""
-    if isinstance(value, tuple):
-        return f"tuple of {' and '.join(sorted({_kind(item) for item in value}))}"
-    return type(value).__name__
-
-
-def _typed(value: Any, default: Any) -> Any:
-    if isinstance(value, list | tuple):
-        like = default[0] if isinstance(default, tuple) else None
-        return tuple(_typed(item, like) for item in value)
-    return float(value) if isinstance(default, float) and type(value) is int else value
-
-
-def canonical(settings: Any) -> dict[str, Any]:
-    """Every setting of a dataclass with its value, as JSON reads it back."""
-    return dict(json.loads(json.dumps(dataclasses.asdict(settings))))
-
-
 class Dataset(ABC):
     """A set of scans in splits, and the pairs made of them. All scans share ``shape`` and ``spacing_mm``.
 
@@ -165,7 +126,6 @@ class Dataset(ABC):
             raise ValueError(f"person(): 'scan_id' must be a scan of {self.name}, got {scan_id!r}")
         return self._person[scan_id]
 
-            StorageError: the cache cannot be written.
     def missing(self, split: str) -> tuple[str, ...]:
         """What of the official split is absent here, in words; empty when it is whole."""
         return () if split in self._members else (f"{self.name} has no split {split!r} here",)
@@ -205,6 +165,7 @@ class Dataset(ABC):
 
         Raises:
             DataError: a file that cannot serve, named.
+            StorageError: the cache cannot be written.
         """
         for scan_id in track(list(self._person), f"preparing {self.name}", disable=not progress, transient=True):
             self._arrays(scan_id)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fusemorph.data.cache import Arrays, cache_folder, cached_arrays, content_digest
-from fusemorph.data.dataset import Dataset, Pair, PairIndex, canonical, read_settings
+from fusemorph.data.dataset import Dataset, Pair, PairIndex
 from fusemorph.data.errors import DataError
 from fusemorph.data.listing import SPLITS, Listing, list_folder
 from fusemorph.data.phantom import write_phantom
@@ -22,6 +22,7 @@ from fusemorph.data.preprocess import (
     resample,
     window,
 )
+from fusemorph.data.settings import canonical, read_settings
 from fusemorph.data.survey import Grid, common_grid, median_spacing_mm, same_grid, survey_files
 
 
@@ -38,7 +39,7 @@ class FolderSettings:
     """
 
     task: str = "inter"
-    spacing_mm: tuple[float | int, ...] | None = None
+    spacing_mm: tuple[float, ...] | None = None
     shape: tuple[int, ...] | None = None
     percentiles: tuple[float, ...] = (1.0, 99.0)
     foreground: str | None = None

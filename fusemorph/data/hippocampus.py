@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fusemorph.data.cache import cached_arrays, content_digest
-from fusemorph.data.dataset import Dataset, canonical, read_settings
+from fusemorph.data.dataset import Dataset
 from fusemorph.data.errors import DataError
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.preprocess import (
@@ -20,6 +20,7 @@ from fusemorph.data.preprocess import (
     resample,
     window,
 )
+from fusemorph.data.settings import canonical, read_settings
 
 LAST_ID = {"train": 250, "val": 310, "test": 10**9}
 VOLUMES = {"train": 161, "val": 39, "test": 60}

@@ -13,8 +13,9 @@ from scipy import ndimage
 from scipy.interpolate import BSpline
 
 from fusemorph.data.cache import cached_arrays
-from fusemorph.data.dataset import Dataset, Pair, PairIndex, canonical, read_settings
+from fusemorph.data.dataset import Dataset, Pair, PairIndex
 from fusemorph.data.preprocess import VERSION, normalised
+from fusemorph.data.settings import canonical, read_settings
 from fusemorph.integrate import exponential
 from fusemorph.warp import compose, warp
 

@@ -37,9 +37,12 @@ def test_a_fit_folder_is_summarised(folder: Path, capsys: pytest.CaptureFixture[
     assert said.endswith("folder: fit\n")
 
 
-def test_settings_are_read_as_json_or_as_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("folder", folder, "--set", "spacing_mm=[2, 2, 2]", "--set", "foreground=labels") == 0
-    assert "at 2x2x2 mm" in capsys.readouterr().out
+def test_settings_are_read_as_json_as_numbers_or_as_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        run("folder", folder, "--set", "spacing_mm=2,2,2", "--set", "shape=[24, 24, 24]", "--set", "foreground=labels")
+        == 0
+    )
+    assert "24x24x24 at 2x2x2 mm" in capsys.readouterr().out
 
 
 def test_every_bad_file_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,9 +101,20 @@ def test_an_absent_label_and_a_wild_scale_are_found(folder: Path) -> None:
         (["folder"], "'data' must be a folder"),
         (["virtual_brains", "--set", "colour=3"], "settings of 'virtual_brains' must be among"),
         (["virtual_brains", "--set", "colour"], "--set must be KEY=VALUE, got 'colour'"),
+        (["folder", "--data", ".", "--set", "shape=24"], "folder: 'shape' must be of type tuple of int, got 24"),
         (["virtual_brains", "--set", "train=many"], "'train' must be of type int, got 'many'"),
     ],
 )
 def test_a_wrong_call_is_status_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_written_says_nothing_about_the_data(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder.parent / "cache").write_text("")
+    assert run("folder", folder) == 2
+    said = capsys.readouterr()
+    assert "cannot write" in said.err
+    assert "fit" not in said.out

@@ -304,6 +304,14 @@ def test_thin_images_are_padded_on_request(folder: Path, opened: Open) -> None:
         ({"percentiles": [0]}, "'percentiles' must rise within 0 and 100"),
         ({"spacing_mm": [1.0, 1.0, -1.0]}, "'spacing_mm' must be 3 positive numbers"),
         ({"shape": [24, 24]}, "'shape' must be 3 sides of 8 or more"),
+        ({"shape": 24}, "folder: 'shape' must be of type tuple of int, got 24"),
+        ({"shape": [24.0, 24.0, 24.0]}, "folder: 'shape' must be of type tuple of int, got"),
+        ({"spacing_mm": 1.5}, "folder: 'spacing_mm' must be of type tuple of float, got 1.5"),
+        ({"spacing_mm": "fine"}, "folder: 'spacing_mm' must be of type tuple of float, got 'fine'"),
+        ({"foreground": 1}, "folder: 'foreground' must be of type str, got 1"),
+        ({"smallest_side": "six"}, "folder: 'smallest_side' must be of type int, got 'six'"),
+        ({"percentiles": ["low", "high"]}, "folder: 'percentiles' must be of type tuple of float, got"),
+        ({"fractions": [float("nan"), 0, 0]}, "folder: 'fractions' must be finite"),
     ],
 )
 def test_a_setting_against_its_rule_is_named(folder: Path, opened: Open, setting: dict[str, Any], message: str) -> None:

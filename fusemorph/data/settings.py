@@ -1,0 +1,95 @@
+"""A dataset's settings: read from a command line or from JSON, typed by a dataclass, and written as JSON again."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+Settings = TypeVar("Settings")
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Name and value of ``KEY=VALUE``: JSON, numbers with commas between them (a tuple), or else text.
+
+    Raises:
+        ValueError: no name, no value, or no ``=``.
+    """
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise ValueError(f"--set must be KEY=VALUE, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        pass
+    try:
+        numbers = tuple(_number(part) for part in value.split(","))
+    except ValueError:
+        return name, value
+    # A single number may be none in JSON: '.5' or '+1'.
+    return name, numbers if len(numbers) > 1 else numbers[0]
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def read_settings(kind: type[Settings], values: Mapping[str, Any], *, dataset: str) -> Settings:
+    """Build the settings dataclass ``kind`` from names and values, as JSON or a caller writes them.
+
+    A value takes the annotated type (4 becomes 4.0, a list a tuple), so that equal settings have equal records. The
+    annotations are int, float, str or bool, a tuple of one of these, or one of all these and None.
+
+    Raises:
+        ValueError: a name that the dataset does not know, a value of another type or against the rules of ``kind``.
+    """
+    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(f"open_dataset(): settings of {dataset!r} must be among {known}, got {unknown}")
+    hints = get_type_hints(kind)
+    typed = {}
+    for name, value in values.items():
+        try:
+            typed[name] = _typed(value, hints[name])
+        except TypeError as error:
+            raise ValueError(f"{dataset}: {name!r} must be of type {_words(hints[name])}, got {value!r}") from error
+        except OverflowError as error:
+            raise ValueError(f"{dataset}: {name!r} must be finite, got {value!r}") from error
+    return kind(**typed)
+
+
+def _typed(value: Any, kind: Any) -> Any:
+    """The value as an annotation has it; TypeError where it is another type, OverflowError where it is not finite."""
+    if isinstance(kind, UnionType):
+        return None if value is None else _typed(value, _beside_none(kind))
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple) or not value:
+            raise TypeError
+        return tuple(_typed(item, get_args(kind)[0]) for item in value)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise TypeError
+    if kind is float and not math.isfinite(value):
+        raise OverflowError
+    return value
+
+
+def _words(kind: Any) -> str:
+    if isinstance(kind, UnionType):
+        return _words(_beside_none(kind))
+    return f"tuple of {_words(get_args(kind)[0])}" if get_origin(kind) is tuple else str(kind.__name__)
+
+
+def _beside_none(kind: Any) -> Any:
+    return next(part for part in get_args(kind) if part is not NoneType)
+
+
+def canonical(settings: Any) -> dict[str, Any]:
+    """Every setting of a dataclass with its value, as JSON reads it back."""
+    return dict(json.loads(json.dumps(dataclasses.asdict(settings))))
