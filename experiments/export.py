@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fusemorph.records import RecordError, read_json, write_bytes
+from fusemorph.records import ENDED, RecordError, StorageError, read_json, read_record, write_bytes
 
 PLAIN = ("record.json", "cost.json", "eval/*/summary.json")
 COMPRESSED = ("history.csv", "gates.csv", "eval/*/pairs.csv", "eval/*/labels.csv")
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         print(f"{export(options.runs, options.name, options.out)} trials in {options.out}")
-    except RecordError as error:
+    except (RecordError, StorageError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 2
     return 0
@@ -39,7 +39,7 @@ def export(runs: Path, name: str, out: Path) -> int:
         RecordError: the study cannot be read, or OUT holds other numbers under the same name.
     """
     study = read_json(runs / "studies" / f"{name}.json")
-    keys = [key for arm in study["arms"] for key in arm["keys"].values() if (runs / key / "measured.json").exists()]
+    keys = [key for arm in study["arms"] for key in arm["keys"].values() if _has_ended(runs / key)]
     for key in keys:
         for path, content in _numbers(runs / key):
             _write_once(out / key / path, content)
@@ -47,26 +47,31 @@ def export(runs: Path, name: str, out: Path) -> int:
     return len(keys)
 
 
+def _has_ended(folder: Path) -> bool:
+    return (folder / "record.json").exists() and read_record(folder)["status"] in ENDED
+
+
 def _numbers(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Relative path and content of each file of numbers in a trial's folder."""
-    for pattern in PLAIN:
-        for path in sorted(folder.glob(pattern)):
-            yield str(path.relative_to(folder)), path.read_bytes()
-    for pattern in COMPRESSED:
-        for path in sorted(folder.glob(pattern)):
-            yield f"{path.relative_to(folder)}.gz", gzip.compress(path.read_bytes(), mtime=0)
+    for path in _files(folder, PLAIN):
+        yield str(path.relative_to(folder)), path.read_bytes()
+    for path in _files(folder, COMPRESSED):
+        yield f"{path.relative_to(folder)}.gz", gzip.compress(path.read_bytes(), mtime=0)
     measured = read_json(folder / "measured.json")
     measured["command"] = _without_paths(measured.get("command", ""))
     yield "measured.json", (json.dumps(measured, indent=1, sort_keys=True) + "\n").encode()
 
 
+def _files(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
+    """The files of the patterns, but for what a killed writer left under a name with a dot."""
+    for pattern in patterns:
+        yield from sorted(path for path in folder.glob(pattern) if not path.parent.name.startswith("."))
+
+
 def _without_paths(command: str) -> str:
-    """The command with every folder of this machine replaced by what it stands for."""
-    words = []
-    for word in command.split():
-        name, sign, value = word.rpartition("=")
-        words.append(f"{name}{sign}DIR" if value.startswith(("/", "~", ".")) else word)
-    return " ".join(words)
+    """The command with every folder of this machine replaced by DIR."""
+    words = (word.rpartition("=") for word in command.split())
+    return " ".join(f"{name}{sign}{'DIR' if '/' in value else value}" for name, sign, value in words)
 
 
 def _write_once(path: Path, content: bytes) -> None:

@@ -1,127 +1,130 @@
-"""A study made concrete: names resolved, data opened and checked, every trial listed, before anything starts."""
+"""A sweep: a study made concrete. Names resolved, data opened and checked, every trial listed, before any starts."""
 
 import argparse
+import re
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from experiments.study import Arm, Study, find_study, make_trial
 from fusemorph.configuration import Budget, Json, Trial, find_budget
-from fusemorph.data import open_dataset
+from fusemorph.data import open_dataset, parse_setting
 from fusemorph.data.dataset import Dataset
 from fusemorph.trial import Job
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A study made concrete: its arms on one opened dataset, and every trial they need, labelled."""
+class Sweep:
+    """A study's arms on one opened dataset, and the trial of each arm and seed.
+
+    ``split``: where figures are reported: test, or val where test is absent or the study itself selects. ``skipped``:
+    arms that cannot serve here, with the reason.
+    """
 
     name: str
     study_name: str
     study: Study
     dataset: Dataset
+    data: Path | None
     budget: Budget
     seeds: tuple[int, ...]
     arms: tuple[Arm, ...]
-    skipped: dict[str, str]
+    skipped: Mapping[str, str]
     split: str
-    trials: dict[str, tuple[Arm, Trial]]
+    trials: tuple[tuple[Arm, Trial], ...]
+
+    def jobs(self, *, cache: Path | None, threads: int, device: str) -> list[Job]:
+        """The distinct trials, with where and how they run here."""
+        common: dict[str, Any] = {"data": self.data, "cache": cache, "threads": threads, "device": device}
+        distinct = {trial.key: trial for _, trial in self.trials}
+        return [Job(trial=trial, splits=(self.split,), **common) for trial in distinct.values()]
+
+    def label(self, key: str) -> str:
+        """What a trial is called: its arm and seed."""
+        return next(f"{arm.label} seed {trial.seed}" for arm, trial in self.trials if trial.key == key)
 
 
-def make_plan(options: argparse.Namespace) -> Plan:
+def make_sweep(options: argparse.Namespace) -> Sweep:
     """Resolve every name, open and check the data, and list the trials: all that can be wrong is found here.
 
     Raises:
-        ValueError: a wrong name, setting, file or record; the message says which.
+        ValueError: a wrong name, setting or file, or a split without pairs; the message says which.
     """
     study = find_study(options.study)
     budget = find_budget(options.budget or study.budget)
-    dataset = open_named_dataset(options.dataset or study.dataset, options)
+    dataset_name = options.dataset or study.dataset
+    name = options.name or f"{options.study}-{dataset_name}-{budget.name}"
+    if not re.fullmatch(r"[\w.+=-]+", name):
+        raise ValueError(f"--name must hold letters, digits and . + = - alone, got {name!r}")
+    data = _folder(options.data, dataset_name)
+    settings = dict(parse_setting(entry) for entry in options.set)
+    dataset = open_dataset(dataset_name, data, cache=options.cache, **settings)
+    split = "val" if study.selects or dataset.missing("test") else "test"
+    _require_pairs(dataset, "val", split)
     dataset.prepare(progress=sys.stdout.isatty())
     described: Json = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
     seeds = tuple(range(options.seeds or study.seeds))
     all_arms = study.arms(dataset.shape, budget)
     skipped = {arm.label: reason for arm in all_arms if (reason := arm.method.skip(dataset))}
     arms = tuple(arm for arm in all_arms if arm.label not in skipped)
-    trials = [(arm, make_trial(arm, described, budget, seed)) for seed in seeds for arm in arms]
-    return Plan(
-        name=options.name or f"{options.study}-{dataset.name}-{budget.name}",
-        study_name=options.study, study=study, dataset=dataset, budget=budget, seeds=seeds, arms=arms, skipped=skipped,
-        split="val" if dataset.missing("test") else "test",
-        trials={trial.key: (arm, trial) for arm, trial in trials},
+    trials = tuple((arm, make_trial(arm, described, budget, seed)) for seed in seeds for arm in arms)
+    return Sweep(
+        name=name, study_name=options.study, study=study, dataset=dataset, data=data, budget=budget, seeds=seeds,
+        arms=arms, skipped=skipped, split=split, trials=trials,
     )  # fmt: skip
 
 
-def open_named_dataset(name: str, options: argparse.Namespace) -> Dataset:
-    """The dataset with the folder and settings given on the command line."""
-    folders = dict(_split(entry, "--data NAME=DIR") for entry in options.data)
-    unused = sorted(set(folders) - {name})
+def _folder(entries: list[str], dataset: str) -> Path | None:
+    """Where the dataset's files lie, from ``NAME=DIR`` entries."""
+    folders = {}
+    for entry in entries:
+        name, sign, folder = entry.partition("=")
+        if not sign or not folder:
+            raise ValueError(f"--data NAME=DIR: got {entry!r}")
+        folders[name] = Path(folder).absolute()
+    unused = sorted(set(folders) - {dataset})
     if unused:
-        raise ValueError(f"--data names {', '.join(unused)}, but the sweep runs on {name}")
-    settings = {key: _value(text) for key, text in (_split(entry, "--set KEY=VALUE") for entry in options.set)}
-    folder = Path(folders[name]).absolute() if name in folders else None
-    return open_dataset(name, folder, cache=options.cache, **settings)
+        raise ValueError(f"--data names {', '.join(unused)}, but the sweep runs on {dataset}")
+    return folders.get(dataset)
 
 
-def _split(entry: str, usage: str) -> tuple[str, str]:
-    name, sign, value = entry.partition("=")
-    if not sign or not value:
-        raise ValueError(f"{usage}: got {entry!r}")
-    return name, value
+def _require_pairs(dataset: Dataset, *splits: str) -> None:
+    for split in splits:
+        if not dataset.pairs(split):
+            raise ValueError(f"{dataset.name}: split {split!r} must hold pairs of different persons, it has none")
 
 
-def _value(text: str) -> object:
-    """Numbers as numbers, comma-separated ones as tuples, anything else as text."""
-    if "," in text:
-        return tuple(_value(part) for part in text.split(","))
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-def make_jobs(plan: Plan, options: argparse.Namespace) -> list[Job]:
-    """The trials with where and how they run here."""
-    folders = dict(_split(entry, "--data NAME=DIR") for entry in options.data)
-    data = Path(folders[plan.dataset.name]).absolute() if plan.dataset.name in folders else None
-    common = {"data": data, "cache": options.cache, "threads": options.threads, "device": options.device}
-    return [Job(trial=trial, splits=(plan.split,), **common) for _, trial in plan.trials.values()]
-
-
-def study_entry(plan: Plan) -> Json:
+def study_entry(sweep: Sweep) -> Json:
     """What ``RUNS/studies/NAME.json`` says: question, protocol, arms and the keys of their trials."""
-    dataset = plan.dataset
-    missing = "; ".join(dataset.missing("test"))
-    facts = {
-        "title": dataset.title,
-        "synthetic": dataset.synthetic,
-        "source": dataset.source,
-        "licence": dataset.licence,
-    }
-    facts |= {"labels": {str(value): name for value, name in dataset.labels.items()}}
-    facts |= {"shape": list(dataset.shape), "spacing_mm": list(dataset.spacing_mm)}
-    arms = [
-        {"label": arm.label, "group": arm.group, "method": arm.method.configuration(), "keys": _keys(plan, arm)}
-        for arm in plan.arms
-    ]
+    missing = "; ".join(sweep.dataset.missing("test"))
     return {
-        "name": plan.name,
-        "study": plan.study_name,
-        "question": plan.study.question,
-        "protocol": list(plan.study.protocol),
-        "dataset": dataset.settings | {"name": dataset.name} | facts,
-        "budget": asdict(plan.budget),
-        "seeds": list(plan.seeds),
-        "reference": plan.study.reference,
-        "reported_split": plan.split,
+        "name": sweep.name,
+        "study": sweep.study_name,
+        "question": sweep.study.question,
+        "protocol": list(sweep.study.protocol),
+        "dataset": _dataset_entry(sweep.dataset),
+        "budget": asdict(sweep.budget),
+        "seeds": list(sweep.seeds),
+        "reference": sweep.study.reference,
+        "reported_split": sweep.split,
         "selection_split": "val",
-        "split_note": f"val is reported, the split of selection: {missing}" if plan.split == "val" else "",
-        "skipped": plan.skipped,
-        "arms": arms,
+        "split_note": f"val is reported, the split of selection. {missing}".strip() if sweep.split == "val" else "",
+        "skipped": dict(sweep.skipped),
+        "arms": [_arm_entry(sweep, arm) for arm in sweep.arms],
     }
 
 
-def _keys(plan: Plan, arm: Arm) -> dict[str, str]:
-    return {str(trial.seed): key for key, (own, trial) in plan.trials.items() if own is arm}
+def _dataset_entry(dataset: Dataset) -> Json:
+    labels = {str(value): name for value, name in dataset.labels.items()}
+    about = {"title": dataset.title, "source": dataset.source, "licence": dataset.licence, "labels": labels}
+    grid = {"shape": list(dataset.shape), "spacing_mm": list(dataset.spacing_mm)}
+    identity = {"name": dataset.name, "fingerprint": dataset.fingerprint(), "synthetic": dataset.synthetic}
+    return dataset.settings | identity | about | grid
+
+
+def _arm_entry(sweep: Sweep, arm: Arm) -> Json:
+    keys = {str(trial.seed): trial.key for own, trial in sweep.trials if own is arm}
+    entry = {"label": arm.label, "group": arm.group, "method": arm.method.configuration(), "keys": keys}
+    return entry | {"budget_changes": dict(arm.budget_changes)}

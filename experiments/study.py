@@ -36,8 +36,9 @@ class Arm:
 class Study:
     """What is compared, and why. ``arms`` makes the arms for a dataset's shape and a budget.
 
-    ``reference``: label of the arm that the others are compared with. ``measure_cost``: whether latency and memory of
-    each arm are measured at the end, which takes some twenty training steps an arm.
+    ``reference``: label of the arm that the others are compared with. ``selects``: the study makes choices, so test is
+    never looked at. ``measure_cost``: whether latency and memory of each arm are measured at the end, which takes some
+    twenty training steps an arm.
     """
 
     question: str
@@ -47,6 +48,7 @@ class Study:
     dataset: str = "virtual_brains"
     budget: str = "quick"
     seeds: int = 1
+    selects: bool = False
     measure_cost: bool = True
 
 
@@ -80,20 +82,30 @@ def register_study(runs: Path, entry: Mapping[str, Any]) -> None:
     """Write ``RUNS/studies/NAME.json``; a study that is there may gain seeds, and nothing else.
 
     Raises:
-        RecordError: the name is taken by another definition.
+        RecordError: the name is taken by another definition, or by the same on other data or numerics.
     """
     path = runs / "studies" / f"{entry['name']}.json"
     merged = dict(entry)
     if path.exists():
         present = read_json(path)
-        if _definition(present) != _definition(entry):
+        if not _same_definition(present, entry):
             raise RecordError(f"{path} defines another study of the name {entry['name']!r}; choose a --name of its own")
-        arms = zip(present["arms"], entry["arms"], strict=True)
-        merged["arms"] = [new | {"keys": old["keys"] | new["keys"]} for old, new in arms]
+        pairs = zip(present["arms"], entry["arms"], strict=True)
+        merged["arms"] = [new | {"keys": old["keys"] | new["keys"]} for old, new in pairs]
         merged["seeds"] = sorted({*present["seeds"], *entry["seeds"]})
     write_json(path, {"format": FORMAT} | merged)
 
 
-def _definition(entry: Mapping[str, Any]) -> Any:
-    arms = [(arm["label"], arm["group"], arm["method"]) for arm in entry["arms"]]
-    return [entry["study"], entry["dataset"], entry["budget"], entry["reference"], arms]
+def _same_definition(present: Json, entry: Mapping[str, Any]) -> bool:
+    """Whether two entries differ in nothing but their seeds; shared seeds must have the same keys."""
+    fixed = ("study", "dataset", "budget", "reference", "reported_split")
+    if present.get("format") != FORMAT or any(present.get(name) != entry[name] for name in fixed):
+        return False
+    if len(present.get("arms", ())) != len(entry["arms"]):
+        return False
+    return all(_same_arm(old, new) for old, new in zip(present["arms"], entry["arms"], strict=True))
+
+
+def _same_arm(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    same = all(old.get(name) == new[name] for name in ("label", "group", "method", "budget_changes"))
+    return same and all(new["keys"].get(seed, key) == key for seed, key in old["keys"].items())

@@ -14,17 +14,17 @@ from pathlib import Path
 import torch
 
 from experiments.monitor import Work, clock, columns, watch
-from experiments.planning import Plan, make_jobs, make_plan, study_entry
+from experiments.planning import Sweep, make_sweep, study_entry
 from experiments.study import Arm, find_study, known_studies, register_study
-from fusemorph.configuration import BUDGETS, Budget, revise
-from fusemorph.cost import count_cost, count_flops, measure_cost
+from fusemorph.configuration import BUDGETS, Trial
+from fusemorph.cost import count_cost, count_flops, count_parameters, measure_cost
 from fusemorph.data import known_datasets
 from fusemorph.fusion.plan import NAMED_PLANS, parse_plan, vocabulary
 from fusemorph.method import known_methods
 from fusemorph.networks.padding import padded_shape
-from fusemorph.records import StorageError, TrialFolder, read_json, require_space
+from fusemorph.records import RecordError, StorageError, TrialFolder, read_json, require_space
 from fusemorph.trial import Job, is_missing
-from nas.inline import run_inline
+from nas.inline import Status, WorkersDied, run_inline
 from reports.page import write_report
 from reports.tables import arms_text
 
@@ -36,14 +36,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(listing())
         return 0
     try:
-        plan = make_plan(options)
+        sweep = make_sweep(options)
+        jobs = sweep.jobs(cache=options.cache, threads=options.threads, device=options.device)
         if options.dry_run:
-            print(dry_run(plan, options))
+            print(dry_run(sweep, jobs, options))
             return 0
-        return run(plan, options)
+        begin(sweep, jobs, options)
     except (ValueError, StorageError) as error:
         print(f"sweep: {error}", file=sys.stderr)
-        return 1 if isinstance(error, StorageError) and options.runs.exists() else 2
+        return 2
+    try:
+        return run(sweep, jobs, options)
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same line goes on where this one stopped", file=sys.stderr)
+        return 130
+    except (RecordError, StorageError, WorkersDied) as error:
+        print(f"sweep: {error}; the same line goes on where this one stopped", file=sys.stderr)
+        return 1
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -72,6 +81,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         value = getattr(options, name)
         if value is not None and value < 1:
             parser.error(f"--{name} must be at least 1, got {value}")
+    try:
+        torch.empty(1, device=options.device)
+    except (RuntimeError, AssertionError) as error:
+        parser.error(f"--device {options.device}: {str(error).splitlines()[0]}")
     options.runs = options.runs.absolute()
     return options
 
@@ -88,35 +101,36 @@ def listing() -> str:
     return f"Studies\n{studies}\n\n{names}\n\nPlans\n{plans}\n\nOperators\n{operators}\n\nBudgets\n{budgets}"
 
 
-def dry_run(plan: Plan, options: argparse.Namespace) -> str:
+def dry_run(sweep: Sweep, jobs: Sequence[Job], options: argparse.Namespace) -> str:
     """Every trial with parameters, FLOPs, whether it is done, and an estimate of its time on this machine."""
-    jobs = {job.trial.key: job for job in make_jobs(plan, options)}
-    shape = padded_shape(plan.dataset.shape)
-    pace = _seconds_per_flop(plan, shape, options)
+    missing = {job.trial.key for job in jobs if is_missing(job, options.runs)}
+    shape = padded_shape(sweep.dataset.shape)
+    pace = _seconds_per_flop(sweep, shape, options)
     rows = [["trial", "key", "plan", "parameters", "GFLOPs", "steps", "state", "about"]]
     left = 0.0
-    for key, (arm, trial) in plan.trials.items():
+    for arm, trial in sweep.trials:
         parameters, flops = count_cost(arm.method, shape)
-        steps = revise(plan.budget, **arm.budget_changes).steps if arm.trained else 0
-        missing = is_missing(jobs[key], options.runs)
+        steps = int(trial.budget["steps"]) if trial.budget else 0
         seconds = flops * steps * pace
-        left += seconds if missing else 0.0
-        state = "to do" if missing else TrialFolder(options.runs, trial).status() or ""
-        cells = [f"{arm.label} seed {trial.seed}", key, str(getattr(arm.method, "plan", "-")), f"{parameters:,}"]
-        rows.append([*cells, f"{flops / 1e9:.2f}", str(steps), state, clock(seconds)])
+        left += seconds if trial.key in missing else 0.0
+        state = "to do" if trial.key in missing else TrialFolder(options.runs, trial).status() or ""
+        sizes = [str(getattr(arm.method, "plan", "-")), f"{parameters:,}", f"{flops / 1e9:.2f}", str(steps)]
+        rows.append([sweep.label(trial.key), trial.key, *sizes, state, clock(seconds)])
+    title = f"{sweep.name}: {len(rows) - 1} trials on {sweep.dataset.title}, evaluated on {sweep.split}"
+    skipped = "".join(f"\nskipped: {label}: {reason}" for label, reason in sweep.skipped.items())
     workers = _workers(options)
-    note = f"{plan.name}: {len(plan.trials)} trials on {plan.dataset.title}, evaluated on {plan.split}"
-    skipped = "".join(f"\nskipped: {label}: {reason}" for label, reason in plan.skipped.items())
-    return f"{note}\n{columns(rows)}{skipped}\nestimate of what is left: {clock(left / workers)} with {workers} workers"
+    return (
+        f"{title}\n{columns(rows)}{skipped}\nestimate of what is left: {clock(left / workers)} with {workers} workers"
+    )
 
 
-def _seconds_per_flop(plan: Plan, shape: tuple[int, ...], options: argparse.Namespace) -> float:
+def _seconds_per_flop(sweep: Sweep, shape: tuple[int, ...], options: argparse.Namespace) -> float:
     """Seconds of a training step per forward FLOP, timed on the first trained arm."""
     torch.set_num_threads(options.threads)
-    method = next((arm.method for arm in plan.arms if arm.trained), None)
+    method = next((arm.method for arm in sweep.arms if arm.trained), None)
     if method is None:
         return 0.0
-    seconds = measure_cost(method, plan.budget, shape, device=torch.device(options.device), train=True, repeats=3)
+    seconds = measure_cost(method, sweep.budget, shape, device=torch.device(options.device), train=True, repeats=3)
     return seconds / count_flops(method, shape)
 
 
@@ -126,62 +140,73 @@ def _workers(options: argparse.Namespace) -> int:
     return 1 if options.device != "cpu" else max(1, (os.cpu_count() or 1) // options.threads)
 
 
-def run(plan: Plan, options: argparse.Namespace) -> int:
+def begin(sweep: Sweep, jobs: Sequence[Job], options: argparse.Namespace) -> None:
+    """What is done and checked before the first trial starts: storage, records that are there, the study's entry.
+
+    Raises:
+        RecordError, StorageError: a record cannot be read or continued, or there is no space.
+    """
+    if options.retry_failed and options.runs.exists():
+        for job in jobs:
+            TrialFolder(options.runs, job.trial).reopen_failed()
+    missing = [job for job in jobs if is_missing(job, options.runs)]
+    parameters = [count_parameters(arm.method, len(sweep.dataset.shape)) for arm in sweep.arms]
+    # Weights of each trial; while it runs weights and optimiser, twice, since a checkpoint is replaced whole.
+    numbers = len(missing) * max(parameters) + 6 * _workers(options) * max(parameters) if missing else 0
+    require_space(options.runs, mib=20 + 4 * numbers / 2**20)
+    register_study(options.runs, study_entry(sweep))
+
+
+def run(sweep: Sweep, jobs: Sequence[Job], options: argparse.Namespace) -> int:
     """Run what is missing, measure cost, draw the report; returns the exit status."""
-    require_space(options.runs, mib=50 + 100 * len(plan.trials) * (plan.budget.width / 16) ** 2)
-    register_study(options.runs, study_entry(plan))
-    if options.retry_failed:
-        for _, trial in plan.trials.values():
-            TrialFolder(options.runs, trial).reopen_failed()
-    for label, reason in plan.skipped.items():
+    for label, reason in sweep.skipped.items():
         print(f"skipped: {label}: {reason}")
-    shape = padded_shape(plan.dataset.shape)
+    print(f"{sweep.name}: {len(jobs)} trials on {sweep.dataset.title}, in {options.runs}", flush=True)
+    shape = padded_shape(sweep.dataset.shape)
     work = {
-        key: Work(label=f"{arm.label} seed {trial.seed}", amount=_work(arm, plan.budget, shape))
-        for key, (arm, trial) in plan.trials.items()
+        trial.key: Work(label=sweep.label(trial.key), amount=_amount(arm, trial, shape)) for arm, trial in sweep.trials
     }
-    print(f"{plan.name}: {len(plan.trials)} trials on {plan.dataset.title}, in {options.runs}", flush=True)
-    jobs = make_jobs(plan, options)
-    try:
-        watch(run_inline(jobs, options.runs, workers=_workers(options)), work)
-        if plan.study.measure_cost:
-            measure_costs(plan, options)
-    except KeyboardInterrupt:
-        print("\ninterrupted; the same line goes on where this one stopped", file=sys.stderr)
-        return 130
-    return conclude(plan, jobs, options)
+    status = watch(run_inline(jobs, options.runs, workers=_workers(options)), work)
+    if sweep.study.measure_cost:
+        measure_costs(sweep, options)
+    return conclude(sweep, jobs, status, options)
 
 
-def _work(arm: Arm, budget: Budget, shape: tuple[int, ...]) -> float:
+def _amount(arm: Arm, trial: Trial, shape: tuple[int, ...]) -> float:
     """How much there is to do for a trial: forward FLOPs times steps, at least 1."""
-    return max(1, count_flops(arm.method, shape) * revise(budget, **arm.budget_changes).steps)
+    return max(1.0, count_flops(arm.method, shape) * float(trial.budget["steps"] if trial.budget else 0))
 
 
-def measure_costs(plan: Plan, options: argparse.Namespace) -> None:
+def measure_costs(sweep: Sweep, options: argparse.Namespace) -> None:
     """Latency, step time and memory of each trained arm, one after the other, each in a fresh process."""
-    for arm, trial in plan.trials.values():
-        folder = options.runs / trial.key
-        finished = TrialFolder(options.runs, trial).status() == "finished"
-        if arm.trained and trial.seed == plan.seeds[0] and finished and not (folder / "cost.json").exists():
+    for arm, trial in sweep.trials:
+        folder = TrialFolder(options.runs, trial)
+        if (
+            arm.trained
+            and trial.seed == 0
+            and folder.status() == "finished"
+            and not (folder.path / "cost.json").exists()
+        ):
             print(f"measuring the cost of {arm.label}", flush=True)
-            call = [sys.executable, "-m", "fusemorph.cost", str(folder)]
+            call = [sys.executable, "-m", "fusemorph.cost", str(folder.path)]
             call += ["--threads", str(options.threads), "--device", options.device]
-            subprocess.run(call, check=False)
+            if subprocess.run(call, check=False).returncode:
+                print(f"the cost of {arm.label} was not measured", file=sys.stderr)
 
 
-def conclude(plan: Plan, jobs: Sequence[Job], options: argparse.Namespace) -> int:
-    """Draw the report, print the table, say what failed; returns the exit status."""
-    page = write_report([options.runs], options.runs / "reports" / plan.name, study=plan.name)
-    print(arms_text([options.runs], study=plan.name))
+def conclude(sweep: Sweep, jobs: Sequence[Job], status: Status, options: argparse.Namespace) -> int:
+    """Draw the report, print the table, say what failed and why; returns the exit status."""
+    page = write_report([options.runs], options.runs / "reports" / sweep.name, study=sweep.name)
+    print(arms_text([options.runs], study=sweep.name))
     print(f"report: {page}")
-    unfinished = 0
+    reasons = dict(status.given_up)
     for job in jobs:
         folder = TrialFolder(options.runs, job.trial)
-        if folder.status() != "finished" or is_missing(job, options.runs):
-            unfinished += 1
-            reason = read_json(folder.path / "record.json").get("reason") or "its evaluation is missing"
-            print(f"failed: {plan.trials[job.trial.key][0].label} seed {job.trial.seed} ({job.trial.key}): {reason}")
-    return 1 if unfinished else 0
+        if folder.status() == "failed":
+            reasons[job.trial.key] = str(read_json(folder.path / "record.json")["reason"])
+    for key, reason in reasons.items():
+        print(f"failed: {sweep.label(key)} ({key}): {reason}")
+    return 1 if reasons else 0
 
 
 if __name__ == "__main__":

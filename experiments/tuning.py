@@ -38,5 +38,6 @@ STUDY = Study(
     reference=f"AutoFuse, rate {RATES[0]:g}, KL {KL_WEIGHTS[0]:g}",
     arms=tuning_arms,
     dataset="hippocampus",
+    selects=True,
     measure_cost=False,
 )

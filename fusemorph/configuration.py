@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -18,8 +17,9 @@ class Budget:
     """How long and how a network is trained.
 
     ``width``: AutoFuse's c of the reference network. ``learning_rate`` rises linearly over ``warmup_steps``, then is
-    constant or falls to zero along half a cosine. ``validations``: how often, at equal distances, val pairs are
-    registered (``validation_pairs`` of them, spread over the split); the last one is after the last step.
+    constant or falls to zero along half a cosine. ``clip_norm``: largest norm of the gradient, None for any.
+    ``validations``: how often, at equal distances, val pairs are registered (``validation_pairs`` of them, spread over
+    the split); the last one is after the last step.
     """
 
     name: str
@@ -29,15 +29,24 @@ class Budget:
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup_steps: int = 0
     batch_size: int = 1
-    clip_norm: float = 1.0
+    clip_norm: float | None = 1.0
     precision: Literal["bfloat16", "float32"] = "bfloat16"
     validations: int = 4
     validation_pairs: int = 10
 
     def __post_init__(self) -> None:
-        for field in ("steps", "width", "learning_rate", "batch_size", "clip_norm", "validations", "validation_pairs"):
+        for field in ("steps", "width", "learning_rate", "batch_size", "validations", "validation_pairs"):
             if not getattr(self, field) > 0:
                 raise ValueError(f"Budget(): '{field}' must be positive, got {getattr(self, field)}")
+        if self.warmup_steps < 0:
+            raise ValueError(f"Budget(): 'warmup_steps' must be 0 or more, got {self.warmup_steps}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"Budget(): 'clip_norm' must be positive or None, got {self.clip_norm}")
+        if self.schedule not in ("constant", "cosine") or self.precision not in ("bfloat16", "float32"):
+            raise ValueError(
+                "Budget(): 'schedule' must be constant or cosine and 'precision' bfloat16 or float32, "
+                f"got {self.schedule!r} and {self.precision!r}"
+            )
 
     def validation_steps(self) -> tuple[int, ...]:
         """Counts of finished steps after which the network is validated, the last of them ``steps``."""
@@ -52,7 +61,16 @@ BUDGETS = {
         Budget(name="brief", steps=300, width=8, learning_rate=5e-4, warmup_steps=10),
         Budget(name="quick", steps=600, width=8, learning_rate=5e-4, warmup_steps=20),
         Budget(name="standard", steps=5000, width=8, learning_rate=5e-4, warmup_steps=50, validations=10),
-        Budget(name="paper", steps=100_000, width=16, learning_rate=1e-4, schedule="constant", validations=100),
+        Budget(
+            name="paper",
+            steps=100_000,
+            width=16,
+            learning_rate=1e-4,
+            schedule="constant",
+            clip_norm=None,
+            precision="float32",
+            validations=100,
+        ),
     )
 }
 
@@ -96,20 +114,6 @@ class Trial:
     def key(self) -> str:
         """16 hexadecimal digits of the sha256 of the canonical JSON of the configuration."""
         return hashlib.sha256(canonical_json(self.configuration()).encode()).hexdigest()[:16]
-
-    @classmethod
-    def from_configuration(cls, configuration: Mapping[str, Any]) -> "Trial":
-        """The trial that a record's configuration describes.
-
-        Raises:
-            ValueError: the configuration is of another version of the numerics.
-        """
-        if configuration.get("numerics") != NUMERICS:
-            raise ValueError(
-                f"Trial.from_configuration(): 'numerics' must be {NUMERICS}, this version's, "
-                f"got {configuration.get('numerics')!r}"
-            )
-        return cls(**{name: configuration[name] for name in ("method", "dataset", "budget", "seed")})
 
 
 def canonical_json(value: Any) -> str:

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fusemorph.configuration import Budget
+from fusemorph.configuration import Budget, Json
 from fusemorph.losses.objective import total
+from fusemorph.machine import describe_machine
 from fusemorph.method import Method, load_method
 from fusemorph.networks.padding import padded_shape
 from fusemorph.records import read_record, write_json
@@ -127,9 +128,9 @@ def main() -> None:
     latency_s = measure_cost(method, budget, shape, device=device, train=False)
     inference_mib = _peak_mib(device) - before
     train_step_s = measure_cost(method, budget, shape, device=device, train=True)
-    cost = {"latency_s": latency_s, "train_step_s": train_step_s, "peak_memory_mib": inference_mib}
-    cost |= {"train_peak_memory_mib": _peak_mib(device) - before, "threads": options.threads}
-    write_json(options.folder / "cost.json", cost | {"device": str(device), "shape": list(shape)})
+    cost: Json = {"latency_s": latency_s, "train_step_s": train_step_s, "peak_memory_mib": inference_mib}
+    cost |= {"train_peak_memory_mib": _peak_mib(device) - before, "shape": list(shape)}
+    write_json(options.folder / "cost.json", cost | describe_machine(device, threads=options.threads))
 
 
 if __name__ == "__main__":

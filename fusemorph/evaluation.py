@@ -1,6 +1,5 @@
 """Measures of a method on the pairs of a split: one row a pair, one a pair and label, a summary, and small pictures."""
 
-import csv
 import io
 import json
 import math
@@ -24,6 +23,7 @@ from fusemorph.metrics import (
     sdlogj_l2r,
     surface_distances,
 )
+from fusemorph.records import table
 from fusemorph.warp import warp, warp_labels
 
 Row = dict[str, Any]
@@ -39,8 +39,14 @@ def evaluate(
     device: torch.device,
     on_pair: Callable[[int, int], None] = lambda done, count: None,
 ) -> dict[str, bytes]:
-    """Register and measure every pair of a split; returns the files of ``eval/SPLIT`` by name."""
+    """Register and measure every pair of a split; returns the files of ``eval/SPLIT`` by name.
+
+    Raises:
+        ValueError: the split has no pairs.
+    """
     indices = dataset.pairs(split)
+    if not indices:
+        raise ValueError(f"evaluate(): 'split' must hold pairs, {split!r} of {dataset.name} has none")
     rows, label_rows, drawings = [], [], []
     for number, index in enumerate(indices):
         pair = dataset.pair(index)
@@ -55,12 +61,9 @@ def evaluate(
         rank: {"pair": rows[i]["pair"], "dice": _known(rows[i]["dice"]), **drawings[i][1]} for rank, i in chosen.items()
     }
     arrays = {f"{rank}_{name}": array for rank, i in chosen.items() for name, array in drawings[i][0].items()}
-    return {
-        "pairs.csv": table(rows),
-        "labels.csv": table(label_rows),
-        "pictures.npz": archive(arrays),
-        "summary.json": (json.dumps(summarise(split, rows) | {"pictures": shown}, indent=1) + "\n").encode(),
-    }
+    summary = json.dumps(summarise(split, rows) | {"pictures": shown}, indent=1) + "\n"
+    files = {"pairs.csv": table(rows), "pictures.npz": archive(arrays), "summary.json": summary.encode()}
+    return files | ({"labels.csv": table(label_rows)} if label_rows else {})
 
 
 def measure_pair(pair: Pair, displacement: Float[Tensor, "1 d *s"], labels: dict[int, str]) -> tuple[Row, list[Row]]:
@@ -117,11 +120,8 @@ def summarise(split: str, rows: Sequence[Row]) -> Row:
     summary: Row = {"split": split, "pairs": len(rows), "blocks": len({row["block"] for row in rows})}
     summary |= {"label_warp": "linear", **{name: _known(nan_mean([row[name] for row in rows])) for name in metrics}}
     known = dice[np.isfinite(dice)]
-    quantile = {"mean": 0.0, "median": 0.5, "dice30": 0.3}
-    summary["dice"] = {
-        name: None if not known.size else float(known.mean() if name == "mean" else np.quantile(known, q))
-        for name, q in quantile.items()
-    }
+    summary["dice"] = {"mean": nan_mean(list(known)), "median": quantile(known, 0.5), "dice30": quantile(known, 0.3)}
+    summary["dice"] = {name: _known(value) for name, value in summary["dice"].items()}
     return summary
 
 
@@ -129,6 +129,11 @@ def nan_mean(values: Sequence[float]) -> float:
     """Mean of the values that are not NaN; NaN where none is left."""
     known = [value for value in values if not math.isnan(value)]
     return float(np.mean(known)) if known else math.nan
+
+
+def quantile(values: np.ndarray, share: float) -> float:
+    """Quantile of the values; NaN where there are none."""
+    return float(np.quantile(values, share)) if values.size else math.nan
 
 
 def _known(value: float) -> float | None:
@@ -171,15 +176,6 @@ def widest_plane(mask: np.ndarray) -> tuple[int | None, int | None]:
 
 def _plane(volume: np.ndarray, axis: int | None, place: int | None) -> np.ndarray:
     return np.asarray(volume) if axis is None or place is None else np.take(volume, place, axis=axis)
-
-
-def table(rows: Sequence[Row]) -> bytes:
-    """CSV of rows with the same columns; NaN is an empty cell."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows[0] if rows else [])
-    writer.writerows(["" if isinstance(v, float) and math.isnan(v) else v for v in row.values()] for row in rows)
-    return text.getvalue().encode()
 
 
 def archive(arrays: dict[str, np.ndarray]) -> bytes:

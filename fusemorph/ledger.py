@@ -11,21 +11,26 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from fusemorph.records import RecordError, read_json, write_json
+from fusemorph.records import RecordError, read_json, refused, write_json
 
-HEARTBEAT_S = 5.0
+HEARTBEAT_S = 1.0
 LOST_AFTER_S = 120.0
 """A claim of another host without a heartbeat for so long belongs to an orphan."""
+
+
+class TakenOver(Exception):
+    """Another process goes on with the trial: this one was silent for too long."""
 
 
 class Claim:
     """A trial held by this process, with a heartbeat from a thread for as long as the context lasts.
 
-    Left without an error, the claim is released; otherwise it stays, so that its process can be blamed.
+    Left without an error, the claim is released; otherwise it stays and names the error, for whoever asks why.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,39 +48,57 @@ class Claim:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        if kind is None:
-            for claim in _claims(self.path.parent):
+        if error is not None:
+            self._facts["error"] = f"{type(error).__name__}: {error}"
+            self._write()
+            return
+        for claim in _claims(self.path.parent):
+            if claim <= self.path:
                 claim.unlink(missing_ok=True)
 
     def note(self, **facts: Any) -> None:
-        """Say how far the trial is; shown by whoever watches, from the next heartbeat on."""
+        """Say how far the trial is (JSON values); shown by whoever watches, from the next heartbeat on."""
         self._facts.update(facts)
 
-    def in_force(self) -> bool:
-        """Whether no other process has taken the trial over in the meantime."""
-        return _claims(self.path.parent)[-1:] == [self.path]
+    def require(self) -> None:
+        """Go on only while no other process has taken the trial over.
+
+        Raises:
+            TakenOver: one has.
+        """
+        if _claims(self.path.parent)[-1:] != [self.path]:
+            raise TakenOver(f"{self.path.parent} was taken over by another process")
 
     def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_S / 5):
-            try:
-                write_json(self.path, _signature() | dict(self._facts))
-            except OSError:
-                continue  # a full disk must not end the trial here; the next write of results will say so
+        while not self._stop.wait(HEARTBEAT_S):
+            self._write()
+
+    def _write(self) -> None:
+        with suppress(OSError):  # a full disk must not end the trial here; the next write of results will say so
+            write_json(self.path, _signature() | dict(self._facts))
 
 
 def take_claim(folder: Path) -> Claim | None:
-    """Claim a trial's folder; None where a living process holds it, or another was faster."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Claim a trial's folder; None where a living process holds it, or another was faster.
+
+    Raises:
+        StorageError: the claim cannot be written.
+    """
     claims = _claims(folder)
     if claims and not is_lost(claims[-1]):
         return None
     number = int(claims[-1].stem.removeprefix("claim-")) + 1 if claims else 1
     path = folder / f"claim-{number:04d}.json"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(json.dumps(_signature()))
-    except FileExistsError:
-        return None
+    except OSError as error:
+        if isinstance(error, FileExistsError) and path.exists():
+            return None
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise refused(path, error) from error
     return Claim(path)
 
 
@@ -90,13 +113,14 @@ def holder(folder: Path) -> Mapping[str, Any] | None:
         return {}
 
 
-def claimant(folder: Path) -> int | None:
-    """Number of the process, living or not, that claimed the trial last."""
+def last_claim(folder: Path, *, process: int | None) -> Mapping[str, Any] | None:
+    """What the last claim says where it is that of a process of this host, living or not; None otherwise."""
     claims = _claims(folder)
     try:
-        return int(read_json(claims[-1])["process"]) if claims else None
-    except (RecordError, KeyError):
+        facts = read_json(claims[-1]) if claims else {}
+    except RecordError:
         return None
+    return facts if facts and (facts.get("host"), facts.get("process")) == (socket.gethostname(), process) else None
 
 
 def is_lost(claim: Path) -> bool:

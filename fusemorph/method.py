@@ -3,6 +3,7 @@
 A file of ``baselines/`` is a method when it holds one subclass of ``Method``; the file's name is the method's name.
 """
 
+import json
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fusemorph.configuration import canonical_json
 from fusemorph.data.dataset import Dataset, Pair
 from fusemorph.losses.objective import Objective
 
@@ -40,7 +42,7 @@ class Method(ABC):
         return None
 
     def skip(self, dataset: Dataset) -> str | None:
-        """Why the method cannot serve on this dataset or machine; None where it can."""
+        """Why the method cannot serve on this dataset, or here at all; None where it can."""
         return None
 
     @abstractmethod
@@ -49,7 +51,8 @@ class Method(ABC):
 
     def configuration(self) -> dict[str, Any]:
         """Name and settings, canonical: equal methods have equal configurations."""
-        return {"name": self.name, **asdict(self)}
+        settings: dict[str, Any] = json.loads(canonical_json(asdict(self)))
+        return {"name": self.name, **settings}
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Method":

@@ -12,7 +12,8 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from fusemorph.configuration import NUMERICS, Json, Trial
 
 FORMAT = 1
 ENDED = ("finished", "failed", "pruned")
+WEIGHTS = "weights.safetensors"
+STATE = ("format", "key", "status", "reason", "configuration")
+"""What a record says of its trial's state; all else in it are facts that the configuration determines."""
 
 
 class RecordError(ValueError):
@@ -45,9 +49,15 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        reason = "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror
-        raise StorageError(error.errno, f"cannot write {path}: {reason}") from error
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise refused(path, error) from error
+
+
+def refused(path: Path, error: OSError) -> StorageError:
+    """The error of a write that the storage refused, in words."""
+    reason = "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror
+    return StorageError(error.errno, f"cannot write {path}: {reason}")
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -70,14 +80,14 @@ def read_json(path: Path) -> Json:
     return value
 
 
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV, columns in order of first appearance; NaN and missing cells stay empty."""
+def table(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Rows as CSV, columns in order of first appearance; NaN and missing cells stay empty."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
-    write_bytes(path, text.getvalue().encode())
+    return text.getvalue().encode()
 
 
 def _cell(value: Any) -> Any:
@@ -101,7 +111,7 @@ class TrialFolder:
     @property
     def weights(self) -> Path:
         """The trained weights."""
-        return self.path / "weights.safetensors"
+        return self.path / WEIGHTS
 
     def status(self) -> str | None:
         """``running``, ``pruned``, ``finished``, ``failed``, or None where there is no record yet.
@@ -134,23 +144,23 @@ class TrialFolder:
         if weights is not None:
             write_bytes(self.weights, weights)
         if history:
-            write_table(self.path / "history.csv", history)
+            write_bytes(self.path / "history.csv", table(history))
         if gates:
-            write_table(self.path / "gates.csv", gates)
+            write_bytes(self.path / "gates.csv", table(gates))
         write_json(self.path / "measured.json", measured)
         self._write_record("finished", None, facts)
         self.checkpoint.unlink(missing_ok=True)
 
-    def fail(self, reason: str, facts: Mapping[str, Any], *, measured: Mapping[str, Any]) -> None:
-        """Write the record of a trial that failed, with its reason.
+    def fail(self, reason: str, *, measured: Mapping[str, Any]) -> None:
+        """Write the record of a trial that failed, with its reason. The checkpoint stays.
 
         Raises:
             RecordError: the trial has ended before.
         """
         self._refuse_if_ended()
+        begun = read_json(self.path / "record.json") if self.status() else {}
         write_json(self.path / "measured.json", measured)
-        self._write_record("failed", reason, facts)
-        self.checkpoint.unlink(missing_ok=True)
+        self._write_record("failed", reason, {name: fact for name, fact in begun.items() if name not in STATE})
 
     def reopen_failed(self) -> None:
         """Set a failed trial's record aside, kept under another name, so that it can be tried again."""
@@ -166,8 +176,15 @@ class TrialFolder:
             raise RecordError(f"{self.path / 'record.json'} has ended as {self.status()} and is never overwritten")
 
     def evaluated(self, split: str) -> bool:
-        """Whether the split's evaluation is there, whole."""
-        return (self.path / "eval" / split / "summary.json").exists()
+        """Whether the split's evaluation is there.
+
+        Raises:
+            RecordError: it is there in part.
+        """
+        folder = self.path / "eval" / split
+        if folder.exists() and not (folder / "summary.json").exists():
+            raise RecordError(f"{folder} is half written: it has no summary.json; move it away to evaluate again")
+        return folder.exists()
 
     def write_evaluation(self, split: str, files: Mapping[str, bytes]) -> None:
         """Write the files of one split's evaluation in one step: a folder appears whole or not at all.
@@ -183,9 +200,11 @@ class TrialFolder:
             for name, content in files.items():
                 write_bytes(temporary / name, content)
             temporary.rename(target)
-        except OSError:
+        except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
-            raise
+            if target.exists():
+                raise RecordError(f"{target} was written by another process in the meantime") from error
+            raise error if isinstance(error, StorageError) else refused(target, error) from error
 
 
 def read_record(folder: Path, *, trial: Trial | None = None) -> Json:
@@ -199,7 +218,8 @@ def read_record(folder: Path, *, trial: Trial | None = None) -> Json:
     missing = {"format", "key", "status", "configuration"} - set(record)
     if missing:
         raise RecordError(f"{path} is half written or no record: it lacks {', '.join(sorted(missing))}")
-    numerics = record["configuration"].get("numerics")
+    configuration = record["configuration"]
+    numerics = configuration.get("numerics") if isinstance(configuration, dict) else None
     if record["format"] != FORMAT or numerics != NUMERICS:
         raise RecordError(
             f"{path} was made by another version (format {record['format']}, numerics {numerics}; "
@@ -226,13 +246,3 @@ def require_space(folder: Path, *, mib: float) -> None:
     free = shutil.disk_usage(folder).free / 2**20
     if free < mib:
         raise StorageError(errno.ENOSPC, f"no space: {folder} needs about {mib:.0f} MiB, {free:.0f} MiB are free")
-
-
-def ended_keys(runs: Path, keys: Iterable[str]) -> dict[str, str]:
-    """Status by key of the trials that have ended, read from their records alone."""
-    found = {}
-    for key in keys:
-        path = runs / key / "record.json"
-        if path.exists() and (status := str(read_json(path).get("status"))) in ENDED:
-            found[key] = status
-    return found

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +38,31 @@ class TrainingFailed(RuntimeError):
 
 @dataclass
 class Progress:
-    """What has been learned so far beside the weights: all of it travels in the checkpoint."""
+    """What has been learned so far beside the weights: all of it travels in the checkpoint.
+
+    ``history`` has one row a validation, ``gates`` one a validation and stage, ``sums`` the loss terms since the last
+    validation, ``seconds`` the time spent over all attempts.
+    """
 
     step: int = 0
+    seconds: float = 0.0
     sums: dict[str, float] = field(default_factory=dict)
     history: list[Row] = field(default_factory=list)
     gates: list[Row] = field(default_factory=list)
 
+    def add(self, terms: Mapping[str, float]) -> None:
+        """Count a finished step and its loss terms."""
+        self.step += 1
+        for name, value in terms.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A trained network with its history and gate weights (one row a validation, and stage), and what it took."""
+    """A trained network with what was learned on the way, and the seconds of each step of this attempt."""
 
     network: nn.Module
-    history: list[Row]
-    gates: list[Row]
+    progress: Progress
     step_s: list[float]
     resumed_at: int
 
@@ -98,16 +108,15 @@ def train(
         began = time.monotonic()
         terms = _step(network, optimiser, objective, dataset, budget, seed=seed, step=step, device=device)
         times.append(time.monotonic() - began)
-        progress.step = step + 1
-        for name, value in terms.items():
-            progress.sums[name] = progress.sums.get(name, 0.0) + value
+        progress.add(terms)
         if progress.step in budget.validation_steps():
-            _record_validation(progress, method, network, dataset, budget, device=device)
+            _record_validation(progress, network, dataset, budget, device=device)
+        progress.seconds += time.monotonic() - began
         on_step(progress.step, terms)
         if checkpoint and time.monotonic() - saved > CHECKPOINT_EVERY_S and progress.step < budget.steps:
             save_checkpoint(checkpoint, network, optimiser, progress)
             saved = time.monotonic()
-    return Trained(network=network, history=progress.history, gates=progress.gates, step_s=times, resumed_at=resumed_at)
+    return Trained(network=network, progress=progress, step_s=times, resumed_at=resumed_at)
 
 
 def _step(
@@ -128,14 +137,14 @@ def _step(
     with torch.autocast(device.type, torch.bfloat16, enabled=budget.precision == "bfloat16"):
         registration = network(fixed, moving, generator=_generator(seed, step, device))
         warped = warp(moving, registration.displacement)
-        terms = objective.terms(registration, fixed=fixed, warped=warped)
+        terms = objective.terms(registration, fixed=fixed, warped=warped, spacing_mm=dataset.spacing_mm)
     loss = total(terms)
     values = {"loss": float(loss.detach())} | {name: float(term.detach()) for name, term in terms.items()}
     if not math.isfinite(values["loss"]):
         raise TrainingFailed(f"the loss is not finite at step {step + 1}: {values}")
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    norm = float(nn.utils.clip_grad_norm_(network.parameters(), budget.clip_norm))
+    norm = float(nn.utils.clip_grad_norm_(network.parameters(), budget.clip_norm or math.inf))
     if not math.isfinite(norm):
         raise TrainingFailed(f"the gradient is not finite at step {step + 1} (loss {values['loss']:.6g})")
     optimiser.step()
@@ -151,13 +160,11 @@ def training_batch(dataset: Dataset, size: int, *, seed: int, step: int, device:
 
 
 def _record_validation(
-    progress: Progress, method: Method, network: nn.Module, dataset: Dataset, budget: Budget, *, device: torch.device
+    progress: Progress, network: nn.Module, dataset: Dataset, budget: Budget, *, device: torch.device
 ) -> None:
     since = progress.step - (int(progress.history[-1]["step"]) if progress.history else 0)
     means = {name: value / since for name, value in progress.sums.items()}
-    outcome = validate(
-        method, network, dataset, count=budget.validation_pairs, precision=budget.precision, device=device
-    )
+    outcome = validate(network, dataset, count=budget.validation_pairs, precision=budget.precision, device=device)
     row = {"step": progress.step, **means, "learning_rate": learning_rate(budget, progress.step - 1)}
     progress.history.append(row | {"val_dice": outcome.dice, "val_folding_fraction": outcome.folding_fraction})
     for stage, (joint, single) in outcome.gates.items():
@@ -171,7 +178,7 @@ def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optim
     for index, parameter in enumerate(network.parameters()):
         for name, tensor in optimiser.state[parameter].items():
             tensors[f"optimiser.{index}.{name}"] = tensor
-    state = {"step": progress.step, "sums": progress.sums, "history": progress.history, "gates": progress.gates}
+    state = asdict(progress)
     write_bytes(
         path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, {"progress": json.dumps(state)})
     )
@@ -206,6 +213,6 @@ def _generator(seed: int, step: int, device: torch.device) -> torch.Generator:
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """The global random state of torch set for the initial weights, and put back."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         yield

@@ -1,16 +1,9 @@
 """Running one trial from its configuration to its files: train, evaluate, record. What every driver calls."""
 
-import os
-import platform
-import resource
 import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +11,16 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
-from fusemorph import __version__
 from fusemorph.configuration import Budget, Json, Trial
 from fusemorph.cost import count_cost
-from fusemorph.data import open_dataset
+from fusemorph.data import DataError, open_dataset
 from fusemorph.data.dataset import Dataset
 from fusemorph.evaluation import evaluate
-from fusemorph.ledger import Claim, take_claim
+from fusemorph.ledger import Claim, TakenOver, take_claim
+from fusemorph.machine import commit, describe_machine
 from fusemorph.method import Method, load_method
 from fusemorph.networks.padding import padded_shape
-from fusemorph.records import TrialFolder, read_record
+from fusemorph.records import WEIGHTS, RecordError, StorageError, TrialFolder, read_record
 from fusemorph.training import TrainingFailed, train
 
 
@@ -43,16 +36,27 @@ class Job:
     device: str = "cpu"
 
     def open_dataset(self) -> Dataset:
-        """The trial's dataset; its settings are those of the configuration."""
+        """The trial's dataset; its settings are those of the configuration.
+
+        Raises:
+            DataError: the files are not those that the trial was planned with.
+        """
         settings = {k: v for k, v in self.trial.dataset.items() if k not in ("name", "fingerprint")}
-        return open_dataset(self.trial.dataset["name"], self.data, cache=self.cache, **settings)
+        dataset = open_dataset(self.trial.dataset["name"], self.data, cache=self.cache, **settings)
+        if dataset.fingerprint() != self.trial.dataset["fingerprint"]:
+            raise DataError(f"{dataset.name}: the files in {self.data} have changed since the trial was planned")
+        return dataset
 
 
 def run_job(job: Job, runs: Path) -> str | None:
     """Do what is missing of a trial and return its status; None where another process is at it.
 
-    A finished trial is only evaluated on splits that lack it. A trial that cannot be trained or evaluated ends as
-    ``failed`` with its reason; interruption and lack of space leave it to be continued.
+    A finished trial is only evaluated on splits that lack it. A trial that cannot be trained ends as ``failed`` with
+    its reason. Whatever is no fault of the trial leaves it to be continued.
+
+    Raises:
+        StorageError, DataError, RecordError: storage, data or run folder cannot serve.
+        Exception: the evaluation of a finished trial failed.
     """
     folder = TrialFolder(runs, job.trial)
     if not is_missing(job, runs):
@@ -61,25 +65,29 @@ def run_job(job: Job, runs: Path) -> str | None:
     if claim is None:
         return None
     torch.set_num_threads(job.threads)
+    commit()  # what is checked out now is what runs, whatever is committed meanwhile
+    started = datetime.now(UTC)
     with claim:
-        started = datetime.now(UTC)
-        dataset, method = job.open_dataset(), load_method(job.trial.method)
         try:
-            if folder.status() in (None, "running"):
-                _train(job, folder, method, dataset, claim=claim, started=started)
-            if folder.status() == "finished":
-                _evaluate(job, folder, method, dataset, claim=claim)
-        except (TrainingFailed, ValueError, RuntimeError, MemoryError) as error:
-            if folder.status() in (None, "running"):
-                reason = str(error) if isinstance(error, TrainingFailed) else f"{type(error).__name__}: {error}"
-                folder.fail(reason, {}, measured=_machine(job, started=started))
-            else:
+            _do_missing(job, folder, claim=claim, started=started)
+        except TakenOver:
+            return None
+        except (StorageError, DataError, RecordError):
+            raise
+        except Exception as error:
+            if folder.status() not in (None, "running"):
                 raise
+            reason = str(error) if isinstance(error, TrainingFailed) else f"{type(error).__name__}: {error}"
+            folder.fail(reason, measured=_measured(job, started))
         return folder.status()
 
 
 def is_missing(job: Job, runs: Path) -> bool:
-    """Whether a trial or one of its evaluations is still to be done."""
+    """Whether a trial or one of its evaluations is still to be done.
+
+    Raises:
+        RecordError: its folder cannot be read, or was made by another version.
+    """
     folder = TrialFolder(runs, job.trial)
     status = folder.status()
     if status in ("failed", "pruned"):
@@ -87,32 +95,39 @@ def is_missing(job: Job, runs: Path) -> bool:
     return status != "finished" or not all(folder.evaluated(split) for split in job.splits)
 
 
+def _do_missing(job: Job, folder: TrialFolder, *, claim: Claim, started: datetime) -> None:
+    dataset, method = job.open_dataset(), load_method(job.trial.method)
+    if folder.status() != "finished":
+        _train(job, folder, method, dataset, claim=claim, started=started)
+    _evaluate(job, folder, method, dataset, claim=claim)
+
+
 def _train(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, claim: Claim, started: datetime) -> None:
     facts = describe(method, dataset)
     folder.begin(facts)
     if job.trial.budget is None:
-        folder.finish(facts | {"step": 0}, measured=_machine(job, started=started))
+        folder.finish(facts | {"step": 0}, measured=_measured(job, started))
         return
     budget = Budget(**job.trial.budget)
 
     def on_step(step: int, terms: Mapping[str, float]) -> None:
         claim.note(step=step, of=budget.steps, loss=terms["loss"])
-        if step % 20 == 0 and not claim.in_force():
-            raise KeyboardInterrupt(f"{folder.path} was taken over by another process")
+        if step % 20 == 0 or step == budget.steps:
+            claim.require()
 
-    began = time.monotonic()
     trained = train(
         method, dataset, budget, job.trial.seed,
         device=torch.device(job.device), checkpoint=folder.checkpoint, on_step=on_step,
     )  # fmt: skip
-    measured = _machine(job, started=started) | {
-        "training_s": time.monotonic() - began,
+    progress = trained.progress
+    measured = _measured(job, started) | {
+        "training_s": progress.seconds,
         "step_s": statistics.median(trained.step_s) if trained.step_s else None,
         "resumed_at": trained.resumed_at,
     }
     weights = save({name: tensor.cpu().contiguous() for name, tensor in trained.network.state_dict().items()})
     facts |= {"step": budget.steps}
-    folder.finish(facts, history=trained.history, gates=trained.gates, weights=weights, measured=measured)
+    folder.finish(facts, history=progress.history, gates=progress.gates, weights=weights, measured=measured)
 
 
 def _evaluate(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, claim: Claim) -> None:
@@ -120,14 +135,14 @@ def _evaluate(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *
     network = load_network(folder.path, method, len(dataset.shape))
     if network is not None:
         network.to(device)
+
+    def on_pair(done: int, count: int) -> None:
+        claim.note(pair=done, pairs=count)
+        claim.require()
+
     for split in job.splits:
         if not folder.evaluated(split):
-            claim.note(evaluating=split)
-            files = evaluate(
-                method, network, dataset, split,
-                device=device, on_pair=lambda done, count: claim.note(pair=done, pairs=count),
-            )  # fmt: skip
-            folder.write_evaluation(split, files)
+            folder.write_evaluation(split, evaluate(method, network, dataset, split, device=device, on_pair=on_pair))
 
 
 def describe(method: Method, dataset: Dataset) -> Json:
@@ -146,7 +161,7 @@ def load_network(folder: Path, method: Method, dims: int) -> nn.Module | None:
     network = method.network(dims)
     if network is None:
         return None
-    path = folder / "weights.safetensors"
+    path = folder / WEIGHTS
     try:
         network.load_state_dict(load_file(path))
     except Exception as error:
@@ -167,40 +182,8 @@ def load_trial(folder: Path) -> tuple[Method, nn.Module | None, Json]:
     return method, load_network(folder, method, len(record["shape"])), record
 
 
-def _machine(job: Job, *, started: datetime) -> dict[str, Any]:
-    """Where and with what a trial ran."""
-    packages = ("torch", "numpy", "scipy", "nibabel")
-    return {
-        "started": started.isoformat(timespec="seconds"),
-        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "threads": job.threads,
-        "device": torch.cuda.get_device_name() if job.device.startswith("cuda") else "cpu",
-        "host_cpu": _cpu_name(),
-        "python": platform.python_version(),
-        "versions": {"fusemorph": __version__} | {package: version(package) for package in packages},
-        "commit": _commit(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "cores": os.cpu_count(),
-    }
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _commit() -> str | None:
-    """The commit of the checkout with ``+`` for uncommitted changes, or None outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-        dirty = subprocess.run(
-            ["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+def _measured(job: Job, started: datetime) -> dict[str, Any]:
+    """Where, when and with what a trial ran."""
+    times = {"started": started, "ended": datetime.now(UTC)}
+    machine = describe_machine(torch.device(job.device), threads=job.threads)
+    return machine | {name: time.isoformat(timespec="seconds") for name, time in times.items()}

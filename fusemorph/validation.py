@@ -9,7 +9,7 @@ from torch import nn
 from fusemorph.data.dataset import Dataset, Pair, PairIndex
 from fusemorph.evaluation import nan_mean, warp_moving_labels
 from fusemorph.fusion.gate import mean_weights
-from fusemorph.method import Method, image_tensor
+from fusemorph.method import image_tensor
 from fusemorph.metrics import dice_per_label, folding_fraction
 
 
@@ -28,10 +28,8 @@ def spread(indices: tuple[PairIndex, ...], count: int) -> tuple[PairIndex, ...]:
     return tuple(indices[i] for i in chosen)
 
 
-def validate(
-    method: Method, network: nn.Module, dataset: Dataset, *, count: int, precision: str, device: torch.device
-) -> Validation:
-    """Register ``count`` val pairs with the mean velocity and measure them."""
+def validate(network: nn.Module, dataset: Dataset, *, count: int, precision: str, device: torch.device) -> Validation:
+    """Register ``count`` val pairs with the mean velocity, in the precision of the training, and measure them."""
     pairs = [dataset.pair(index) for index in spread(dataset.pairs("val"), count)]
     dice, folding, gates = [], [], []
     for pair in pairs:

@@ -4,6 +4,7 @@ Workers share nothing but the run folder; claims decide who does what. Several s
 may therefore work on one folder.
 """
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from fusemorph.ledger import claimant, holder
+from fusemorph.ledger import holder, last_claim, take_claim
 from fusemorph.records import StorageError, TrialFolder
 from fusemorph.trial import Job, is_missing, run_job
 
@@ -24,6 +25,10 @@ POLL_S = 1.0
 PATIENCE_S = 3.0
 DEATHS_FORGIVEN = 1
 STORAGE_EXIT = 28
+
+
+class WorkersDied(RuntimeError):
+    """No worker lives long enough to take a trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +44,14 @@ class Status:
 def run_inline(jobs: Sequence[Job], runs: Path, *, workers: int) -> Iterator[Status]:
     """Run what is missing in ``workers`` processes; yields the status every second until nothing is left.
 
-    A worker that dies (killed, out of memory) is replaced and its trial goes on from its checkpoint; a trial that
-    takes a second worker with it is recorded as failed. Closing the iterator stops the workers.
+    A worker that dies is replaced and its trial goes on from its checkpoint; a trial that takes a second worker with
+    it is given up, and recorded as failed if it killed them outright (out of memory). Closing the iterator stops the
+    workers.
 
     Raises:
         StorageError: a worker could not write; everything written before is there.
+        RecordError: a trial's folder cannot be read, or was made by another version.
+        WorkersDied: workers die before they take a trial.
     """
     crew = _Crew(jobs=tuple(jobs), runs=runs)
     left = {job.trial.key: job for job in jobs}
@@ -70,6 +78,7 @@ class _Crew:
     workers: list[BaseProcess] = field(default_factory=list)
     deaths: Counter[str] = field(default_factory=Counter)
     given_up: dict[str, str] = field(default_factory=dict)
+    strays: int = 0
 
     def hire(self, count: int) -> None:
         """Start workers up to that number."""
@@ -84,21 +93,30 @@ class _Crew:
         for worker in [worker for worker in self.workers if not worker.is_alive()]:
             self.workers.remove(worker)
             if worker.exitcode == STORAGE_EXIT:
-                raise StorageError(STORAGE_EXIT, f"a worker could not write into {self.runs}")
+                raise StorageError(errno.EIO, f"a worker could not write; what it said stands above ({self.runs})")
             if worker.exitcode != 0:
-                for key in [key for key in left if claimant(self.runs / key) == worker.pid]:
-                    self._settle(left[key], worker.exitcode)
+                claims = {key: last_claim(self.runs / key, process=worker.pid) for key in left}
+                held = {key: str(claim.get("error", "")) for key, claim in claims.items() if claim is not None}
+                for key, error in held.items():
+                    self._settle(left[key], worker.exitcode or 0, error)
+                self._count_stray(found=bool(held))
 
-    def _settle(self, job: Job, exit_code: int | None) -> None:
+    def _settle(self, job: Job, exit_code: int, error: str) -> None:
+        """Count a death; after the second, give the trial up. One that kills its workers outright has failed."""
         key = job.trial.key
         self.deaths[key] += 1
         if self.deaths[key] <= DEATHS_FORGIVEN:
             return
-        reason = f"its worker process ended with exit code {exit_code}, {self.deaths[key]} times (-9: out of memory?)"
-        folder = TrialFolder(self.runs, job.trial)
-        if folder.status() in (None, "running"):
-            folder.fail(reason, {}, measured={})
-        self.given_up[key] = reason
+        self.given_up[key] = error or f"it killed {self.deaths[key]} workers, exit code {exit_code} (out of memory?)"
+        folder, claim = TrialFolder(self.runs, job.trial), take_claim(self.runs / key)
+        if exit_code < 0 and claim is not None and folder.status() in (None, "running"):
+            with claim:
+                folder.fail(self.given_up[key], measured={})
+
+    def _count_stray(self, *, found: bool) -> None:
+        self.strays = 0 if found else self.strays + 1
+        if self.strays > DEATHS_FORGIVEN:
+            raise WorkersDied("workers die before they take a trial; what they said stands above")
 
     def dismiss(self) -> None:
         """Stop all workers; their trials go on from their checkpoints another time."""

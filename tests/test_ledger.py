@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fusemorph.ledger import claimant, holder, is_lost, take_claim
+from fusemorph.ledger import TakenOver, holder, is_lost, last_claim, take_claim
+from fusemorph.records import StorageError
 
 
 def write_claim(folder: Path, **facts: object) -> Path:
@@ -34,7 +35,7 @@ def test_a_claim_is_held_by_one_and_released(tmp_path: Path) -> None:
     with claim:
         assert take_claim(tmp_path) is None
         assert holder(tmp_path) is not None
-        assert claimant(tmp_path) == os.getpid()
+        assert last_claim(tmp_path, process=os.getpid()) is not None
     assert holder(tmp_path) is None
     assert take_claim(tmp_path) is not None
 
@@ -67,9 +68,25 @@ def test_of_many_takers_one_wins(tmp_path: Path) -> None:
 def test_a_claim_that_was_taken_over_knows_it(tmp_path: Path) -> None:
     claim = take_claim(tmp_path)
     assert claim is not None
-    assert claim.in_force()
+    claim.require()
     (tmp_path / "claim-0002.json").write_text("{}")
-    assert not claim.in_force()
+    with pytest.raises(TakenOver):
+        claim.require()
+
+
+def test_a_loser_leaves_the_claim_of_the_winner(tmp_path: Path) -> None:
+    claim = take_claim(tmp_path)
+    assert claim is not None
+    with claim:
+        winner = tmp_path / "claim-0002.json"
+        winner.write_text("{}")
+    assert list(tmp_path.iterdir()) == [winner]
+
+
+def test_a_claim_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("a file where a folder is due")
+    with pytest.raises(StorageError, match="key"):
+        take_claim(tmp_path / "key")
 
 
 def test_an_error_keeps_the_claim_so_that_its_process_can_be_blamed(tmp_path: Path) -> None:
@@ -77,4 +94,4 @@ def test_an_error_keeps_the_claim_so_that_its_process_can_be_blamed(tmp_path: Pa
     assert claim is not None
     with pytest.raises(RuntimeError), claim:
         raise RuntimeError
-    assert claimant(tmp_path) == os.getpid()
+    assert last_claim(tmp_path, process=os.getpid()) is not None

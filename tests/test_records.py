@@ -37,7 +37,7 @@ def test_what_has_ended_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"record\.json has ended as finished"):
         folder.finish({}, measured={})
     with pytest.raises(RecordError, match="never overwritten"):
-        folder.fail("reason", {}, measured={})
+        folder.fail("reason", measured={})
     assert (folder.path / "record.json").read_bytes() == before
 
 
@@ -52,9 +52,16 @@ def test_an_evaluation_is_written_once_and_whole(tmp_path: Path) -> None:
     assert (folder.path / "eval" / "val" / "pairs.csv").read_bytes() == b"a"
 
 
+def test_half_an_evaluation_is_named(tmp_path: Path) -> None:
+    folder = finished(tmp_path)
+    (folder.path / "eval" / "val").mkdir(parents=True)
+    with pytest.raises(RecordError, match="eval/val is half written"):
+        folder.evaluated("val")
+
+
 def test_a_failed_trial_can_be_tried_again_and_its_record_is_kept(tmp_path: Path) -> None:
     folder = TrialFolder(tmp_path, TRIAL)
-    folder.fail("the loss is not finite", {}, measured={})
+    folder.fail("the loss is not finite", measured={})
     folder.reopen_failed()
     assert folder.status() is None
     kept = list(folder.path.glob("failed-*.json"))
@@ -108,7 +115,6 @@ def test_keys_follow_the_configuration_alone() -> None:
     assert TRIAL.key == replace(TRIAL).key
     changed = [replace(TRIAL, seed=1), replace(TRIAL, method={"name": "oracle"}), replace(TRIAL, budget={"steps": 1})]
     assert len({TRIAL.key, *(trial.key for trial in changed)}) == 4
-    assert Trial.from_configuration(TRIAL.configuration()) == TRIAL
 
 
 def test_budgets_by_name() -> None:

@@ -61,15 +61,17 @@ def test_a_killed_training_ends_bit_equal(
     assert resumed.resumed_at == at - 1
     pairs = zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
-    assert whole.history == resumed.history
-    assert whole.gates == resumed.gates
+    assert whole.progress.history == resumed.progress.history
+    assert whole.progress.gates == resumed.progress.gates
 
 
 def test_history_and_gates_are_taken_where_the_budget_says(dataset: Dataset) -> None:
     trained = train(METHOD, dataset, BUDGET, 0, device=CPU)
-    assert [row["step"] for row in trained.history] == [3, 6]
-    assert {(row["step"], row["stage"]) for row in trained.gates} == {(s, k) for s in (3, 6) for k in range(1, 8)}
-    for row in trained.history:
+    assert [row["step"] for row in trained.progress.history] == [3, 6]
+    assert {(row["step"], row["stage"]) for row in trained.progress.gates} == {
+        (s, k) for s in (3, 6) for k in range(1, 8)
+    }
+    for row in trained.progress.history:
         terms = row["similarity"] + row["kl"] + row["folding_penalty"]
         assert row["loss"] == pytest.approx(terms, rel=1e-5)
 
@@ -82,7 +84,7 @@ def test_seeds_differ_in_weights_and_in_pairs(dataset: Dataset) -> None:
 
 def test_loss_falls(dataset: Dataset) -> None:
     budget = replace(BUDGET, steps=40, learning_rate=3e-3, validations=4)
-    history = train(replace(METHOD, plan="early"), dataset, budget, 0, device=CPU).history
+    history = train(replace(METHOD, plan="early"), dataset, budget, 0, device=CPU).progress.history
     assert history[-1]["similarity"] < history[0]["similarity"] - 0.01
 
 

@@ -1,7 +1,7 @@
 """The fusion networks as a method: a plan, its channels and gate settings, and the objective that trains it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from fusemorph.fusion.operator import GateSettings
@@ -30,6 +30,8 @@ class Fusion(LearnedMethod):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "plan", parse_plan(self.plan))
+        if any(count < 2 or count % 2 for count in self.channels):
+            raise ValueError(f"Fusion(): 'channels' must be even and positive, got {self.channels}")
         if "g" not in self.plan:
             object.__setattr__(self, "gate", GateSettings())
 
@@ -41,10 +43,6 @@ class Fusion(LearnedMethod):
     def network(self, dims: int) -> FusionNetwork:
         """A freshly initialised network for 2-D or 3-D images."""
         return FusionNetwork(dims=dims, plan=self.plan, channels=self.channels, refine=self.refine, gate=self.gate)
-
-    def configuration(self) -> dict[str, Any]:
-        """Name and settings with the canonical plan."""
-        return {"name": self.name, **asdict(self), "channels": list(self.channels)}
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Fusion":

@@ -7,9 +7,8 @@ then covers it.
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from fusemorph.fusion.plan import vocabulary
@@ -63,16 +62,12 @@ class GateWeights(NamedTuple):
     single: Tensor
 
 
-class Operator(Protocol):
-    """One way to fuse at a stage; returns the mixed feature ``(b, C, *s)`` and, for a gate, its weights."""
-
-    def __call__(
-        self, features: Features, *, generator: torch.Generator | None
-    ) -> tuple[Tensor, GateWeights | None]: ...
-
-
 def build_operator(symbol: str, *, dims: int, channels: int, gate: GateSettings) -> nn.Module:
-    """The operator of that symbol for features of ``channels`` channels."""
+    """The operator of that symbol for features of ``channels`` channels.
+
+    It is called as ``(features, generator=...)`` and returns the mixed feature ``(b, C, *s)`` and, for a gate, its
+    ``GateWeights``, else None.
+    """
     name = vocabulary()[symbol].name
     operator = getattr(import_module(f"fusemorph.fusion.{name}"), name.title())
     return operator(dims=dims, channels=channels, gate=gate)  # type: ignore[no-any-return]

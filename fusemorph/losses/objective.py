@@ -41,23 +41,30 @@ class Objective:
             raise ValueError(
                 f"Objective(): 'similarity' must be ncc, mse or mutual_information, got {self.similarity!r}"
             )
+        if self.window < 3 or self.window % 2 == 0:
+            raise ValueError(f"Objective(): 'window' must be odd and at least 3, got {self.window}")
         for name in ("kl_weight", "prior_lambda", "diffusion_weight", "bending_weight", "folding_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"Objective(): '{name}' must be 0 or more, got {getattr(self, name)}")
 
     def terms(
-        self, registration: "Registration", *, fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"]
+        self,
+        registration: "Registration",
+        *,
+        fixed: Float[Tensor, "b c *s"],
+        warped: Float[Tensor, "b c *s"],
+        spacing_mm: tuple[float, ...] | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
-        """Weighted loss terms by name; the loss is their sum."""
+        """Weighted loss terms by name; the loss is their sum. ``spacing_mm`` counts for diffusion and bending."""
         terms = {"similarity": self._similarity(fixed, warped)}
         smooth = registration.displacement if registration.velocity is None else registration.velocity
         if self.kl_weight and registration.velocity is not None and registration.log_variance is not None:
             divergence = kl(registration.velocity, registration.log_variance, prior_lambda=self.prior_lambda)
             terms["kl"] = self.kl_weight * divergence
         if self.diffusion_weight:
-            terms["diffusion"] = self.diffusion_weight * diffusion(smooth)
+            terms["diffusion"] = self.diffusion_weight * diffusion(smooth, spacing=spacing_mm)
         if self.bending_weight:
-            terms["bending"] = self.bending_weight * bending(smooth)
+            terms["bending"] = self.bending_weight * bending(smooth, spacing=spacing_mm)
         if self.folding_weight:
             terms["folding_penalty"] = self.folding_weight * folding(registration.displacement)
         return terms

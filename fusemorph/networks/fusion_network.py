@@ -32,7 +32,7 @@ def published_channels(width: int) -> Channels:
     return (2 * width, 4 * width, 4 * width, 8 * width, 8 * width)
 
 
-class Path(nn.Module):
+class UNetPath(nn.Module):
     """The U-Net blocks of one path, only those stages that are needed."""
 
     def __init__(self, *, dims: int, inputs: int, channels: Channels, stages: Collection[int]) -> None:
@@ -83,8 +83,8 @@ class FusionNetwork(nn.Module):
         if any(count < 2 or count % 2 for count in channels):
             raise ValueError(f"FusionNetwork(): 'channels' must be even and positive, got {channels}")
         single: Channels = tuple(count // 2 for count in channels)  # type: ignore[assignment]
-        self.single = Path(dims=dims, inputs=1, channels=single, stages=single_stages(self.plan))
-        self.joint = Path(dims=dims, inputs=2, channels=channels, stages=joint_stages(self.plan))
+        self.single = UNetPath(dims=dims, inputs=1, channels=single, stages=single_stages(self.plan))
+        self.joint = UNetPath(dims=dims, inputs=2, channels=channels, stages=joint_stages(self.plan))
         self.operators, self.refinements = nn.ModuleDict(), nn.ModuleDict()
         for stage in sorted(live_stages(self.plan)):
             count = channels[_LEVEL[stage]]

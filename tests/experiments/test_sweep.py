@@ -102,7 +102,9 @@ def test_the_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
         (["fusion", "--data", "hippocampus=/nowhere"], "/nowhere"),
         (["quickstart", "--data", "acdc=/nowhere"], "acdc"),
         (["quickstart", "--set", "colour=blue"], "colour"),
-        (["quickstart", "--set", "colour"], "KEY=VALUE"),
+        (["quickstart", "--set", "colour"], "colour"),
+        (["quickstart", "--set", "val=1", "--set", "spacing_mm=8.0"], "split 'val' must hold pairs"),
+        (["quickstart", "--name", "a/b"], "--name"),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong_and_starts_nothing(
@@ -111,6 +113,13 @@ def test_a_wrong_call_says_what_is_wrong_and_starts_nothing(
     assert main([*arguments, "--runs", str(tmp_path / "runs")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_device_that_is_not_there_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["quickstart", "--device", "abacus"])
+    assert ended.value.code == 2
+    assert "--device abacus" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", known_studies())
@@ -125,7 +134,8 @@ def test_every_study_has_a_reference_among_distinct_arms(name: str) -> None:
 
 def test_a_name_keeps_its_definition_and_may_gain_seeds(tmp_path: Path) -> None:
     entry = {"name": "a", "study": "s", "dataset": {}, "budget": {}, "reference": "x", "seeds": [0]}
-    arm = {"label": "x", "group": "g", "method": {"name": "identity"}, "keys": {"0": "k0"}}
+    entry |= {"reported_split": "val"}
+    arm = {"label": "x", "group": "g", "method": {"name": "identity"}, "budget_changes": {}, "keys": {"0": "k0"}}
     register_study(tmp_path, entry | {"arms": [arm]})
     register_study(tmp_path, entry | {"seeds": [1], "arms": [arm | {"keys": {"1": "k1"}}]})
     written = json.loads((tmp_path / "studies" / "a.json").read_text())
@@ -133,3 +143,5 @@ def test_a_name_keeps_its_definition_and_may_gain_seeds(tmp_path: Path) -> None:
     assert written["seeds"] == [0, 1]
     with pytest.raises(RecordError, match=r"a\.json defines another study"):
         register_study(tmp_path, entry | {"arms": [arm | {"label": "y"}]})
+    with pytest.raises(RecordError, match=r"a\.json defines another study"):
+        register_study(tmp_path, entry | {"arms": [arm | {"keys": {"0": "a key of other numerics"}}]})

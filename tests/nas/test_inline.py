@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from fusemorph.configuration import Budget, Trial
-from fusemorph.data import open_dataset
+from fusemorph.data import DataError, open_dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.losses.objective import Objective
-from fusemorph.records import TrialFolder
+from fusemorph.records import StorageError, TrialFolder
 from fusemorph.trial import Job, is_missing, run_job
 from nas.inline import run_inline
 
@@ -68,6 +68,31 @@ def test_a_trial_that_fails_is_a_record_and_stops_no_other(cache: Path, tmp_path
     assert "not finite at step 1" in record["reason"]
     assert TrialFolder(tmp_path, good.trial).status() == "finished"
     assert not is_missing(bad, tmp_path)
+
+
+def test_an_evaluation_that_fails_is_given_up_with_its_reason(cache: Path, tmp_path: Path) -> None:
+    job = make_job(cache, replace(METHOD, plan="late"))
+    run_job(job, tmp_path)
+    weights = TrialFolder(tmp_path, job.trial).weights
+    weights.write_bytes(weights.read_bytes()[:1000])
+    *_, last = run_inline([replace(job, splits=("val", "test"))], tmp_path, workers=1)
+    assert "weights.safetensors do not fit" in last.given_up[job.trial.key]
+    assert TrialFolder(tmp_path, job.trial).status() == "finished"
+
+
+def test_storage_that_refuses_ends_the_sweep(cache: Path, tmp_path: Path) -> None:
+    job = make_job(cache, METHOD)
+    (tmp_path / job.trial.key).write_text("a file where a folder is due")
+    with pytest.raises(StorageError, match="could not write"):
+        drain(run_inline([job], tmp_path, workers=1))
+
+
+def test_data_that_changed_since_the_plan_are_refused(cache: Path, tmp_path: Path) -> None:
+    job = make_job(cache, METHOD)
+    other = replace(job, trial=replace(job.trial, dataset=job.trial.dataset | {"fingerprint": "of other files"}))
+    with pytest.raises(DataError, match="have changed"):
+        run_job(other, tmp_path)
+    assert TrialFolder(tmp_path, other.trial).status() is None
 
 
 def test_two_workers_share_the_trials_and_agree_with_one(cache: Path, tmp_path: Path) -> None:
