@@ -17,7 +17,7 @@ from fusemorph.trial import Job
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """A study's arms on one opened dataset, and the trial of each arm and seed.
+    """A study's arms on one opened dataset, and the trial of each arm and seed; untrained arms have one trial.
 
     ``split``: where figures are reported: test, or val where test is absent or the study itself selects. ``skipped``:
     arms that cannot serve here, with the reason.
@@ -69,7 +69,8 @@ def make_sweep(options: argparse.Namespace) -> Sweep:
     all_arms = study.arms(dataset.shape, budget)
     skipped = {arm.label: reason for arm in all_arms if (reason := arm.method.skip(dataset))}
     arms = tuple(arm for arm in all_arms if arm.label not in skipped)
-    trials = tuple((arm, make_trial(arm, described, budget, seed)) for seed in seeds for arm in arms)
+    pairs = ((arm, seed) for seed in seeds for arm in arms if arm.trained or seed == 0)
+    trials = tuple((arm, make_trial(arm, described, budget, seed)) for arm, seed in pairs)
     return Sweep(
         name=name, study_name=options.study, study=study, dataset=dataset, data=data, budget=budget, seeds=seeds,
         arms=arms, skipped=skipped, split=split, trials=trials,
