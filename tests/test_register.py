@@ -237,7 +237,8 @@ def trained(runs: Path) -> Path:
     folder = TrialFolder(runs, trial)
     folder.begin({})
     facts = {"step": 0, "shape": [28, 30, 26], "spacing_mm": [2.0, 2.0, 2.0]}
-    folder.finish(facts, weights=save_weights(state), measured={})
+    weights = save_weights({name: tensor.contiguous() for name, tensor in state.items()})
+    folder.finish(facts, weights=weights, measured={})
     return folder.path
 
 
