@@ -13,7 +13,8 @@ from pathlib import Path
 
 from fusemorph.records import ENDED, RecordError, StorageError, read_json, read_record, write_bytes
 
-PLAIN = ("record.json", "cost.json", "eval/*/summary.json")
+PLAIN = ("record.json", "eval/*/summary.json")
+MACHINE = ("measured.json", "cost.json")
 COMPRESSED = ("history.csv", "gates.csv", "eval/*/pairs.csv", "eval/*/labels.csv")
 
 
@@ -57,9 +58,10 @@ def _numbers(folder: Path) -> Iterator[tuple[str, bytes]]:
         yield str(path.relative_to(folder)), path.read_bytes()
     for path in _files(folder, COMPRESSED):
         yield f"{path.relative_to(folder)}.gz", gzip.compress(path.read_bytes(), mtime=0)
-    measured = read_json(folder / "measured.json")
-    measured["command"] = _without_paths(measured.get("command", ""))
-    yield "measured.json", (json.dumps(measured, indent=1, sort_keys=True) + "\n").encode()
+    for path in _files(folder, MACHINE):
+        facts = read_json(path)
+        facts["command"] = _without_paths(facts.get("command", ""))
+        yield path.name, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode()
 
 
 def _files(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
