@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -127,7 +126,10 @@ class _Crew:
 
 
 def _work(jobs: list[Job], runs: Path) -> None:
-    """One worker: trial by trial, until nothing is missing; waits for trials that others hold."""
+    """One worker: trial by trial, until nothing is missing; waits for trials that others hold.
+
+    Any error but a refused write ends the process as Python does, with its traceback and exit code 1.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to handle
     parent = os.getppid()
     try:
@@ -140,6 +142,3 @@ def _work(jobs: list[Job], runs: Path) -> None:
     except StorageError as error:
         print(error, file=sys.stderr)
         raise SystemExit(STORAGE_EXIT) from error
-    except Exception:
-        traceback.print_exc()
-        raise SystemExit(1) from None
