@@ -1,7 +1,5 @@
 """The test vectors of the determinant: fields whose answer is known by hand."""
 
-from itertools import permutations
-
 import numpy as np
 import pytest
 import torch
@@ -11,16 +9,7 @@ from torch import Tensor
 from fusemorph.grid import identity_grid
 from fusemorph.integrate import exponential
 from fusemorph.jacobian import jacobian_determinant
-
-SHAPES = [(24, 26), (24, 25, 26)]
-AXES = [(shape, axis) for shape in SHAPES for axis in range(len(shape))]
-AXIS_PAIRS = [(shape, pair) for shape in SHAPES for pair in permutations(range(len(shape)), 2)]
-
-
-def linear(shape: tuple[int, ...], matrix: Tensor) -> Tensor:
-    """Displacement of the deformation ``matrix @ x``."""
-    grid = identity_grid(shape, dtype=torch.float64)
-    return (torch.einsum("ij,j...->i...", matrix.double(), grid) - grid)[None]
+from tests.affine_fields import AXES, AXIS_PAIRS, SHAPES, linear
 
 
 def assert_determinant(displacement: Tensor, expected: float) -> None:

@@ -5,28 +5,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-import torch.nn.functional as F
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from fusemorph.losses import ncc
-
-WINDOW = 9
-
-
-def dense_ncc(fixed: Tensor, warped: Tensor) -> Tensor:
-    """Five box sums, each by a full convolution, and autograd through all of them."""
-    kernel = torch.ones(1, 1, WINDOW, WINDOW, WINDOW)
-
-    def box_sum(image: Tensor) -> Tensor:
-        return F.conv3d(image, kernel, padding=WINDOW // 2)
-
-    voxels = box_sum(torch.ones_like(fixed))
-    of_fixed, of_warped = box_sum(fixed), box_sum(warped)
-    cross = box_sum(fixed * warped) - of_fixed * of_warped / voxels
-    fixed_variance = box_sum(fixed.square()) - of_fixed.square() / voxels
-    warped_variance = box_sum(warped.square()) - of_warped.square() / voxels
-    return 1 - (cross.square() / (fixed_variance * warped_variance + 1e-5)).mean()
+from tests.benchmarks.dense_ncc import dense_ncc
 
 
 @pytest.fixture

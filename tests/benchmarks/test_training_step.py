@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-import torch.nn.functional as F
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
@@ -16,9 +15,9 @@ from fusemorph.losses import folding, kl, ncc
 from fusemorph.networks.fusion_network import FusionNetwork, published_channels
 from fusemorph.networks.registration import Registration
 from fusemorph.warp import warp
+from tests.benchmarks.dense_ncc import dense_ncc
 
 SHAPE = (48, 64, 64)
-WINDOW = 9
 
 
 class OnePassAfterTheOther(FusionNetwork):
@@ -27,16 +26,6 @@ class OnePassAfterTheOther(FusionNetwork):
     def _single_features(self, images: Tensor) -> dict[int, Tensor]:
         of_fixed, of_moving = (super(OnePassAfterTheOther, self)._single_features(image) for image in images.split(1))
         return {stage: torch.cat((of_fixed[stage], of_moving[stage])) for stage in of_fixed}
-
-
-def dense_ncc(fixed: Tensor, warped: Tensor) -> Tensor:
-    """Five box sums, each by a full convolution, and autograd through all of them."""
-    kernel = torch.ones(1, 1, WINDOW, WINDOW, WINDOW)
-    images = torch.cat((fixed, warped, fixed.square(), warped.square(), fixed * warped, torch.ones_like(fixed)))
-    of_fixed, of_warped, squares_f, squares_w, products, voxels = F.conv3d(images, kernel, padding=WINDOW // 2)
-    cross = products - of_fixed * of_warped / voxels
-    variances = (squares_f - of_fixed.square() / voxels) * (squares_w - of_warped.square() / voxels)
-    return 1 - (cross.square() / (variances + 1e-5)).mean()
 
 
 def loss_terms(registration: Registration) -> Tensor:

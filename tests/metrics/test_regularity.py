@@ -1,6 +1,6 @@
 """The test vectors of the regularity metrics: fields whose answer is known by hand."""
 
-from itertools import permutations, product
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,15 +9,7 @@ from torch import Tensor
 
 from fusemorph.grid import identity_grid
 from fusemorph.metrics import folding_fraction, ndv_fraction, sd_log_jacobian, sdlogj_l2r
-
-SHAPES = [(24, 26), (24, 25, 26)]
-AXES = [(shape, axis) for shape in SHAPES for axis in range(len(shape))]
-AXIS_PAIRS = [(shape, pair) for shape in SHAPES for pair in permutations(range(len(shape)), 2)]
-
-
-def linear(shape: tuple[int, ...], matrix: Tensor) -> Tensor:
-    grid = identity_grid(shape, dtype=torch.float64)
-    return (torch.einsum("ij,j...->i...", matrix.double(), grid) - grid)[None]
+from tests.affine_fields import AXES, AXIS_PAIRS, SHAPES, linear
 
 
 def stretched(shape: tuple[int, ...], axis: int, factor: float) -> Tensor:
