@@ -28,6 +28,7 @@ class Sweep:
     study: Study
     dataset: Dataset
     data: Path | None
+    budget_name: str
     budget: Budget
     seeds: tuple[int, ...]
     arms: tuple[Arm, ...]
@@ -53,9 +54,10 @@ def make_sweep(options: argparse.Namespace) -> Sweep:
         ValueError: a wrong name, setting or file, or a split without pairs; the message says which.
     """
     study = find_study(options.study)
-    budget = find_budget(options.budget or study.budget)
+    budget_name = options.budget or study.budget
+    budget = find_budget(budget_name)
     dataset_name = options.dataset or study.dataset
-    name = options.name or f"{options.study}-{dataset_name}-{budget.name}"
+    name = options.name or f"{options.study}-{dataset_name}-{budget_name}"
     if not re.fullmatch(r"[\w.+=-]+", name):
         raise ValueError(f"--name must hold letters, digits and . + = - alone, got {name!r}")
     data = _folder(options.data, dataset_name)
@@ -72,8 +74,8 @@ def make_sweep(options: argparse.Namespace) -> Sweep:
     pairs = ((arm, seed) for seed in seeds for arm in arms if arm.trained or seed == 0)
     trials = tuple((arm, make_trial(arm, described, budget, seed)) for arm, seed in pairs)
     return Sweep(
-        name=name, study_name=options.study, study=study, dataset=dataset, data=data, budget=budget, seeds=seeds,
-        arms=arms, skipped=skipped, split=split, trials=trials,
+        name=name, study_name=options.study, study=study, dataset=dataset, data=data, budget_name=budget_name,
+        budget=budget, seeds=seeds, arms=arms, skipped=skipped, split=split, trials=trials,
     )  # fmt: skip
 
 
@@ -106,7 +108,7 @@ def study_entry(sweep: Sweep) -> Json:
         "question": sweep.study.question,
         "protocol": list(sweep.study.protocol),
         "dataset": _dataset_entry(sweep.dataset),
-        "budget": asdict(sweep.budget),
+        "budget": {"name": sweep.budget_name} | asdict(sweep.budget),
         "seeds": list(sweep.seeds),
         "reference": sweep.study.reference,
         "reported_split": sweep.split,

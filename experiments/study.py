@@ -2,12 +2,12 @@
 
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from fusemorph.configuration import Budget, Json, Trial, revise
+from fusemorph.configuration import Budget, Json, Trial
 from fusemorph.method import Method
 from fusemorph.records import FORMAT, RecordError, read_json, write_json
 
@@ -75,7 +75,7 @@ def make_trial(arm: Arm, dataset: Json, budget: Budget, seed: int) -> Trial:
     configuration = arm.method.configuration()
     if not arm.trained:
         return Trial(method=configuration, dataset=dataset, budget=None, seed=0)
-    return Trial(method=configuration, dataset=dataset, budget=asdict(revise(budget, **arm.budget_changes)), seed=seed)
+    return Trial(method=configuration, dataset=dataset, budget=asdict(replace(budget, **arm.budget_changes)), seed=seed)
 
 
 def register_study(runs: Path, entry: Mapping[str, Any]) -> None:

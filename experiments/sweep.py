@@ -95,7 +95,7 @@ def listing() -> str:
     plans = "\n".join(f"  {name}: {parse_plan(plan)}" for name, plan in NAMED_PLANS.items())
     operators = "\n".join(f"  {c.symbol}  {c.name}, reads {', '.join(sorted(c.reads))}" for c in vocabulary().values())
     budgets = "\n".join(
-        f"  {b.name}: {b.steps} steps, c = {b.width}, rate {b.learning_rate:g}" for b in BUDGETS.values()
+        f"  {name}: {b.steps} steps, c = {b.width}, rate {b.learning_rate:g}" for name, b in BUDGETS.items()
     )
     names = f"Datasets: {', '.join(known_datasets())}\nMethods: {', '.join(known_methods())}"
     return f"Studies\n{studies}\n\n{names}\n\nPlans\n{plans}\n\nOperators\n{operators}\n\nBudgets\n{budgets}"

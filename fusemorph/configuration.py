@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -22,7 +22,6 @@ class Budget:
     the split); the last one is after the last step.
     """
 
-    name: str
     steps: int
     width: int
     learning_rate: float
@@ -55,24 +54,21 @@ class Budget:
 
 
 BUDGETS = {
-    budget.name: budget
-    for budget in (
-        Budget(name="smoke", steps=4, width=2, learning_rate=1e-3, validations=2, validation_pairs=2),
-        Budget(name="brief", steps=300, width=8, learning_rate=5e-4, warmup_steps=10),
-        Budget(name="quick", steps=600, width=8, learning_rate=5e-4, warmup_steps=20),
-        Budget(name="standard", steps=5000, width=8, learning_rate=5e-4, warmup_steps=50, validations=10),
-        Budget(
-            name="paper",
-            steps=100_000,
-            width=16,
-            learning_rate=1e-4,
-            schedule="constant",
-            clip_norm=None,
-            precision="float32",
-            validations=100,
-        ),
-    )
+    "smoke": Budget(steps=4, width=2, learning_rate=1e-3, validations=2, validation_pairs=2),
+    "brief": Budget(steps=300, width=8, learning_rate=5e-4, warmup_steps=10),
+    "quick": Budget(steps=600, width=8, learning_rate=5e-4, warmup_steps=20),
+    "standard": Budget(steps=5000, width=8, learning_rate=5e-4, warmup_steps=50, validations=10),
+    "paper": Budget(
+        steps=100_000,
+        width=16,
+        learning_rate=1e-4,
+        schedule="constant",
+        clip_norm=None,
+        precision="float32",
+        validations=100,
+    ),
 }
+"""The named budgets. A trial's key hashes what a budget says, not what it is called."""
 
 
 def find_budget(name: str) -> Budget:
@@ -84,13 +80,6 @@ def find_budget(name: str) -> Budget:
     if name not in BUDGETS:
         raise ValueError(f"find_budget(): unknown budget {name!r}; known: {', '.join(BUDGETS)}")
     return BUDGETS[name]
-
-
-def revise(budget: Budget, **changes: Any) -> Budget:
-    """A budget with named differences, said in its name: ``quick+steps=200``."""
-    kept = {name: value for name, value in changes.items() if value != getattr(budget, name)}
-    label = "".join(f"+{name}={value}" for name, value in sorted(kept.items()))
-    return replace(budget, name=budget.name + label, **kept)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,6 +64,11 @@ class Method(ABC):
 class LearnedMethod(Method):
     """A method whose network predicts the displacement in one pass."""
 
+    def skip(self, dataset: Dataset) -> str | None:
+        if self.objective is not None and self.objective.dice_weight and not dataset.labels:
+            return f"it learns from labels, and {dataset.name} has none"
+        return None
+
     def register(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Float[Tensor, "1 d *s"]:
         assert network is not None
         fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))

@@ -7,7 +7,7 @@ step alone, and a resumed run ends bit-equal to an unbroken one (same device and
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from fusemorph.configuration import Budget
-from fusemorph.data.dataset import Dataset, Pair
+from fusemorph.data.dataset import Dataset, Pair, Scan
 from fusemorph.losses.objective import Objective, total
 from fusemorph.method import Method, image_tensor
 from fusemorph.records import write_bytes
@@ -131,13 +131,15 @@ def _step(
     device: torch.device,
 ) -> dict[str, float]:
     """One update of the weights; returns the loss and its weighted terms."""
-    fixed, moving = training_batch(dataset, budget.batch_size, seed=seed, step=step, device=device)
+    pairs = training_pairs(dataset, budget.batch_size, seed=seed, step=step)
+    fixed, moving = stack_images(pairs, device)
+    labels = stack_labels(pairs, device) if objective.dice_weight else None
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(budget, step)
     with torch.autocast(device.type, torch.bfloat16, enabled=budget.precision == "bfloat16"):
         registration = network(fixed, moving, generator=_generator(seed, step, device))
         warped = warp(moving, registration.displacement)
-        terms = objective.terms(registration, fixed=fixed, warped=warped, spacing_mm=dataset.spacing_mm)
+        terms = objective.terms(registration, fixed=fixed, warped=warped, labels=labels, spacing_mm=dataset.spacing_mm)
     loss = total(terms)
     values = {"loss": float(loss.detach())} | {name: float(term.detach()) for name, term in terms.items()}
     if not math.isfinite(values["loss"]):
@@ -151,12 +153,31 @@ def _step(
     return values
 
 
-def training_batch(dataset: Dataset, size: int, *, seed: int, step: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The fixed and moving images ``(b, 1, *s)`` of a step; a function of seed and step alone."""
+def training_pairs(dataset: Dataset, size: int, *, seed: int, step: int) -> list[Pair]:
+    """The pairs of a step; a function of seed and step alone."""
     rng = np.random.default_rng([seed, step])
-    pairs: list[Pair] = [dataset.training_pair(rng) for _ in range(size)]
-    fixed, moving = ([image_tensor(getattr(p, role).image, device) for p in pairs] for role in ("fixed", "moving"))
+    return [dataset.training_pair(rng) for _ in range(size)]
+
+
+def stack_images(pairs: Sequence[Pair], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Fixed and moving images ``(b, 1, *s)`` of the pairs."""
+    fixed, moving = ([image_tensor(scan.image, device) for scan in scans] for scans in _columns(pairs))
     return torch.cat(fixed), torch.cat(moving)
+
+
+def stack_labels(pairs: Sequence[Pair], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Fixed and moving labels ``(b, 1, *s)`` of the pairs; zeros for a pair of which either scan has none."""
+    none = torch.zeros(pairs[0].fixed.image.shape, dtype=torch.int16)
+    labelled = [pair.fixed.labels is not None and pair.moving.labels is not None for pair in pairs]
+    fixed, moving = (
+        [torch.tensor(scan.labels) if known else none for scan, known in zip(scans, labelled, strict=True)]
+        for scans in _columns(pairs)
+    )
+    return torch.stack(fixed)[:, None].to(device), torch.stack(moving)[:, None].to(device)
+
+
+def _columns(pairs: Sequence[Pair]) -> tuple[list[Scan], list[Scan]]:
+    return [pair.fixed for pair in pairs], [pair.moving for pair in pairs]
 
 
 def _record_validation(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fusemorph.configuration import BUDGETS, Budget, Trial, find_budget, revise
+from fusemorph.configuration import BUDGETS, Budget, Trial, find_budget
 from fusemorph.records import RecordError, StorageError, TrialFolder, read_record, require_space, write_bytes
 
 TRIAL = Trial(method={"name": "identity"}, dataset={"name": "d", "fingerprint": "f"}, budget=None, seed=0)
@@ -121,11 +121,9 @@ def test_budgets_by_name() -> None:
     assert {"smoke", "quick", "standard", "paper"} <= set(BUDGETS)
     with pytest.raises(ValueError, match="unknown budget 'huge'; known: smoke"):
         find_budget("huge")
-    revised = revise(BUDGETS["quick"], steps=200, width=8)
-    assert (revised.name, revised.steps) == ("quick+steps=200", 200)
 
 
 def test_validation_steps_end_with_the_last() -> None:
-    budget = Budget(name="b", steps=10, width=2, learning_rate=1.0, validations=3)
+    budget = Budget(steps=10, width=2, learning_rate=1.0, validations=3)
     assert budget.validation_steps() == (3, 7, 10)
     assert replace(budget, steps=2).validation_steps() == (1, 2)

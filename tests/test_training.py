@@ -20,11 +20,13 @@ from fusemorph.training import (
     learning_rate,
     restore,
     save_checkpoint,
+    stack_images,
+    stack_labels,
     train,
-    training_batch,
+    training_pairs,
 )
 
-BUDGET = Budget(name="test", steps=6, width=2, learning_rate=1e-3, validations=2, validation_pairs=2)
+BUDGET = Budget(steps=6, width=2, learning_rate=1e-3, validations=2, validation_pairs=2)
 METHOD = Fusion(channels=(4, 8, 8, 16, 16), gate=GateSettings(hard=True))
 CPU = torch.device("cpu")
 
@@ -76,8 +78,24 @@ def test_history_and_gates_are_taken_where_the_budget_says(dataset: Dataset) -> 
         assert row["loss"] == pytest.approx(terms, rel=1e-5)
 
 
+def test_labels_take_part_where_the_objective_weighs_them(dataset: Dataset) -> None:
+    semi = replace(METHOD, loss=Objective(dice_weight=1.0))
+    histories = [train(method, dataset, BUDGET, 0, device=CPU).progress.history for method in (METHOD, semi)]
+    assert "dice_loss" not in histories[0][0]
+    assert 0 < histories[1][0]["dice_loss"] < 1
+    assert histories[0][-1]["similarity"] != histories[1][-1]["similarity"]
+
+
+def test_a_pair_with_one_labelled_scan_counts_as_unlabelled(dataset: Dataset) -> None:
+    pairs = training_pairs(dataset, 2, seed=0, step=0)
+    pairs[1] = replace(pairs[1], fixed=replace(pairs[1].fixed, labels=None))
+    fixed, moving = stack_labels(pairs, CPU)
+    assert [bool(own.any()) for labels in (fixed, moving) for own in labels] == [True, False, True, False]
+    assert fixed.shape == stack_images(pairs, CPU)[0].shape
+
+
 def test_seeds_differ_in_weights_and_in_pairs(dataset: Dataset) -> None:
-    first, again, other = (training_batch(dataset, 2, seed=s, step=5, device=CPU) for s in (0, 0, 1))
+    first, again, other = (stack_images(training_pairs(dataset, 2, seed=s, step=5), CPU) for s in (0, 0, 1))
     assert torch.equal(first[0], again[0])
     assert not torch.equal(first[0], other[0])
 

@@ -1,13 +1,14 @@
-"""The objective of unsupervised registration: similarity, regularity and folding, each with its weight."""
+"""The objective of training: similarity, regularity, folding and, semi-supervised, labels; each with its weight."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from fusemorph.losses.bending import bending
+from fusemorph.losses.dice import dice
 from fusemorph.losses.diffusion import diffusion
 from fusemorph.losses.folding import folding
 from fusemorph.losses.kl import kl
@@ -18,7 +19,8 @@ from fusemorph.losses.ncc import ncc
 if TYPE_CHECKING:
     from fusemorph.networks.registration import Registration
 
-TERMS = ("similarity", "kl", "diffusion", "bending", "folding_penalty")
+TERMS = ("similarity", "kl", "diffusion", "bending", "folding_penalty", "dice_loss")
+WEIGHTS = ("kl_weight", "prior_lambda", "diffusion_weight", "bending_weight", "folding_weight", "dice_weight")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,7 @@ class Objective:
     """Weights of the loss terms; the defaults are AutoFuse's. A term of weight 0 is not computed.
 
     ``diffusion_weight`` and ``bending_weight`` act on the velocity where the network has one, else on the displacement.
+    ``dice_weight`` makes training semi-supervised: pairs with labels add one minus their soft Dice.
     """
 
     similarity: Literal["ncc", "mse", "mutual_information"] = "ncc"
@@ -35,6 +38,7 @@ class Objective:
     diffusion_weight: float = 0.0
     bending_weight: float = 0.0
     folding_weight: float = 1e-5
+    dice_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if self.similarity not in ("ncc", "mse", "mutual_information"):
@@ -43,7 +47,7 @@ class Objective:
             )
         if self.window < 3 or self.window % 2 == 0:
             raise ValueError(f"Objective(): 'window' must be odd and at least 3, got {self.window}")
-        for name in ("kl_weight", "prior_lambda", "diffusion_weight", "bending_weight", "folding_weight"):
+        for name in WEIGHTS:
             if getattr(self, name) < 0:
                 raise ValueError(f"Objective(): '{name}' must be 0 or more, got {getattr(self, name)}")
 
@@ -53,9 +57,14 @@ class Objective:
         *,
         fixed: Float[Tensor, "b c *s"],
         warped: Float[Tensor, "b c *s"],
+        labels: tuple[Int[Tensor, "b 1 *s"], Int[Tensor, "b 1 *s"]] | None = None,
         spacing_mm: tuple[float, ...] | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
-        """Weighted loss terms by name; the loss is their sum. ``spacing_mm`` counts for diffusion and bending."""
+        """Weighted loss terms by name; the loss is their sum.
+
+        ``labels``: those of the fixed and the moving images, zeros where a pair has none. ``spacing_mm`` counts for
+        diffusion and bending.
+        """
         terms = {"similarity": self._similarity(fixed, warped)}
         smooth = registration.displacement if registration.velocity is None else registration.velocity
         if self.kl_weight and registration.velocity is not None and registration.log_variance is not None:
@@ -67,6 +76,8 @@ class Objective:
             terms["bending"] = self.bending_weight * bending(smooth, spacing=spacing_mm)
         if self.folding_weight:
             terms["folding_penalty"] = self.folding_weight * folding(registration.displacement)
+        if self.dice_weight and labels is not None:
+            terms["dice_loss"] = self.dice_weight * dice(*labels, registration.displacement)
         return terms
 
     def _similarity(self, fixed: Tensor, warped: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from fusemorph.trial import Job, is_missing, run_job
 from nas.inline import run_inline
 
 SETTINGS = {"spacing_mm": 8.0, "train": 4, "val": 4}
-BUDGET = Budget(name="test", steps=12, width=2, learning_rate=1e-3, validations=2, validation_pairs=2)
+BUDGET = Budget(steps=12, width=2, learning_rate=1e-3, validations=2, validation_pairs=2)
 METHOD = Fusion(channels=(4, 8, 8, 16, 16))
 TABLES = ("history.csv", "gates.csv", "eval/val/pairs.csv", "eval/val/labels.csv")
 DETERMINED = ("record.json", "weights.safetensors", *TABLES)
