@@ -3,55 +3,47 @@
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.live import Live
 
-from nas.inline import Status
+from nas.feed import Status
 
 PLAIN_EVERY_S = 15.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """What a trial is called, and how much there is to do: forward FLOPs times steps, at least 1."""
-
-    label: str
-    amount: float
-
-
-def watch(statuses: Iterator[Status], work: Mapping[str, Work]) -> Status:
-    """Show the statuses until the sweep ends; returns the last one."""
-    began, first_done, shown, status = time.monotonic(), None, 0.0, None
+def watch(statuses: Iterator[Status]) -> Status:
+    """Show the statuses until the work ends; returns the last one."""
+    began, first, shown, status = time.monotonic(), None, 0.0, None
     terminal = sys.stdout.isatty()
     with Live(console=Console(), refresh_per_second=2, transient=True) if terminal else _Quiet() as live:
         for status in statuses:
-            done = _amount_done(status, work)
-            first_done = done if first_done is None else first_done
-            line = describe(status, work, time.monotonic() - began, done, done - first_done)
+            first = _work_left(status) if first is None else first
             if terminal:
-                live.update(line)
+                live.update(describe(status, time.monotonic() - began, first))
             elif time.monotonic() - shown > PLAIN_EVERY_S and status.left:
-                print(line, flush=True)
+                print(describe(status, time.monotonic() - began, first), flush=True)
                 shown = time.monotonic()
     assert status is not None
     return status
 
 
-def describe(status: Status, work: Mapping[str, Work], elapsed_s: float, done: float, done_here: float) -> str:
-    """One line: trials ended of all, what is running and how far, elapsed time and the time left."""
-    ended = status.total - len(status.left)
-    running = ", ".join(f"{work[key].label} {_place(facts)}" for key, facts in list(status.running.items())[:3])
-    remaining = sum(entry.amount for entry in work.values()) - done
-    left = f", about {clock(elapsed_s * remaining / done_here)} left" if done_here > 0 and elapsed_s > 5 else ""
-    failed = f", {len(status.given_up)} given up" if status.given_up else ""
-    return f"{ended}/{status.total} trials{failed} | {running or 'starting'} | {clock(elapsed_s)}{left}"
+def describe(status: Status, elapsed_s: float, work_at_first: float) -> str:
+    """One line: trials ended of all, the feed's note, what is running and how far, elapsed time and the time left."""
+    running = ", ".join(f"{job.label} {_place(facts)}" for job, facts in status.running[:3])
+    more = f" and {len(status.running) - 3} more" if len(status.running) > 3 else ""
+    remaining = _work_left(status)
+    done = work_at_first - remaining
+    left = f", about {clock(elapsed_s * remaining / done)} left" if done > 0 and elapsed_s > 5 else ""
+    told = "".join(
+        f", {text}" for text in (f"{len(status.given_up)} given up" * bool(status.given_up), status.note) if text
+    )
+    ended = status.total - status.left
+    return f"{ended}/{status.total} trials{told} | {running or 'starting'}{more} | {clock(elapsed_s)}{left}"
 
 
-def _amount_done(status: Status, work: Mapping[str, Work]) -> float:
-    ended = sum(entry.amount for key, entry in work.items() if key not in status.left)
-    return ended + sum(work[key].amount * _share(facts) for key, facts in status.running.items())
+def _work_left(status: Status) -> float:
+    return status.work - sum(job.amount * _share(facts) for job, facts in status.running)
 
 
 def _share(facts: Mapping[str, object]) -> float:

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from experiments.study import Arm, Study, find_study, make_trial
 from fusemorph.configuration import Budget, Json, Trial, find_budget
+from fusemorph.cost import count_flops
 from fusemorph.data import open_dataset, parse_setting
 from fusemorph.data.dataset import Dataset
+from fusemorph.networks.padding import padded_shape
 from fusemorph.trial import Job
 
 
@@ -20,7 +21,7 @@ class Sweep:
     """A study's arms on one opened dataset, and the trial of each arm and seed; untrained arms have one trial.
 
     ``split``: where figures are reported: test, or val where test is absent or the study itself selects. ``skipped``:
-    arms that cannot serve here, with the reason.
+    arms that cannot serve here, with the reason. ``trials`` may leave arms out that were not asked for.
     """
 
     name: str
@@ -36,61 +37,129 @@ class Sweep:
     split: str
     trials: tuple[tuple[Arm, Trial], ...]
 
-    def jobs(self, *, cache: Path | None, threads: int, device: str) -> list[Job]:
+    def jobs(self, options: argparse.Namespace) -> list[Job]:
         """The distinct trials, with where and how they run here."""
-        common: dict[str, Any] = {"data": self.data, "cache": cache, "threads": threads, "device": device}
-        distinct = {trial.key: trial for _, trial in self.trials}
-        return [Job(trial=trial, splits=(self.split,), **common) for trial in distinct.values()]
+        shape = padded_shape(self.dataset.shape)
+        distinct = {trial.key: (arm, trial) for arm, trial in self.trials}
+        return [
+            Job(
+                trial=trial, splits=(self.split,), data=self.data, cache=options.cache, threads=options.threads,
+                device=options.device, label=self.label(trial), amount=amount(arm, trial, shape),
+            )
+            for arm, trial in distinct.values()
+        ]  # fmt: skip
 
-    def label(self, key: str) -> str:
+    def label(self, trial: Trial) -> str:
         """What a trial is called: its arm and seed."""
-        return next(f"{arm.label} seed {trial.seed}" for arm, trial in self.trials if trial.key == key)
+        return next(f"{arm.label} seed {trial.seed}" for arm, own in self.trials if own.key == trial.key)
 
 
-def make_sweep(options: argparse.Namespace) -> Sweep:
-    """Resolve every name, open and check the data, and list the trials: all that can be wrong is found here.
+def amount(arm: Arm, trial: Trial, shape: tuple[int, ...]) -> float:
+    """How much there is to do for a trial: forward FLOPs times steps, at least 1."""
+    return max(1.0, count_flops(arm.method, shape) * float(trial.budget["steps"] if trial.budget else 0))
+
+
+def make_sweeps(options: argparse.Namespace) -> list[Sweep]:
+    """The named study on each of the datasets asked for.
 
     Raises:
         ValueError: a wrong name, setting or file, or a split without pairs; the message says which.
     """
     study = find_study(options.study)
     budget_name = options.budget or study.budget
-    budget = find_budget(budget_name)
-    dataset_name = options.dataset or study.dataset
-    name = options.name or f"{options.study}-{dataset_name}-{budget_name}"
+    return [
+        make_sweep(
+            study, options, study_name=options.study, budget_name=budget_name, dataset=dataset,
+            name=sweep_name(options, dataset.name, budget_name), seeds=options.seeds or study.seeds,
+        )
+        for dataset in open_datasets(options, study.dataset)
+    ]  # fmt: skip
+
+
+def sweep_name(options: argparse.Namespace, dataset: str, budget: str) -> str:
+    """What a study is called in RUNS: the name asked for, with the dataset's where there are several.
+
+    Raises:
+        ValueError: a character that a file's name had better not have.
+    """
+    name = options.name or f"{options.study}-{dataset}-{budget}"
+    if options.name and len(options.dataset) > 1:
+        name = f"{options.name}-{dataset}"
     if not re.fullmatch(r"[\w.+=-]+", name):
         raise ValueError(f"--name must hold letters, digits and . + = - alone, got {name!r}")
-    data = _folder(options.data, dataset_name)
+    return name
+
+
+def open_datasets(options: argparse.Namespace, default: str) -> list[Dataset]:
+    """The datasets asked for, opened, checked and preprocessed.
+
+    Raises:
+        ValueError: an unknown dataset or setting, a file that cannot serve, or no pairs to select on.
+    """
+    names = options.dataset or [default]
+    folders = data_folders(options.data, names)
     settings = dict(parse_setting(entry) for entry in options.set)
-    dataset = open_dataset(dataset_name, data, cache=options.cache, **settings)
+    datasets = [open_dataset(name, folders.get(name), cache=options.cache, **settings) for name in names]
+    for dataset in datasets:
+        _require_pairs(dataset, "val")
+        dataset.prepare(progress=sys.stdout.isatty())
+    return datasets
+
+
+def make_sweep(
+    study: Study, options: argparse.Namespace, *, study_name: str, name: str, dataset: Dataset, budget_name: str,
+    seeds: int,
+) -> Sweep:  # fmt: skip
+    """A study on one dataset: its arms, and the trials of those asked for.
+
+    Raises:
+        ValueError: an unknown budget or arm, or a split without pairs.
+    """
+    budget = find_budget(budget_name)
     split = "val" if study.selects or dataset.missing("test") else "test"
-    _require_pairs(dataset, "val", split)
-    dataset.prepare(progress=sys.stdout.isatty())
-    described: Json = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
-    seeds = tuple(range(options.seeds or study.seeds))
+    _require_pairs(dataset, split)
     all_arms = study.arms(dataset.shape, budget)
     skipped = {arm.label: reason for arm in all_arms if (reason := arm.method.skip(dataset))}
     arms = tuple(arm for arm in all_arms if arm.label not in skipped)
-    pairs = ((arm, seed) for seed in seeds for arm in arms if arm.trained or seed == 0)
+    wanted = _wanted(arms, options.arm)
+    described = describe_dataset(dataset)
+    pairs = ((arm, seed) for seed in range(seeds) for arm in wanted if arm.trained or seed == 0)
     trials = tuple((arm, make_trial(arm, described, budget, seed)) for arm, seed in pairs)
+    data = data_folders(options.data, options.dataset or [dataset.name]).get(dataset.name)
     return Sweep(
-        name=name, study_name=options.study, study=study, dataset=dataset, data=data, budget_name=budget_name,
-        budget=budget, seeds=seeds, arms=arms, skipped=skipped, split=split, trials=trials,
+        name=name, study_name=study_name, study=study, dataset=dataset, data=data, budget_name=budget_name,
+        budget=budget, seeds=tuple(range(seeds)), arms=arms, skipped=skipped, split=split, trials=trials,
     )  # fmt: skip
 
 
-def _folder(entries: list[str], dataset: str) -> Path | None:
-    """Where the dataset's files lie, from ``NAME=DIR`` entries."""
+def describe_dataset(dataset: Dataset) -> Json:
+    """What a trial's key says of its dataset."""
+    return {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
+
+
+def _wanted(arms: tuple[Arm, ...], labels: list[str]) -> tuple[Arm, ...]:
+    unknown = sorted(set(labels) - {arm.label for arm in arms})
+    if unknown:
+        raise ValueError(f"--arm: no arm {', '.join(unknown)}; known: {'; '.join(arm.label for arm in arms)}")
+    return tuple(arm for arm in arms if not labels or arm.label in labels)
+
+
+def data_folders(entries: list[str], datasets: list[str]) -> dict[str, Path]:
+    """Where the datasets' files lie, from ``NAME=DIR`` entries.
+
+    Raises:
+        ValueError: an entry that is not of that form, or names a dataset that the sweep does not run on.
+    """
     folders = {}
     for entry in entries:
         name, sign, folder = entry.partition("=")
         if not sign or not folder:
             raise ValueError(f"--data NAME=DIR: got {entry!r}")
         folders[name] = Path(folder).absolute()
-    unused = sorted(set(folders) - {dataset})
+    unused = sorted(set(folders) - set(datasets))
     if unused:
-        raise ValueError(f"--data names {', '.join(unused)}, but the sweep runs on {dataset}")
-    return folders.get(dataset)
+        raise ValueError(f"--data names {', '.join(unused)}, but the sweep runs on {', '.join(datasets)}")
+    return folders
 
 
 def _require_pairs(dataset: Dataset, *splits: str) -> None:
@@ -107,7 +176,7 @@ def study_entry(sweep: Sweep) -> Json:
         "study": sweep.study_name,
         "question": sweep.study.question,
         "protocol": list(sweep.study.protocol),
-        "dataset": _dataset_entry(sweep.dataset),
+        "dataset": dataset_entry(sweep.dataset),
         "budget": {"name": sweep.budget_name} | asdict(sweep.budget),
         "seeds": list(sweep.seeds),
         "reference": sweep.study.reference,
@@ -119,7 +188,8 @@ def study_entry(sweep: Sweep) -> Json:
     }
 
 
-def _dataset_entry(dataset: Dataset) -> Json:
+def dataset_entry(dataset: Dataset) -> Json:
+    """What a study says of its dataset."""
     labels = {str(value): name for value, name in dataset.labels.items()}
     about = {"title": dataset.title, "source": dataset.source, "licence": dataset.licence, "labels": labels}
     grid = {"shape": list(dataset.shape), "spacing_mm": list(dataset.spacing_mm)}

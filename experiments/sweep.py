@@ -13,18 +13,19 @@ from pathlib import Path
 
 import torch
 
-from experiments.monitor import Work, clock, columns, watch
-from experiments.planning import Sweep, make_sweep, study_entry
-from experiments.study import Arm, find_study, known_studies, register_study
-from fusemorph.configuration import BUDGETS, Trial
+from experiments.monitor import clock, columns, watch
+from experiments.planning import Sweep, make_sweeps, study_entry
+from experiments.study import find_study, known_studies, register_study
+from fusemorph.configuration import BUDGETS
 from fusemorph.cost import count_cost, count_flops, count_parameters, measure_cost
 from fusemorph.data import known_datasets
 from fusemorph.fusion.plan import NAMED_PLANS, parse_plan, vocabulary
 from fusemorph.method import known_methods
 from fusemorph.networks.padding import padded_shape
 from fusemorph.records import RecordError, StorageError, TrialFolder, read_json, require_space
-from fusemorph.trial import Job, is_missing
-from nas.inline import Status, WorkersDied, run_inline
+from fusemorph.trial import is_missing
+from nas.feed import FixedFeed, Status
+from nas.inline import WorkersDied, run_inline
 from reports.page import write_report
 from reports.tables import arms_text
 
@@ -36,17 +37,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(listing())
         return 0
     try:
-        sweep = make_sweep(options)
-        jobs = sweep.jobs(cache=options.cache, threads=options.threads, device=options.device)
+        sweeps = make_sweeps(options)
         if options.dry_run:
-            print(dry_run(sweep, jobs, options))
+            print("\n\n".join(dry_run(sweep, options) for sweep in sweeps))
             return 0
-        begin(sweep, jobs, options)
+        for sweep in sweeps:
+            begin(sweep, options)
     except (ValueError, StorageError) as error:
         print(f"sweep: {error}", file=sys.stderr)
         return 2
     try:
-        return run(sweep, jobs, options)
+        return run(sweeps, options)
     except KeyboardInterrupt:
         print("\ninterrupted; the same line goes on where this one stopped", file=sys.stderr)
         return 130
@@ -59,11 +60,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m experiments.sweep", description=__doc__)
     parser.add_argument("study", nargs="?", help=f"one of {', '.join(known_studies())}")
-    parser.add_argument("--dataset", help="default: the study's own")
+    parser.add_argument("--dataset", action="append", default=[], metavar="NAME", help="default: the study's own")
     parser.add_argument("--data", action="append", default=[], metavar="NAME=DIR", help="where a dataset's files lie")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the dataset")
     parser.add_argument("--budget", help=f"one of {', '.join(BUDGETS)}; default: the study's own")
     parser.add_argument("--seeds", type=int, metavar="N", help="train with seeds 0 to N-1; default: the study's own")
+    parser.add_argument("--arm", action="append", default=[], metavar="LABEL", help="run these arms alone")
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="default: ./runs")
     parser.add_argument("--name", help="what the study is called in RUNS; default: STUDY-DATASET-BUDGET")
     parser.add_argument("--driver", default="inline", choices=["inline"], help="default: inline, no engine")
@@ -101,9 +103,9 @@ def listing() -> str:
     return f"Studies\n{studies}\n\n{names}\n\nPlans\n{plans}\n\nOperators\n{operators}\n\nBudgets\n{budgets}"
 
 
-def dry_run(sweep: Sweep, jobs: Sequence[Job], options: argparse.Namespace) -> str:
+def dry_run(sweep: Sweep, options: argparse.Namespace) -> str:
     """Every trial with parameters, FLOPs, whether it is done, and an estimate of its time on this machine."""
-    missing = {job.trial.key for job in jobs if is_missing(job, options.runs)}
+    missing = {job.trial.key for job in sweep.jobs(options) if is_missing(job, options.runs)}
     shape = padded_shape(sweep.dataset.shape)
     pace = _seconds_per_flop(sweep, shape, options)
     rows = [["trial", "key", "plan", "parameters", "GFLOPs", "steps", "state", "about"]]
@@ -115,7 +117,7 @@ def dry_run(sweep: Sweep, jobs: Sequence[Job], options: argparse.Namespace) -> s
         left += seconds if trial.key in missing else 0.0
         state = "to do" if trial.key in missing else TrialFolder(options.runs, trial).status() or ""
         sizes = [str(getattr(arm.method, "plan", "-")), f"{parameters:,}", f"{flops / 1e9:.2f}", str(steps)]
-        rows.append([sweep.label(trial.key), trial.key, *sizes, state, clock(seconds)])
+        rows.append([sweep.label(trial), trial.key, *sizes, state, clock(seconds)])
     title = f"{sweep.name}: {len(rows) - 1} trials on {sweep.dataset.title}, evaluated on {sweep.split}"
     skipped = "".join(f"\nskipped: {label}: {reason}" for label, reason in sweep.skipped.items())
     workers = _workers(options)
@@ -140,12 +142,13 @@ def _workers(options: argparse.Namespace) -> int:
     return 1 if options.device != "cpu" else max(1, (os.cpu_count() or 1) // options.threads)
 
 
-def begin(sweep: Sweep, jobs: Sequence[Job], options: argparse.Namespace) -> None:
+def begin(sweep: Sweep, options: argparse.Namespace) -> None:
     """What is done and checked before the first trial starts: storage, records that are there, the study's entry.
 
     Raises:
         RecordError, StorageError: a record cannot be read or continued, or there is no space.
     """
+    jobs = sweep.jobs(options)
     if options.retry_failed and options.runs.exists():
         for job in jobs:
             TrialFolder(options.runs, job.trial).reopen_failed()
@@ -157,24 +160,18 @@ def begin(sweep: Sweep, jobs: Sequence[Job], options: argparse.Namespace) -> Non
     register_study(options.runs, study_entry(sweep))
 
 
-def run(sweep: Sweep, jobs: Sequence[Job], options: argparse.Namespace) -> int:
-    """Run what is missing, measure cost, draw the report; returns the exit status."""
-    for label, reason in sweep.skipped.items():
-        print(f"skipped: {label}: {reason}")
-    print(f"{sweep.name}: {len(jobs)} trials on {sweep.dataset.title}, in {options.runs}", flush=True)
-    shape = padded_shape(sweep.dataset.shape)
-    work = {
-        trial.key: Work(label=sweep.label(trial.key), amount=_amount(arm, trial, shape)) for arm, trial in sweep.trials
-    }
-    status = watch(run_inline(jobs, options.runs, workers=_workers(options)), work)
-    if sweep.study.measure_cost:
-        measure_costs(sweep, options)
-    return conclude(sweep, jobs, status, options)
-
-
-def _amount(arm: Arm, trial: Trial, shape: tuple[int, ...]) -> float:
-    """How much there is to do for a trial: forward FLOPs times steps, at least 1."""
-    return max(1.0, count_flops(arm.method, shape) * float(trial.budget["steps"] if trial.budget else 0))
+def run(sweeps: Sequence[Sweep], options: argparse.Namespace) -> int:
+    """Run what is missing, measure cost, draw the reports; returns the exit status."""
+    for sweep in sweeps:
+        for label, reason in sweep.skipped.items():
+            print(f"skipped: {label}: {reason}")
+        print(f"{sweep.name}: {len(sweep.trials)} trials on {sweep.dataset.title}, in {options.runs}", flush=True)
+    feed = FixedFeed((job for sweep in sweeps for job in sweep.jobs(options)), options.runs)
+    status = watch(run_inline(feed, options.runs, workers=_workers(options)))
+    for sweep in sweeps:
+        if sweep.study.measure_cost:
+            measure_costs(sweep, options)
+    return max(conclude(sweep, status, options) for sweep in sweeps)
 
 
 def measure_costs(sweep: Sweep, options: argparse.Namespace) -> None:
@@ -194,19 +191,20 @@ def measure_costs(sweep: Sweep, options: argparse.Namespace) -> None:
                 print(f"the cost of {arm.label} was not measured", file=sys.stderr)
 
 
-def conclude(sweep: Sweep, jobs: Sequence[Job], status: Status, options: argparse.Namespace) -> int:
+def conclude(sweep: Sweep, status: Status, options: argparse.Namespace) -> int:
     """Draw the report, print the table, say what failed and why; returns the exit status."""
     page = write_report([options.runs], options.runs / "reports" / sweep.name, study=sweep.name)
     print(arms_text([options.runs], study=sweep.name))
     print(f"report: {page}")
-    reasons = dict(status.given_up)
-    for job in jobs:
-        folder = TrialFolder(options.runs, job.trial)
+    failed = 0
+    for job in sweep.jobs(options):
+        folder, reason = TrialFolder(options.runs, job.trial), status.given_up.get(job.trial.key)
         if folder.status() == "failed":
-            reasons[job.trial.key] = str(read_json(folder.path / "record.json")["reason"])
-    for key, reason in reasons.items():
-        print(f"failed: {sweep.label(key)} ({key}): {reason}")
-    return 1 if reasons else 0
+            reason = str(read_json(folder.path / "record.json")["reason"])
+        if reason is not None:
+            failed += 1
+            print(f"failed: {job.label} ({job.trial.key}): {reason}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -26,7 +26,10 @@ from fusemorph.training import TrainingFailed, train
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A trial with what a machine needs to run it: where the data lie, what to evaluate, with how many threads."""
+    """A trial with what a machine needs to run it: where the data lie, what to evaluate, with how many threads.
+
+    ``label`` and ``amount`` are for whoever watches: what the trial is called, and how much there is to compute.
+    """
 
     trial: Trial
     data: Path | None
@@ -34,6 +37,8 @@ class Job:
     splits: tuple[str, ...]
     threads: int = 1
     device: str = "cpu"
+    label: str = ""
+    amount: float = 1.0
 
     def open_dataset(self) -> Dataset:
         """The trial's dataset; its settings are those of the configuration.

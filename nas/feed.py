@@ -1,22 +1,51 @@
-"""Where a driver gets its jobs: the contract, and the feed of a fixed list."""
+"""What a driver works on and what it tells: the feed of jobs, and the status of the work."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from fusemorph.trial import Job, is_missing
+
+Facts = Mapping[str, Any]
+"""What the claim of a running job says: host, process, step, ..."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """How far the work is.
+
+    ``total`` and ``left`` count jobs; ``work`` is the amount of computing in those left, running ones included;
+    ``note`` is what the feed has to say, such as the best result so far.
+    """
+
+    total: int
+    left: int
+    work: float
+    running: tuple[tuple[Job, Facts], ...]
+    given_up: Mapping[str, str]
+    note: str = ""
 
 
 class Feed(Protocol):
     """Gives a driver its jobs one by one, and hears how each has ended.
 
-    ``total``: how many jobs are expected in all; ``open``: whether one may still come. ``take`` returns the next job,
-    or None while there is none to give: because none is left, or because others must end first.
+    ``take`` returns the next job, or None while there is none to give: because none is left, which ``open`` tells, or
+    because others must end first. ``left``, ``work`` and ``note`` are those of the status.
     """
 
     @property
     def total(self) -> int: ...
+
+    @property
+    def left(self) -> int: ...
+
+    @property
+    def work(self) -> float: ...
+
+    @property
+    def note(self) -> str: ...
 
     @property
     def open(self) -> bool: ...
@@ -28,11 +57,16 @@ class Feed(Protocol):
 
 
 class FixedFeed:
-    """The feed of a list that is known beforehand: what is missing of it, in order."""
+    """The feed of a list that is known beforehand: what is missing of it, in order.
+
+    Raises:
+        RecordError: the folder of a trial cannot be read, or was made by another version.
+    """
 
     def __init__(self, jobs: Iterable[Job], runs: Path) -> None:
         self._jobs = tuple(jobs)
-        self._missing = deque(job for job in self._jobs if is_missing(job, runs))
+        self._waiting = deque(job for job in self._jobs if is_missing(job, runs))
+        self._left = {job.trial.key: job for job in self._waiting}
 
     @property
     def total(self) -> int:
@@ -40,13 +74,29 @@ class FixedFeed:
         return len(self._jobs)
 
     @property
+    def left(self) -> int:
+        """Jobs that have not ended."""
+        return len(self._left)
+
+    @property
+    def work(self) -> float:
+        """Amount of computing in the jobs that have not ended."""
+        return sum(job.amount for job in self._left.values())
+
+    @property
+    def note(self) -> str:
+        """Nothing beside the counts."""
+        return ""
+
+    @property
     def open(self) -> bool:
         """Whether a job of the list has not been taken."""
-        return bool(self._missing)
+        return bool(self._waiting)
 
     def take(self) -> Job | None:
         """The next missing job."""
-        return self._missing.popleft() if self._missing else None
+        return self._waiting.popleft() if self._waiting else None
 
     def settle(self, job: Job, *, given_up: str | None = None) -> None:
-        """Nothing depends on how a job ends."""
+        """Strike the job from the list."""
+        self._left.pop(job.trial.key, None)

@@ -1,24 +1,25 @@
-"""The driver without an engine: worker processes of this machine take the missing trials of a list in order.
+"""The driver without an engine: worker processes of this machine, each given one job after the other.
 
-Workers share nothing but the run folder; claims decide who does what. Several such sweeps, also of several machines,
-may therefore work on one folder.
+Workers and driver share nothing but the run folder; claims decide who does what. Several such sweeps, also of several
+machines, may therefore work on one folder: a job that another sweep holds is asked after again later.
 """
 
 import errno
 import multiprocessing
-import os
 import signal
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from fusemorph.ledger import holder, last_claim, take_claim
 from fusemorph.records import StorageError, TrialFolder
-from fusemorph.trial import Job, is_missing, run_job
+from fusemorph.trial import Job, run_job
+from nas.feed import Feed, Status
 
 POLL_S = 1.0
 PATIENCE_S = 3.0
@@ -27,118 +28,162 @@ STORAGE_EXIT = 28
 
 
 class WorkersDied(RuntimeError):
-    """No worker lives long enough to take a trial."""
+    """No worker lives long enough to take a job."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """How far a sweep is: jobs left, what the living claims say of the running ones, and those given up, by key."""
-
-    total: int
-    left: frozenset[str]
-    running: Mapping[str, Mapping[str, object]]
-    given_up: Mapping[str, str]
-
-
-def run_inline(jobs: Sequence[Job], runs: Path, *, workers: int) -> Iterator[Status]:
-    """Run what is missing in ``workers`` processes; yields the status every second until nothing is left.
+def run_inline(feed: Feed, runs: Path, *, workers: int) -> Iterator[Status]:
+    """Run the feed's jobs in ``workers`` processes; yields the status at least every second until all have ended.
 
     A worker that dies is replaced and its trial goes on from its checkpoint; a trial that takes a second worker with
     it is given up, and recorded as failed if it killed them outright (out of memory). Closing the iterator stops the
-    workers.
+    workers; their trials go on from their checkpoints another time.
 
     Raises:
         StorageError: a worker could not write; everything written before is there.
         RecordError: a trial's folder cannot be read, or was made by another version.
-        WorkersDied: workers die before they take a trial.
+        WorkersDied: workers die before they take a job.
     """
-    crew = _Crew(jobs=tuple(jobs), runs=runs)
-    left = {job.trial.key: job for job in jobs}
+    crew = _Crew(feed=feed, runs=runs)
     try:
-        while True:
-            left = {key: job for key, job in left.items() if key not in crew.given_up and is_missing(job, runs)}
-            crew.bury(left)
-            crew.hire(min(workers, len(left)))
-            running = {key: facts for key in left if (facts := holder(runs / key)) is not None}
-            yield Status(total=len(jobs), left=frozenset(left), running=running, given_up=dict(crew.given_up))
-            if not left:
-                return
-            time.sleep(POLL_S)
+        while feed.left or feed.open:
+            crew.bury()
+            crew.hire(workers)
+            crew.assign()
+            yield crew.status()
+            crew.listen()
+        yield crew.status()
     finally:
         crew.dismiss()
 
 
+@dataclass(eq=False, kw_only=True)
+class _Worker:
+    """A process, the pipe to it, whether it has said that it is there, and the job that it has."""
+
+    process: BaseProcess
+    pipe: Connection
+    ready: bool = False
+    job: Job | None = None
+
+
 @dataclass(kw_only=True)
 class _Crew:
-    """The worker processes, and how often each trial has cost one its life."""
+    """The workers; the jobs to be given again, from when on; and how often each job has cost a worker its life."""
 
-    jobs: tuple[Job, ...]
+    feed: Feed
     runs: Path
-    workers: list[BaseProcess] = field(default_factory=list)
+    workers: list[_Worker] = field(default_factory=list)
+    again: deque[tuple[float, Job]] = field(default_factory=deque)
     deaths: Counter[str] = field(default_factory=Counter)
     given_up: dict[str, str] = field(default_factory=dict)
     strays: int = 0
 
+    def status(self) -> Status:
+        taken = [worker.job for worker in self.workers if worker.job is not None]
+        running = tuple((job, facts) for job in taken if (facts := holder(self.runs / job.trial.key)) is not None)
+        return Status(
+            total=self.feed.total, left=self.feed.left, work=self.feed.work, running=running,
+            given_up=dict(self.given_up), note=self.feed.note,
+        )  # fmt: skip
+
     def hire(self, count: int) -> None:
-        """Start workers up to that number."""
-        for _ in range(count - len(self.workers)):
-            jobs = [job for job in self.jobs if job.trial.key not in self.given_up]
-            worker = multiprocessing.get_context("spawn").Process(target=_work, args=(jobs, self.runs), daemon=True)
-            worker.start()
-            self.workers.append(worker)
+        """Start workers up to that number, and no more than there are jobs."""
+        for _ in range(min(count, self.feed.left if not self.feed.open else count) - len(self.workers)):
+            ours, theirs = multiprocessing.Pipe()
+            process = multiprocessing.get_context("spawn").Process(target=_work, args=(theirs, self.runs), daemon=True)
+            process.start()
+            theirs.close()
+            self.workers.append(_Worker(process=process, pipe=ours))
 
-    def bury(self, left: Mapping[str, Job]) -> None:
-        """Drop the workers that have ended, and settle the trials of those that died."""
-        for worker in [worker for worker in self.workers if not worker.is_alive()]:
+    def assign(self) -> None:
+        """Give a job to every worker that waits for one."""
+        for worker in self.workers:
+            if worker.ready and worker.job is None and (job := self._next()) is not None:
+                worker.job = job
+                try:
+                    worker.pipe.send(job)
+                except OSError:
+                    return  # it has just died, and is buried in the next round
+
+    def _next(self) -> Job | None:
+        if (job := self.feed.take()) is not None:
+            return job
+        due = self.again and self.again[0][0] <= time.monotonic()
+        return self.again.popleft()[1] if due else None
+
+    def listen(self) -> None:
+        """Wait until a worker reports, one dies, or a second is over; settle what has ended."""
+        heard = wait([x for worker in self.workers for x in (worker.pipe, worker.process.sentinel)], timeout=POLL_S)
+        for worker in self.workers:
+            while worker.pipe in heard and worker.process.is_alive() and worker.pipe.poll():
+                try:
+                    self._hear(worker, worker.pipe.recv())
+                except (EOFError, OSError):
+                    break
+
+    def _hear(self, worker: _Worker, ended: bool) -> None:
+        """The first word of a worker is that it is there; every other, whether its job has ended."""
+        worker.ready, job, worker.job = True, worker.job, None
+        if job is not None and ended:
+            self.feed.settle(job)
+        elif job is not None:
+            self.again.append((time.monotonic() + PATIENCE_S, job))
+
+    def bury(self) -> None:
+        """Drop the workers that have died, and settle what they had."""
+        for worker in [worker for worker in self.workers if not worker.process.is_alive()]:
             self.workers.remove(worker)
-            if worker.exitcode == STORAGE_EXIT:
+            if worker.process.exitcode == STORAGE_EXIT:
                 raise StorageError(errno.EIO, f"a worker could not write; what it said stands above ({self.runs})")
-            if worker.exitcode != 0:
-                claims = {key: last_claim(self.runs / key, process=worker.pid) for key in left}
-                held = {key: str(claim.get("error", "")) for key, claim in claims.items() if claim is not None}
-                for key, error in held.items():
-                    self._settle(left[key], worker.exitcode or 0, error)
-                self._count_stray(found=bool(held))
+            self._count_stray(worker)
+            if worker.job is not None:
+                self._count_death(worker.job, worker.process)
 
-    def _settle(self, job: Job, exit_code: int, error: str) -> None:
-        """Count a death; after the second, give the trial up. One that kills its workers outright has failed."""
-        key = job.trial.key
-        self.deaths[key] += 1
-        if self.deaths[key] <= DEATHS_FORGIVEN:
-            return
-        self.given_up[key] = error or f"it killed {self.deaths[key]} workers, exit code {exit_code} (out of memory?)"
-        folder, claim = TrialFolder(self.runs, job.trial), take_claim(self.runs / key)
-        if exit_code < 0 and claim is not None and folder.status() in (None, "running"):
-            with claim:
-                folder.fail(self.given_up[key], measured={})
-
-    def _count_stray(self, *, found: bool) -> None:
-        self.strays = 0 if found else self.strays + 1
+    def _count_stray(self, worker: _Worker) -> None:
+        self.strays = 0 if worker.ready else self.strays + 1
         if self.strays > DEATHS_FORGIVEN:
             raise WorkersDied("workers die before they take a trial; what they said stands above")
 
+    def _count_death(self, job: Job, process: BaseProcess) -> None:
+        """After the second death, give the job up. One that kills its workers outright has failed."""
+        key, exit_code = job.trial.key, process.exitcode or 0
+        self.deaths[key] += 1
+        if self.deaths[key] <= DEATHS_FORGIVEN:
+            self.again.append((0.0, job))
+            return
+        claim = last_claim(self.runs / key, process=process.pid) or {}
+        killed = f"it killed {self.deaths[key]} workers, exit code {exit_code} (out of memory?)"
+        self.given_up[key] = str(claim.get("error") or killed)
+        if exit_code < 0:
+            self._record_failure(job, self.given_up[key])
+        self.feed.settle(job, given_up=self.given_up[key])
+
+    def _record_failure(self, job: Job, reason: str) -> None:
+        folder, claim = TrialFolder(self.runs, job.trial), take_claim(self.runs / job.trial.key)
+        if claim is not None and folder.status() in (None, "running"):
+            with claim:
+                folder.fail(reason, measured={})
+
     def dismiss(self) -> None:
-        """Stop all workers; their trials go on from their checkpoints another time."""
+        """Stop all workers."""
         for worker in self.workers:
-            worker.terminate()
+            worker.process.terminate()
         for worker in self.workers:
-            worker.join()
+            worker.process.join()
 
 
-def _work(jobs: list[Job], runs: Path) -> None:
-    """One worker: trial by trial, until nothing is missing; waits for trials that others hold.
+def _work(pipe: Connection, runs: Path) -> None:
+    """One worker: job by job, until the driver is gone.
 
     Any error but a refused write ends the process as Python does, with its traceback and exit code 1.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to handle
-    parent = os.getppid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver to handle
     try:
-        while missing := [job for job in jobs if is_missing(job, runs)]:
-            done = [run_job(job, runs) for job in missing if os.getppid() == parent]
-            if os.getppid() != parent:
-                return
-            if not any(done):
-                time.sleep(PATIENCE_S)
+        pipe.send(False)
+        while True:
+            pipe.send(run_job(pipe.recv(), runs) is not None)
+    except EOFError:
+        return
     except StorageError as error:
         print(error, file=sys.stderr)
         raise SystemExit(STORAGE_EXIT) from error
