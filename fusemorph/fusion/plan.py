@@ -10,9 +10,9 @@ Source: Meng et al. 2025, "AutoFuse", section 3.
 """
 
 import ast
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
 from pathlib import Path
 
 STAGES = (1, 2, 3, 4, 5, 6, 7)
@@ -112,7 +112,35 @@ def joint_stages(plan: str) -> frozenset[int]:
 
 def enumerate_plans(symbols: str) -> tuple[str, ...]:
     """All distinct networks over the given operators, as sorted canonical plans."""
-    return tuple(sorted({canonical("".join(letters)) for letters in product(symbols, repeat=len(STAGES))}))
+    plans = [DEAD * len(STAGES)]
+    for stage in reversed(STAGES):
+        plans = [plan for begun in plans for plan in _place_each(begun, stage, sorted(set(symbols)))]
+    return tuple(sorted(plans))
+
+
+def walk_plan(choose: Callable[[int], str]) -> str:
+    """The canonical plan of a walk from stage 7 backwards that asks for the operator of each live stage, and no other.
+
+    A stage's liveness depends on later stages alone, so every walk gives another network.
+    """
+    plan = DEAD * len(STAGES)
+    for stage in reversed(STAGES):
+        if _is_read(plan, stage):
+            plan = _place(plan, stage, choose(stage))
+    return plan
+
+
+def _place_each(plan: str, stage: int, symbols: Sequence[str]) -> list[str]:
+    return [_place(plan, stage, symbol) for symbol in symbols] if _is_read(plan, stage) else [plan]
+
+
+def _place(plan: str, stage: int, symbol: str) -> str:
+    return plan[: stage - 1] + symbol + plan[stage:]
+
+
+def _is_read(plan: str, stage: int) -> bool:
+    """Whether the head or a later stage of the plan reads a stage's output; later dead stages must be marked."""
+    return stage == STAGES[-1] or any(_reads(plan, target, "joint") for target in _FEEDS[stage])
 
 
 def _reads(plan: str, stage: int, feature: str) -> bool:

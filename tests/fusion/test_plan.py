@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 
@@ -14,6 +15,7 @@ from fusemorph.fusion.plan import (
     parse_plan,
     single_stages,
     vocabulary,
+    walk_plan,
 )
 
 
@@ -44,6 +46,28 @@ def test_distinct_networks_over_joint_single_gate() -> None:
     plans = enumerate_plans("jsg")
     assert len(plans) == 691
     assert all(canonical(plan) == plan for plan in plans)
+
+
+@pytest.mark.parametrize("symbols", ["j", "s", "jsg", "dsp"])
+def test_plans_are_the_canonical_forms_of_all_strings(symbols: str) -> None:
+    strings = ("".join(letters) for letters in product(symbols, repeat=7))
+    assert enumerate_plans(symbols) == tuple(sorted({canonical(string) for string in strings}))
+
+
+def test_a_symbol_given_twice_counts_once() -> None:
+    assert enumerate_plans("jsj") == enumerate_plans("js")
+
+
+@pytest.mark.parametrize("plan", ["jjjjjsj", "sssssss", "gjsgjjg"])
+def test_a_walk_asks_for_the_live_stages_alone(plan: str) -> None:
+    asked: list[int] = []
+
+    def choose(stage: int) -> str:
+        asked.append(stage)
+        return plan[stage - 1]
+
+    assert walk_plan(choose) == canonical(plan)
+    assert asked == sorted(live_stages(plan), reverse=True)
 
 
 def test_canonical_forms_are_closed_under_what_dead_stages_held() -> None:
