@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from experiments.study import Arm, Study, find_study, make_trial
+from experiments.study import Arm, Study, make_trial
 from fusemorph.configuration import Budget, Json, Trial, find_budget
 from fusemorph.cost import count_flops
 from fusemorph.data import open_dataset, parse_setting
@@ -59,13 +59,12 @@ def amount(arm: Arm, trial: Trial, shape: tuple[int, ...]) -> float:
     return max(1.0, count_flops(arm.method, shape) * float(trial.budget["steps"] if trial.budget else 0))
 
 
-def make_sweeps(options: argparse.Namespace) -> list[Sweep]:
-    """The named study on each of the datasets asked for.
+def make_sweeps(study: Study, options: argparse.Namespace) -> list[Sweep]:
+    """The study on each of the datasets asked for.
 
     Raises:
         ValueError: a wrong name, setting or file, or a split without pairs; the message says which.
     """
-    study = find_study(options.study)
     budget_name = options.budget or study.budget
     return [
         make_sweep(

@@ -1,6 +1,5 @@
 """The contract of a study: a question, and the arms that answer it. One study a file, found by its module's name."""
 
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
@@ -10,8 +9,7 @@ from typing import Any
 from fusemorph.configuration import Budget, Json, Trial
 from fusemorph.method import Method
 from fusemorph.records import FORMAT, RecordError, read_json, write_json
-
-MACHINERY = frozenset({"export", "monitor", "planning", "study", "sweep"})
+from nas.space import Space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +50,36 @@ class Study:
     measure_cost: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class SearchStudy:
+    """A search, and the confirmation of what it finds.
+
+    ``space`` makes the search space for a budget and the operators that a stage may take. ``trials``: how many distinct
+    configurations are tried by default, each with ``seeds`` seeds. The best ``confirmed`` of them are trained again
+    beside the arms of ``rivals``, at ``confirm_budget`` with ``confirm_seeds`` seeds, and only these are reported.
+    """
+
+    question: str
+    protocol: tuple[str, ...]
+    space: Callable[[Budget, str], Space]
+    rivals: Callable[[Budget], Sequence[Arm]]
+    operators: str = "jsg"
+    dataset: str = "hippocampus"
+    budget: str = "search"
+    trials: int = 40
+    seeds: int = 1
+    confirmed: int = 2
+    confirm_budget: str = "quick"
+    confirm_seeds: int = 3
+
+
 def known_studies() -> tuple[str, ...]:
-    """Names of the studies."""
-    names = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    return tuple(sorted(name for name in names if name not in MACHINERY))
+    """Names of the studies: the modules of this folder that define ``STUDY``."""
+    modules = Path(__file__).parent.glob("*.py")
+    return tuple(sorted(path.stem for path in modules if "\nSTUDY = " in path.read_text(encoding="utf-8")))
 
 
-def find_study(name: str) -> Study:
+def find_study(name: str) -> Study | SearchStudy:
     """The study of that name.
 
     Raises:
@@ -66,7 +87,7 @@ def find_study(name: str) -> Study:
     """
     if name not in known_studies():
         raise ValueError(f"find_study(): unknown study {name!r}; known: {', '.join(known_studies())}")
-    study: Study = import_module(f"experiments.{name}").STUDY
+    study: Study | SearchStudy = import_module(f"experiments.{name}").STUDY
     return study
 
 
@@ -79,7 +100,7 @@ def make_trial(arm: Arm, dataset: Json, budget: Budget, seed: int) -> Trial:
 
 
 def register_study(runs: Path, entry: Mapping[str, Any]) -> None:
-    """Write ``RUNS/studies/NAME.json``; a study that is there may gain seeds, and nothing else.
+    """Write ``RUNS/studies/NAME.json``; a study that is there may gain seeds, a search also arms, and nothing else.
 
     Raises:
         RecordError: the name is taken by another definition, or by the same on other data or numerics.
@@ -90,20 +111,25 @@ def register_study(runs: Path, entry: Mapping[str, Any]) -> None:
         present = read_json(path)
         if not _same_definition(present, entry):
             raise RecordError(f"{path} defines another study of the name {entry['name']!r}; choose a --name of its own")
-        pairs = zip(present["arms"], entry["arms"], strict=True)
-        merged["arms"] = [new | {"keys": old["keys"] | new["keys"]} for old, new in pairs]
+        keys = [arm["keys"] for arm in present["arms"]] + [{}] * (len(entry["arms"]) - len(present["arms"]))
+        merged["arms"] = [new | {"keys": old | new["keys"]} for old, new in zip(keys, entry["arms"], strict=True)]
         merged["seeds"] = sorted({*present["seeds"], *entry["seeds"]})
     write_json(path, {"format": FORMAT} | merged)
 
 
 def _same_definition(present: Json, entry: Mapping[str, Any]) -> bool:
-    """Whether two entries differ in nothing but their seeds; shared seeds must have the same keys."""
+    """Whether two entries differ in nothing but their seeds; shared seeds must have the same keys.
+
+    A search may also have more trials, and more arms after those that are there.
+    """
     fixed = ("study", "dataset", "budget", "reference", "reported_split")
     if present.get("format") != FORMAT or any(present.get(name) != entry[name] for name in fixed):
         return False
-    if len(present.get("arms", ())) != len(entry["arms"]):
+    searches = [{k: v for k, v in own.get("search", {}).items() if k != "trials"} for own in (present, entry)]
+    more = len(entry["arms"]) - len(present.get("arms", ()))
+    if searches[0] != searches[1] or more < 0 or (more > 0 and not searches[0]):
         return False
-    return all(_same_arm(old, new) for old, new in zip(present["arms"], entry["arms"], strict=True))
+    return all(_same_arm(old, new) for old, new in zip(present["arms"], entry["arms"], strict=False))
 
 
 def _same_arm(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

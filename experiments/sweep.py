@@ -5,27 +5,29 @@ wrong call.
 """
 
 import argparse
-import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from functools import partial
 
-import torch
-
-from experiments.monitor import clock, columns, watch
+from experiments.confirming import confirm_plan, confirming_sweeps
+from experiments.driving import drive, worker_count
+from experiments.forecast import describe_search, describe_sweep
+from experiments.monitor import watch
+from experiments.options import parse
 from experiments.planning import Sweep, make_sweeps, study_entry
-from experiments.study import find_study, known_studies, register_study
+from experiments.searching import Hunt, make_hunt, make_search, require_feasible, require_storage, run_search
+from experiments.study import SearchStudy, Study, find_study, known_studies, register_study
 from fusemorph.configuration import BUDGETS
-from fusemorph.cost import count_cost, count_flops, count_parameters, measure_cost
+from fusemorph.cost import count_parameters
 from fusemorph.data import known_datasets
 from fusemorph.fusion.plan import NAMED_PLANS, parse_plan, vocabulary
 from fusemorph.method import known_methods
-from fusemorph.networks.padding import padded_shape
 from fusemorph.records import RecordError, StorageError, TrialFolder, read_json, require_space
 from fusemorph.trial import is_missing
 from nas.feed import FixedFeed, Status
-from nas.inline import WorkersDied, run_inline
+from nas.inline import WorkersDied
+from nas.search import Search
 from reports.page import write_report
 from reports.tables import arms_text
 
@@ -37,17 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(listing())
         return 0
     try:
-        sweeps = make_sweeps(options)
-        if options.dry_run:
-            print("\n\n".join(dry_run(sweep, options) for sweep in sweeps))
-            return 0
-        for sweep in sweeps:
-            begin(sweep, options)
+        study = find_study(options.study)
+        act = plan_search(study, options) if isinstance(study, SearchStudy) else plan_sweeps(study, options)
     except (ValueError, StorageError) as error:
         print(f"sweep: {error}", file=sys.stderr)
         return 2
     try:
-        return run(sweeps, options)
+        return act()
     except KeyboardInterrupt:
         print("\ninterrupted; the same line goes on where this one stopped", file=sys.stderr)
         return 130
@@ -56,39 +54,43 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.sweep", description=__doc__)
-    parser.add_argument("study", nargs="?", help=f"one of {', '.join(known_studies())}")
-    parser.add_argument("--dataset", action="append", default=[], metavar="NAME", help="default: the study's own")
-    parser.add_argument("--data", action="append", default=[], metavar="NAME=DIR", help="where a dataset's files lie")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the dataset")
-    parser.add_argument("--budget", help=f"one of {', '.join(BUDGETS)}; default: the study's own")
-    parser.add_argument("--seeds", type=int, metavar="N", help="train with seeds 0 to N-1; default: the study's own")
-    parser.add_argument("--arm", action="append", default=[], metavar="LABEL", help="run these arms alone")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="default: ./runs")
-    parser.add_argument("--name", help="what the study is called in RUNS; default: STUDY-DATASET-BUDGET")
-    parser.add_argument("--driver", default="inline", choices=["inline"], help="default: inline, no engine")
-    parser.add_argument("--workers", type=int, metavar="N", help="trials at a time; default: cores / threads, or 1")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads a trial; default: 1")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="where preprocessed images are kept")
-    parser.add_argument("--retry-failed", action="store_true", help="run failed trials again; their records are kept")
-    parser.add_argument("--dry-run", action="store_true", help="show each trial with its size and time, and stop")
-    parser.add_argument("--list", action="store_true", help="show studies, datasets, operators, plans and budgets")
-    options = parser.parse_args(argv)
-    if not options.study and not options.list:
-        parser.error(f"name a study: {', '.join(known_studies())} (or --list)")
-    for name in ("seeds", "workers", "threads"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            parser.error(f"--{name} must be at least 1, got {value}")
-    try:
-        torch.empty(1, device=options.device)
-    except (RuntimeError, AssertionError) as error:
-        parser.error(f"--device {options.device}: {str(error).splitlines()[0]}")
-    options.runs = options.runs.absolute()
-    return options
+def plan_sweeps(study: Study, options: argparse.Namespace) -> Callable[[], int]:
+    """Check all that a fixed study needs, and return what is to be done: show it, or run it."""
+    sweeps = make_sweeps(study, options)
+    if options.dry_run:
+        return partial(_show, "\n\n".join(describe_sweep(sweep, options) for sweep in sweeps))
+    for sweep in sweeps:
+        begin(sweep, options)
+    return partial(run, sweeps, options)
+
+
+def plan_search(study: SearchStudy, options: argparse.Namespace) -> Callable[[], int]:
+    """Check all that a search needs, and return what is to be done: show it, or run it."""
+    hunt = make_hunt(study, options)
+    require_feasible(hunt)
+    if options.dry_run:
+        return partial(_show, describe_search(hunt, options))
+    require_storage(hunt, options)
+    controls = (False,) if options.no_control or hunt.searcher == "random" else (False, True)
+    searches = [make_search(hunt, options, control=control) for control in controls]
+    return partial(run_searches, hunt, searches, options)
+
+
+def _show(text: str) -> int:
+    print(text)
+    return 0
+
+
+def run_searches(hunt: Hunt, searches: Sequence[Search], options: argparse.Namespace) -> int:
+    """Run the search and its random control, then train the best again; returns the exit status."""
+    failed = 0
+    for search in searches:
+        run_search(hunt, search, options)
+        failed += sum(outcome.state == "failed" for outcome in search.outcomes.values())
+    count, _, seeds = confirm_plan(hunt, options)
+    best = searches[0].ranked()[:count]
+    status = run(confirming_sweeps(hunt, best, seeds, options), options) if best else 0
+    return max(status, 1 if failed else 0)
 
 
 def listing() -> str:
@@ -101,45 +103,6 @@ def listing() -> str:
     )
     names = f"Datasets: {', '.join(known_datasets())}\nMethods: {', '.join(known_methods())}"
     return f"Studies\n{studies}\n\n{names}\n\nPlans\n{plans}\n\nOperators\n{operators}\n\nBudgets\n{budgets}"
-
-
-def dry_run(sweep: Sweep, options: argparse.Namespace) -> str:
-    """Every trial with parameters, FLOPs, whether it is done, and an estimate of its time on this machine."""
-    missing = {job.trial.key for job in sweep.jobs(options) if is_missing(job, options.runs)}
-    shape = padded_shape(sweep.dataset.shape)
-    pace = _seconds_per_flop(sweep, shape, options)
-    rows = [["trial", "key", "plan", "parameters", "GFLOPs", "steps", "state", "about"]]
-    left = 0.0
-    for arm, trial in sweep.trials:
-        parameters, flops = count_cost(arm.method, shape)
-        steps = int(trial.budget["steps"]) if trial.budget else 0
-        seconds = flops * steps * pace
-        left += seconds if trial.key in missing else 0.0
-        state = "to do" if trial.key in missing else TrialFolder(options.runs, trial).status() or ""
-        sizes = [str(getattr(arm.method, "plan", "-")), f"{parameters:,}", f"{flops / 1e9:.2f}", str(steps)]
-        rows.append([sweep.label(trial), trial.key, *sizes, state, clock(seconds)])
-    title = f"{sweep.name}: {len(rows) - 1} trials on {sweep.dataset.title}, evaluated on {sweep.split}"
-    skipped = "".join(f"\nskipped: {label}: {reason}" for label, reason in sweep.skipped.items())
-    workers = _workers(options)
-    return (
-        f"{title}\n{columns(rows)}{skipped}\nestimate of what is left: {clock(left / workers)} with {workers} workers"
-    )
-
-
-def _seconds_per_flop(sweep: Sweep, shape: tuple[int, ...], options: argparse.Namespace) -> float:
-    """Seconds of a training step per forward FLOP, timed on the first trained arm."""
-    torch.set_num_threads(options.threads)
-    method = next((arm.method for arm in sweep.arms if arm.trained), None)
-    if method is None:
-        return 0.0
-    seconds = measure_cost(method, sweep.budget, shape, device=torch.device(options.device), train=True, repeats=3)
-    return seconds / count_flops(method, shape)
-
-
-def _workers(options: argparse.Namespace) -> int:
-    if options.workers:
-        return int(options.workers)
-    return 1 if options.device != "cpu" else max(1, (os.cpu_count() or 1) // options.threads)
 
 
 def begin(sweep: Sweep, options: argparse.Namespace) -> None:
@@ -155,7 +118,7 @@ def begin(sweep: Sweep, options: argparse.Namespace) -> None:
     missing = [job for job in jobs if is_missing(job, options.runs)]
     parameters = [count_parameters(arm.method, len(sweep.dataset.shape)) for arm in sweep.arms]
     # Weights of each trial; while it runs weights and optimiser, twice, since a checkpoint is replaced whole.
-    numbers = len(missing) * max(parameters) + 6 * _workers(options) * max(parameters) if missing else 0
+    numbers = len(missing) * max(parameters) + 6 * worker_count(options) * max(parameters) if missing else 0
     require_space(options.runs, mib=20 + 4 * numbers / 2**20)
     register_study(options.runs, study_entry(sweep))
 
@@ -167,7 +130,7 @@ def run(sweeps: Sequence[Sweep], options: argparse.Namespace) -> int:
             print(f"skipped: {label}: {reason}")
         print(f"{sweep.name}: {len(sweep.trials)} trials on {sweep.dataset.title}, in {options.runs}", flush=True)
     feed = FixedFeed((job for sweep in sweeps for job in sweep.jobs(options)), options.runs)
-    status = watch(run_inline(feed, options.runs, workers=_workers(options)))
+    status = watch(drive(feed, options))
     for sweep in sweeps:
         if sweep.study.measure_cost:
             measure_costs(sweep, options)

@@ -9,6 +9,7 @@ import csv
 import errno
 import io
 import json
+import math
 import os
 import shutil
 import uuid
@@ -143,13 +144,27 @@ class TrialFolder:
         self._refuse_if_ended()
         if weights is not None:
             write_bytes(self.weights, weights)
+        self.write_curves(history, gates)
+        write_json(self.path / "measured.json", measured)
+        self._write_record("finished", None, facts)
+        self.checkpoint.unlink(missing_ok=True)
+
+    def prune(self, facts: Mapping[str, Any], reason: str, *, measured: Mapping[str, Any]) -> None:
+        """Write the record of a trial that was stopped early. Its checkpoint stays, so that it can be continued.
+
+        Raises:
+            RecordError: the trial has ended before.
+        """
+        self._refuse_if_ended()
+        write_json(self.path / "measured.json", measured)
+        self._write_record("pruned", reason, facts)
+
+    def write_curves(self, history: Sequence[Mapping[str, Any]], gates: Sequence[Mapping[str, Any]]) -> None:
+        """Write the validations so far; an interrupted trial comes by the same rows again."""
         if history:
             write_bytes(self.path / "history.csv", table(history))
         if gates:
             write_bytes(self.path / "gates.csv", table(gates))
-        write_json(self.path / "measured.json", measured)
-        self._write_record("finished", None, facts)
-        self.checkpoint.unlink(missing_ok=True)
 
     def fail(self, reason: str, *, measured: Mapping[str, Any]) -> None:
         """Write the record of a trial that failed, with its reason. The checkpoint stays.
@@ -205,6 +220,22 @@ class TrialFolder:
             if target.exists():
                 raise RecordError(f"{target} was written by another process in the meantime") from error
             raise error if isinstance(error, StorageError) else refused(target, error) from error
+
+
+def history_of(folder: Path) -> list[dict[str, float]]:
+    """The validations of a trial so far; empty cells are NaN.
+
+    Raises:
+        RecordError: the table cannot be read; the message names the file.
+    """
+    path = folder / "history.csv"
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        return [{name: float(cell) if cell else math.nan for name, cell in row.items()} for row in rows]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError) as error:
+        raise RecordError(f"{path} cannot be read: {error}") from error
 
 
 def read_record(folder: Path, *, trial: Trial | None = None) -> Json:

@@ -59,7 +59,10 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A trained network with what was learned on the way, and the seconds of each step of this attempt."""
+    """A trained network with what was learned on the way, and the seconds of each step of this attempt.
+
+    Training was stopped early where ``progress.step`` falls short of the budget's steps.
+    """
 
     network: nn.Module
     progress: Progress
@@ -85,10 +88,13 @@ def train(
     device: torch.device,
     checkpoint: Path | None = None,
     on_step: Callable[[int, Mapping[str, float]], None] = lambda step, terms: None,
+    stops: Callable[[Sequence[Row]], bool] = lambda history: False,
 ) -> Trained:
     """Train the method's network, going on from ``checkpoint`` where it exists and writing it every minute.
 
-    ``on_step`` is called after each step with the count of finished steps and the loss terms.
+    ``on_step`` is called after each step with the count of finished steps and the loss terms. ``stops`` is asked after
+    each validation, with the history so far, whether to stop early; the schedule knows nothing of it, and the
+    checkpoint is written, so that a later call goes on.
 
     Raises:
         TrainingFailed: the loss or a gradient is not finite.
@@ -109,10 +115,15 @@ def train(
         terms = _step(network, optimiser, objective, dataset, budget, seed=seed, step=step, device=device)
         times.append(time.monotonic() - began)
         progress.add(terms)
-        if progress.step in budget.validation_steps():
+        validated = progress.step in budget.validation_steps()
+        if validated:
             _record_validation(progress, network, dataset, budget, device=device)
         progress.seconds += time.monotonic() - began
         on_step(progress.step, terms)
+        if validated and stops(progress.history) and progress.step < budget.steps:
+            if checkpoint:
+                save_checkpoint(checkpoint, network, optimiser, progress)
+            break
         if checkpoint and time.monotonic() - saved > CHECKPOINT_EVERY_S and progress.step < budget.steps:
             save_checkpoint(checkpoint, network, optimiser, progress)
             saved = time.monotonic()
@@ -187,7 +198,8 @@ def _record_validation(
     means = {name: value / since for name, value in progress.sums.items()}
     outcome = validate(network, dataset, count=budget.validation_pairs, precision=budget.precision, device=device)
     row = {"step": progress.step, **means, "learning_rate": learning_rate(budget, progress.step - 1)}
-    progress.history.append(row | {"val_dice": outcome.dice, "val_folding_fraction": outcome.folding_fraction})
+    regularity = {"val_folding_fraction": outcome.folding_fraction, "val_sd_log_jacobian": outcome.sd_log_jacobian}
+    progress.history.append(row | {"val_dice": outcome.dice} | regularity)
     for stage, (joint, single) in outcome.gates.items():
         progress.gates.append({"step": progress.step, "stage": stage, "joint_weight": joint, "single_weight": single})
     progress.sums = {}

@@ -1,7 +1,7 @@
 """Running one trial from its configuration to its files: train, evaluate, record. What every driver calls."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +21,14 @@ from fusemorph.machine import commit, describe_machine
 from fusemorph.method import Method, load_method
 from fusemorph.networks.padding import padded_shape
 from fusemorph.records import WEIGHTS, RecordError, StorageError, TrialFolder, read_record
-from fusemorph.training import TrainingFailed, train
+from fusemorph.training import Row, Trained, TrainingFailed, train
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A trial with what a machine needs to run it: where the data lie, what to evaluate, with how many threads.
 
+    ``stop`` is asked after each validation, with the run folder and the history so far, for a reason to stop early.
     ``label`` and ``amount`` are for whoever watches: what the trial is called, and how much there is to compute.
     """
 
@@ -37,6 +38,7 @@ class Job:
     splits: tuple[str, ...]
     threads: int = 1
     device: str = "cpu"
+    stop: Callable[[Path, Sequence[Row]], str | None] | None = None
     label: str = ""
     amount: float = 1.0
 
@@ -90,12 +92,14 @@ def run_job(job: Job, runs: Path) -> str | None:
 def is_missing(job: Job, runs: Path) -> bool:
     """Whether a trial or one of its evaluations is still to be done.
 
+    A trial that another study stopped early is missing where nothing may stop it.
+
     Raises:
         RecordError: its folder cannot be read, or was made by another version.
     """
     folder = TrialFolder(runs, job.trial)
     status = folder.status()
-    if status in ("failed", "pruned"):
+    if status == "failed" or (status == "pruned" and job.stop is not None):
         return False
     return status != "finished" or not all(folder.evaluated(split) for split in job.splits)
 
@@ -104,7 +108,8 @@ def _do_missing(job: Job, folder: TrialFolder, *, claim: Claim, started: datetim
     dataset, method = job.open_dataset(), load_method(job.trial.method)
     if folder.status() != "finished":
         _train(job, folder, method, dataset, claim=claim, started=started)
-    _evaluate(job, folder, method, dataset, claim=claim)
+    if folder.status() == "finished":
+        _evaluate(job, folder, method, dataset, claim=claim)
 
 
 def _train(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, claim: Claim, started: datetime) -> None:
@@ -115,23 +120,44 @@ def _train(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, c
         return
     budget = Budget(**job.trial.budget)
 
+    reason = None
+
     def on_step(step: int, terms: Mapping[str, float]) -> None:
         claim.note(step=step, of=budget.steps, loss=terms["loss"])
         if step % 20 == 0 or step == budget.steps:
             claim.require()
 
+    def stops(history: Sequence[Row]) -> bool:
+        nonlocal reason
+        claim.require()
+        folder.write_curves(history, ())
+        reason = job.stop(folder.path.parent, history) if job.stop else None
+        return reason is not None
+
     trained = train(
         method, dataset, budget, job.trial.seed,
-        device=torch.device(job.device), checkpoint=folder.checkpoint, on_step=on_step,
+        device=torch.device(job.device), checkpoint=folder.checkpoint, on_step=on_step, stops=stops,
     )  # fmt: skip
+    _record(job, folder, trained, facts, reason=reason, started=started)
+
+
+def _record(
+    job: Job, folder: TrialFolder, trained: Trained, facts: Json, *, reason: str | None, started: datetime
+) -> None:
+    """Write how training ended: all steps done, or stopped early for a reason."""
     progress = trained.progress
     measured = _measured(job, started) | {
         "training_s": progress.seconds,
         "step_s": statistics.median(trained.step_s) if trained.step_s else None,
         "resumed_at": trained.resumed_at,
     }
+    facts |= {"step": progress.step}
+    assert job.trial.budget is not None
+    if reason is not None and progress.step < job.trial.budget["steps"]:
+        folder.write_curves(progress.history, progress.gates)
+        folder.prune(facts, reason, measured=measured)
+        return
     weights = save({name: tensor.cpu().contiguous() for name, tensor in trained.network.state_dict().items()})
-    facts |= {"step": budget.steps}
     folder.finish(facts, history=progress.history, gates=progress.gates, weights=weights, measured=measured)
 
 

@@ -10,7 +10,7 @@ from fusemorph.data.dataset import Dataset, Pair, PairIndex
 from fusemorph.evaluation import nan_mean, warp_moving_labels
 from fusemorph.fusion.gate import mean_weights
 from fusemorph.method import image_tensor
-from fusemorph.metrics import dice_per_label, folding_fraction
+from fusemorph.metrics import dice_per_label, folding_fraction, sd_log_jacobian
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +19,7 @@ class Validation:
 
     dice: float
     folding_fraction: float
+    sd_log_jacobian: float
     gates: dict[int, tuple[float, float]]
 
 
@@ -31,7 +32,7 @@ def spread(indices: tuple[PairIndex, ...], count: int) -> tuple[PairIndex, ...]:
 def validate(network: nn.Module, dataset: Dataset, *, count: int, precision: str, device: torch.device) -> Validation:
     """Register ``count`` val pairs with the mean velocity, in the precision of the training, and measure them."""
     pairs = [dataset.pair(index) for index in spread(dataset.pairs("val"), count)]
-    dice, folding, gates = [], [], []
+    dice, folding, spread_of_volume, gates = [], [], [], []
     for pair in pairs:
         fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
@@ -39,11 +40,24 @@ def validate(network: nn.Module, dataset: Dataset, *, count: int, precision: str
         displacement = registration.displacement.cpu()
         dice.append(pair_dice(pair, displacement, dataset))
         folding.append(folding_fraction(displacement, mask=pair.foreground))
+        spread_of_volume.append(sd_log_jacobian(displacement, mask=pair.foreground))
         gates.append({stage: mean_weights(weights) for stage, weights in registration.gates.items()})
     by_stage = {
         s: (float(np.mean([g[s][0] for g in gates])), float(np.mean([g[s][1] for g in gates]))) for s in gates[0]
     }
-    return Validation(dice=nan_mean(dice), folding_fraction=nan_mean(folding), gates=by_stage)
+    return Validation(
+        dice=nan_mean(dice),
+        folding_fraction=nan_mean(folding),
+        sd_log_jacobian=nan_mean(spread_of_volume),
+        gates=by_stage,
+    )
+
+
+def unregistered_dice(dataset: Dataset, *, count: int) -> float:
+    """Mean Dice of the pairs that ``validate`` takes, before registration: the floor of val Dice."""
+    pairs = [dataset.pair(index) for index in spread(dataset.pairs("val"), count)]
+    still = torch.zeros(1, len(dataset.shape), *dataset.shape)
+    return nan_mean([pair_dice(pair, still, dataset) for pair in pairs])
 
 
 def pair_dice(pair: Pair, displacement: torch.Tensor, dataset: Dataset) -> float:

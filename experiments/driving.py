@@ -1,0 +1,67 @@
+"""Which driver runs a sweep's trials, and which searcher proposes them."""
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nas.feed import Feed, Status
+from nas.goals import Goal
+from nas.inline import run_inline
+from nas.searcher import GridSearcher, RandomSearcher, Searcher
+from nas.space import Space
+
+DRIVERS = {
+    "inline": ("random", "grid"),
+    "optuna": ("tpe", "nsga2", "random", "brute"),
+    "ray": ("tpe", "nsga2", "random"),
+}
+"""The drivers with the searchers that each offers, its own choice for one objective first."""
+SEARCHERS = tuple(dict.fromkeys(searcher for offered in DRIVERS.values() for searcher in offered))
+
+
+def drive(feed: Feed, options: argparse.Namespace) -> Iterator[Status]:
+    """Run the feed's jobs by the driver asked for."""
+    if options.driver == "ray":
+        from nas.ray import run_ray  # an extra, like all of Ray
+
+        return run_ray(
+            feed, options.runs, address=options.address, cpus_per_trial=options.cpus_per_trial,
+            gpus_per_trial=options.gpus_per_trial,
+        )  # fmt: skip
+    return run_inline(feed, options.runs, workers=worker_count(options))
+
+
+def worker_count(options: argparse.Namespace) -> int:
+    """Trials at a time on this machine: as asked, or as many as its cores hold; one on a GPU."""
+    if options.workers:
+        return int(options.workers)
+    return 1 if options.device != "cpu" else max(1, (os.cpu_count() or 1) // options.threads)
+
+
+def choose_searcher(options: argparse.Namespace, goals: Sequence[Goal]) -> str:
+    """The searcher asked for, or the driver's own for so many objectives.
+
+    Raises:
+        ValueError: the driver does not offer it, or it cannot serve several objectives.
+    """
+    offered = DRIVERS[options.driver]
+    default = "nsga2" if len(goals) > 1 and "nsga2" in offered else offered[0]
+    name = str(options.searcher or default)
+    if name not in offered:
+        raise ValueError(f"--searcher: driver {options.driver} offers {', '.join(offered)}, got {name!r}")
+    return name
+
+
+def make_searcher(name: str, space: Space, goals: Sequence[Goal], *, driver: str, seed: int, journal: Path) -> Searcher:
+    """The searcher of that name; the inline driver's need no engine.
+
+    Raises:
+        ValueError: the space is of a kind or size that the searcher cannot serve.
+    """
+    if driver == "inline":
+        return GridSearcher(space, seed) if name == "grid" else RandomSearcher(space, seed)
+    from nas.optuna import OptunaSearcher  # an extra, like all of Optuna
+
+    directions = [goal.direction for goal in goals]
+    return OptunaSearcher(space, directions=directions, sampler=name, seed=seed, journal=journal)  # type: ignore[arg-type]

@@ -1,0 +1,279 @@
+"""A search made concrete: planned and checked, run beside its random control, and confirmed."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from experiments.driving import choose_searcher, drive, make_searcher
+from experiments.monitor import columns, watch
+from experiments.planning import (
+    data_folders,
+    dataset_entry,
+    describe_dataset,
+    open_datasets,
+)
+from experiments.study import SearchStudy, register_study
+from fusemorph.configuration import Budget, Json, Trial, find_budget
+from fusemorph.cost import count_cost
+from fusemorph.data.dataset import Dataset
+from fusemorph.fusion.plan import parse_plan
+from fusemorph.method import load_method
+from fusemorph.networks.padding import padded_shape
+from fusemorph.records import read_json, require_space
+from fusemorph.trial import Job
+from fusemorph.validation import unregistered_dice
+from nas.goals import Goal, find_goals, front
+from nas.halving import Halving, rungs_of
+from nas.search import Candidate, Plan, Search
+from nas.searcher import RandomSearcher, Searcher
+from nas.space import Space, Values
+
+PROBES = 200
+SHOWN = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hunt:
+    """A search study on its opened datasets, with all that its command line settled.
+
+    ``limits`` holds the largest parameters, flops and folding allowed.
+    """
+
+    name: str
+    study_name: str
+    study: SearchStudy
+    datasets: tuple[Dataset, ...]
+    budget_name: str
+    budget: Budget
+    space: Space
+    goals: tuple[Goal, ...]
+    searcher: str
+    trials: int
+    seeds: int
+    halving: bool
+    limits: Mapping[str, float]
+    floors: Mapping[str, float]
+
+
+def make_hunt(study: SearchStudy, options: argparse.Namespace) -> Hunt:
+    """Resolve every name, open and check the data: all that can be wrong is found here.
+
+    Raises:
+        ValueError: a wrong name, setting or file, constraints that leave nothing, or choices that do not go together.
+    """
+    goals = find_goals(options.objective or ["dice"])
+    halving = options.early_stopping != "none" and len(goals) == 1
+    if options.early_stopping == "halving" and not (halving and goals[0].name == "dice"):
+        raise ValueError("--early-stopping halving: it judges val Dice alone, so the one objective must be dice")
+    budget_name = options.budget or study.budget
+    budget = find_budget(budget_name)
+    space = study.space(budget, options.operators or study.operators)
+    space.check()
+    datasets = tuple(open_datasets(options, study.dataset))
+    names = [dataset.name for dataset in datasets]
+    given = {name: getattr(options, f"max_{name}") for name in ("parameters", "flops", "folding")}
+    return Hunt(
+        name=options.name or f"{options.study}-{'+'.join(names)}-{budget_name}", study_name=options.study, study=study,
+        datasets=datasets, budget_name=budget_name, budget=budget, space=space, goals=goals,
+        searcher=choose_searcher(options, goals), trials=options.trials or study.trials,
+        seeds=options.seeds or study.seeds, halving=halving and goals[0].name == "dice",
+        limits={name: value for name, value in given.items() if value is not None},
+        floors={d.name: unregistered_dice(d, count=budget.validation_pairs) for d in datasets},
+    )  # fmt: skip
+
+
+def require_feasible(hunt: Hunt) -> None:
+    """Refuse constraints that no point, or none of many drawn, can keep.
+
+    Raises:
+        ValueError: the space is empty under the constraints.
+    """
+    sizes = {name for name in hunt.limits if name != "folding"}
+    if not sizes:
+        return
+    searcher, refuses = RandomSearcher(hunt.space, 0), refusal(hunt)
+    for _ in range(PROBES):
+        values = searcher.ask()
+        if values is None:
+            break
+        if refuses(hunt.space.configure(values)[0]) is None:
+            return
+    named = ", ".join(f"--max-{name} {hunt.limits[name]:g}" for name in sorted(sizes))
+    raise ValueError(f"{named}: no configuration of the space keeps to it")
+
+
+def refusal(hunt: Hunt) -> Callable[[Json], str | None]:
+    """The check of a method's size against the limits; the largest of the datasets counts for FLOPs."""
+    shapes = [padded_shape(dataset.shape) for dataset in hunt.datasets]
+
+    def refuses(method: Json) -> str | None:
+        if not set(hunt.limits) - {"folding"}:
+            return None
+        costs = [count_cost(load_method(method), shape) for shape in shapes]
+        found = {"parameters": costs[0][0], "flops": max(flops for _, flops in costs)}
+        over = [f"{name} {found[name]:g} > {most:g}" for name, most in hunt.limits.items() if found.get(name, 0) > most]
+        return "; ".join(over) or None
+
+    return refuses
+
+
+def entry_name(hunt: Hunt, dataset: Dataset, *, control: bool) -> str:
+    """What the search is called in RUNS on one of its datasets."""
+    suffix = "-random" if control else ""
+    return f"{hunt.name}{suffix}" + (f"-{dataset.name}" if len(hunt.datasets) > 1 else "")
+
+
+def make_search(hunt: Hunt, options: argparse.Namespace, *, control: bool) -> Search:
+    """The search, or its random control, as far as the records say that it has come.
+
+    Raises:
+        RecordError: the name belongs to another study.
+    """
+    searcher_name = "random" if control else hunt.searcher
+    searcher: Searcher
+    if control:
+        searcher = RandomSearcher(hunt.space, options.search_seed + 1)
+    else:
+        journal = options.runs / "studies" / f"{hunt.name}.journal"
+        searcher = make_searcher(
+            hunt.searcher, hunt.space, hunt.goals, driver=options.driver, seed=options.search_seed, journal=journal
+        )
+    announce = partial(_announce, hunt, options, searcher_name, control)
+    plan = Plan(
+        name=f"{hunt.name}, {'random control' if control else f'search by {hunt.searcher}'}",
+        space=hunt.space,
+        trials=hunt.trials,
+        goals=hunt.goals,
+        floors=hunt.floors,
+        runs=options.runs,
+        seed=options.search_seed,
+        make=candidate_maker(hunt, options, control=control),
+        refuses=refusal(hunt),
+        limits={name: most for name, most in hunt.limits.items() if name == "folding"},
+        announce=announce,
+    )
+    search = Search(plan=plan, searcher=searcher)
+    known = known_points(options.runs, entry_name(hunt, hunt.datasets[0], control=control))
+    announce([plan.make(values) for values in known])  # an entry of another definition is refused here
+    search.resume(known)
+    return search
+
+
+def known_points(runs: Path, name: str) -> list[Values]:
+    """The points that an earlier call announced, in their order."""
+    path = runs / "studies" / f"{name}.json"
+    return [arm["values"] for arm in read_json(path)["arms"] if "values" in arm] if path.exists() else []
+
+
+def candidate_maker(hunt: Hunt, options: argparse.Namespace, *, control: bool) -> Callable[[Values], Candidate]:
+    """What makes a point a candidate with its trials over datasets and seeds."""
+    folders = data_folders(options.data, [dataset.name for dataset in hunt.datasets])
+    described = {dataset.name: describe_dataset(dataset) for dataset in hunt.datasets}
+
+    def job(dataset: Dataset, seed: int, method: Json, budget: Budget, label: str) -> Job:
+        trial = Trial(method=method, dataset=described[dataset.name], budget=asdict(budget), seed=seed)
+        name = entry_name(hunt, dataset, control=control)
+        stop = Halving(study=name, seed=seed, rungs=rungs_of(budget)) if hunt.halving else None
+        return Job(
+            trial=trial, data=folders.get(dataset.name), cache=options.cache, splits=(), threads=options.threads,
+            device=options.device, stop=stop, label=label, amount=float(budget.steps),
+        )  # fmt: skip
+
+    def make(values: Values) -> Candidate:
+        method, changes = hunt.space.configure(values)
+        budget, label = replace(hunt.budget, **changes), point_label(hunt.space, values)
+        jobs = tuple(job(d, seed, method, budget, label) for d, seed in product(hunt.datasets, range(hunt.seeds)))
+        return Candidate(label=label, values=values, method=method, budget_changes=changes, jobs=jobs)
+
+    return make
+
+
+def point_label(space: Space, values: Values) -> str:
+    """What a point is called: its plan where the space varies it, and the other values."""
+    plan = [parse_plan("".join(str(values.get(f"plan.{s}", "-")) for s in range(1, 8)))] if space.operators else []
+    rest = [
+        f"{name.split('.')[-1]} {value:.3g}" if isinstance(value, float) else f"{name.split('.')[-1]} {value}"
+        for name, value in values.items()
+        if not name.startswith("plan.")
+    ]
+    return " ".join([*plan, ", ".join(rest)]).strip()
+
+
+def _announce(
+    hunt: Hunt, options: argparse.Namespace, searcher: str, control: bool, candidates: Sequence[Candidate]
+) -> None:
+    """Write the search's entries, one a dataset, before a new candidate starts."""
+    for dataset in hunt.datasets:
+        register_study(
+            options.runs, search_entry(hunt, dataset, candidates, searcher=searcher, control=control, options=options)
+        )
+
+
+def search_entry(
+    hunt: Hunt, dataset: Dataset, candidates: Sequence[Candidate], *, searcher: str, control: bool,
+    options: argparse.Namespace,
+) -> Json:  # fmt: skip
+    """What ``RUNS/studies/NAME.json`` says of a search on one dataset."""
+    search: dict[str, Any] = {
+        "space": hunt.space.as_json(), "searcher": searcher, "seed": options.search_seed, "trials": hunt.trials,
+        "objectives": [goal.name for goal in hunt.goals], "limits": dict(hunt.limits), "floors": dict(hunt.floors),
+        "early_stopping": hunt.halving, "datasets": [dataset.name for dataset in hunt.datasets],
+        "control_of": hunt.name if control else None,
+    }  # fmt: skip
+    return {
+        "name": entry_name(hunt, dataset, control=control), "study": hunt.study_name, "question": hunt.study.question,
+        "protocol": list(hunt.study.protocol), "dataset": dataset_entry(dataset),
+        "budget": {"name": hunt.budget_name} | asdict(hunt.budget), "seeds": list(range(hunt.seeds)),
+        "reference": "", "reported_split": "val", "selection_split": "val", "skipped": {}, "search": search,
+        "split_note": "a search selects on val; only its confirmation is evaluated on test",
+        "arms": [_arm_entry(candidate, dataset) for candidate in candidates],
+    }  # fmt: skip
+
+
+def _arm_entry(candidate: Candidate, dataset: Dataset) -> Json:
+    own = [job.trial for job in candidate.jobs if job.trial.dataset["name"] == dataset.name]
+    return {
+        "label": candidate.label, "group": "searched", "method": candidate.method, "values": candidate.values,
+        "budget_changes": candidate.budget_changes, "keys": {str(trial.seed): trial.key for trial in own},
+    }  # fmt: skip
+
+
+def run_search(hunt: Hunt, search: Search, options: argparse.Namespace) -> None:
+    """Run a search, or its random control, to its end; then show its best."""
+    known = f", {len(search.candidates)} of them known" if search.candidates else ""
+    print(f"{search.plan.name}: {hunt.trials} configurations{known}, in {options.runs}", flush=True)
+    watch(drive(search, options))
+    print(summary(search))
+
+
+def summary(search: Search) -> str:
+    """The best candidates of a search, or its front where there are several goals, and how the others ended."""
+    goals, ranked = search.plan.goals, search.ranked()
+    values = [search.outcomes[candidate.identity].values for candidate in ranked]
+    if len(goals) > 1:
+        kept = front(values, [goal.direction for goal in goals])
+        ranked, values = [ranked[i] for i in kept], [values[i] for i in kept]
+    rows = [["configuration", *(goal.title for goal in goals)]]
+    rows += [[c.label, *(f"{v:.4g}" for v in own)] for c, own in zip(ranked[:SHOWN], values[:SHOWN], strict=True)]
+    states = [outcome.state for outcome in search.outcomes.values()]
+    told = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    more = f", {search.duplicates} proposals known before" if search.duplicates else ""
+    end = "; the space is exhausted" if search.exhausted else ""
+    return f"{columns(rows)}\n{told}{more}{end}"
+
+
+def require_storage(hunt: Hunt, options: argparse.Namespace) -> None:
+    """Refuse to start where the weights of all trials, and the checkpoints of the stopped ones, may not find room.
+
+    Raises:
+        StorageError: there is no space, or the folder cannot be written.
+    """
+    shape = padded_shape(hunt.datasets[0].shape)
+    largest = max(count_cost(arm.method, shape)[0] for arm in hunt.study.rivals(hunt.budget))
+    searches = 1 if options.no_control or hunt.searcher == "random" else 2
+    trials = hunt.trials * searches * hunt.seeds * len(hunt.datasets)
+    require_space(options.runs, mib=20 + 3 * 4 * largest * trials / 2**20)

@@ -1,0 +1,116 @@
+"""What a search aims at, read from the records of its trials."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from fusemorph.records import history_of, read_record
+from fusemorph.trial import Job
+
+Direction = Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """A number to be made large or small: where a record has it, and in which direction it is better.
+
+    ``of_record``: a fact that the configuration determines; otherwise a column of the history, at its last row.
+    """
+
+    name: str
+    title: str
+    direction: Direction
+    column: str
+    of_record: bool = False
+
+
+GOALS = {
+    goal.name: goal
+    for goal in (
+        Goal(name="dice", title="val Dice, gain over identity", direction="maximize", column="val_dice"),
+        Goal(name="regularity", title="sd log Jacobian", direction="minimize", column="val_sd_log_jacobian"),
+        Goal(name="folding", title="folding fraction", direction="minimize", column="val_folding_fraction"),
+        Goal(name="flops", title="FLOPs", direction="minimize", column="flops", of_record=True),
+        Goal(name="parameters", title="parameters", direction="minimize", column="parameters", of_record=True),
+    )
+}
+
+
+def find_goals(names: Sequence[str]) -> tuple[Goal, ...]:
+    """The goals of these names.
+
+    Raises:
+        ValueError: an unknown goal (the known ones are listed), or the same one twice.
+    """
+    unknown = sorted(set(names) - set(GOALS))
+    if unknown:
+        raise ValueError(f"find_goals(): unknown objective {', '.join(unknown)}; known: {', '.join(GOALS)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"find_goals(): each objective once, got {', '.join(names)}")
+    return tuple(GOALS[name] for name in names)
+
+
+def measure(goal: Goal, jobs: Sequence[Job], runs: Path, floors: Mapping[str, float]) -> float:
+    """The goal's mean over the finished trials of a candidate; Dice counts from the floor of each dataset."""
+    values = []
+    for job in jobs:
+        folder = runs / job.trial.key
+        row: Mapping[str, Any] = read_record(folder) if goal.of_record else history_of(folder)[-1]
+        floor = floors[job.trial.dataset["name"]] if goal.name == "dice" else 0.0
+        values.append(float(row[goal.column]) - floor)
+    return float(np.mean(values))
+
+
+def gains_by_step(jobs: Sequence[Job], runs: Path, floors: Mapping[str, float]) -> dict[int, float]:
+    """Mean gain in val Dice over the trials at each step that all of them have come to."""
+    curves = [
+        {
+            int(row["step"]): row["val_dice"] - floors[job.trial.dataset["name"]]
+            for row in history_of(runs / job.trial.key)
+        }
+        for job in jobs
+    ]
+    shared = sorted(set.intersection(*(set(curve) for curve in curves)))
+    means = {step: float(np.mean([curve[step] for curve in curves])) for step in shared}
+    return {step: mean for step, mean in means.items() if math.isfinite(mean)}
+
+
+def front(values: Sequence[Sequence[float]], directions: Sequence[Direction]) -> list[int]:
+    """Which of the points no other one dominates: at least as good in every goal and better in one."""
+    costs = _as_costs(values, directions)
+    return [
+        i for i, own in enumerate(costs) if not any((other <= own).all() and (other < own).any() for other in costs)
+    ]
+
+
+def hypervolume(
+    values: Sequence[Sequence[float]], directions: Sequence[Direction], *, reference: Sequence[float]
+) -> float:
+    """Volume that the points dominate up to the reference, by slicing along the last goal."""
+    costs = _as_costs(values, directions)
+    limit = _as_costs([reference], directions)[0]
+    return _volume([cost for cost in costs if (cost < limit).all()], limit)
+
+
+def _as_costs(values: Sequence[Sequence[float]], directions: Sequence[Direction]) -> list[np.ndarray]:
+    signs = np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
+    return [signs * np.asarray(point, dtype=float) for point in values]
+
+
+def _volume(costs: list[np.ndarray], limit: np.ndarray) -> float:
+    if not costs:
+        return 0.0
+    if len(limit) == 1:
+        return float(limit[0] - min(cost[0] for cost in costs))
+    ordered = sorted(costs, key=lambda cost: float(cost[-1]))
+    ends = [*(float(cost[-1]) for cost in ordered[1:]), float(limit[-1])]
+    slices = zip(range(1, len(ordered) + 1), ordered, ends, strict=True)
+    return sum(
+        (end - float(cost[-1])) * _volume([other[:-1] for other in ordered[:count]], limit[:-1])
+        for count, cost, end in slices
+        if end > cost[-1]
+    )

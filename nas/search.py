@@ -1,0 +1,238 @@
+"""A search as a feed of jobs: points proposed by a searcher, told by the records, none tried twice."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fusemorph.configuration import Json, canonical_json
+from fusemorph.records import TrialFolder
+from fusemorph.trial import Job, is_missing
+from nas.goals import GOALS, Goal, gains_by_step, measure
+from nas.searcher import Outcome, Searcher
+from nas.space import Space, Values
+
+PATIENCE = 100
+"""So many proposals in a row that are known or refused, and the next point is drawn from those that are neither."""
+LISTED_AT_MOST = 200_000
+DRAWS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A distinct configuration of a search: its point, and its trials over datasets and seeds."""
+
+    label: str
+    values: Values
+    method: Json
+    budget_changes: Json
+    jobs: tuple[Job, ...]
+
+    @property
+    def identity(self) -> str:
+        """What equal configurations have in common."""
+        return identity(self.method, self.budget_changes)
+
+
+def identity(method: Mapping[str, Any], budget_changes: Mapping[str, Any]) -> str:
+    """Canonical text of what a point of a space amounts to."""
+    return canonical_json([method, budget_changes])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a search is to do, and with what.
+
+    ``trials``: distinct configurations in all, those of earlier calls included. ``goals``: the objectives. ``floors``:
+    val Dice of identity by dataset. ``make``: the candidate of a point. ``refuses``: why a configuration must not be
+    trained, if so. ``limits``: the largest value of goals that only training tells, such as folding. ``announce``:
+    called with all candidates before a new one starts.
+    """
+
+    name: str
+    space: Space
+    trials: int
+    goals: tuple[Goal, ...]
+    floors: Mapping[str, float]
+    runs: Path
+    seed: int
+    make: Callable[[Values], Candidate]
+    refuses: Callable[[Json], str | None]
+    limits: Mapping[str, float]
+    announce: Callable[[Sequence[Candidate]], None]
+
+
+@dataclass(kw_only=True)
+class Search:
+    """The feed of a search, rebuilt from the points that an earlier call announced.
+
+    ``candidates`` by identity, in the order of their proposal; ``outcomes`` of those that have ended.
+    """
+
+    plan: Plan
+    searcher: Searcher
+    candidates: dict[str, Candidate] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    duplicates: int = 0
+    exhausted: bool = False
+    _queue: deque[Job] = field(default_factory=deque)
+    _pending: dict[str, dict[str, Job]] = field(default_factory=dict)
+    _owner: dict[str, Candidate] = field(default_factory=dict)
+    _given_up: set[str] = field(default_factory=set)
+
+    def resume(self, known: Sequence[Values]) -> None:
+        """Take in the points that an earlier call announced, in their order; what is missing of them comes first."""
+        for values in known:
+            candidate = self.plan.make(values)
+            self._admit(candidate)
+            self.searcher.adopt(values, self.outcomes.get(candidate.identity))
+
+    @property
+    def total(self) -> int:
+        """Trials of all candidates, those to come included."""
+        return self.left + sum(len(candidate.jobs) for candidate in self.candidates.values()) - self._pending_count()
+
+    @property
+    def left(self) -> int:
+        """Trials that have not ended, those of candidates to come included."""
+        return self._pending_count() + self._to_come() * self._jobs_each()
+
+    @property
+    def work(self) -> float:
+        """Amount of computing that is left; candidates to come count as the mean of those known."""
+        pending = sum(job.amount for jobs in self._pending.values() for job in jobs.values())
+        amounts = [job.amount for candidate in self.candidates.values() for job in candidate.jobs]
+        return pending + self._to_come() * self._jobs_each() * (float(np.mean(amounts)) if amounts else 1.0)
+
+    @property
+    def note(self) -> str:
+        """The best candidate so far, and how many ended otherwise than finished."""
+        counts = Counter(outcome.state for outcome in self.outcomes.values())
+        told = [f"{counts[state]} {state}" for state in ("pruned", "failed", "refused") if counts[state]]
+        best = self.ranked()[:1]
+        gains = [f"best {best[0].label} {self.outcomes[best[0].identity].values[0]:+.4f}"] if best else []
+        return ", ".join(gains + told)
+
+    @property
+    def open(self) -> bool:
+        """Whether a job may still come."""
+        return bool(self._queue) or self._to_come() > 0
+
+    def take(self) -> Job | None:
+        """The next trial, of a new candidate where those known have none left."""
+        while not self._queue and self._to_come() > 0:
+            candidate = self._propose()
+            if candidate is None:
+                self.exhausted = True
+                return None
+            self._admit(candidate)
+            self.plan.announce(tuple(self.candidates.values()))
+            if (outcome := self.outcomes.get(candidate.identity)) is not None:
+                self.searcher.tell(candidate.values, outcome)  # an earlier study had done it all
+        return self._queue.popleft() if self._queue else None
+
+    def settle(self, job: Job, *, given_up: str | None = None) -> None:
+        """A trial has ended. A candidate ends with its last trial, or with the first that did not finish."""
+        candidate = self._owner[job.trial.key]
+        pending = self._pending.get(candidate.identity, {})
+        pending.pop(job.trial.key, None)
+        if given_up is not None:
+            self._given_up.add(job.trial.key)
+        if given_up is not None or self._status(job) != "finished":
+            for other in [other for other in pending.values() if other in self._queue]:
+                self._queue.remove(other)
+                del pending[other.trial.key]
+        if not pending and candidate.identity in self._pending:
+            del self._pending[candidate.identity]
+            self.outcomes[candidate.identity] = outcome = self._outcome(candidate)
+            self.searcher.tell(candidate.values, outcome)
+
+    def ranked(self) -> list[Candidate]:
+        """The finished candidates that keep the constraints, the best in the first goal first."""
+        finished = {own: outcome.values[0] for own, outcome in self.outcomes.items() if outcome.values}
+        best_first = sorted(finished, key=finished.__getitem__, reverse=self.plan.goals[0].direction == "maximize")
+        return [self.candidates[own] for own in best_first]
+
+    def _propose(self) -> Candidate | None:
+        for _ in range(PATIENCE):
+            values = self.searcher.ask()
+            if values is None:
+                return None
+            if (candidate := self._judge(values)) is not None:
+                return candidate
+        for values in self._fresh():
+            self.searcher.adopt(values, None)
+            if (candidate := self._judge(values)) is not None:
+                return candidate
+        return None
+
+    def _judge(self, values: Values) -> Candidate | None:
+        """The candidate of a proposal, unless it is known or refused, which the searcher is told."""
+        method, changes = self.plan.space.configure(values)
+        own = identity(method, changes)
+        if own in self.refused or own in self.candidates:
+            self.duplicates += 1
+            if own in self.refused or own in self.outcomes:
+                self.searcher.tell(values, self.outcomes.get(own, Outcome(state="refused")))
+            return None
+        if (reason := self.plan.refuses(method)) is not None:
+            self.refused[own] = reason
+            self.searcher.tell(values, Outcome(state="refused"))
+            return None
+        return self.plan.make(values)
+
+    def _fresh(self) -> Sequence[Values]:
+        """Points in random order: all of a space that can be listed, else a thousand draws."""
+        rng = np.random.default_rng((self.plan.seed, len(self.candidates), len(self.refused)))
+        size = self.plan.space.size()
+        if size is None or size > LISTED_AT_MOST:
+            return [self.plan.space.sample(rng) for _ in range(DRAWS)]
+        points = list(self.plan.space.points())
+        return [points[i] for i in rng.permutation(len(points))]
+
+    def _admit(self, candidate: Candidate) -> None:
+        """Take a candidate up and queue what is missing of it."""
+        self.candidates[candidate.identity] = candidate
+        self._owner |= {job.trial.key: candidate for job in candidate.jobs}
+        missing = [job for job in candidate.jobs if is_missing(job, self.plan.runs)]
+        ended_early = any(self._status(job) in ("pruned", "failed") for job in candidate.jobs if job not in missing)
+        if not missing or ended_early:
+            self.outcomes[candidate.identity] = self._outcome(candidate)
+            return
+        self._pending[candidate.identity] = {job.trial.key: job for job in missing}
+        self._queue.extend(missing)
+
+    def _outcome(self, candidate: Candidate) -> Outcome:
+        """How a candidate has ended, from its records."""
+        states, plan = {self._status(job) for job in candidate.jobs}, self.plan
+        if "failed" in states:
+            return Outcome(state="failed")
+        steps = gains_by_step(candidate.jobs, plan.runs, plan.floors) if len(plan.goals) == 1 else {}
+        if "pruned" in states:
+            return Outcome(state="pruned", intermediate=steps)
+        values = tuple(measure(goal, candidate.jobs, plan.runs, plan.floors) for goal in plan.goals)
+        if not np.isfinite(values).all():
+            return Outcome(state="failed")
+        if any(
+            measure(GOALS[name], candidate.jobs, plan.runs, plan.floors) > most for name, most in plan.limits.items()
+        ):
+            return Outcome(state="refused")
+        return Outcome(state="finished", values=values, intermediate=steps)
+
+    def _status(self, job: Job) -> str | None:
+        if job.trial.key in self._given_up:
+            return "failed"
+        return TrialFolder(self.plan.runs, job.trial).status()
+
+    def _to_come(self) -> int:
+        return 0 if self.exhausted else max(0, self.plan.trials - len(self.candidates))
+
+    def _jobs_each(self) -> int:
+        return next((len(candidate.jobs) for candidate in self.candidates.values()), 1)
+
+    def _pending_count(self) -> int:
+        return sum(len(jobs) for jobs in self._pending.values())
