@@ -10,6 +10,8 @@ from rich.live import Live
 from nas.feed import Status
 
 PLAIN_EVERY_S = 15.0
+EARLIEST_FORECAST = 0.005
+"""Share of the work that must be done before the time left is told: untrained arms end in no time, and mean nothing."""
 
 
 def watch(statuses: Iterator[Status]) -> Status:
@@ -34,7 +36,8 @@ def describe(status: Status, elapsed_s: float, work_at_first: float) -> str:
     more = f" and {len(status.running) - 3} more" if len(status.running) > 3 else ""
     remaining = _work_left(status)
     done = work_at_first - remaining
-    left = f", about {clock(elapsed_s * remaining / done)} left" if done > 0 and elapsed_s > 5 else ""
+    judged = done > EARLIEST_FORECAST * work_at_first and elapsed_s > 5
+    left = f", about {clock(elapsed_s * remaining / done)} left" if judged else ""
     told = "".join(
         f", {text}" for text in (f"{len(status.given_up)} given up" * bool(status.given_up), status.note) if text
     )

@@ -1,0 +1,188 @@
+"""The search as a feed: distinct configurations, told by the records, rebuilt from them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fusemorph.configuration import Budget, Json, Trial
+from fusemorph.data import open_dataset
+from fusemorph.fusion.method import Fusion
+from fusemorph.records import TrialFolder
+from fusemorph.trial import Job, is_missing, run_job
+from nas.goals import find_goals
+from nas.search import Candidate, Plan, Search
+from nas.searcher import GridSearcher, Outcome, RandomSearcher, Searcher
+from nas.space import Choice, Space, Values
+
+BUDGET = Budget(steps=4, width=2, learning_rate=1e-3, validations=4, validation_pairs=2)
+METHOD = Fusion(plan="autofuse", channels=(4, 8, 8, 16, 16))
+SMALL = Space(METHOD.configuration(), "", (Choice("gate.hard", (False, True)), Choice("loss.window", (3, 5))))
+
+
+@dataclass(frozen=True)
+class StopsAt:
+    """Stops every trial at a step."""
+
+    step: int
+
+    def __call__(self, runs: Path, history: Sequence[Any]) -> str | None:
+        return "stopped by the test" if history[-1]["step"] == self.step else None
+
+
+class Stubborn(Searcher):
+    """Proposes one point for ever."""
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
+        self.told: list[Outcome] = []
+
+    def ask(self) -> Values | None:
+        return dict(self.values)
+
+    def adopt(self, values: Values, outcome: Outcome | None) -> None:
+        pass
+
+    def tell(self, values: Values, outcome: Outcome) -> None:
+        self.told.append(outcome)
+
+
+@pytest.fixture(scope="module")
+def dataset_entry(tmp_path_factory: pytest.TempPathFactory) -> tuple[Json, Path]:
+    cache = tmp_path_factory.mktemp("cache")
+    dataset = open_dataset("virtual_brains", cache=cache, spacing_mm=8.0, train=4, val=4)
+    return {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}, cache
+
+
+def make_plan(entry: tuple[Json, Path], runs: Path, *, trials: int, space: Space = SMALL, **changes: Any) -> Plan:
+    described, cache = entry
+    stop = changes.pop("stop", None)
+    budget = changes.pop("budget", BUDGET)
+
+    def make(values: Values) -> Candidate:
+        method, budget_changes = space.configure(values)
+        own = asdict(replace(budget, **budget_changes))
+        trial = Trial(method=method, dataset=described, budget=own, seed=0)
+        job = Job(trial=trial, data=None, cache=cache, splits=(), stop=stop)
+        return Candidate(label=str(values), values=values, method=method, budget_changes=budget_changes, jobs=(job,))
+
+    settled: dict[str, Any] = {
+        "name": "test", "space": space, "trials": trials, "goals": find_goals(["dice"]), "runs": runs, "seed": 0,
+        "floors": {"virtual_brains": 0.5}, "make": make, "refuses": lambda method: None, "limits": {},
+        "announce": lambda candidates: None,
+    }  # fmt: skip
+    return Plan(**settled | changes)
+
+
+def work(search: Search) -> list[str]:
+    """Run the search to its end in this process; returns the keys in their order."""
+    keys = []
+    while (job := search.take()) is not None:
+        run_job(job, search.plan.runs)
+        search.settle(job)
+        keys.append(job.trial.key)
+    assert (search.left, search.open) == (0, False)
+    return keys
+
+
+def test_a_small_space_is_exhausted_and_ends(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
+    search = Search(plan=make_plan(dataset_entry, tmp_path, trials=9), searcher=GridSearcher(SMALL, 0))
+    assert len(set(work(search))) == SMALL.size() == 4
+    assert search.exhausted
+    assert [outcome.state for outcome in search.outcomes.values()] == ["finished"] * 4
+    values = [search.outcomes[candidate.identity].values[0] for candidate in search.ranked()]
+    assert values == sorted(values, reverse=True)
+
+
+def test_more_trials_later_add_to_those_that_are_there(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
+    first = Search(plan=make_plan(dataset_entry, tmp_path, trials=2), searcher=RandomSearcher(SMALL, 0))
+    done = work(first)
+    more = Search(plan=make_plan(dataset_entry, tmp_path, trials=4), searcher=RandomSearcher(SMALL, 0))
+    more.resume([candidate.values for candidate in first.candidates.values()])
+    added = work(more)
+    assert len(done) == len(added) == 2
+    assert len(more.candidates) == len({*done, *added}) == 4
+    assert list(more.outcomes)[:2] == list(first.outcomes)
+
+
+def test_an_interrupted_trial_comes_first_again(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
+    announced: list[Sequence[Candidate]] = []
+    plan = make_plan(dataset_entry, tmp_path, trials=2, announce=announced.append)
+    killed = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
+    job = killed.take()
+    assert job is not None
+    again = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
+    again.resume([candidate.values for candidate in announced[-1]])
+    assert work(again)[0] == job.trial.key
+    assert len(again.candidates) == 2
+
+
+def test_what_another_study_finished_is_not_done_again(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
+    work(Search(plan=make_plan(dataset_entry, tmp_path, trials=4), searcher=GridSearcher(SMALL, 0)))
+    other = Search(plan=make_plan(dataset_entry, tmp_path, trials=4), searcher=GridSearcher(SMALL, 1))
+    assert work(other) == []
+    assert len(other.outcomes) == 4
+
+
+def test_a_stopped_trial_is_pruned_and_can_be_continued(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
+    plan = make_plan(dataset_entry, tmp_path / "stopped", trials=1, stop=StopsAt(2))
+    search = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
+    (key,) = work(search)
+    (outcome,) = search.outcomes.values()
+    assert (outcome.state, sorted(outcome.intermediate)) == ("pruned", [1, 2])
+    job = next(iter(search.candidates.values())).jobs[0]
+    folder = TrialFolder(plan.runs, job.trial)
+    assert folder.status() == "pruned"
+    assert not is_missing(job, plan.runs)
+    free = replace(job, stop=None)
+    assert is_missing(free, plan.runs)
+    assert run_job(free, plan.runs) == "finished"
+    run_job(free, tmp_path / "whole")
+    for name in ("weights.safetensors", "history.csv", "gates.csv", "record.json"):
+        continued, whole = ((runs / key / name).read_bytes() for runs in (plan.runs, tmp_path / "whole"))
+        assert sha256(continued).hexdigest() == sha256(whole).hexdigest(), name
+
+
+def test_the_last_step_is_never_stopped_at(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
+    plan = make_plan(dataset_entry, tmp_path, trials=1, stop=StopsAt(4))
+    search = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
+    work(search)
+    assert [outcome.state for outcome in search.outcomes.values()] == ["finished"]
+
+
+def test_a_failed_trial_is_told_and_the_search_goes_on(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
+    space = Space(METHOD.configuration(), "", (Choice("loss.kl_weight", (1e38, 1e-2)),))
+    search = Search(plan=make_plan(dataset_entry, tmp_path, trials=2, space=space), searcher=GridSearcher(space, 0))
+    assert len(work(search)) == 2
+    assert sorted(outcome.state for outcome in search.outcomes.values()) == ["failed", "finished"]
+    assert "1 failed" in search.note
+
+
+def test_a_stubborn_searcher_is_overruled(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
+    searcher = Stubborn(next(iter(SMALL.points())))
+    search = Search(plan=make_plan(dataset_entry, tmp_path, trials=4), searcher=searcher)
+    assert len(set(work(search))) == 4
+    assert search.duplicates >= 100
+    assert {outcome.state for outcome in searcher.told} == {"finished"}
+
+
+def test_constraints_refuse_before_training(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
+    plan = make_plan(
+        dataset_entry, tmp_path, trials=4, refuses=lambda method: "hard" if method["gate"]["hard"] else None
+    )
+    search = Search(plan=plan, searcher=GridSearcher(SMALL, 0))
+    assert len(work(search)) == 2
+    assert len(search.refused) == 2
+    assert all(not candidate.method["gate"]["hard"] for candidate in search.candidates.values())
+
+
+def test_a_trial_that_a_driver_gives_up_has_failed(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
+    search = Search(plan=make_plan(dataset_entry, tmp_path, trials=1), searcher=RandomSearcher(SMALL, 0))
+    job = search.take()
+    assert job is not None
+    search.settle(job, given_up="it killed two workers")
+    assert [outcome.state for outcome in search.outcomes.values()] == ["failed"]
+    assert search.left == 0
