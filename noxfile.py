@@ -68,6 +68,13 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def submit(session: nox.Session) -> None:
+    """``ray submit`` from end to end, over an sshd on loopback; needs Debian's openssh-server and rsync."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "-m", "slow", "tests/experiments/test_submit.py", *session.posargs)
+
+
+@nox.session
 def gpu(session: nox.Session) -> None:
     """Tests that need a CUDA device and a torch built for it."""
     install(session, "-e", ".[test]")

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -41,6 +42,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         value = getattr(options, name)
         if value is not None and value < 1:
             parser.error(f"--{name} must be at least 1, got {value}")
+    if options.driver != "inline" and find_spec(options.driver) is None:
+        parser.error(f"--driver {options.driver} needs the extra 'search': python -m pip install -e '.[search]'")
     try:
         torch.empty(1, device=options.device)
     except (RuntimeError, AssertionError) as error:

@@ -52,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RecordError, StorageError, WorkersDied) as error:
         print(f"sweep: {error}; the same line goes on where this one stopped", file=sys.stderr)
         return 1
+    except ValueError as error:  # what a driver needs is not there; no trial has started
+        print(f"sweep: {error}", file=sys.stderr)
+        return 2
 
 
 def plan_sweeps(study: Study, options: argparse.Namespace) -> Callable[[], int]:

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--budget", "smoke"]
+RAY = ["--driver", "ray", "--address", "auto", "--cpus-per-trial", "1"]
 ADDRESSES = {"head": "127.0.0.1", "worker": "127.0.0.2"}
 SSHD = """\
 ListenAddress {address}:{port}
@@ -192,7 +193,7 @@ def test_every_machine_of_the_file_joins_with_the_checkout_and_the_token(desk: D
 
 def test_a_submitted_sweep_leaves_records_and_report_on_the_shared_storage(desk: Desk) -> None:
     runs, cache = desk.shared / "runs", desk.shared / "cache"
-    line = ["quickstart", *SMALL, "--runs", str(runs), "--cache", str(cache), "--workers", "1"]
+    line = ["quickstart", *SMALL, "--runs", str(runs), "--cache", str(cache), *RAY]
     submitted = desk.ray("submit", "ssh.yaml", "experiments/sweep.py", "--start", "--", *line)
     assert submitted.returncode == 0, submitted.stdout + submitted.stderr
     name = "quickstart-virtual_brains-smoke"
