@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from experiments.scalars import log_scalars
 from nas.feed import Feed, Status
 from nas.goals import Goal
 from nas.inline import run_inline
@@ -21,15 +22,22 @@ SEARCHERS = tuple(dict.fromkeys(searcher for offered in DRIVERS.values() for sea
 
 
 def drive(feed: Feed, options: argparse.Namespace) -> Iterator[Status]:
-    """Run the feed's jobs by the driver asked for."""
-    if options.driver == "ray":
-        from nas.ray import run_ray  # an extra, like all of Ray
+    """Run the feed's jobs by the driver asked for.
 
-        return run_ray(
-            feed, options.runs, address=options.address, cpus_per_trial=options.cpus_per_trial,
-            gpus_per_trial=options.gpus_per_trial,
-        )  # fmt: skip
-    return run_inline(feed, options.runs, workers=worker_count(options))
+    Raises:
+        ValueError: what the driver needs is not there; nothing has started.
+    """
+    statuses = _drive(feed, options)
+    return log_scalars(statuses, options.runs, options.tensorboard) if options.tensorboard else statuses
+
+
+def _drive(feed: Feed, options: argparse.Namespace) -> Iterator[Status]:
+    if options.driver != "ray":
+        return run_inline(feed, options.runs, workers=worker_count(options))
+    from nas.ray import run_ray  # an extra, like all of Ray
+
+    amounts = {"cpus_per_trial": options.cpus_per_trial, "gpus_per_trial": options.gpus_per_trial}
+    return run_ray(feed, options.runs, address=options.address, **amounts)
 
 
 def worker_count(options: argparse.Namespace) -> int:

@@ -62,10 +62,11 @@ def describe_search(hunt: Hunt, options: argparse.Namespace) -> str:
     price = f", {hours * options.price:.2f} at {options.price:g} an hour" if options.price else ""
     unit = "core" if options.device == "cpu" else "GPU"
     stops = "; early stopping saves part of it" if hunt.halving else ""
+    points = f"{size}" if size is not None else "uncountably many"
     return (
-        f"{hunt.name}: {plans} distinct plans, {size if size is not None else 'uncountably many'} configurations\n"
-        f"{searches} x {hunt.trials} configurations x {each} trials "
-        f"({len(hunt.datasets)} datasets, {hunt.seeds} seeds), {hunt.budget.steps} steps each, about {clock(seconds / max(1, each))} a trial\n"
+        f"{hunt.name}: {plans} distinct plans, {points} configurations\n"
+        f"{searches} x {hunt.trials} configurations x {each} trials ({len(hunt.datasets)} datasets, "
+        f"{hunt.seeds} seeds), {hunt.budget.steps} steps each, about {clock(seconds / max(1, each))} a trial\n"
         f"confirmation: about {clock(confirmed)}\n"
         f"at most {hours:.2f} {unit}-hours in all{price}{stops}"
     )

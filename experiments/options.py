@@ -31,6 +31,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where preprocessed images are kept")
     parser.add_argument("--retry-failed", action="store_true", help="run failed trials again; their records are kept")
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write scalars of the trials that run")
     parser.add_argument("--dry-run", action="store_true", help="show each trial with its size and time, and stop")
     parser.add_argument("--list", action="store_true", help="show studies, datasets, operators, plans and budgets")
     _add_search(parser.add_argument_group("searches"))

@@ -5,25 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from experiments.driving import choose_searcher, drive, make_searcher
 from experiments.monitor import columns, watch
-from experiments.planning import (
-    data_folders,
-    dataset_entry,
-    describe_dataset,
-    open_datasets,
-)
-from experiments.study import SearchStudy, register_study
+from experiments.planning import data_folders, dataset_entry, describe_dataset, open_datasets
+from experiments.study import SearchStudy, read_entry, register_study
 from fusemorph.configuration import Budget, Json, Trial, find_budget
 from fusemorph.cost import count_cost
 from fusemorph.data.dataset import Dataset
 from fusemorph.fusion.plan import parse_plan
 from fusemorph.method import load_method
 from fusemorph.networks.padding import padded_shape
-from fusemorph.records import read_json, require_space
+from fusemorph.records import require_space
 from fusemorph.trial import Job
 from fusemorph.validation import unregistered_dice
 from nas.goals import Goal, find_goals, front
@@ -134,6 +128,7 @@ def make_search(hunt: Hunt, options: argparse.Namespace, *, control: bool) -> Se
         RecordError: the name belongs to another study.
     """
     searcher_name = "random" if control else hunt.searcher
+    known = _known_points(hunt, options, searcher_name, control)
     searcher: Searcher
     if control:
         searcher = RandomSearcher(hunt.space, options.search_seed + 1)
@@ -157,16 +152,8 @@ def make_search(hunt: Hunt, options: argparse.Namespace, *, control: bool) -> Se
         announce=announce,
     )
     search = Search(plan=plan, searcher=searcher)
-    known = known_points(options.runs, entry_name(hunt, hunt.datasets[0], control=control))
-    announce([plan.make(values) for values in known])  # an entry of another definition is refused here
     search.resume(known)
     return search
-
-
-def known_points(runs: Path, name: str) -> list[Values]:
-    """The points that an earlier call announced, in their order."""
-    path = runs / "studies" / f"{name}.json"
-    return [arm["values"] for arm in read_json(path)["arms"] if "values" in arm] if path.exists() else []
 
 
 def candidate_maker(hunt: Hunt, options: argparse.Namespace, *, control: bool) -> Callable[[Values], Candidate]:
@@ -201,6 +188,17 @@ def point_label(space: Space, values: Values) -> str:
         if not name.startswith("plan.")
     ]
     return " ".join([*plan, ", ".join(rest)]).strip()
+
+
+def _known_points(hunt: Hunt, options: argparse.Namespace, searcher: str, control: bool) -> list[Values]:
+    """The points that an earlier call announced, in their order.
+
+    Raises:
+        RecordError: an entry of the name, on any of the datasets, is of another definition.
+    """
+    entries = [search_entry(hunt, d, (), searcher=searcher, control=control, options=options) for d in hunt.datasets]
+    present = [read_entry(options.runs, entry) for entry in entries]
+    return [arm["values"] for arm in present[0]["arms"]] if present[0] else []
 
 
 def _announce(

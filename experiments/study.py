@@ -105,33 +105,52 @@ def register_study(runs: Path, entry: Mapping[str, Any]) -> None:
     Raises:
         RecordError: the name is taken by another definition, or by the same on other data or numerics.
     """
-    path = runs / "studies" / f"{entry['name']}.json"
+    path, present = _entry_path(runs, entry), read_entry(runs, entry)
     merged = dict(entry)
-    if path.exists():
-        present = read_json(path)
-        if not _same_definition(present, entry):
-            raise RecordError(f"{path} defines another study of the name {entry['name']!r}; choose a --name of its own")
+    if present is not None:
+        if not _same_arms(present, entry):
+            raise _taken(path, entry)
         keys = [arm["keys"] for arm in present["arms"]] + [{}] * (len(entry["arms"]) - len(present["arms"]))
         merged["arms"] = [new | {"keys": old | new["keys"]} for old, new in zip(keys, entry["arms"], strict=True)]
         merged["seeds"] = sorted({*present["seeds"], *entry["seeds"]})
     write_json(path, {"format": FORMAT} | merged)
 
 
-def _same_definition(present: Json, entry: Mapping[str, Any]) -> bool:
-    """Whether two entries differ in nothing but their seeds; shared seeds must have the same keys.
+def read_entry(runs: Path, entry: Mapping[str, Any]) -> Json | None:
+    """The entry of that name, as it is; None where there is none.
 
-    A search may also have more trials, and more arms after those that are there.
+    Raises:
+        RecordError: it is of another definition. Arms and seeds are not looked at, nor how many trials a search has.
     """
+    path = _entry_path(runs, entry)
+    if not path.exists():
+        return None
+    present = read_json(path)
     fixed = ("study", "dataset", "budget", "reference", "reported_split")
-    if present.get("format") != FORMAT or any(present.get(name) != entry[name] for name in fixed):
-        return False
     searches = [{k: v for k, v in own.get("search", {}).items() if k != "trials"} for own in (present, entry)]
-    more = len(entry["arms"]) - len(present.get("arms", ()))
-    if searches[0] != searches[1] or more < 0 or (more > 0 and not searches[0]):
+    same = present.get("format") == FORMAT and all(present.get(name) == entry[name] for name in fixed)
+    if not same or searches[0] != searches[1]:
+        raise _taken(path, entry)
+    return present
+
+
+def _entry_path(runs: Path, entry: Mapping[str, Any]) -> Path:
+    return runs / "studies" / f"{entry['name']}.json"
+
+
+def _taken(path: Path, entry: Mapping[str, Any]) -> RecordError:
+    return RecordError(f"{path} defines another study of the name {entry['name']!r}; choose a --name of its own")
+
+
+def _same_arms(present: Json, entry: Mapping[str, Any]) -> bool:
+    """Whether the arms that are there are the new ones, or, in a search, the first of them."""
+    more = len(entry["arms"]) - len(present["arms"])
+    if more < 0 or (more > 0 and "search" not in entry):
         return False
     return all(_same_arm(old, new) for old, new in zip(present["arms"], entry["arms"], strict=False))
 
 
 def _same_arm(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether two arms differ in nothing but their seeds; shared seeds must have the same keys."""
     same = all(old.get(name) == new[name] for name in ("label", "group", "method", "budget_changes"))
     return same and all(new["keys"].get(seed, key) == key for seed, key in old["keys"].items())

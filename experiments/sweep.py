@@ -71,6 +71,7 @@ def plan_search(study: SearchStudy, options: argparse.Namespace) -> Callable[[],
     """Check all that a search needs, and return what is to be done: show it, or run it."""
     hunt = make_hunt(study, options)
     require_feasible(hunt)
+    confirm_plan(hunt, options)  # a wrong budget is to be found now, and not after the search
     if options.dry_run:
         return partial(_show, describe_search(hunt, options))
     require_storage(hunt, options)
