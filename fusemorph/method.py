@@ -7,7 +7,7 @@ import json
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar, TypeGuard
@@ -56,16 +56,26 @@ class Method(ABC):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Method":
-        """The method with these settings; nested settings come as mappings."""
-        return cls(**settings)
+        """The method with these settings as JSON has them: tuples as lists, nested settings as mappings of what differs
+        from the method's own."""
+        default = cls()
+        own = {entry.name: getattr(default, entry.name) for entry in fields(cls)}
+        return cls(**{name: _from_json(value, own.get(name)) for name, value in settings.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedMethod(Method):
-    """A method whose network predicts the displacement in one pass."""
+    """A method whose network predicts the displacement in one pass; ``loss`` is what trains it."""
+
+    loss: Objective = field(default_factory=Objective)
+
+    @property
+    def objective(self) -> Objective:
+        """The loss that trains the network."""
+        return self.loss
 
     def skip(self, dataset: Dataset) -> str | None:
-        if self.objective is not None and self.objective.dice_weight and not dataset.labels:
+        if self.loss.dice_weight and not dataset.labels:
             return f"it learns from labels, and {dataset.name} has none"
         return None
 
@@ -74,6 +84,12 @@ class LearnedMethod(Method):
         fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
         with torch.inference_mode():
             return network(fixed, moving).displacement  # type: ignore[no-any-return]
+
+
+def _from_json(value: Any, own: Any) -> Any:
+    if isinstance(value, Mapping) and is_dataclass(own) and not isinstance(own, type):
+        return replace(own, **value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def image_tensor(image: Any, device: torch.device) -> Float[Tensor, "1 1 *s"]:

@@ -1,12 +1,10 @@
 """The fusion networks as a method: a plan, its channels and gate settings, and the objective that trains it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from fusemorph.fusion.operator import GateSettings
 from fusemorph.fusion.plan import parse_plan
-from fusemorph.losses.objective import Objective
 from fusemorph.method import LearnedMethod
 from fusemorph.networks.fusion_network import Channels, FusionNetwork
 
@@ -26,7 +24,6 @@ class Fusion(LearnedMethod):
     channels: Channels = (32, 64, 64, 128, 128)
     refine: bool = True
     gate: GateSettings = field(default_factory=GateSettings)
-    loss: Objective = field(default_factory=Objective)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "plan", parse_plan(self.plan))
@@ -35,22 +32,6 @@ class Fusion(LearnedMethod):
         if "g" not in self.plan:
             object.__setattr__(self, "gate", GateSettings())
 
-    @property
-    def objective(self) -> Objective:
-        """The loss that trains the network."""
-        return self.loss
-
     def network(self, dims: int) -> FusionNetwork:
         """A freshly initialised network for 2-D or 3-D images."""
         return FusionNetwork(dims=dims, plan=self.plan, channels=self.channels, refine=self.refine, gate=self.gate)
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> "Fusion":
-        """The method with these settings, as ``configuration`` writes them."""
-        nested = {
-            name: kind(**settings[name])
-            for name, kind in (("gate", GateSettings), ("loss", Objective))
-            if name in settings
-        }
-        channels = tuple(settings.get("channels", cls.channels))
-        return cls(**{**settings, **nested, "channels": channels})

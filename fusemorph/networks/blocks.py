@@ -12,10 +12,15 @@ _CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: n
 _CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}  # convolutions on a CPU need no copies in it
 
 
-def convolution(dims: int, inputs: int, outputs: int, *, kernel: int | tuple[int, ...] = 3) -> nn.Conv2d | nn.Conv3d:
-    """Convolution that keeps the shape; ``kernel`` has odd sides. Its outputs have channels last in memory."""
+def convolution(
+    dims: int, inputs: int, outputs: int, *, kernel: int | tuple[int, ...] = 3, stride: int = 1, bias: bool = True
+) -> nn.Conv2d | nn.Conv3d:
+    """Convolution that keeps the shape, or divides it by ``stride``; ``kernel`` has odd sides.
+
+    Its outputs have channels last in memory.
+    """
     sides = (kernel,) * dims if isinstance(kernel, int) else kernel
-    layer = _CONVOLUTION[dims](inputs, outputs, sides, padding=tuple(side // 2 for side in sides))  # type: ignore[arg-type]
+    layer = _CONVOLUTION[dims](inputs, outputs, sides, stride, tuple(side // 2 for side in sides), bias=bias)  # type: ignore[arg-type]
     return layer.to(memory_format=_CHANNELS_LAST[dims])  # type: ignore[call-overload, no-any-return]
 
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from fusemorph.data.dataset import Pair, Scan
+from fusemorph.losses.objective import total
 from fusemorph.method import Method, known_methods, load_method
+from fusemorph.warp import warp
 
 SMALL = {"fusion": {"channels": [4, 8, 8, 16, 16]}}
 CPU = torch.device("cpu")
@@ -53,6 +55,41 @@ def test_a_method_names_its_source_and_learns_only_with_an_objective(name: str) 
     assert method.name == name
     assert method.source
     assert (method.objective is None) == (method.network(3) is None)
+
+
+@pytest.mark.parametrize("name", [name for name in known_methods() if make(name).objective])
+@pytest.mark.parametrize("shape", [(24, 32, 17), (32, 20)])
+def test_every_weight_of_a_learned_method_gets_a_finite_gradient(name: str, shape: tuple[int, ...]) -> None:
+    method = make(name)
+    network, objective = method.network(len(shape)), method.objective
+    assert network is not None
+    assert objective is not None
+    fixed, moving = torch.rand(2, 1, 1, *shape)
+    registration = network(fixed, moving, generator=torch.Generator().manual_seed(0))
+    total(objective.terms(registration, fixed=fixed, warped=warp(moving, registration.displacement))).backward()
+    gradients = {weight: parameter.grad for weight, parameter in network.named_parameters()}
+    assert [weight for weight, gradient in gradients.items() if gradient is None or not gradient.isfinite().all()] == []
+
+
+@pytest.mark.parametrize("name", [name for name in known_methods() if make(name).objective])
+def test_a_learned_method_lowers_its_own_loss(name: str) -> None:
+    method = make(name)
+    torch.manual_seed(0)
+    network, objective = method.network(2), method.objective
+    assert network is not None
+    assert objective is not None
+    rows, columns = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    fixed, moving = (torch.exp(-((rows - x) ** 2 + (columns - x) ** 2) / 40)[None, None] for x in (15.0, 18.0))
+    optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(25):
+        registration = network(fixed, moving, generator=torch.Generator().manual_seed(0))
+        loss = total(objective.terms(registration, fixed=fixed, warped=warp(moving, registration.displacement)))
+        losses.append(float(loss.detach()))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert losses[-1] < losses[0]
 
 
 def test_unknown_methods_and_settings_are_refused() -> None:

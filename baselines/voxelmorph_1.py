@@ -1,0 +1,30 @@
+"""VoxelMorph-1: a U-Net over both images that predicts a displacement, with 8 channels at full resolution.
+
+Source: Balakrishnan et al. 2018 (CVPR, which names the two sizes) and 2019 (IEEE TMI 38(8):1788, arXiv 1809.05231).
+Public code: voxelmorph, MIT; ours is written from the papers. In 3-D it has 259,675 parameters.
+Deviations: none known. The agreement of the trunk with MONAI's is tested on voxelmorph_2, which see.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from fusemorph.losses.objective import Objective
+from fusemorph.method import LearnedMethod
+from fusemorph.networks.voxelmorph import VoxelMorph
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxelMorph1(LearnedMethod):
+    """VoxelMorph with the published channels and loss: local NCC (window 9), diffusion of weight 1."""
+
+    name: ClassVar[str] = "voxelmorph_1"
+    source: ClassVar[str] = "Balakrishnan et al. 2019, VoxelMorph, IEEE TMI 38(8):1788, built from the paper"
+
+    encoder: tuple[int, ...] = (16, 32, 32, 32)
+    decoder: tuple[int, ...] = (32, 32, 32, 32)
+    last: tuple[int, ...] = (8, 8)
+    loss: Objective = field(default_factory=lambda: Objective(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0))
+
+    def network(self, dims: int) -> VoxelMorph:
+        """A freshly initialised network for 2-D or 3-D images."""
+        return VoxelMorph(dims=dims, encoder=self.encoder, decoder=self.decoder, last=self.last)

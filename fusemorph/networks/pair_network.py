@@ -1,0 +1,50 @@
+"""What registration networks of any inside share: pairs are checked, padded to sides that halve, and cropped back."""
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fusemorph.networks.padding import crop, pad, padded_shape
+from fusemorph.networks.registration import Registration
+
+
+class PairNetwork(nn.Module, ABC):
+    """A network for pairs of any shape from 8 voxels a side; ``align`` sees sides that are multiples of 16."""
+
+    def __init__(self, *, dims: int) -> None:
+        super().__init__()
+        self.dims = dims
+
+    @abstractmethod
+    def align(
+        self, fixed: Float[Tensor, "b 1 *s"], moving: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
+    ) -> Registration:
+        """Predict the transformation on the padded grid."""
+
+    def forward(
+        self,
+        fixed: Float[Tensor, "b 1 *s"],
+        moving: Float[Tensor, "b 1 *s"],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Registration:
+        """Predict the displacement that aligns moving with fixed; random only with a ``generator``, as in training.
+
+        Raises:
+            ValueError: shapes differ, have another number of axes than the network, or a side is under 8 voxels.
+        """
+        self._require_pair(fixed, moving)
+        shape = tuple(fixed.shape[2:])
+        inner = padded_shape(shape)
+        registration = self.align(pad(fixed, inner), pad(moving, inner), generator)
+        return replace(registration, displacement=crop(registration.displacement, shape))
+
+    def _require_pair(self, fixed: Tensor, moving: Tensor) -> None:
+        if fixed.shape != moving.shape or fixed.dim() != self.dims + 2 or fixed.shape[1] != 1:
+            raise ValueError(
+                f"{type(self).__name__}(): 'fixed' and 'moving' must both be (b, 1, *s) with {self.dims} spatial axes, "
+                f"got {tuple(fixed.shape)} and {tuple(moving.shape)}"
+            )
