@@ -1,0 +1,282 @@
+"""The Ray driver: the same files as without it, whoever dies, and a clear word before anything starts."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from fusemorph import training
+from fusemorph.configuration import BUDGETS, Trial
+from fusemorph.data import open_dataset
+from fusemorph.fusion.method import Fusion
+from fusemorph.ledger import take_claim
+from fusemorph.records import StorageError, TrialFolder, read_json
+from fusemorph.training import Row
+from fusemorph.trial import Job, run_job
+from nas.feed import FixedFeed, Status
+from nas.ray import run_ray, tune_parameters
+from nas.space import Choice, Range, Space
+
+PLANS = ("early", "late", "autofuse")
+METHOD = Fusion(channels=(4, 8, 8, 16, 16))
+STORE = 80 * 2**20
+
+
+def make_job(cache: Path, plan: str, **budget_changes: int) -> Job:
+    dataset = open_dataset("virtual_brains", cache=cache, spacing_mm=8.0, train=4, val=4)
+    described = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
+    budget = asdict(replace(BUDGETS["smoke"], **budget_changes))
+    trial = Trial(method=replace(METHOD, plan=plan).configuration(), dataset=described, budget=budget, seed=0)
+    return Job(trial=trial, data=None, cache=cache, splits=("val",))
+
+
+def make_long_job(cache: Path) -> Job:
+    """A trial that can be seen running, and whose checkpoint is there long before a minute is over."""
+    return replace(make_job(cache, "early", steps=60, validations=12), stop=checkpoint_often)
+
+
+def checkpoint_often(runs: Path, history: Sequence[Row]) -> None:
+    """Called in the worker after each validation."""
+    training.CHECKPOINT_EVERY_S = 0.0
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_token() -> Iterator[None]:
+    """Keep Ray from leaving a token in the home directory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        yield
+
+
+@pytest.fixture(scope="module")
+def cluster(no_token: None) -> Iterator[Cluster]:
+    """One node of two CPUs."""
+    head = {"num_cpus": 2, "num_gpus": 0, "include_dashboard": False, "object_store_memory": STORE}
+    cluster = Cluster(initialize_head=True, connect=False, head_node_args=head)
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def alone(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same trials, one after the other in this process."""
+    runs = tmp_path_factory.mktemp("alone")
+    for plan in PLANS:
+        run_job(make_job(cache, plan), runs)
+    return runs
+
+
+def determined(runs: Path) -> dict[str, str]:
+    """Checksums of what configuration and seed determine, by file."""
+    paths = [path for path in runs.rglob("*") if path.is_file() and path.name[0] != "."]
+    kept = [path for path in paths if path.name != "measured.json" and not path.name.startswith("claim-")]
+    return {str(path.relative_to(runs)): sha256(path.read_bytes()).hexdigest() for path in kept}
+
+
+def step_of(status: Status, job: Job) -> tuple[int, int]:
+    """How far a job is, and the process that has it; zeros where none has."""
+    facts = {running.trial.key: facts for running, facts in status.running}.get(job.trial.key, {})
+    return int(facts.get("step", 0)), int(facts.get("process", 0))
+
+
+def drain(statuses: Iterator[Status]) -> Status:
+    *_, last = statuses
+    return last
+
+
+def test_each_file_equals_that_of_a_run_without_ray(cache: Path, alone: Path, tmp_path: Path) -> None:
+    jobs = [make_job(cache, plan) for plan in PLANS]
+    last = drain(run_ray(FixedFeed(jobs, tmp_path), tmp_path))
+    assert (last.total, last.left, dict(last.given_up)) == (3, 0, {})
+    assert not ray.is_initialized()
+    assert determined(tmp_path) == determined(alone)
+    assert {"record.json", "history.csv", "weights.safetensors"} <= {Path(name).name for name in determined(tmp_path)}
+
+
+def test_a_killed_worker_costs_nothing_but_time(cache: Path, cluster: Cluster, tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    job = make_long_job(cache)
+    run_job(replace(job, stop=None), whole)
+    killed = 0
+    for status in run_ray(FixedFeed([job], broken), broken, address=cluster.address):
+        step, process = step_of(status, job)
+        if step >= 7 and not killed:
+            os.kill(process, signal.SIGKILL)
+            killed = process
+    assert killed
+    assert read_json(broken / job.trial.key / "measured.json")["resumed_at"] > 0
+    assert determined(broken) == determined(whole)
+
+
+@pytest.mark.slow
+def test_a_job_that_kills_its_workers_is_given_up_and_stops_no_other(
+    cache: Path, cluster: Cluster, tmp_path: Path
+) -> None:
+    deadly, good = make_job(cache, "early", steps=2000), make_job(cache, "late")
+    killed = set()
+    for status in run_ray(FixedFeed([deadly, good], tmp_path), tmp_path, address=cluster.address):
+        _, process = step_of(status, deadly)
+        if process not in (0, *killed):
+            os.kill(process, signal.SIGKILL)
+            killed.add(process)
+    assert len(killed) == 3
+    assert status.left == 0
+    assert "3 workers failed at it" in status.given_up[deadly.trial.key]
+    assert "worker process has died" in status.given_up[deadly.trial.key]
+    assert TrialFolder(tmp_path, good.trial).status() == "finished"
+
+
+def test_closing_the_iterator_stops_the_workers(cache: Path, cluster: Cluster, tmp_path: Path) -> None:
+    job = make_job(cache, "early", steps=2000)
+    statuses = run_ray(FixedFeed([job], tmp_path), tmp_path, address=cluster.address)
+    step, process = 0, 0
+    while step < 1:
+        step, process = step_of(next(statuses), job)
+    statuses.close()  # type: ignore[attr-defined]
+    assert not ray.is_initialized()
+    for _ in range(50):
+        if not Path(f"/proc/{process}").exists():
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail(f"worker {process} goes on")
+    assert TrialFolder(tmp_path, job.trial).status() == "running"
+
+
+@pytest.mark.slow
+def test_a_job_that_another_process_holds_is_asked_after_again(cache: Path, cluster: Cluster, tmp_path: Path) -> None:
+    held, free = make_job(cache, "early"), make_job(cache, "late")
+    claim = take_claim(tmp_path / held.trial.key)
+    assert claim is not None
+    with claim:
+        statuses = run_ray(FixedFeed([held, free], tmp_path), tmp_path, address=cluster.address)
+        while next(statuses).left > 1:
+            pass
+        assert TrialFolder(tmp_path, held.trial).status() is None
+    assert drain(statuses).left == 0
+    assert TrialFolder(tmp_path, held.trial).status() == "finished"
+
+
+def test_what_is_no_fault_of_a_trial_leaves_it_open_with_a_reason(
+    cache: Path, cluster: Cluster, tmp_path: Path
+) -> None:
+    job = make_job(cache, "early")
+    other = replace(job, trial=replace(job.trial, dataset=job.trial.dataset | {"fingerprint": "of other files"}))
+    last = drain(run_ray(FixedFeed([other], tmp_path), tmp_path, address=cluster.address))
+    assert "DataError" in last.given_up[other.trial.key]
+    assert "have changed" in last.given_up[other.trial.key]
+    assert TrialFolder(tmp_path, other.trial).status() is None
+
+
+def test_storage_that_refuses_ends_the_sweep(cache: Path, cluster: Cluster, tmp_path: Path) -> None:
+    job = make_job(cache, "early")
+    feed = FixedFeed([job], tmp_path)
+    (tmp_path / job.trial.key).write_text("a file where a folder is due")
+    with pytest.raises(StorageError, match="cannot write"):
+        drain(run_ray(feed, tmp_path, address=cluster.address))
+
+
+@pytest.mark.parametrize(
+    ("amounts", "message"),
+    [
+        ({"cpus_per_trial": 3}, "needs 3 CPUs and 0 GPUs on one node; there are 2 CPUs and 0 GPUs"),
+        ({"gpus_per_trial": 0.5}, "needs 1 CPUs and 0.5 GPUs"),
+        ({"cpus_per_trial": 0}, "'cpus_per_trial' must be above 0"),
+        ({"gpus_per_trial": 1.5}, "'gpus_per_trial' must be 0 or more, and whole beyond 1, got 1.5"),
+    ],
+)
+def test_more_than_a_node_has_is_refused_at_once(
+    cluster: Cluster, tmp_path: Path, amounts: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        run_ray(FixedFeed([], tmp_path), tmp_path, address=cluster.address, **amounts)
+    assert not ray.is_initialized()
+
+
+def test_a_cluster_that_grows_may_bring_what_is_missing(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    launched = {"head": {"resources": {"CPU": 2}}, "worker": {"resources": {"CPU": 8, "GPU": 1}}}
+    (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps({"available_node_types": launched}))
+    with pytest.raises(ValueError, match="2 GPUs"):
+        run_ray(FixedFeed([], tmp_path), tmp_path, address=cluster.address, gpus_per_trial=2)
+    statuses = run_ray(FixedFeed([], tmp_path), tmp_path, address=cluster.address, gpus_per_trial=1)
+    statuses.close()  # type: ignore[attr-defined]
+    assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:9", "Connection refused"),
+        ("nonsense", "Invalid address format: nonsense"),
+        ("ray://127.0.0.1:10001", "must be that of a head"),
+    ],
+)
+def test_no_cluster_at_the_address_is_said_at_once(tmp_path: Path, address: str, message: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(ValueError, match=f"no cluster at 'address' '{address}': .*{message}"):
+        run_ray(FixedFeed([], tmp_path), tmp_path, address=address)
+    assert time.monotonic() - began < 15
+
+
+@pytest.mark.slow
+def test_something_else_at_the_address_is_not_waited_for(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ValueError, match="none answers within 20 s"):
+            run_ray(FixedFeed([], tmp_path), tmp_path, address=address)
+
+
+@pytest.mark.slow
+def test_a_trial_of_a_lost_node_goes_on_at_another(cache: Path, no_token: None, tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    job = make_long_job(cache)
+    run_job(replace(job, stop=None), whole)
+    head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE}
+    cluster = Cluster(initialize_head=True, connect=False, head_node_args=head)
+    try:
+        doomed = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        processes = []
+        for status in run_ray(FixedFeed([job], broken), broken, address=cluster.address):
+            step, process = step_of(status, job)
+            if step >= 7 and not processes:
+                cluster.remove_node(doomed, allow_graceful=False)
+                cluster.add_node(num_cpus=1, object_store_memory=STORE)
+            processes += [process] * (step >= 7 and process not in processes)
+    finally:
+        cluster.shutdown()
+    assert status.left == 0
+    assert len(processes) == 2
+    assert read_json(broken / job.trial.key / "measured.json")["resumed_at"] > 0
+    assert determined(broken) == determined(whole)
+
+
+def test_a_space_in_tunes_terms_draws_points_of_it() -> None:
+    rate = Range("budget.learning_rate", 1e-4, 1e-2, log=True)
+    choice = Choice("gate.normalisation", ("softmax", "sigmoid"))
+    space = Space(METHOD.configuration(), "jg", (rate, choice))
+    np.random.seed(0)  # noqa: NPY002 - what Ray draws from
+    domains = tune_parameters(space)
+    assert set(domains) == {parameter.name for parameter in space.every_parameter()}
+    for _ in range(20):
+        drawn = {name: domain.sample() for name, domain in domains.items()}
+        values = space.walk(lambda parameter, drawn=drawn: drawn[parameter.name])  # type: ignore[misc]
+        assert space.fit(values) == values
+        assert 1e-4 <= values["budget.learning_rate"] <= 1e-2
