@@ -10,6 +10,7 @@ from typing import Literal
 
 from fusemorph.cost import count_flops, count_parameters
 from fusemorph.fusion.method import Fusion
+from fusemorph.method import Method
 from fusemorph.networks.fusion_network import Channels
 
 Measure = Literal["parameters", "flops"]
@@ -42,6 +43,35 @@ def match_channels(method: Fusion, reference: Fusion, *, measure: Measure, shape
             f"reference's {measure}; no closer match was found"
         )
     return channels
+
+
+def match_scale(
+    at_scale: Callable[[float], Method], reference: Method, *, measure: Measure, shape: Sequence[int]
+) -> Method:
+    """The one of the methods ``at_scale(share)`` nearest to the reference in parameters or forward FLOPs.
+
+    For methods whose channels are their own: ``share`` multiplies all of them, and is bisected between 1/8 and 8.
+
+    Raises:
+        ValueError: none comes within 2 %.
+    """
+
+    def count(counted: Method) -> int:
+        return count_flops(counted, tuple(shape)) if measure == "flops" else count_parameters(counted, len(shape))
+
+    goal, low, high = count(reference), 0.125, 8.0
+    tried: dict[float, Method] = {}
+    for _ in range(16):
+        middle = (low * high) ** 0.5
+        method = at_scale(middle)
+        size = count(method)
+        tried[abs(size / goal - 1)] = method
+        low, high = (low, middle) if size > goal else (middle, high)
+    if min(tried) > 0.02:
+        raise ValueError(
+            f"match_scale(): {reference.name!r} has {goal} {measure}; the nearest match of it is {min(tried):.1%} away"
+        )
+    return tried[min(tried)]
 
 
 def _rounded(width: float) -> Channels:
