@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.export import main as export
-from experiments.study import find_study, known_studies, register_study
+from experiments.study import SearchStudy, Study, find_study, known_studies, register_study
 from experiments.sweep import main
 from fusemorph.configuration import BUDGETS
 from fusemorph.records import RecordError
@@ -122,14 +122,26 @@ def test_a_device_that_is_not_there_is_a_wrong_call(capsys: pytest.CaptureFixtur
     assert "--device abacus" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", known_studies())
+@pytest.mark.parametrize("name", [name for name in known_studies() if isinstance(find_study(name), Study)])
 def test_every_study_has_a_reference_among_distinct_arms(name: str) -> None:
     study = find_study(name)
-    arms = study.arms((24, 32, 24), BUDGETS["smoke"])
-    labels = [arm.label for arm in arms]
+    assert isinstance(study, Study)
+    labels = [arm.label for arm in study.arms((24, 32, 24), BUDGETS["smoke"])]
     assert len(set(labels)) == len(labels)
     assert study.reference in labels
     assert study.budget in BUDGETS
+
+
+@pytest.mark.parametrize("name", [name for name in known_studies() if isinstance(find_study(name), SearchStudy)])
+def test_every_search_has_a_space_that_its_method_knows(name: str) -> None:
+    study = find_study(name)
+    assert isinstance(study, SearchStudy)
+    space = study.space(BUDGETS["smoke"], study.operators)
+    space.check()
+    size = space.size()
+    assert size is None or size > study.trials
+    assert {study.budget, study.confirm_budget} <= set(BUDGETS)
+    assert [arm.label for arm in study.rivals(BUDGETS["smoke"])] == ["early", "middle", "late", "AutoFuse"]
 
 
 def test_a_name_keeps_its_definition_and_may_gain_seeds(tmp_path: Path) -> None:
