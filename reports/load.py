@@ -1,5 +1,6 @@
 """Records of one or several run folders -> tidy tables, a study at a time, with what is missing and why."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -68,13 +69,25 @@ class StudyRecords:
         return bool((self.trials["state"] == EVALUATED).all())
 
 
-def load_studies(runs: Sequence[Path], *, study: str | None = None) -> list[StudyRecords]:
-    """Every study in the run folders, or the one named ``study``; the same study in several folders is joined.
+@dataclass(frozen=True, kw_only=True)
+class Definitions:
+    """What the run folders say was planned: ordinary studies and searches by name, and what could not be read.
+
+    ``keys``: those of every study and search that is there, asked for or not.
+    """
+
+    studies: dict[str, dict[str, Any]]
+    searches: dict[str, dict[str, Any]]
+    keys: dict[str, frozenset[str]]
+    problems: tuple[str, ...]
+
+
+def load_definitions(runs: Sequence[Path], *, study: str | None = None) -> Definitions:
+    """Every study and search in the run folders; with ``study``, only that study, or all searches if it is a search.
 
     Raises:
         NothingToReportError: a folder that does not exist, no study in any of them, or no study of that name.
     """
-    runs = [Path(run) for run in runs]
     for run in runs:
         if not run.is_dir():
             raise NothingToReportError(f"{run} is not a folder of runs")
@@ -90,8 +103,26 @@ def load_studies(runs: Sequence[Path], *, study: str | None = None) -> list[Stud
         raise NothingToReportError("\n".join([f"no readable study (NAME.json) in {places}", *problems.said]))
     if study is not None and study not in found:
         raise NothingToReportError(f"no study named {study!r}; there are: {', '.join(sorted(found))}")
-    chosen = found if study is None else {study: found[study]}
-    return [_load_study(definition, runs, Problems(list(problems.said))) for definition in chosen.values()]
+    searches = {name: definition for name, definition in found.items() if "search" in definition}
+    studies = {name: definition for name, definition in found.items() if name not in searches}
+    if study is not None:
+        studies = {name: definition for name, definition in studies.items() if name == study}
+        searches = {} if studies else searches
+    keys = {name: frozenset(k for arm in one["arms"] for k in arm["keys"].values()) for name, one in found.items()}
+    return Definitions(studies=studies, searches=searches, keys=keys, problems=tuple(problems.said))
+
+
+def load_studies(runs: Sequence[Path], *, study: str | None = None) -> list[StudyRecords]:
+    """Every study in the run folders, or the one named ``study``; the same study in several folders is joined.
+
+    Searches are none of these: ``reports.search`` loads them.
+
+    Raises:
+        NothingToReportError: a folder that does not exist, no study in any of them, or no study of that name.
+    """
+    runs = [Path(run) for run in runs]
+    found = load_definitions(runs, study=study)
+    return [_load_study(definition, runs, Problems(list(found.problems))) for definition in found.studies.values()]
 
 
 def _join(first: dict[str, Any], second: dict[str, Any], path: Path, problems: Problems) -> dict[str, Any]:
@@ -101,14 +132,20 @@ def _join(first: dict[str, Any], second: dict[str, Any], path: Path, problems: P
     if differing:
         problems.said.append(f"{path}: defines the study otherwise than a folder before it ({differing}); left out")
         return first
-    arms = {(arm["label"], arm.get("group")): dict(arm) for arm in first["arms"]}
+    arms = {_identity(arm): dict(arm) for arm in first["arms"]}
     for arm in second["arms"]:
-        known = arms.setdefault((arm["label"], arm.get("group")), dict(arm))
+        known = arms.setdefault(_identity(arm), dict(arm))
         clash = [seed for seed, key in arm["keys"].items() if known["keys"].get(seed, key) != key]
         if clash:
             problems.said.append(f"{path}: arm {arm['label']!r} has other trials at seed {', '.join(clash)}; left out")
         known["keys"] = {**arm["keys"], **known["keys"]}
     return {**first, "arms": list(arms.values())}
+
+
+def _identity(arm: dict[str, Any]) -> tuple[str, ...]:
+    """What tells an arm from the others; labels of a search's candidates are rounded, so their values count too."""
+    values = json.dumps(arm["values"], sort_keys=True) if "values" in arm else ""
+    return str(arm["label"]), str(arm.get("group")), values
 
 
 def _load_study(definition: dict[str, Any], runs: Sequence[Path], problems: Problems) -> StudyRecords:

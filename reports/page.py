@@ -6,24 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
 
 from reports.comparison import Comparison, compare_studies
-from reports.drawings import Drawing, all_drawings
+from reports.drawings import all_drawings
 from reports.load import StudyRecords
 from reports.numerals import plural
 from reports.opening import opening
 from reports.pair_drawings import pictured
+from reports.parts import cells, drawn
 from reports.provenance import provenance
-from reports.style import inline, save
-from reports.table import Table
+from reports.search import load_searches
+from reports.search_page import search_section
 from reports.tables import all_tables, write_tables
 from reports.trial import EVALUATED, as_object
 
 # Below the 8 MB that go into a mail, with room for text and tables.
 MOST_PICTURE_BYTES = 7_000_000
-_WORDS = ("Arm", "Structure", "Plan", "Verdict", "What", "Value", "Seed", "Key", "State", "Reason")
-_LONG = ("Value", "Reason")
 
 
 def write_report(runs: Sequence[Path], out: Path, *, study: str | None = None, reference: str | None = None) -> Path:
@@ -33,9 +31,11 @@ def write_report(runs: Sequence[Path], out: Path, *, study: str | None = None, r
         NothingToReportError: no study to read in ``runs``, or no arm named ``reference``.
     """
     comparisons = compare_studies(runs, study=study, reference=reference)
+    searches = load_searches(runs, study=study)
     out.mkdir(parents=True, exist_ok=True)
-    budget = MOST_PICTURE_BYTES // len(comparisons)
+    budget = MOST_PICTURE_BYTES // max(1, len(comparisons) + len(searches))
     sections = [_section(comparison, out, budget) for comparison in comparisons]
+    sections += [search_section(search, out, budget) for search in searches]
     page = out / "index.html"
     part = out / "index.html.part"
     part.write_text(_template().render(studies=sections), encoding="utf-8")
@@ -54,9 +54,10 @@ def _section(comparison: Comparison, out: Path, budget: int) -> dict[str, Any]:
     records, definition = comparison.records, comparison.records.definition
     write_tables(comparison, out / "tables")
     source = provenance(records)
-    drawn = {drawing["name"]: drawing for drawing in _drawn(comparison, all_drawings(comparison), out, budget)}
-    used = sum(len(drawing["svg"]) for drawing in drawn.values())
+    figures = {drawing["name"]: drawing for drawing in drawn(records.stem, all_drawings(comparison), out, budget)}
+    used = sum(len(drawing["svg"]) for drawing in figures.values())
     return {
+        "kind": "study",
         "name": records.name,
         "id": records.stem,
         "dataset": str(records.dataset.get("title") or records.dataset.get("name") or "data set not named"),
@@ -64,30 +65,15 @@ def _section(comparison: Comparison, out: Path, budget: int) -> dict[str, Any]:
         "warnings": list(_warnings(records)),
         "question": str(definition.get("question") or "The study does not state its question."),
         "protocol": [str(sentence) for sentence in definition.get("protocol") or []],
-        "tables": {name: _cells(table) for name, table in all_tables(comparison).items()},
-        "provenance": _cells(source),
+        "tables": {name: cells(table) for name, table in all_tables(comparison).items()},
+        "provenance": cells(source),
         "several_seeds": bool((comparison.arms["seeds"] > 1).any()),
-        "figures": drawn,
-        "pictures": list(_drawn(comparison, pictured(comparison), out, budget - used)),
+        "figures": figures,
+        "pictures": list(drawn(records.stem, pictured(comparison), out, budget - used)),
         "notes": comparison.notes,
         "skipped": {str(label): str(reason) for label, reason in as_object(definition.get("skipped")).items()},
         "problems": records.problems,
     }
-
-
-def _drawn(comparison: Comparison, drawings: Iterator[Drawing], out: Path, budget: int) -> Iterator[dict[str, Any]]:
-    """Save each figure and give it as the template needs it, as long as the page stays small enough."""
-    for drawing in drawings:
-        name = f"{comparison.records.stem}_{drawing.name}"
-        shown = {"name": drawing.name, "title": drawing.title, "caption": drawing.caption, "svg": ""}
-        if drawing.figure is not None:
-            element = inline(save(drawing.figure, out / "figures", name), name=name, alt=drawing.alt)
-            budget -= len(element)
-            if budget >= 0:
-                shown["svg"] = Markup(element)
-            else:
-                shown["caption"] = f"Left out to keep the page small: see figures/{name}.svg. {drawing.caption}"
-        yield shown
 
 
 def _warnings(records: StudyRecords) -> Iterator[str]:
@@ -105,18 +91,3 @@ def _warnings(records: StudyRecords) -> Iterator[str]:
         yield f"Incomplete: {done} of {plural(len(records.trials), 'planned trial')} evaluated; {rest}."
     if records.problems:
         yield f"{plural(len(records.problems), 'problem')} with the records; see the end of the study."
-
-
-def _cells(table: Table) -> dict[str, Any]:
-    """A table as rows of text; a row that opens a group carries its name."""
-    rows = []
-    for number, cells in enumerate(table.shown.astype(str).to_numpy().tolist()):
-        group = table.groups[number] if table.groups else ""
-        opens = bool(group) and (number == 0 or table.groups[number - 1] != group)
-        marked = bool(table.marked) and table.marked[number]
-        cells = [table.short[number], *cells[1:]] if table.short else cells
-        rows.append({"cells": cells, "group": group if opens else "", "marked": marked})
-    columns = [
-        {"title": str(name).strip(), "right": name not in _WORDS, "long": name in _LONG} for name in table.shown.columns
-    ]
-    return {"title": table.title, "caption": table.caption, "columns": columns, "rows": rows}

@@ -1,6 +1,6 @@
 """Where a study's numbers come from: versions, commits, machines, time spent, commands."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,10 +13,15 @@ from reports.trial import EVALUATED
 
 def provenance(records: StudyRecords) -> Table:
     """One line a fact, over all trials of the study."""
-    trials = records.trials
+    done = f"{int((records.trials['state'] == EVALUATED).sum())} of {len(records.trials)} evaluated"
+    return origin(records.trials, records.definition, records.dataset, done=done)
+
+
+def origin(trials: pd.DataFrame, definition: Mapping[str, Any], dataset: Mapping[str, Any], *, done: str) -> Table:
+    """Where trials come from; ``done`` says how far they have come."""
     versions = sorted({f"{name} {version}" for one in trials["versions"].dropna() for name, version in one.items()})
     rows = {
-        "Trials": f"{int((trials['state'] == EVALUATED).sum())} of {len(trials)} evaluated",
+        "Trials": done,
         "Keys": f"{trials['key'].nunique()} distinct, in the CSV of trials",
         "Core-hours": _hours(trials),
         "Resumed": f"{int((pd.to_numeric(trials['resumed_at'], errors='coerce') > 0).sum())} trials, from a checkpoint",
@@ -27,10 +32,10 @@ def provenance(records: StudyRecords) -> Table:
         "Commit": _distinct(trials["commit"]),
         "Versions": ", ".join(versions) or NOT_MEASURED,
         "Commands": _distinct(trials["command"]),
-        "Data": _data(records),
-        "Licence": str(records.dataset.get("licence") or "not stated"),
-        "Budget": _settings(records.definition.get("budget")),
-        "Data settings": _settings(records.dataset, without=_SAID_ELSEWHERE),
+        "Data": _data(dataset),
+        "Licence": str(dataset.get("licence") or "not stated"),
+        "Budget": _settings(definition.get("budget")),
+        "Data settings": _settings(dataset, without=_SAID_ELSEWHERE),
     }
     shown = pd.DataFrame(list(rows.items()), columns=["What", "Value"])
     return Table(title="Provenance", caption="Over all trials of the study.", numbers=shown, shown=shown)
@@ -59,9 +64,9 @@ def _distinct(values: Iterable[Any]) -> str:
     return "; ".join(known) or NOT_MEASURED
 
 
-def _data(records: StudyRecords) -> str:
-    named = str(records.dataset.get("title") or records.dataset.get("name") or "not stated")
-    source = records.dataset.get("source")
+def _data(dataset: Mapping[str, Any]) -> str:
+    named = str(dataset.get("title") or dataset.get("name") or "not stated")
+    source = dataset.get("source")
     return f"{named}. {source}" if source else named
 
 

@@ -26,7 +26,8 @@ METRICS = (
     "endpoint_error_mm",
 )
 _FRACTIONS = ("dice", "folding_fraction")
-_HISTORY = ("loss", "similarity", "kl", "folding_penalty", "learning_rate", "val_dice", "val_folding_fraction")
+_VALIDATED = ("val_dice", "val_folding_fraction", "val_sd_log_jacobian")
+_HISTORY = ("loss", "similarity", "kl", "folding_penalty", "learning_rate", *_VALIDATED)
 T = TypeVar("T")
 
 STATUSES = ("running", "pruned", "finished", "failed")
@@ -89,9 +90,22 @@ def read_study(path: Path) -> dict[str, Any]:
         _require(path, arm, {"label": str, "keys": dict}, where=where)
         if not all(isinstance(key, str) and str(seed).isdigit() for seed, key in arm["keys"].items()):
             raise RecordError(path, f"{where}'keys' must map seeds to keys of trials, is {arm['keys']!r}")
-    if not study["arms"]:
+    if "search" in study:
+        _require_search(path, study["search"])
+    elif not study["arms"]:
         raise RecordError(path, "lists no arms")
     return study
+
+
+def _require_search(path: Path, search: Any) -> None:
+    """Refuse a search's section that does not say what was searched; it may have no candidates yet."""
+    if not isinstance(search, dict):
+        raise RecordError(path, f"'search' must be an object, is {search!r}")
+    types = {"space": dict, "searcher": str, "trials": int, "objectives": list, "floors": dict, "datasets": list}
+    _require(path, search, types, where="'search': ")
+    wrong = next((floor for floor in search["floors"].values() if not _is_number(floor)), None)
+    if wrong is not None:
+        raise RecordError(path, f"'search': 'floors' must hold numbers, holds {wrong!r}")
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -1,10 +1,22 @@
 """A table as numbers for a file and as words for the page, with a caption that names the split."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import pandas as pd
 
-from reports.load import StudyRecords
+
+class Reported(Protocol):
+    """Records of which a table or figure is made: on which split, and of which data."""
+
+    @property
+    def split(self) -> str: ...
+
+    @property
+    def is_selection_split(self) -> bool: ...
+
+    @property
+    def dataset(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +44,14 @@ class Table:
         return f"### {self.title}\n\n{self.caption}\n\n{body}\n"
 
 
-def split_note(records: StudyRecords) -> str:
+def split_note(records: Reported) -> str:
     """What every table says of the split that it reports."""
     if not records.is_selection_split:
         return f"Split: {records.split}."
     return f"Split: {records.split}, the selection split (choices were made on it)."
 
 
-def caption(text: str, records: StudyRecords) -> str:
+def caption(text: str, records: Reported) -> str:
     """A caption with what nobody may overlook: the split, and that images are synthetic."""
     warning = " Synthetic images, not scans of people." if records.dataset.get("synthetic") else ""
     return f"{text} {split_note(records)}{warning}"

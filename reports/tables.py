@@ -10,6 +10,8 @@ from reports.arm_tables import Row, accuracy, cost, interval, regularity
 from reports.comparison import Comparison, compare_studies
 from reports.numerals import MINUS, NOT_MEASURED, count, number, share, significant
 from reports.read import METRICS
+from reports.search import load_searches
+from reports.search_tables import search_text
 from reports.table import Table, caption
 from reports.trial import EVALUATED
 
@@ -84,13 +86,14 @@ def write_tables(comparison: Comparison, folder: Path) -> None:
 
 
 def arms_text(runs: Sequence[Path], *, study: str | None = None, reference: str | None = None) -> str:
-    """The arms of a study as a short plain table for a terminal.
+    """The arms of a study, or the best candidates of a search, as a short plain table for a terminal.
 
     Raises:
         NothingToReportError: no study in ``runs``, or no arm named ``reference``.
     """
     comparisons = compare_studies(runs, study=study, reference=reference)
-    return "\n\n".join(_text(comparison) for comparison in comparisons)
+    searches = load_searches(runs, study=study)
+    return "\n\n".join([*map(_text, comparisons), *map(search_text, searches)])
 
 
 def _text(comparison: Comparison) -> str:

@@ -27,8 +27,10 @@ MACHINE = (*_MEASURED, *_SAID, "versions", *(f"cost_{name}" for name in (*COST, 
 Tables = dict[str, pd.DataFrame]
 
 
-def load_trial(key: str, runs: Sequence[Path], split: str, problems: Problems) -> tuple[dict[str, Any], Tables]:
-    """A row for the table of trials, and the trial's own tables."""
+def load_trial(
+    key: str, runs: Sequence[Path], split: str, problems: Problems, *, gates: bool = True
+) -> tuple[dict[str, Any], Tables]:
+    """A row for the table of trials, and the trial's own tables; without ``gates``, those are not read."""
     row: dict[str, Any] = {"state": "missing", "reason": "not run", "trained": True, "folder": ""}
     folders = sorted((run / key for run in runs if (run / key).is_dir()), key=lambda folder: _rank(folder, split))
     if not folders:
@@ -45,7 +47,9 @@ def load_trial(key: str, runs: Sequence[Path], split: str, problems: Problems) -
     tables = {
         name: table
         for name, read in (("history", read_history), ("gates", read_gates))
-        if (path := _csv(folder / name)) and (table := problems.attempt(read, path)) is not None
+        if (gates or name != "gates")
+        and (path := _csv(folder / name))
+        and (table := problems.attempt(read, path)) is not None
     }
     if record["status"] != "finished":
         return row | {"state": record["status"], "reason": str(record.get("reason") or "")}, tables

@@ -1,0 +1,140 @@
+"""One function a figure of a search: tables onto Axes. Nothing is computed here but places."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import Normalize
+
+from reports.numerals import number
+from reports.search import CONTROL, SEARCH
+from reports.search_summaries import DEAD, Objective
+from reports.style import COLOURS, GREY, INK
+
+DRESS = {SEARCH: (COLOURS[0], "o"), CONTROL: (COLOURS[1], "s")}
+OPERATORS = {"j": "joint", "s": "single", "g": "gate", "c": "correlation", "d": "difference", "p": "sum", DEAD: "dead"}
+SCALE = "cividis"
+# Ink on coloured cells, which stay the same in every theme.
+_ON_DARK, _ON_LIGHT = "#ffffff", "#101418"
+
+
+def incumbent(ax: Axes, curves: pd.DataFrame, finished: pd.DataFrame, *, across: str, column: str, unit: float) -> Axes:
+    """Best so far as steps for each part, the finished candidates as points, those with a name called by it."""
+    for part, own in curves.groupby("part", sort=False):
+        colour, marker = DRESS[str(part)]
+        ax.step(own[across], own["best"] / unit, where="post", color=colour, linestyle="-" if part == SEARCH else "--")
+        points = finished[finished["part"] == part].join(own[["compute"]])
+        ax.plot(
+            points[across], points[column] / unit, marker, color=colour, markersize=4, alpha=0.55, linestyle="none",
+            markeredgewidth=0,
+        )  # fmt: skip
+        _call(ax, points.assign(across=points[across], up=points[column] / unit))
+    ax.margins(x=0.06)
+    return ax
+
+
+def placement(ax: Axes, cells: pd.DataFrame, *, norm: Normalize) -> QuadMesh:
+    """Mean gain by stage and operator, with the number of candidates below it."""
+    operators = list(dict.fromkeys(cells["operator"]))
+    gains = cells.pivot(index="operator", columns="stage", values="gain").loc[operators]
+    counts = cells.pivot(index="operator", columns="stage", values="candidates").loc[operators]
+    values = gains.to_numpy(dtype=float)
+    mesh = ax.pcolormesh(np.ma.masked_invalid(values), cmap=SCALE, norm=norm, edgecolors="face", linewidth=0.2)
+    for row, column in np.argwhere(~np.isnan(values)):
+        red, green, blue = mesh.cmap(norm(values[row, column]))[:3]
+        ink = _ON_LIGHT if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else _ON_DARK
+        text = f"{number(values[row, column], 3, signed=True)}\n{counts.iloc[row, column]}"
+        ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=6.5, color=ink, linespacing=1.25)
+    ax.set_xticks(np.arange(gains.shape[1]) + 0.5, [str(stage) for stage in gains.columns])
+    ax.set_yticks(np.arange(len(operators)) + 0.5, [OPERATORS.get(one, one) for one in operators])
+    ax.set_ylim(len(operators), 0)
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+    ax.set_xlabel("Stage")
+    return mesh
+
+
+def effect(ax: Axes, points: pd.DataFrame, parameter: dict[str, Any]) -> Axes:
+    """Gain by value of a parameter: a point a candidate, and for each part a bar at the mean of each listed value."""
+    listed = parameter.get("values")
+    parts = list(dict.fromkeys(points["part"]))
+    for place, part in enumerate(parts):
+        own, (colour, marker) = points[points["part"] == part], DRESS[part]
+        shift = (place - (len(parts) - 1) / 2) * 0.36
+        across = own["value"].astype(float) if listed is None else _places(own["value"], listed) + shift
+        jitter = 0.0 if listed is None else (np.arange(len(own)) * 0.618034 % 1 - 0.5) * 0.2
+        ax.plot(
+            across + jitter, own["shared_gain"], marker, color=colour, markersize=3.4, alpha=0.6, linestyle="none",
+            markeredgewidth=0,
+        )  # fmt: skip
+        if listed is not None:
+            means = own["shared_gain"].groupby(across).mean()
+            ax.hlines(means, means.index - 0.15, means.index + 0.15, color=colour, linewidth=2)
+    if listed is None:
+        ax.set_xscale("log" if parameter.get("log") else "linear")
+    else:
+        ax.set_xticks(range(len(listed)), [_word(value) for value in listed])
+        ax.set_xlim(-0.6, len(listed) - 0.4)
+        ax.grid(axis="x", visible=False)
+    ax.set_title(str(parameter["name"]))
+    return ax
+
+
+def fidelity(ax: Axes, gains: pd.DataFrame) -> Axes:
+    """Final gain against early gain of each finished candidate."""
+    for part, own in gains.groupby("part", sort=False):
+        colour, marker = DRESS[str(part)]
+        ax.plot(own["early"], own["gain"], marker, color=colour, markersize=5, alpha=0.8, linestyle="none")
+    _call(ax, gains.assign(across=gains["early"], up=gains["gain"]))
+    ax.margins(0.1)
+    return ax
+
+
+def front(ax: Axes, finished: pd.DataFrame, across: Objective, up: Objective) -> Axes:
+    """One objective against another; filled where no other candidate is as good in all and better in one."""
+    for (part, on_front), own in finished.groupby(["part", "front"], sort=False):
+        colour, marker = DRESS[str(part)]
+        face = colour if on_front else "none"
+        ax.plot(
+            own[across.column] / across.unit, own[up.column] / up.unit, marker, color=colour, markerfacecolor=face,
+            markersize=5, linestyle="none",
+        )  # fmt: skip
+    _call(ax, finished.assign(across=finished[across.column] / across.unit, up=finished[up.column] / up.unit))
+    ax.set_xlabel(across.label)
+    ax.set_ylabel(up.label)
+    ax.margins(0.1)
+    return ax
+
+
+def _call(ax: Axes, points: pd.DataFrame) -> None:
+    """Write the name of each point that has one beside it."""
+    for _, point in points[points["name"] != ""].iterrows():
+        ax.plot(point["across"], point["up"], "o", color=INK, markersize=8, markerfacecolor="none", markeredgewidth=0.9)
+        ax.annotate(
+            str(point["name"]), (point["across"], point["up"]), xytext=(6, -9), textcoords="offset points",
+            fontsize=7.5, color=INK,
+        )  # fmt: skip
+
+
+def _places(values: "pd.Series[Any]", listed: Sequence[Any]) -> np.ndarray:
+    """Where each value stands among those listed; 0, False and 1, True are told apart."""
+    known = [(type(one) is bool, one) for one in listed]
+    return np.array([known.index((type(value) is bool, value)) for value in values], dtype=float)
+
+
+def _word(value: Any) -> str:
+    return (
+        {None: "none", True: "yes", False: "no"}.get(value, str(value))
+        if type(value) in (bool, type(None))
+        else str(value)
+    )
+
+
+def zero(ax: Axes) -> None:
+    """A line where a candidate does as well as identity, if that is in sight."""
+    low, high = ax.get_ylim()
+    if low < 0 < high:
+        ax.axhline(0, color=GREY, linewidth=0.8, linestyle=":")

@@ -1,0 +1,181 @@
+"""Tables of a search: its best candidates, its health, and what failed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from reports.numerals import MINUS, NOT_MEASURED, count, listing, number, plural, share, significant
+from reports.provenance import origin
+from reports.search import SEARCH, SearchRecords
+from reports.search_summaries import front, objectives, ranked
+from reports.table import Table, caption
+
+BEST = 10
+SEARCHERS = {"tpe": "TPE", "nsga2": "NSGA-II", "random": "random search", "grid": "grid search", "brute": "brute force"}
+Row: TypeAlias = "pd.Series[Any]"
+
+
+def searcher(records: SearchRecords) -> str:
+    """What proposed the candidates, in words."""
+    name = str(records.searched["searcher"])
+    return SEARCHERS.get(name, name)
+
+
+def title(row: Row) -> str:
+    """A candidate's label, with what the literature calls it."""
+    return f"{row['label']} ({row['name']})" if row["name"] else str(row["label"])
+
+
+def best_candidates(records: SearchRecords) -> Table:
+    """The best of the search and of its control, with what they cost and how regular they are."""
+    aims = objectives(records)
+    candidates, numbers = records.candidates, candidates_numbers(records)
+    if len(aims) > 1:
+        finished = candidates[candidates["state"] == "finished"]
+        on_front = front(finished, aims).reindex(candidates.index, fill_value=False)
+        candidates, numbers = candidates.assign(front=on_front), numbers.assign(front=on_front)
+    own = [ranked(candidates[candidates["part"] == part], aims[0]).head(BEST) for part in records.entries]
+    shown = pd.concat([one for one in own if len(one)] or own[:1])
+    columns: dict[str, Callable[[Row], str]] = {
+        "Configuration": title,
+        "Proposed": lambda row: count(row["order"]),
+        "Gain": lambda row: number(row["last_gain"], 4, signed=True),
+        "at step": lambda row: count(row["step"]),
+        "State": lambda row: str(row["state"]) + (", reused" if row["reused"] else ""),
+        "SD log J": lambda row: number(row["regularity"]),
+        "Folding fraction": lambda row: share(row["folding"]),
+        "Parameters": lambda row: count(row["parameters"]),
+        "GFLOPs": lambda row: significant(row["flops"] / 1e9),
+    }
+    if len(aims) > 1:
+        columns["Front"] = lambda row: "yes" if row["front"] else ""
+    rows = [[show(row) for show in columns.values()] for _, row in shown.iterrows()]
+    over = listing([f"{part.capitalize()}: {len(records.of(part))} proposed" for part in records.entries])
+    text = (
+        f"{over}; at most {BEST} of each are shown, the finished ones first by "
+        f"{'gain' if aims[0].name == 'dice' else aims[0].label}, then those that were stopped, which are judged at an "
+        "earlier step and not comparable with them. Gain = val Dice less that of identity, mean over "
+        f"{_over(records)}. FLOPs are of one forward pass."
+    )
+    if numbers["reused"].any():
+        text += " Reused: an earlier study had trained it, and judged it where it was stopped."
+    if (records.candidates["name"] == "base").any():
+        text += " Base: the configuration that the search varies."
+    return Table(
+        title="Best candidates",
+        caption=caption(text, records),
+        numbers=numbers,
+        shown=pd.DataFrame(rows, columns=list(columns)),
+        groups=tuple(
+            f"Search by {searcher(records)}" if part == SEARCH else "Random control" for part in shown["part"]
+        ),
+    )
+
+
+def health(records: SearchRecords) -> Table:
+    """How the candidates of search and control ended, and what that took."""
+    parts = list(records.entries)
+    facts = {part: _facts(records, part) for part in parts}
+    names = list(dict.fromkeys(name for own in facts.values() for name in own))
+    shown = pd.DataFrame(
+        [[name, *(facts[part].get(name, "0") for part in parts)] for name in names],
+        columns=["What", *(part.capitalize() for part in parts)],
+    )
+    text = (
+        "A candidate is a distinct configuration; it ends with its last trial, or with the first that does not finish. "
+        "Reused candidates were trained by an earlier study under the same key; hours count them."
+    )
+    if len(parts) > 1:
+        keys = [set(records.of(part)["keys"]) for part in parts]
+        text += f" In both: {plural(len(keys[0] & keys[1]), 'candidate')}."
+    return Table(title="Search health", caption=caption(text, records), numbers=shown, shown=shown)
+
+
+def _facts(records: SearchRecords, part: str) -> dict[str, str]:
+    own = records.of(part)
+    states = own["state"].astype(str).value_counts()
+    pruned = own[own["state"] == "pruned"]["step"].dropna().astype(int).value_counts().sort_index()
+    trials = records.trials[records.trials["part"] == part]
+    resumed = int((pd.to_numeric(trials["resumed_at"], errors="coerce") > 0).sum())
+    hours = f"{own['seconds'].sum() / 3600:.2f}" if own["seconds"].notna().any() else NOT_MEASURED
+    return {
+        "Planned": count(records.planned[part]),
+        "Proposed": count(len(own)),
+        "Finished": count(states.get("finished", 0)),
+        "Stopped early": count(states.get("pruned", 0)),
+        **{f"Stopped early at step {step}": count(amount) for step, amount in pruned.items()},
+        "Failed": count(states.get("failed", 0)),
+        **{str(state).capitalize(): count(amount) for state, amount in states.items() if state not in _COUNTED},
+        "Proposed twice": count(int(own["keys"].duplicated().sum())),
+        "Reused": count(int(own["reused"].astype(bool).sum())),
+        "Trials resumed from a checkpoint": count(resumed),
+        "Hours of training": hours,
+    }
+
+
+_COUNTED = ("finished", "pruned", "failed")
+
+
+def endings(records: SearchRecords) -> Table:
+    """Every candidate that neither finished nor was stopped early, and why."""
+    own = records.candidates[~records.candidates["state"].isin(["finished", "pruned"])]
+    numbers = own[["part", "order", "label", "state", "reason"]]
+    shown = numbers.assign(order=numbers["order"].map(count)).rename(columns=str.capitalize)
+    shown = shown.rename(columns={"Order": "Proposed", "Label": "Configuration"}).reset_index(drop=True)
+    text = caption(f"Candidates without a result: {len(own)} of {len(records.candidates)}.", records)
+    return Table(title="Failed and unfinished candidates", caption=text, numbers=numbers, shown=shown)
+
+
+def search_provenance(records: SearchRecords) -> Table:
+    """Where the trials of search and control come from."""
+    states = records.trials["state"].value_counts()
+    said = ", ".join(f"{amount} {state}" for state, amount in states.items()) or "none"
+    unique = records.trials.drop_duplicates("key")
+    return origin(unique, records.definition, records.dataset, done=f"{len(records.trials)}: {said}")
+
+
+def candidates_numbers(records: SearchRecords) -> pd.DataFrame:
+    """All that is known of a candidate in one row."""
+    named = records.candidates["values"].map(lambda values: {f"value {name}": value for name, value in values.items()})
+    values = pd.DataFrame(list(named), index=records.candidates.index)
+    numbers = records.candidates.drop(columns=["values"]).join(values)
+    return numbers.assign(keys=numbers["keys"].map(" ".join), split=records.split)
+
+
+def search_tables(records: SearchRecords) -> dict[str, Table]:
+    """Every table by the name of its file; ``candidates`` holds all candidates with all their numbers."""
+    made = {"candidates": best_candidates, "health": health, "endings": endings}
+    return {name: table(records) for name, table in made.items()}
+
+
+def search_text(records: SearchRecords) -> str:
+    """The best candidates as a short plain table for a terminal."""
+    table = best_candidates(records)
+    chosen = ["Configuration", "Gain", "at step", "State", "SD log J", "Parameters", "GFLOPs"]
+    lines = [
+        ["", *chosen],
+        *([group, *row] for group, row in zip(table.groups, table.shown[chosen].values, strict=True)),
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    lines.insert(1, ["-" * width for width in widths])
+    body = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    text = "\n".join([f"{records.name}: {caption('a search,', records)}", *body])
+    return text.replace(NOT_MEASURED, "-").replace(MINUS, "-")
+
+
+def write_search_tables(records: SearchRecords, folder: Path) -> None:
+    """``SEARCH_NAME.csv`` and ``SEARCH_NAME.md`` for every table."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in search_tables(records).items():
+        path = folder / f"{records.stem}_{name}.csv"
+        table.numbers.to_csv(path, index=False, float_format="%.8g", lineterminator="\n")
+        path.with_suffix(".md").write_text(table.markdown(), encoding="utf-8")
+
+
+def _over(records: SearchRecords) -> str:
+    """What a gain is the mean of."""
+    seeds, sets = len(records.definition.get("seeds") or [0]), len(next(iter(records.entries.values())))
+    over = plural(seeds, "seed")
+    return f"{over} and {plural(sets, 'data set')}" if sets > 1 else over
