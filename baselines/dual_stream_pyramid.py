@@ -2,8 +2,8 @@
 
 Source: in the line of Kang et al. 2022 (Dual-PRNet++, Medical Image Analysis 78:102379, arXiv 1909.12003: two streams,
 sequential warping, local correlation at each level) and Meng et al. 2022 (NICE-Net, MICCAI: one pass that hands
-features on from level to level). Built from the papers; neither paper's exact layers are reproduced, so no published score
-is this network's.
+features on from level to level). Built from the papers; neither paper's exact layers are reproduced, so no published
+score is this network's.
 
 At each of five resolutions, from 1/16 on: moving features are warped by the displacement so far; a block reads fixed
 features, warped features, their cost volume (offsets of one voxel), the displacement, and its own features of the

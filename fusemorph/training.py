@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -34,6 +34,18 @@ Row = dict[str, int | float]
 
 class TrainingFailed(RuntimeError):
     """Training cannot go on; the message is the reason for the record."""
+
+
+@runtime_checkable
+class Advancing(Protocol):
+    """A network that is trained in parts, one after the other.
+
+    ``advance`` is called before each step with the share of the steps that are done. What it does, such as freezing
+    weights, must follow from the share alone: then a resumed training ends bit-equal.
+    """
+
+    def advance(self, share: float) -> None:
+        """Prepare for the step."""
 
 
 @dataclass
@@ -112,6 +124,8 @@ def train(
     resumed_at, times, saved = progress.step, [], time.monotonic()
     for step in range(progress.step, budget.steps):
         began = time.monotonic()
+        if isinstance(network, Advancing):
+            network.advance(step / budget.steps)
         terms = _step(network, optimiser, objective, dataset, budget, seed=seed, step=step, device=device)
         times.append(time.monotonic() - began)
         progress.add(terms)

@@ -65,7 +65,7 @@ class Objective:
         ``labels``: those of the fixed and the moving images, zeros where a pair has none. ``spacing_mm`` counts for
         diffusion and bending.
         """
-        terms = {"similarity": self._similarity(fixed, warped)}
+        terms = {"similarity": self._similarity(registration, fixed, warped)}
         smooth = registration.displacement if registration.velocity is None else registration.velocity
         if self.kl_weight and registration.velocity is not None and registration.log_variance is not None:
             divergence = kl(registration.velocity, registration.log_variance, prior_lambda=self.prior_lambda)
@@ -80,7 +80,7 @@ class Objective:
             terms["dice_loss"] = self.dice_weight * dice(*labels, registration.displacement)
         return terms
 
-    def _similarity(self, fixed: Tensor, warped: Tensor) -> Tensor:
+    def _similarity(self, registration: "Registration", fixed: Tensor, warped: Tensor) -> Tensor:
         if self.similarity == "ncc":
             return ncc(fixed, warped, window=self.window)
         return mse(fixed, warped) if self.similarity == "mse" else mutual_information(fixed, warped)

@@ -9,6 +9,10 @@ from torch import Tensor, nn
 
 NEGATIVE_SLOPE = 0.2
 _CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+_TRANSPOSED: dict[int, type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]] = {
+    2: nn.ConvTranspose2d,
+    3: nn.ConvTranspose3d,
+}
 _CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}  # convolutions on a CPU need no copies in it
 
 
@@ -21,6 +25,14 @@ def convolution(
     """
     sides = (kernel,) * dims if isinstance(kernel, int) else kernel
     layer = _CONVOLUTION[dims](inputs, outputs, sides, stride, tuple(side // 2 for side in sides), bias=bias)  # type: ignore[arg-type]
+    return layer.to(memory_format=_CHANNELS_LAST[dims])  # type: ignore[call-overload, no-any-return]
+
+
+def doubling_convolution(
+    dims: int, inputs: int, outputs: int, *, bias: bool = True
+) -> nn.ConvTranspose2d | nn.ConvTranspose3d:
+    """Transposed convolution that doubles the sides, each voxel becoming a cell of two a side."""
+    layer = _TRANSPOSED[dims](inputs, outputs, 2, 2, bias=bias)
     return layer.to(memory_format=_CHANNELS_LAST[dims])  # type: ignore[call-overload, no-any-return]
 
 

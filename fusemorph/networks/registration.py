@@ -15,10 +15,12 @@ class Registration:
 
     ``displacement``: ``(b, d, *s)`` in voxels of the images. ``velocity`` and ``log_variance``: ``(b, d, *t)`` on the
     network's own grid, the mean and log-variance of the stationary velocity where the network has them. ``gates``:
-    weights by stage, empty for networks without gates.
+    weights by stage, empty for networks without gates. ``halvings``: how often the images are halved before they are as
+    coarse as the level that predicted, for networks trained level by level.
     """
 
     displacement: Float[Tensor, "b d *s"]
     velocity: Float[Tensor, "b d *t"] | None = None
     log_variance: Float[Tensor, "b d *t"] | None = None
     gates: Mapping[int, GateWeights] = field(default_factory=dict)
+    halvings: int = 0
