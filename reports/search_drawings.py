@@ -14,7 +14,7 @@ from reports import search_summaries as summaries
 from reports.drawings import Drawing
 from reports.numerals import number, plural
 from reports.search import CONTROL, SEARCH, SearchRecords
-from reports.search_tables import title
+from reports.search_tables import proposer, title
 from reports.style import WIDTH, style
 from reports.table import caption
 
@@ -46,7 +46,7 @@ def incumbent(records: SearchRecords) -> Drawing:
         figures.incumbent(ax, curves, finished, across=across, column=aim.column, unit=aim.unit)
         ax.set_xlabel(label)
     axes[0].set_ylabel(f"{aim.label}, best so far" if len(aim.label) < 20 else "Gain in val Dice, best so far")
-    _legend(figure, records)
+    _legend(figure, records, lines=True)
     best = {part: summaries.best(records.of(part), aim) for part in summaries.parts(records)}
     said = "; ".join(
         f"{part} {number(float(str(row[aim.column])) / aim.unit, 4)} ({row['label']})"
@@ -73,21 +73,25 @@ def placement(records: SearchRecords) -> Drawing:
         for part in summaries.parts(records)
         if (judged["part"] == part).any()
     }
-    gains = pd.concat(cells.values())["gain"].dropna()
+    every = pd.concat(cells.values()).dropna(subset=["gain"])
+    coloured = every[every["candidates"] >= figures.FEWEST_FOR_COLOUR]
+    gains = (coloured if len(coloured) else every)["gain"]
     shown = [operator for operator in (*operators, summaries.DEAD) if _is_met(cells.values(), operator)]
     figure = Figure(figsize=(WIDTH, 0.85 + 0.4 * len(shown)))
     axes = figure.subplots(1, len(cells), sharey=True, squeeze=False)[0]
     norm = Normalize(gains.min(), gains.max())
     for ax, (part, own) in zip(axes, cells.items(), strict=True):
         mesh = figures.placement(ax, own[own["operator"].isin(shown)], norm=norm)
-        ax.set_title(part)
+        ax.set_title(proposer(records, part))
     figure.colorbar(mesh, ax=list(axes), label=f"Mean gain at step {step}", fraction=0.04, pad=0.02)
     left_out = int(records.candidates["state"].isin(summaries.ENDED).sum()) - len(judged)
     text = (
         f"Mean gain in val Dice over identity at step {step}, the last that all candidates came to, so that stopped "
         f"ones count; below it the number of candidates. A cell's candidates differ at the other stages too, and "
         f"{'a searcher proposes more of what did well, so its cells are no fair sample; ' if SEARCH in cells else ''}"
-        "an early gain is not a final one. Dead: the stage's output is not read, so it has no operator."
+        "an early gain is not a final one. Cells of fewer than "
+        f"{figures.FEWEST_FOR_COLOUR} candidates carry no colour. Dead: the stage's output is not read, so it has no "
+        "operator."
     )
     text += f" {plural(left_out, 'candidate')} without a gain at that step left out." if left_out else ""
     highest = [
@@ -129,7 +133,7 @@ def effects(records: SearchRecords) -> Drawing:
 
 def fidelity(records: SearchRecords) -> Drawing:
     """Final against early gains."""
-    drawing = Drawing(name="fidelity", title="Does an early gain tell the final one?", caption="")
+    drawing = Drawing(name="fidelity", title="Early against final gain", caption="")
     known = summaries.fidelity(records)
     if not known:
         return replace(drawing, caption="No finished candidate was validated more than once: nothing is drawn.")
@@ -206,12 +210,13 @@ def _tendency(points: pd.DataFrame, parameter: dict[str, object]) -> str:
     )
 
 
-def _legend(figure: Figure, records: SearchRecords) -> None:
-    """Which colour is the search, and which its control."""
+def _legend(figure: Figure, records: SearchRecords, *, lines: bool = False) -> None:
+    """Which colour is the search, and which its control; with the ``lines`` of their curves."""
     if CONTROL not in summaries.parts(records):
         return
-    handles = [
-        Line2D([], [], color=colour, marker=marker, markersize=5, linestyle="-" if part == SEARCH else "--", label=part)
-        for part, (colour, marker) in figures.DRESS.items()
-    ]
+    handles = []
+    for part, (colour, marker) in figures.DRESS.items():
+        line = Line2D([], [], color=colour, marker=marker, markersize=5, label=proposer(records, part))
+        line.set_linestyle("none" if not lines else "-" if part == SEARCH else "--")
+        handles.append(line)
     figure.legend(handles=handles, loc="outside upper left", ncols=2)

@@ -8,15 +8,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
+from matplotlib.ticker import MaxNLocator
 
 from reports.numerals import number
 from reports.search import CONTROL, SEARCH
 from reports.search_summaries import DEAD, Objective
-from reports.style import COLOURS, GREY, INK
+from reports.style import COLOURS, INK
 
 DRESS = {SEARCH: (COLOURS[0], "o"), CONTROL: (COLOURS[1], "s")}
 OPERATORS = {"j": "joint", "s": "single", "g": "gate", "c": "correlation", "d": "difference", "p": "sum", DEAD: "dead"}
 SCALE = "cividis"
+FEWEST_FOR_COLOUR = 3
 # Ink on coloured cells, which stay the same in every theme.
 _ON_DARK, _ON_LIGHT = "#ffffff", "#101418"
 
@@ -32,20 +34,23 @@ def incumbent(ax: Axes, curves: pd.DataFrame, finished: pd.DataFrame, *, across:
             markeredgewidth=0,
         )  # fmt: skip
         _call(ax, points.assign(across=points[across], up=points[column] / unit))
+    if across == "order":
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     ax.margins(x=0.06)
     return ax
 
 
 def placement(ax: Axes, cells: pd.DataFrame, *, norm: Normalize) -> QuadMesh:
-    """Mean gain by stage and operator, with the number of candidates below it."""
+    """Mean gain by stage and operator, the number of candidates below it; too few of them carry no colour."""
     operators = list(dict.fromkeys(cells["operator"]))
     gains = cells.pivot(index="operator", columns="stage", values="gain").loc[operators]
     counts = cells.pivot(index="operator", columns="stage", values="candidates").loc[operators]
     values = gains.to_numpy(dtype=float)
-    mesh = ax.pcolormesh(np.ma.masked_invalid(values), cmap=SCALE, norm=norm, edgecolors="face", linewidth=0.2)
+    few = (counts < FEWEST_FOR_COLOUR).to_numpy()
+    mesh = ax.pcolormesh(np.ma.masked_where(few, values), cmap=SCALE, norm=norm, edgecolors="face", linewidth=0.2)
     for row, column in np.argwhere(~np.isnan(values)):
         red, green, blue = mesh.cmap(norm(values[row, column]))[:3]
-        ink = _ON_LIGHT if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else _ON_DARK
+        ink = INK if few[row, column] else _ON_LIGHT if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else _ON_DARK
         text = f"{number(values[row, column], 3, signed=True)}\n{counts.iloc[row, column]}"
         ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=6.5, color=ink, linespacing=1.25)
     ax.set_xticks(np.arange(gains.shape[1]) + 0.5, [str(stage) for stage in gains.columns])
@@ -110,12 +115,14 @@ def front(ax: Axes, finished: pd.DataFrame, across: Objective, up: Objective) ->
 
 
 def _call(ax: Axes, points: pd.DataFrame) -> None:
-    """Write the name of each point that has one beside it."""
+    """Write the name of each point that has one beside it, on the side where there is room."""
+    middle = (points["across"].min() + points["across"].max()) / 2
     for _, point in points[points["name"] != ""].iterrows():
-        ax.plot(point["across"], point["up"], "o", color=INK, markersize=8, markerfacecolor="none", markeredgewidth=0.9)
+        place, right = (point["across"], point["up"]), point["across"] > middle
+        ax.plot(*place, "o", color=INK, markersize=8, markerfacecolor="none", markeredgewidth=0.9)
         ax.annotate(
-            str(point["name"]), (point["across"], point["up"]), xytext=(6, -9), textcoords="offset points",
-            fontsize=7.5, color=INK,
+            str(point["name"]), place, xytext=(-6 if right else 6, -9), textcoords="offset points", fontsize=7.5,
+            color=INK, ha="right" if right else "left",
         )  # fmt: skip
 
 
@@ -126,15 +133,7 @@ def _places(values: "pd.Series[Any]", listed: Sequence[Any]) -> np.ndarray:
 
 
 def _word(value: Any) -> str:
-    return (
-        {None: "none", True: "yes", False: "no"}.get(value, str(value))
-        if type(value) in (bool, type(None))
-        else str(value)
-    )
-
-
-def zero(ax: Axes) -> None:
-    """A line where a candidate does as well as identity, if that is in sight."""
-    low, high = ax.get_ylim()
-    if low < 0 < high:
-        ax.axhline(0, color=GREY, linewidth=0.8, linestyle=":")
+    """A value as the label of a tick; long names are broken."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return str(value).replace("_", "_\n")

@@ -89,16 +89,17 @@ def _finding(records: SearchRecords) -> str:
         )
     said = []
     for part, row in found.items():
-        whose = "The best found by the search" if part == SEARCH else "the best of the random control"
+        whose = "the best found by the search" if part == SEARCH else "the best of the random control"
         if row is None:
             said.append(f"{whose} is not known, since none was trained to the end")
         else:
             value = float(str(row[aims[0].column])) / aims[0].unit
             gain = f"{number(value, 4, signed=True)} val Dice" if aims[0].name == "dice" else number(value, 4)
             said.append(f"{whose} is {title(row)} with {gain}")
-    floors = [float(value) for value in records.searched["floors"].values()]
-    against = f" (gain over identity, {listing([number(floor) for floor in floors])})" if aims[0].name == "dice" else ""
-    return f"{'; '.join(said)}{against}."
+    floors = listing([f"{number(float(floor))} ({name})" for name, floor in records.searched["floors"].items()])
+    over = f", counted from identity at {floors}" if aims[0].name == "dice" else f" ({aims[0].label})"
+    sentence = f"{'; '.join(said)}{over}."
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _limits(records: SearchRecords) -> str:

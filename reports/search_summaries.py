@@ -137,7 +137,8 @@ def effect(candidates: pd.DataFrame, parameter: str) -> pd.DataFrame:
     """``value`` of a parameter, and gain at the shared step, of the candidates in which it is active."""
     known = judged(candidates)
     active = known[[parameter in values for values in known["values"]]]
-    return active.assign(value=[values[parameter] for values in active["values"]])
+    # As objects, so that None stays None beside numbers.
+    return active.assign(value=pd.Series([v[parameter] for v in active["values"]], index=active.index, dtype=object))
 
 
 @dataclass(frozen=True, kw_only=True)

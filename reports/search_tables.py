@@ -1,6 +1,7 @@
 """Tables of a search: its best candidates, its health, and what failed."""
 
 from collections.abc import Callable
+from math import isnan
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from reports.numerals import MINUS, NOT_MEASURED, count, listing, number, plural, share, significant
 from reports.provenance import origin
-from reports.search import SEARCH, SearchRecords
+from reports.search import NAMED_PLANS, SEARCH, SearchRecords
 from reports.search_summaries import front, objectives, ranked
 from reports.table import Table, caption
 
@@ -21,6 +22,12 @@ def searcher(records: SearchRecords) -> str:
     """What proposed the candidates, in words."""
     name = str(records.searched["searcher"])
     return SEARCHERS.get(name, name)
+
+
+def proposer(records: SearchRecords, part: str, *, opens: bool = False) -> str:
+    """What proposed the candidates of a part, in words; with a capital where it ``opens`` a line."""
+    words = f"search by {searcher(records)}" if part == SEARCH else part
+    return words[:1].upper() + words[1:] if opens else words
 
 
 def title(row: Row) -> str:
@@ -52,15 +59,16 @@ def best_candidates(records: SearchRecords) -> Table:
     if len(aims) > 1:
         columns["Front"] = lambda row: "yes" if row["front"] else ""
     rows = [[show(row) for show in columns.values()] for _, row in shown.iterrows()]
-    over = listing([f"{part.capitalize()}: {len(records.of(part))} proposed" for part in records.entries])
+    over = "; ".join(f"{part}: {len(records.of(part))} proposed" for part in records.entries)
     text = (
-        f"{over}; at most {BEST} of each are shown, the finished ones first by "
+        f"{over.capitalize()}. At most {BEST} of each are shown, the finished ones first by "
         f"{'gain' if aims[0].name == 'dice' else aims[0].label}, then those that were stopped, which are judged at an "
-        "earlier step and not comparable with them. Gain = val Dice less that of identity, mean over "
-        f"{_over(records)}. FLOPs are of one forward pass."
+        f"earlier step and not comparable with them. Gain = val Dice less that of identity{_over(records)}. FLOPs are "
+        "of one forward pass."
     )
     if numbers["reused"].any():
-        text += " Reused: an earlier study had trained it, and judged it where it was stopped."
+        text += " Reused: trained before, by another study or search; one that was stopped, by the measure of that one."
+    text += _named_plans(records)
     if (records.candidates["name"] == "base").any():
         text += " Base: the configuration that the search varies."
     return Table(
@@ -68,10 +76,29 @@ def best_candidates(records: SearchRecords) -> Table:
         caption=caption(text, records),
         numbers=numbers,
         shown=pd.DataFrame(rows, columns=list(columns)),
-        groups=tuple(
-            f"Search by {searcher(records)}" if part == SEARCH else "Random control" for part in shown["part"]
-        ),
+        groups=tuple(proposer(records, str(part), opens=True) for part in shown["part"]),
     )
+
+
+def _named_plans(records: SearchRecords) -> str:
+    """What became of the plans that have a name, where the search varies the plan and nothing else."""
+    space = records.searched["space"]
+    if not space.get("operators") or space.get("parameters"):
+        return ""
+    candidates = records.candidates.drop_duplicates("keys").set_index("name")
+    said = [
+        f"{name} {_came_to(candidates.loc[[name]].iloc[0])}"
+        for name in NAMED_PLANS.values()
+        if name in candidates.index
+    ]
+    absent = [name for name in NAMED_PLANS.values() if name not in candidates.index]
+    said += [f"{listing(absent)} not proposed"] if absent else []
+    return f" Named plans: {'; '.join(said)}."
+
+
+def _came_to(row: Row) -> str:
+    known = isnan(row["last_gain"])
+    return str(row["state"]) if known else f"{number(row['last_gain'], 4, signed=True)} at step {count(row['step'])}"
 
 
 def health(records: SearchRecords) -> Table:
@@ -175,7 +202,8 @@ def write_search_tables(records: SearchRecords, folder: Path) -> None:
 
 
 def _over(records: SearchRecords) -> str:
-    """What a gain is the mean of."""
+    """What a gain is the mean of, if of anything."""
     seeds, sets = len(records.definition.get("seeds") or [0]), len(next(iter(records.entries.values())))
     over = plural(seeds, "seed")
-    return f"{over} and {plural(sets, 'data set')}" if sets > 1 else over
+    over = f"{over} and {plural(sets, 'data set')}" if sets > 1 else over
+    return f", mean over {over}" if max(seeds, sets) > 1 else ""
