@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -98,12 +98,18 @@ class Trial:
 
     def configuration(self) -> Json:
         """What the key hashes: no path, no thread count, no device."""
-        return {"numerics": NUMERICS, **asdict(self)}
+        parts = {"method": self.method, "dataset": self.dataset, "budget": self.budget, "seed": self.seed}
+        return {"numerics": NUMERICS, **parts}
+
+    @cached_property
+    def text(self) -> str:
+        """Canonical JSON of the configuration."""
+        return canonical_json(self.configuration())
 
     @cached_property
     def key(self) -> str:
-        """16 hexadecimal digits of the sha256 of the canonical JSON of the configuration."""
-        return hashlib.sha256(canonical_json(self.configuration()).encode()).hexdigest()[:16]
+        """16 hexadecimal digits of the sha256 of ``text``."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
 
 def canonical_json(value: Any) -> str:

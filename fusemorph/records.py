@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fusemorph.configuration import NUMERICS, Json, Trial
+from fusemorph.configuration import NUMERICS, Json, Trial, canonical_json
 
 FORMAT = 1
 ENDED = ("finished", "failed", "pruned")
@@ -256,7 +256,7 @@ def read_record(folder: Path, *, trial: Trial | None = None) -> Json:
             f"{path} was made by another version (format {record['format']}, numerics {numerics}; "
             f"this is format {FORMAT}, numerics {NUMERICS})"
         )
-    if trial is not None and record["configuration"] != json.loads(json.dumps(trial.configuration())):
+    if trial is not None and canonical_json(record["configuration"]) != trial.text:
         raise RecordError(f"{path} holds another configuration than its key says")
     return record
 

@@ -54,26 +54,38 @@ def find_goals(names: Sequence[str]) -> tuple[Goal, ...]:
     return tuple(GOALS[name] for name in names)
 
 
-def measure(goal: Goal, jobs: Sequence[Job], runs: Path, floors: Mapping[str, float]) -> float:
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What the records say of one trial: its dataset, its facts, and its validations so far."""
+
+    dataset: str
+    record: Mapping[str, Any]
+    history: Sequence[Mapping[str, float]]
+
+    @classmethod
+    def read(cls, job: Job, runs: Path) -> "Result":
+        """The result of a job.
+
+        Raises:
+            RecordError: record or history cannot be read.
+        """
+        folder = runs / job.trial.key
+        return cls(dataset=job.trial.dataset["name"], record=read_record(folder), history=history_of(folder))
+
+
+def measure(goal: Goal, results: Sequence[Result], floors: Mapping[str, float]) -> float:
     """The goal's mean over the finished trials of a candidate; Dice counts from the floor of each dataset."""
     values = []
-    for job in jobs:
-        folder = runs / job.trial.key
-        row: Mapping[str, Any] = read_record(folder) if goal.of_record else history_of(folder)[-1]
-        floor = floors[job.trial.dataset["name"]] if goal.name == "dice" else 0.0
+    for result in results:
+        row: Mapping[str, Any] = result.record if goal.of_record else result.history[-1]
+        floor = floors[result.dataset] if goal.name == "dice" else 0.0
         values.append(float(row[goal.column]) - floor)
     return float(np.mean(values))
 
 
-def gains_by_step(jobs: Sequence[Job], runs: Path, floors: Mapping[str, float]) -> dict[int, float]:
+def gains_by_step(results: Sequence[Result], floors: Mapping[str, float]) -> dict[int, float]:
     """Mean gain in val Dice over the trials at each step that all of them have come to."""
-    curves = [
-        {
-            int(row["step"]): row["val_dice"] - floors[job.trial.dataset["name"]]
-            for row in history_of(runs / job.trial.key)
-        }
-        for job in jobs
-    ]
+    curves = [{int(row["step"]): row["val_dice"] - floors[r.dataset] for row in r.history} for r in results]
     shared = sorted(set.intersection(*(set(curve) for curve in curves)))
     means = {step: float(np.mean([curve[step] for curve in curves])) for step in shared}
     return {step: mean for step, mean in means.items() if math.isfinite(mean)}

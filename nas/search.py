@@ -10,8 +10,8 @@ import numpy as np
 
 from fusemorph.configuration import Json, canonical_json
 from fusemorph.records import TrialFolder
-from fusemorph.trial import Job, is_missing
-from nas.goals import GOALS, Goal, gains_by_step, measure
+from fusemorph.trial import Job
+from nas.goals import GOALS, Goal, Result, gains_by_step, measure
 from nas.searcher import Outcome, Searcher
 from nas.space import Space, Values
 
@@ -148,7 +148,8 @@ class Search:
                 del pending[other.trial.key]
         if not pending and candidate.identity in self._pending:
             del self._pending[candidate.identity]
-            self.outcomes[candidate.identity] = outcome = self._outcome(candidate)
+            states = [self._status(job) for job in candidate.jobs]
+            self.outcomes[candidate.identity] = outcome = self._outcome(candidate, states)
             self.searcher.tell(candidate.values, outcome)
 
     def ranked(self) -> list[Candidate]:
@@ -198,28 +199,26 @@ class Search:
         """Take a candidate up and queue what is missing of it."""
         self.candidates[candidate.identity] = candidate
         self._owner |= {job.trial.key: candidate for job in candidate.jobs}
-        missing = [job for job in candidate.jobs if is_missing(job, self.plan.runs)]
-        ended_early = any(self._status(job) in ("pruned", "failed") for job in candidate.jobs if job not in missing)
-        if not missing or ended_early:
-            self.outcomes[candidate.identity] = self._outcome(candidate)
+        states = [self._status(job) for job in candidate.jobs]
+        missing = [job for job, state in zip(candidate.jobs, states, strict=True) if not _has_ended(job, state)]
+        if not missing or any(state in ("pruned", "failed") for state in states):
+            self.outcomes[candidate.identity] = self._outcome(candidate, states)
             return
         self._pending[candidate.identity] = {job.trial.key: job for job in missing}
         self._queue.extend(missing)
 
-    def _outcome(self, candidate: Candidate) -> Outcome:
-        """How a candidate has ended, from its records."""
-        states, plan = {self._status(job) for job in candidate.jobs}, self.plan
+    def _outcome(self, candidate: Candidate, states: Sequence[str | None]) -> Outcome:
+        """How a candidate has ended, from the states of its trials and their records."""
         if "failed" in states:
             return Outcome(state="failed")
-        steps = gains_by_step(candidate.jobs, plan.runs, plan.floors) if len(plan.goals) == 1 else {}
+        results = [Result.read(job, self.plan.runs) for job in candidate.jobs]
+        steps = gains_by_step(results, self.plan.floors) if len(self.plan.goals) == 1 else {}
         if "pruned" in states:
             return Outcome(state="pruned", intermediate=steps)
-        values = tuple(measure(goal, candidate.jobs, plan.runs, plan.floors) for goal in plan.goals)
+        values = tuple(measure(goal, results, self.plan.floors) for goal in self.plan.goals)
         if not np.isfinite(values).all():
             return Outcome(state="failed")
-        if any(
-            measure(GOALS[name], candidate.jobs, plan.runs, plan.floors) > most for name, most in plan.limits.items()
-        ):
+        if any(measure(GOALS[name], results, self.plan.floors) > most for name, most in self.plan.limits.items()):
             return Outcome(state="refused")
         return Outcome(state="finished", values=values, intermediate=steps)
 
@@ -236,3 +235,8 @@ class Search:
 
     def _pending_count(self) -> int:
         return sum(len(jobs) for jobs in self._pending.values())
+
+
+def _has_ended(job: Job, state: str | None) -> bool:
+    """Whether nothing is left to be done of a trial; one that was stopped early goes on where nothing may stop it."""
+    return state in ("finished", "failed") or (state == "pruned" and job.stop is not None)
