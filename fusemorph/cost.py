@@ -17,6 +17,7 @@ from fusemorph.losses.objective import total
 from fusemorph.machine import describe_machine
 from fusemorph.method import Method, load_method
 from fusemorph.networks.padding import padded_shape
+from fusemorph.networks.swin import WindowAttention
 from fusemorph.records import read_record, write_json
 from fusemorph.warp import warp
 
@@ -24,7 +25,7 @@ REPEATS = 10
 
 
 def count_cost(method: Method, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Parameters, and forward FLOPs of the convolutions for one pair of that shape; 0 and 0 without a network."""
+    """Parameters, and forward FLOPs as ``count_flops`` counts them; 0 and 0 without a network."""
     return count_parameters(method, len(shape)), count_flops(method, shape)
 
 
@@ -36,7 +37,7 @@ def count_parameters(method: Method, dims: int) -> int:
 
 
 def count_flops(method: Method, shape: tuple[int, ...]) -> int:
-    """Forward FLOPs of the convolutions for one pair of that shape, 0 without a network.
+    """Forward FLOPs of convolutions, linear layers and attention for one pair of that shape, 0 without a network.
 
     Interpolations are left out, however they are computed, as in torch's own counter.
     """
@@ -47,8 +48,18 @@ def count_flops(method: Method, shape: tuple[int, ...]) -> int:
         image = torch.empty(1, 1, *shape)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             network(image, image)
-    counts = counter.get_flop_counts()["Global"]
-    return int(sum(count for operation, count in counts.items() if "convolution" in str(operation)))
+    counts = counter.get_flop_counts()
+    convolutions = sum(n for operation, n in counts["Global"].items() if "convolution" in str(operation))
+    products = (f"{type(network).__name__}.{path}" for path in _matrix_products(network))
+    return int(convolutions + sum(sum(counts[path].values()) for path in products))
+
+
+def _matrix_products(network: nn.Module) -> list[str]:
+    """Paths of the attentions of a network, and of the linear layers outside them."""
+    attentions = [path for path, part in network.named_modules() if isinstance(part, WindowAttention)]
+    inside = tuple(f"{path}." for path in attentions)
+    linear = [path for path, part in network.named_modules() if isinstance(part, nn.Linear)]
+    return attentions + [path for path in linear if not path.startswith(inside)]
 
 
 def measure_cost(

@@ -36,6 +36,12 @@ def doubling_convolution(
     return layer.to(memory_format=_CHANNELS_LAST[dims])  # type: ignore[call-overload, no-any-return]
 
 
+def patch_convolution(dims: int, inputs: int, outputs: int, *, side: int) -> nn.Conv2d | nn.Conv3d:
+    """Convolution that makes one voxel of each patch of ``side`` voxels a side."""
+    layer = _CONVOLUTION[dims](inputs, outputs, side, side)
+    return layer.to(memory_format=_CHANNELS_LAST[dims])  # type: ignore[call-overload, no-any-return]
+
+
 def activate(feature: Float[Tensor, "b c *s"]) -> Float[Tensor, "b c *s"]:
     """LeakyReLU, then instance norm without affine parameters: in this order in AutoFuse."""
     return instance_norm(F.leaky_relu(feature, NEGATIVE_SLOPE))
