@@ -17,7 +17,7 @@ from fusemorph.fusion.refinement import Refinement
 from fusemorph.integrate import exponential, resize_displacement
 from fusemorph.networks.blocks import ConvBlock, downsample, upsample
 from fusemorph.networks.head import VelocityHead, sample_velocity
-from fusemorph.networks.padding import crop, pad, padded_shape
+from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.networks.registration import Registration
 
 _LEVEL = {1: 1, 2: 2, 3: 3, 4: 4, 5: 3, 6: 2, 7: 1}  # halvings of the resolution at each stage
@@ -59,7 +59,7 @@ class UNetPath(nn.Module):
         return self.blocks[str(stage)](torch.cat((upsample(before), features[_SKIP[stage]]), dim=1))  # type: ignore[no-any-return]
 
 
-class FusionNetwork(nn.Module):
+class FusionNetwork(PairNetwork):
     """A registration network that fuses the two images as its plan says.
 
     Dead stages are neither built nor computed. Images of any shape from 8 voxels a side are padded inside and the
@@ -77,9 +77,9 @@ class FusionNetwork(nn.Module):
         gate: GateSettings | None = None,
         checkpointing: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(dims=dims)
         self.plan = parse_plan(plan)
-        self.dims, self.checkpointing = dims, checkpointing
+        self.checkpointing = checkpointing
         if any(count < 2 or count % 2 for count in channels):
             raise ValueError(f"FusionNetwork(): 'channels' must be even and positive, got {channels}")
         single: Channels = tuple(count // 2 for count in channels)  # type: ignore[assignment]
@@ -94,28 +94,18 @@ class FusionNetwork(nn.Module):
                 self.refinements[str(stage)] = Refinement(dims=dims, channels=count)
         self.head = VelocityHead(dims=dims, channels=channels[_LEVEL[STAGES[-1]]])
 
-    def forward(
-        self,
-        fixed: Float[Tensor, "b 1 *s"],
-        moving: Float[Tensor, "b 1 *s"],
-        *,
-        generator: torch.Generator | None = None,
+    def align(
+        self, fixed: Float[Tensor, "b 1 *s"], moving: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
     ) -> Registration:
-        """Predict the displacement that aligns moving with fixed.
+        """Predict the transformation on the padded grid.
 
         With a ``generator`` the velocity is sampled and hard gates are noisy, as in training; without, both take
         their mean or most likely value.
-
-        Raises:
-            ValueError: shapes differ, have another number of axes than the network, or a side is under 8 voxels.
         """
-        self._require_pair(fixed, moving)
-        shape = tuple(fixed.shape[2:])
-        inner = padded_shape(shape)
-        feature, gates = self._fuse(pad(fixed, inner), pad(moving, inner), generator)
+        feature, gates = self._fuse(fixed, moving, generator)
         velocity, log_variance = self._run(self.head, feature)
         displacement = exponential(sample_velocity(velocity, log_variance, generator))
-        displacement = crop(resize_displacement(displacement, inner), shape)
+        displacement = resize_displacement(displacement, tuple(fixed.shape[2:]))
         return Registration(displacement=displacement, velocity=velocity, log_variance=log_variance, gates=gates)
 
     def _fuse(
@@ -153,10 +143,3 @@ class FusionNetwork(nn.Module):
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(block, *inputs, use_reentrant=False, preserve_rng_state=False)
         return block(*inputs)
-
-    def _require_pair(self, fixed: Tensor, moving: Tensor) -> None:
-        if fixed.shape != moving.shape or fixed.dim() != self.dims + 2 or fixed.shape[1] != 1:
-            raise ValueError(
-                f"FusionNetwork(): 'fixed' and 'moving' must both be (b, 1, *s) with {self.dims} spatial axes, "
-                f"got {tuple(fixed.shape)} and {tuple(moving.shape)}"
-            )
