@@ -1,6 +1,7 @@
 """A search made concrete: planned and checked, run beside its random control, and confirmed."""
 
 import argparse
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -20,7 +21,7 @@ from fusemorph.networks.padding import padded_shape
 from fusemorph.records import require_space
 from fusemorph.trial import Job
 from fusemorph.validation import unregistered_dice
-from nas.goals import Goal, find_goals, front
+from nas.goals import Goal, find_goals, front, hypervolume
 from nas.halving import Halving, rungs_of
 from nas.search import Candidate, Plan, Search
 from nas.searcher import RandomSearcher, Searcher
@@ -251,8 +252,9 @@ def run_search(hunt: Hunt, search: Search, options: argparse.Namespace) -> None:
 def summary(search: Search) -> str:
     """The best candidates of a search, or its front where there are several goals, and how the others ended."""
     goals, ranked = search.plan.goals, search.ranked()
-    values = [search.outcomes[candidate.identity].values for candidate in ranked]
-    if len(goals) > 1:
+    values, volume = [search.outcomes[candidate.identity].values for candidate in ranked], ""
+    if len(goals) > 1 and values:
+        volume = _dominated(goals, values)
         kept = front(values, [goal.direction for goal in goals])
         ranked, values = [ranked[i] for i in kept], [values[i] for i in kept]
     rows = [["configuration", *(goal.title for goal in goals)]]
@@ -261,7 +263,17 @@ def summary(search: Search) -> str:
     told = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     more = f", {search.duplicates} proposals known before" if search.duplicates else ""
     end = "; the space is exhausted" if search.exhausted else ""
-    return f"{columns(rows)}\n{told}{more}{end}"
+    return f"{columns(rows)}\n{volume}{told}{more}{end}"
+
+
+def _dominated(goals: Sequence[Goal], values: Sequence[Sequence[float]]) -> str:
+    """The hypervolume of the front, as a share of the box between the worst and the best value of each goal."""
+    directions = [goal.direction for goal in goals]
+    bounds = [(min(own), max(own)) for own in zip(*values, strict=True)]
+    worst = [low if goal.direction == "maximize" else high for goal, (low, high) in zip(goals, bounds, strict=True)]
+    box = math.prod(high - low for low, high in bounds)
+    share = hypervolume(values, directions, reference=worst) / box if box else 0.0
+    return f"hypervolume: {share:.3f} of the box between the worst and the best values found\n"
 
 
 def require_storage(hunt: Hunt, options: argparse.Namespace) -> None:
