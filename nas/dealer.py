@@ -28,13 +28,15 @@ class Dealer:
     """Hands jobs out under names of the engine's, and again where a worker has died or another sweep holds the job.
 
     ``lock`` is held by the caller while it looks at a status, so that the feed does not change under its eyes.
-    ``error`` is what ended the work, for the caller to raise.
+    ``stopped`` is the caller's word that it wants no more; ``ended`` the engine's that it has come to its end, by
+    ``error`` if there is one, which the caller raises.
     """
 
     feed: Feed
     runs: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
     stopped: bool = False
+    ended: threading.Event = field(default_factory=threading.Event)
     error: Exception | None = None
     _taken: dict[str, Job] = field(default_factory=dict)
     _again: list[tuple[float, Job]] = field(default_factory=list)

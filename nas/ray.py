@@ -90,39 +90,38 @@ def _drive(dealer: Dealer, cpus: float, gpus: float) -> Iterator[Status]:
         try:
             yield dealer.status()
             thread.start()
-            while thread.is_alive():
+            while not dealer.ended.wait(POLL_S):  # join() takes the thread for ended once Ctrl-C has interrupted it
                 with dealer.lock:
                     yield dealer.status()
-                thread.join(POLL_S)
             if dealer.error is not None:
                 raise dealer.error
             yield dealer.status()
         finally:
             dealer.stopped = True
             if thread.ident is not None:
-                thread.join()
+                dealer.ended.wait(CONNECT_S)
             ray.shutdown()
 
 
 def _tune(dealer: Dealer, cpus: float, gpus: float, scratch: str) -> None:
     """Let Tune run until no job can come any more, or until it is stopped."""
     search = _Search(dealer, threads=max(1, int(cpus)), gpu=gpus > 0)
-    tuner = tune.Tuner(
-        tune.with_resources(_Worker, {"cpu": cpus, "gpu": gpus}),
-        tune_config=tune.TuneConfig(
-            search_alg=search, num_samples=-1, reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id
-        ),
-        run_config=tune.RunConfig(
-            name="tune", storage_path=scratch, verbose=0, callbacks=[_Events(dealer)],
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-        ),
+    tuning = tune.TuneConfig(
+        search_alg=search, num_samples=-1, reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id
+    )
+    running = tune.RunConfig(
+        name="tune", storage_path=scratch, verbose=0, callbacks=[_Events(dealer)],
+        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
     )  # fmt: skip
+    trainable = tune.with_resources(_Worker, {"cpu": cpus, "gpu": gpus})
     try:
-        tuner.fit()
+        tune.Tuner(trainable, tune_config=tuning, run_config=running).fit()
     except Stopped:
         pass
     except Exception as error:
         dealer.error = error
+    finally:
+        dealer.ended.set()
 
 
 class _Search(TuneSearcher):
@@ -139,7 +138,7 @@ class _Search(TuneSearcher):
             job = self.dealer.deal(trial_id)
             if job is None:
                 return self.FINISHED if self.dealer.over else None
-            return {"job": self._place(job), "runs": self.dealer.runs}
+            return {"job": self._place(job), "runs": self.dealer.runs, "command": sys.argv}
 
     def _place(self, job: Job) -> Job:
         """The job with the threads and the device of a worker; without GPUs Ray hides those that a node has."""
@@ -198,6 +197,7 @@ class _Worker(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         _forget()
+        sys.argv = self.config["command"]  # what the records name, instead of Ray's with addresses and paths
         return {"status": run_job(self.config["job"], self.config["runs"]), "done": True}
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -42,7 +43,7 @@ def make_job(cache: Path, plan: str, **budget_changes: int) -> Job:
 
 def make_long_job(cache: Path) -> Job:
     """A trial that can be seen running, and whose checkpoint is there long before a minute is over."""
-    return replace(make_job(cache, "early", steps=60, validations=12), stop=checkpoint_often)
+    return replace(make_job(cache, "early", steps=40, validations=8), stop=checkpoint_often)
 
 
 def checkpoint_often(runs: Path, history: Sequence[Row]) -> None:
@@ -106,6 +107,11 @@ def test_each_file_equals_that_of_a_run_without_ray(cache: Path, alone: Path, tm
     assert not ray.is_initialized()
     assert determined(tmp_path) == determined(alone)
     assert {"record.json", "history.csv", "weights.safetensors"} <= {Path(name).name for name in determined(tmp_path)}
+    for folder in (tmp_path / job.trial.key for job in jobs):
+        measured, expected = (read_json(at / "measured.json") for at in (folder, alone / folder.name))
+        assert {name: measured[name] for name in ("command", "device", "threads")} == {
+            name: expected[name] for name in ("command", "device", "threads")
+        }
 
 
 def test_a_killed_worker_costs_nothing_but_time(cache: Path, cluster: Cluster, tmp_path: Path) -> None:
@@ -141,13 +147,19 @@ def test_a_job_that_kills_its_workers_is_given_up_and_stops_no_other(
     assert TrialFolder(tmp_path, good.trial).status() == "finished"
 
 
-def test_closing_the_iterator_stops_the_workers(cache: Path, cluster: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["closed", "interrupted"])
+def test_a_run_that_is_stopped_leaves_no_worker(cache: Path, cluster: Cluster, tmp_path: Path, how: str) -> None:
     job = make_job(cache, "early", steps=2000)
     statuses = run_ray(FixedFeed([job], tmp_path), tmp_path, address=cluster.address)
     step, process = 0, 0
     while step < 1:
         step, process = step_of(next(statuses), job)
-    statuses.close()  # type: ignore[attr-defined]
+    if how == "closed":
+        statuses.close()  # type: ignore[attr-defined]
+    else:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            next(statuses)
     assert not ray.is_initialized()
     for _ in range(50):
         if not Path(f"/proc/{process}").exists():
