@@ -17,12 +17,14 @@ def provenance(records: StudyRecords) -> Table:
     return origin(records.trials, records.definition, records.dataset, done=done)
 
 
-def origin(trials: pd.DataFrame, definition: Mapping[str, Any], dataset: Mapping[str, Any], *, done: str) -> Table:
-    """Where trials come from; ``done`` says how far they have come."""
+def origin(
+    trials: pd.DataFrame, definition: Mapping[str, Any], dataset: Mapping[str, Any], *, done: str, keys: str = "trials"
+) -> Table:
+    """Where trials come from; ``done`` says how far they have come, ``keys`` which CSV names them."""
     versions = sorted({f"{name} {version}" for one in trials["versions"].dropna() for name, version in one.items()})
     rows = {
         "Trials": done,
-        "Keys": f"{trials['key'].nunique()} distinct, in the CSV of trials",
+        "Keys": f"{trials['key'].nunique()} distinct, in the CSV of {keys}",
         "Core-hours": _hours(trials),
         "Resumed": f"{int((pd.to_numeric(trials['resumed_at'], errors='coerce') > 0).sum())} trials, from a checkpoint",
         "Between": _span(trials),

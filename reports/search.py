@@ -27,6 +27,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 Entry = dict[str, Any]
+Curve = dict[int, tuple[float, float, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,18 +169,25 @@ def _proposals(entries: Sequence[Entry]) -> list[list[tuple[Entry, Entry]]]:
 
 def _load_trials(
     arms: Sequence[tuple[Entry, Entry]], runs: Sequence[Path], problems: Problems
-) -> tuple[list[dict[str, Any]], list[pd.DataFrame]]:
-    """A row for each trial of a candidate, and its history with ``gain`` over identity, empty where there is none."""
-    rows, curves = [], []
+) -> tuple[list[dict[str, Any]], list[Curve]]:
+    """A row for each trial of a candidate, and its curve, empty where it has no history."""
+    rows: list[dict[str, Any]] = []
+    curves: list[Curve] = []
     for entry, arm in arms:
         floor = entry["search"]["floors"].get(as_object(entry.get("dataset")).get("name"), nan)
         for seed, key in sorted(arm["keys"].items(), key=lambda item: int(item[0])):
             row, tables = load_trial(key, runs, "val", problems, gates=False)
             rows.append({"seed": seed, "key": key, **row, "state": _state(row["state"])})
-            history = tables.get("history", pd.DataFrame(columns=["step", "val_dice"]))
-            validated = history.dropna(subset=["val_dice"]).drop_duplicates("step", keep="last").set_index("step")
-            curves.append(validated.assign(gain=validated["val_dice"] - floor))
+            curves.append(_curve(tables["history"], floor) if "history" in tables else {})
     return rows, curves
+
+
+def _curve(history: pd.DataFrame, floor: float) -> Curve:
+    """Gain over ``floor``, folding and regularity at each step that was validated."""
+    columns = ("step", "val_dice", "val_folding_fraction", "val_sd_log_jacobian")
+    rows = zip(*(history[name].tolist() for name in columns), strict=True)
+    known = (row for row in rows if not np.isnan(row[:2]).any())
+    return {int(step): (dice - floor, folding, spread) for step, dice, folding, spread in known}
 
 
 def _state(state: str) -> str:
@@ -187,21 +195,19 @@ def _state(state: str) -> str:
     return "finished" if state in (EVALUATED, "not evaluated") else state
 
 
-def _candidate(
-    search: Entry, arm: Entry, rows: Sequence[dict[str, Any]], curves: Sequence[pd.DataFrame]
-) -> dict[str, Any]:
+def _candidate(search: Entry, arm: Entry, rows: Sequence[dict[str, Any]], curves: Sequence[Curve]) -> dict[str, Any]:
     """A candidate's row: means over its trials, at the steps that all of them have come to."""
-    shared = sorted(set[float].intersection(*(set(curve.index) for curve in curves))) if curves else []
-    gains = {int(step): float(np.mean([curve["gain"][step] for curve in curves])) for step in shared}
+    shared = sorted(set[int].intersection(*map(set, curves))) if curves else []
+    gains = {step: float(np.mean([curve[step][0] for curve in curves])) for step in shared}
     method, last = as_object(arm.get("method")), shared[-1] if shared else nan
     plans = [*(row.get("canonical_plan") for row in rows), method.get("plan")]
     plan = next((one for one in plans if isinstance(one, str)), "")
     row: dict[str, Any] = {
         "label": str(arm["label"]), "plan": plan, "name": _name(search, arm, plan), "step": last,
         "values": as_object(arm.get("values")), "keys": tuple(row["key"] for row in rows),
-        "last_gain": gains.get(int(last), nan) if shared else nan,
-        "regularity": _mean(curve["val_sd_log_jacobian"].get(last, nan) for curve in curves) if shared else nan,
-        "folding": _mean(curve["val_folding_fraction"].get(last, nan) for curve in curves) if shared else nan,
+        "last_gain": gains[shared[-1]] if shared else nan,
+        "folding": _mean(curve[shared[-1]][1] for curve in curves) if shared else nan,
+        "regularity": _mean(curve[shared[-1]][2] for curve in curves) if shared else nan,
         "seconds": float(np.sum([_number(row.get("training_s")) for row in rows if row["state"] != "missing"])),
         **{fact: _mean(_number(row.get(fact)) for row in rows) for fact in _FACTS},
         **{f"gain_{step}": gain for step, gain in gains.items()},

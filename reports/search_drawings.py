@@ -55,7 +55,8 @@ def incumbent(records: SearchRecords) -> Drawing:
     )
     text = (
         "Steps: best finished candidate so far; points: all finished candidates. Candidates that were stopped early "
-        "take time but are no points. One run of each: nothing is said of how such curves vary."
+        "take time but are no points; time is as measured, whatever ran beside. "
+        "One run of each: nothing is said of how such curves vary."
     )
     alt = f"Step plots of the best candidate so far over candidates and over compute. Best: {said}"
     return replace(drawing, caption=caption(text + _named(finished), records), alt=alt, figure=figure)

@@ -19,6 +19,8 @@ DRESS = {SEARCH: (COLOURS[0], "o"), CONTROL: (COLOURS[1], "s")}
 OPERATORS = {"j": "joint", "s": "single", "g": "gate", "c": "correlation", "d": "difference", "p": "sum", DEAD: "dead"}
 SCALE = "cividis"
 FEWEST_FOR_COLOUR = 3
+MOST_DRAWN_POINTS = 1000
+"""More of them are an image, or the page grows too large."""
 # Ink on coloured cells, which stay the same in every theme.
 _ON_DARK, _ON_LIGHT = "#ffffff", "#101418"
 
@@ -34,8 +36,7 @@ def incumbent(ax: Axes, curves: pd.DataFrame, finished: pd.DataFrame, *, across:
             markeredgewidth=0,
         )  # fmt: skip
         _call(ax, points.assign(across=points[across], up=points[column] / unit))
-    if across == "order":
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=across == "order"))
     ax.margins(x=0.06)
     return ax
 
@@ -73,7 +74,7 @@ def effect(ax: Axes, points: pd.DataFrame, parameter: dict[str, Any]) -> Axes:
         jitter = 0.0 if listed is None else (np.arange(len(own)) * 0.618034 % 1 - 0.5) * 0.2
         ax.plot(
             across + jitter, own["shared_gain"], marker, color=colour, markersize=3.4, alpha=0.6, linestyle="none",
-            markeredgewidth=0,
+            markeredgewidth=0, rasterized=len(own) > MOST_DRAWN_POINTS,
         )  # fmt: skip
         if listed is not None:
             means = own["shared_gain"].groupby(across).mean()

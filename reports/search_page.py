@@ -85,7 +85,7 @@ def _finding(records: SearchRecords) -> str:
         kept = int(front(finished, aims).sum())
         return (
             f"Of {plural(len(finished), 'finished configuration')}, {kept} {'is' if kept == 1 else 'are'} on the front "
-            f"of {listing([aim.label for aim in aims])}: no other is as good in all and better in one."
+            f"of {listing([aim.word for aim in aims])}: no other is as good in all and better in one."
         )
     said = []
     for part, row in found.items():

@@ -23,6 +23,7 @@ class Objective:
 
     name: str
     column: str
+    word: str
     label: str
     more_is_better: bool = False
     unit: float = 1.0
@@ -35,11 +36,13 @@ class Objective:
 OBJECTIVES = {
     objective.name: objective
     for objective in (
-        Objective(name="dice", column="gain", label="Gain in val Dice over identity", more_is_better=True),
-        Objective(name="regularity", column="regularity", label="SD of log determinant"),
-        Objective(name="folding", column="folding", label="Folding fraction / 10⁻⁴", unit=1e-4),
-        Objective(name="flops", column="flops", label="Forward FLOPs (G)", unit=1e9),
-        Objective(name="parameters", column="parameters", label="Parameters (millions)", unit=1e6),
+        Objective(
+            name="dice", column="gain", word="val Dice", label="Gain in val Dice over identity", more_is_better=True
+        ),
+        Objective(name="regularity", column="regularity", word="regularity", label="SD of log determinant"),
+        Objective(name="folding", column="folding", word="folding", label="Folding fraction / 10⁻⁴", unit=1e-4),
+        Objective(name="flops", column="flops", word="FLOPs", label="Forward FLOPs (G)", unit=1e9),
+        Objective(name="parameters", column="parameters", word="parameters", label="Parameters (millions)", unit=1e6),
     )
 }
 

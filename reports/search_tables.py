@@ -157,10 +157,10 @@ def endings(records: SearchRecords) -> Table:
 
 def search_provenance(records: SearchRecords) -> Table:
     """Where the trials of search and control come from."""
-    states = records.trials["state"].value_counts()
-    said = ", ".join(f"{amount} {state}" for state, amount in states.items()) or "none"
     unique = records.trials.drop_duplicates("key")
-    return origin(unique, records.definition, records.dataset, done=f"{len(records.trials)}: {said}")
+    said = ", ".join(f"{amount} {state}" for state, amount in unique["state"].value_counts().items())
+    done = f"{len(unique)}: {said}" if said else "none"
+    return origin(unique, records.definition, records.dataset, done=done, keys="candidates")
 
 
 def candidates_numbers(records: SearchRecords) -> pd.DataFrame:

@@ -138,7 +138,7 @@ def test_several_objectives_show_their_front(tmp_path: Path) -> None:
     goals = {"objectives": ["dice", "regularity", "flops"], "searcher": "nsga2", "early_stopping": False}
     write_search(tmp_path / "runs", Hunt(proposals=[FOUND[0], *FOUND[3:]], search=goals))
     text = text_of(page_of(tmp_path))
-    assert "Of 3 finished configurations, 2 are on the front of Gain in val Dice over identity, SD of log" in text
+    assert "Of 3 finished configurations, 2 are on the front of val Dice, regularity and FLOPs: no other" in text
     assert (tmp_path / "out" / "figures" / "placement_front.png").is_file()
     assert not (tmp_path / "out" / "figures" / "placement_incumbent.png").exists()
     shown = search_tables(load_searches([tmp_path / "runs"])[0])["candidates"].shown
