@@ -20,6 +20,7 @@ DRIVERS = {
     "ray": ["--driver", "ray", "--cpus-per-trial", "1"],
 }
 TRIALS = 14
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}  # no token left in the home
 MACHINE_MADE = ("measured.json", "cost.json")
 
 
@@ -53,7 +54,7 @@ def determined(runs: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("unbroken") / "runs"
-    ended = subprocess.run(line(runs, "inline"), capture_output=True, text=True, check=False)
+    ended = subprocess.run(line(runs, "inline"), env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert len(finished(runs)) == TRIALS
     return runs
@@ -61,7 +62,9 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def kill_when(runs: Path, driver: str, *, done: int, delay_s: float) -> None:
     """Start the sweep, wait until so many trials are finished and a moment longer, and kill it."""
-    process = subprocess.Popen(line(runs, driver), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        line(runs, driver), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     while process.poll() is None and len(finished(runs)) < done:
         time.sleep(0.05)
     time.sleep(delay_s)
@@ -81,7 +84,7 @@ def test_kills_cost_nothing_but_time(unbroken: Path, tmp_path: Path, driver: str
         kill_when(runs, driver, done=done, delay_s=rng.uniform(0, 1.5))
         assert before.items() <= digests(finished(runs)).items()
     before = digests(finished(runs))
-    ended = subprocess.run(line(runs, driver), capture_output=True, text=True, check=False)
+    ended = subprocess.run(line(runs, driver), env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert before.items() <= digests(finished(runs)).items()
     assert determined(runs) == determined(unbroken)

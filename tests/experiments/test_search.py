@@ -92,8 +92,14 @@ def test_several_objectives_give_a_front(folder: Path, capsys: pytest.CaptureFix
     ],
 )
 def test_what_cannot_be_is_said_before_anything_starts(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
 ) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     (tmp_path / "cache").symlink_to(folder / "cache")
     assert call(tmp_path, "placement", "--trials", "2", *arguments) == 2
     assert message in capsys.readouterr().err

@@ -23,9 +23,9 @@ def ended(runs: Path) -> list[Path]:
 
 
 def start(runs: Path, cache: Path, driver: str) -> subprocess.Popen[bytes]:
-    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "RAY_AUTH_MODE": "disabled"}
     call = [sys.executable, tiny_search.__file__, str(runs), str(cache), driver]
-    return subprocess.Popen(call, env=os.environ | {"PYTHONPATH": str(root)}, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize("driver", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
