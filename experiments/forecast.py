@@ -4,7 +4,7 @@ import argparse
 
 import torch
 
-from experiments.confirming import confirm_plan
+from experiments.confirming import plan_confirmation
 from experiments.driving import worker_count
 from experiments.monitor import clock, columns
 from experiments.planning import Sweep
@@ -83,8 +83,6 @@ def _trial_seconds(hunt: Hunt, dataset: Dataset, options: argparse.Namespace, bu
 
 
 def _confirm_seconds(hunt: Hunt, options: argparse.Namespace) -> float:
-    best, budget, seeds = confirm_plan(hunt, options)
-    if not best:
-        return 0.0
-    arms = best + len(hunt.study.rivals(budget))
-    return sum(_trial_seconds(hunt, dataset, options, budget) for dataset in hunt.datasets) * arms * seeds
+    plan = plan_confirmation(hunt, options)
+    arms = plan.count + len(hunt.study.rivals(plan.budget)) if plan.count else 0
+    return sum(_trial_seconds(hunt, dataset, options, plan.budget) for dataset in hunt.datasets) * arms * plan.seeds

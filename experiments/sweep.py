@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from experiments.confirming import confirm_plan, confirming_sweeps
+from experiments.confirming import confirming_sweeps, plan_confirmation
 from experiments.driving import drive, worker_count
 from experiments.forecast import describe_search, describe_sweep
 from experiments.monitor import watch
@@ -71,7 +71,7 @@ def plan_search(study: SearchStudy, options: argparse.Namespace) -> Callable[[],
     """Check all that a search needs, and return what is to be done: show it, or run it."""
     hunt = make_hunt(study, options)
     require_feasible(hunt)
-    confirm_plan(hunt, options)  # a wrong budget is to be found now, and not after the search
+    plan_confirmation(hunt, options)  # a wrong budget is to be found now, and not after the search
     if options.dry_run:
         return partial(_show, describe_search(hunt, options))
     require_storage(hunt, options)
@@ -91,9 +91,8 @@ def run_searches(hunt: Hunt, searches: Sequence[Search], options: argparse.Names
     for search in searches:
         run_search(hunt, search, options)
         failed += sum(outcome.state == "failed" for outcome in search.outcomes.values())
-    count, _, seeds = confirm_plan(hunt, options)
-    best = searches[0].ranked()[:count]
-    status = run(confirming_sweeps(hunt, best, seeds, options), options) if best else 0
+    sweeps = confirming_sweeps(hunt, searches[0], options)
+    status = run(sweeps, options) if sweeps else 0
     return max(status, 1 if failed else 0)
 
 

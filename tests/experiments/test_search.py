@@ -11,6 +11,7 @@ from reports.page import write_report
 SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--budget", "smoke"]
 CONFIRM = ["--confirm", "1", "--confirm-budget", "smoke", "--confirm-seeds", "1"]
 NAME = "placement-virtual_brains-smoke"
+CONFIRMED = f"{NAME}-best-of-3-1-smoke"
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +36,19 @@ def test_a_search_is_run_confirmed_and_extended(folder: Path, capsys: pytest.Cap
     assert "found 1: " in said
     first = arms(folder, NAME)
     assert (len(first), len(arms(folder, f"{NAME}-random"))) == (3, 3)
-    confirmed = [arm["label"] for arm in arms(folder, f"{NAME}-best-of-3")]
+    confirmed = [arm["label"] for arm in arms(folder, CONFIRMED)]
     assert confirmed[:5] == ["identity", "early", "middle", "late", "AutoFuse"]
-    for arm in arms(folder, f"{NAME}-best-of-3"):
+    for arm in arms(folder, CONFIRMED):
         (key,) = arm["keys"].values()  # type: ignore[attr-defined]
         assert (folder / "runs" / key / "eval" / "test").is_dir()
     for arm in first:
         (key,) = arm["keys"].values()  # type: ignore[attr-defined]
-        if not any(key in other["keys"].values() for other in arms(folder, f"{NAME}-best-of-3")):  # type: ignore[attr-defined]
+        if not any(key in other["keys"].values() for other in arms(folder, CONFIRMED)):  # type: ignore[attr-defined]
             assert not (folder / "runs" / key / "eval").exists()
+    chosen = (folder / "runs" / "studies" / f"{CONFIRMED}.json").read_bytes()
+    assert call(folder, "placement", "--driver", "optuna", "--trials", "3", "--no-control", *CONFIRM) == 0
+    assert (folder / "runs" / "studies" / f"{CONFIRMED}.json").read_bytes() == chosen
+    capsys.readouterr()
     assert call(folder, "placement", "--driver", "optuna", "--trials", "5", "--no-control", "--confirm", "0") == 0
     assert "5 configurations, 3 of them known" in capsys.readouterr().out
     assert arms(folder, NAME)[:3] == first
