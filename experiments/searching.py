@@ -13,10 +13,10 @@ from experiments.monitor import columns, watch
 from experiments.planning import data_folders, dataset_entry, describe_dataset, open_datasets
 from experiments.study import SearchStudy, read_entry, register_study
 from fusemorph.configuration import Budget, Json, Trial, find_budget
-from fusemorph.cost import count_cost
+from fusemorph.cost import count_cost, count_flops, count_parameters
 from fusemorph.data.dataset import Dataset
 from fusemorph.fusion.plan import parse_plan
-from fusemorph.method import load_method
+from fusemorph.method import Method, load_method
 from fusemorph.networks.padding import padded_shape
 from fusemorph.records import require_space
 from fusemorph.trial import Job
@@ -104,14 +104,19 @@ def require_feasible(hunt: Hunt) -> None:
 def refusal(hunt: Hunt) -> Callable[[Json], str | None]:
     """The check of a method's size against the limits; the largest of the datasets counts for FLOPs."""
     shapes = [padded_shape(dataset.shape) for dataset in hunt.datasets]
+    measures: dict[str, Callable[[Method], int]] = {
+        "parameters": lambda method: count_parameters(method, len(shapes[0])),
+        "flops": lambda method: max(count_flops(method, shape) for shape in shapes),
+    }
+    limits = {name: most for name, most in hunt.limits.items() if name in measures}
 
-    def refuses(method: Json) -> str | None:
-        if not set(hunt.limits) - {"folding"}:
-            return None
-        costs = [count_cost(load_method(method), shape) for shape in shapes]
-        found = {"parameters": costs[0][0], "flops": max(flops for _, flops in costs)}
-        over = [f"{name} {found[name]:g} > {most:g}" for name, most in hunt.limits.items() if found.get(name, 0) > most]
-        return "; ".join(over) or None
+    def refuses(configuration: Json) -> str | None:
+        method = load_method(configuration)
+        found = {name: measures[name](method) for name in limits}
+        return (
+            "; ".join(f"{name} {found[name]:g} > {most:g}" for name, most in limits.items() if found[name] > most)
+            or None
+        )
 
     return refuses
 
