@@ -68,6 +68,13 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def images(session: nox.Session) -> None:
+    """Known figures on the real images, found where FUSEMORPH_DATA says or in ``../shared/data``."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "-m", "images", *session.posargs)
+
+
+@nox.session
 def submit(session: nox.Session) -> None:
     """``ray submit`` from end to end, over an sshd on loopback; needs Debian's openssh-server and rsync."""
     install(session, "-e", ".[test]")

@@ -112,13 +112,7 @@ def train(
         TrainingFailed: the loss or a gradient is not finite.
         ValueError: the checkpoint does not fit the network.
     """
-    objective = method.objective
-    if objective is None:
-        raise ValueError(f"train(): 'method' must have an objective, {method.name} has none")
-    with _seeded(seed):
-        network = method.network(len(dataset.shape))
-    assert network is not None
-    network.to(device)
+    network, objective = _start(method, dataset, seed, device)
     optimiser = torch.optim.Adam(network.parameters(), lr=budget.learning_rate)
     progress = restore(checkpoint, network, optimiser) if checkpoint and checkpoint.exists() else Progress()
     resumed_at, times, saved = progress.step, [], time.monotonic()
@@ -142,6 +136,16 @@ def train(
             save_checkpoint(checkpoint, network, optimiser, progress)
             saved = time.monotonic()
     return Trained(network=network, progress=progress, step_s=times, resumed_at=resumed_at)
+
+
+def _start(method: Method, dataset: Dataset, seed: int, device: torch.device) -> tuple[nn.Module, Objective]:
+    """The network with the initial weights of the seed, and what trains it."""
+    if method.objective is None:
+        raise ValueError(f"train(): 'method' must have an objective, {method.name} has none")
+    with _seeded(seed):
+        network = method.network(len(dataset.shape))
+    assert network is not None
+    return network.to(device), method.objective
 
 
 def _step(

@@ -1,7 +1,7 @@
 """Hippocampus: its splits by id on made-up volumes, and its known figures on the real ones.
 
 The real images are found in the folder that the variable FUSEMORPH_DATA names, else in ``../shared/data`` beside the
-checkout; without them those tests are skipped.
+checkout. Those tests have the marker ``images`` and are run by ``nox -s images``, which fails without the images.
 """
 
 import os
@@ -23,8 +23,6 @@ def arguments(tmp_path: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    if not REAL.is_dir():
-        pytest.skip(f"no {REAL.name}: set FUSEMORPH_DATA to the folder that holds it")
     return open_dataset("hippocampus", REAL, cache=tmp_path_factory.mktemp("cache"))
 
 
@@ -97,6 +95,7 @@ def test_a_setting_against_its_rule_is_named(arguments: dict, setting: dict, mes
         open_dataset("hippocampus", **(arguments | setting))
 
 
+@pytest.mark.images
 def test_val_of_the_real_images_has_its_known_figures(real: Dataset) -> None:
     assert {split: len(real.scan_ids(split)) for split in ("train", "val")} == {"train": 161, "val": 39}
     pairs = real.pairs("val")
