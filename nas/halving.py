@@ -9,6 +9,7 @@ from fusemorph.records import RecordError, history_of, read_json
 
 FEWEST_VALIDATIONS = 4
 """A budget with fewer, such as ``smoke``, is over before anything could be judged."""
+RUNG_SHARES = (1 / 2, 3 / 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +54,13 @@ class Halving:
         return values
 
 
-def rungs_of(budget: Budget, *, reduction: int = 2) -> tuple[int, ...]:
-    """The validation steps nearest to the budget's steps over powers of ``reduction``; none for a smoke budget."""
+def rungs_of(budget: Budget) -> tuple[int, ...]:
+    """The validation steps nearest to half and to three quarters of the budget's steps; none for a smoke budget.
+
+    The source spaces its rungs geometrically from the start. Here ranks at a quarter of the steps said little of the
+    end (experiments/LOG.md, placement), so nothing is judged before half.
+    """
     steps = budget.validation_steps()
     if len(steps) < FEWEST_VALIDATIONS:
         return ()
-    targets, target = [], budget.steps / reduction
-    while target >= steps[0]:
-        targets.append(min(steps, key=lambda step: abs(step - target)))
-        target /= reduction
-    return tuple(sorted(set(targets) - {budget.steps}))
+    return tuple(sorted({min(steps, key=lambda step: abs(step - share * budget.steps)) for share in RUNG_SHARES}))
