@@ -16,11 +16,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the report goes")
     parser.add_argument("--study", metavar="NAME", help="only this study (default: all in RUNS)")
     parser.add_argument(
-        "--reference", metavar="ARM", help="the arm that others are compared with (default: the study's)"
+        "--baseline", metavar="ARM", help="the arm that others are compared with (default: the study's)"
     )
     call = parser.parse_args(arguments)
     try:
-        page = write_report(call.runs, call.out, study=call.study, reference=call.reference)
+        page = write_report(call.runs, call.out, study=call.study, baseline=call.baseline)
     except NothingToReportError as error:
         print(f"python -m reports: {error}", file=sys.stderr)
         return 2

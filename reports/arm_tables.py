@@ -20,7 +20,7 @@ _DIFFERENCE = ("difference", "difference_low", "difference_high", "difference_se
 
 
 def accuracy(comparison: Comparison) -> Table:
-    """Dice of every arm with its spread and interval, and its difference to the reference."""
+    """Dice of every arm with its spread and interval, and its difference to the baseline."""
     columns: Columns = {
         "Arm": lambda row: str(row["arm"]),
         "Mean": lambda row: number(row["dice"]) if row["seeds"] else "no result",
@@ -41,7 +41,7 @@ def accuracy(comparison: Comparison) -> Table:
         f"stands after Holm's correction over {plural(family, 'comparison')}" if family else "is given for none"
     )
     text = (
-        f"Difference = arm minus {comparison.reference}. Mean, median and dice30 (the 0.3-quantile) are over pairs, "
+        f"Difference = arm minus {comparison.baseline}. Mean, median and dice30 (the 0.3-quantile) are over pairs, "
         "then over seeds; seed spread is the standard deviation between seed means. Intervals are over blocks of "
         "persons crossed with seeds (Satterthwaite's degrees of freedom), each at 95 % by itself; a verdict needs "
         f"{SEEDS_FOR_A_CLAIM} seeds and {correction}."
@@ -79,7 +79,7 @@ def regularity(comparison: Comparison) -> Table:
 
 
 def cost(comparison: Comparison) -> Table:
-    """Size and price of every arm, with ratios to the reference."""
+    """Size and price of every arm, with ratios to the baseline."""
     columns: Columns = {
         "Arm": lambda row: str(row["arm"]),
         "Plan": _plan,
@@ -94,7 +94,7 @@ def cost(comparison: Comparison) -> Table:
         "Train memory (MiB)": lambda row: count(row["train_peak_memory_mib"]),
     }
     text = (
-        f"Ratios are to {comparison.reference}. FLOPs are of one forward pass at the padded shape; latency, training "
+        f"Ratios are to {comparison.baseline}. FLOPs are of one forward pass at the padded shape; latency, training "
         f"step and peak memory are measured once an arm with nothing beside it{_machine(comparison)}."
     )
     numbers = ["canonical_plan", "parameters", "parameters_ratio", "flops", "flops_ratio", *COST, "train_step_s_ratio"]
@@ -127,7 +127,7 @@ def _table(comparison: Comparison, title: str, text: str, columns: Columns, numb
         shown=shown.drop(columns=[*unknown, *(name for name in columns if set(shown[name]) == {""})]),
         groups=tuple(arms["group"]),
         short=tuple(arms["arm" if arms.duplicated(["group", "family"]).any() else "family"]),
-        marked=tuple(arms["arm"] == comparison.reference),
+        marked=tuple(arms["arm"] == comparison.baseline),
     )
 
 
@@ -136,7 +136,7 @@ def _result(row: Row, text: str) -> str:
 
 
 def _difference(row: Row, text: str) -> str:
-    return "" if row["verdict"] == "reference" or isnan(row["difference"]) else text
+    return "" if row["verdict"] == "baseline" or isnan(row["difference"]) else text
 
 
 def _difference_interval(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""One row an arm: what it scores, how sure, against the reference, and at what price."""
+"""One row an arm: what it scores, how sure, against the baseline, and at what price."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class Comparison:
 
     ``arms`` has a row for each planned arm with, for every metric, its mean over pairs and seeds, ``METRIC_seed_sd``,
     its mean over blocks and seeds ``METRIC_blocks`` with the interval ``METRIC_low`` to ``METRIC_high``; sizes and
-    costs with their ratio to the reference; and the difference in Dice to the reference with its interval,
+    costs with their ratio to the baseline; and the difference in Dice to the baseline with its interval,
     ``p_value``, ``p_holm`` and ``verdict``.
     """
 
     records: StudyRecords
-    reference: str
+    baseline: str
     arms: pd.DataFrame
     notes: tuple[str, ...]
 
@@ -45,17 +45,17 @@ class Comparison:
 
     @property
     def compared(self) -> pd.DataFrame:
-        """Evaluated arms beside the reference."""
-        return self.evaluated[self.evaluated["arm"] != self.reference]
+        """Evaluated arms beside the baseline."""
+        return self.evaluated[self.evaluated["arm"] != self.baseline]
 
 
-def compare(records: StudyRecords, *, reference: str | None = None) -> Comparison:
-    """Summarise every arm and compare it with ``reference`` (default: the study's own, else its first arm).
+def compare(records: StudyRecords, *, baseline: str | None = None) -> Comparison:
+    """Summarise every arm and compare it with ``baseline`` (default: the study's own, else its first arm).
 
     Raises:
-        NothingToReportError: ``reference`` is no arm of the study.
+        NothingToReportError: ``baseline`` is no arm of the study.
     """
-    chosen = _reference(records, reference)
+    chosen = _baseline(records, baseline)
     arms = records.arms.assign(family=_families(records))
     summaries = [_summary(records, arm) for arm in arms["arm"]]
     arms = pd.concat([arms, pd.DataFrame(summaries)], axis=1)
@@ -63,22 +63,20 @@ def compare(records: StudyRecords, *, reference: str | None = None) -> Compariso
     base = arms[arms["arm"] == chosen].iloc[0]
     for name in ("parameters", "flops", "train_step_s"):
         arms[f"{name}_ratio"] = arms[name] / base[name] if base[name] else nan
-    return Comparison(records=records, reference=chosen, arms=arms, notes=tuple(_notes(records, arms, chosen)))
+    return Comparison(records=records, baseline=chosen, arms=arms, notes=tuple(_notes(records, arms, chosen)))
 
 
-def compare_studies(
-    runs: Sequence[Path], *, study: str | None = None, reference: str | None = None
-) -> list[Comparison]:
-    """Every study in the run folders, or one; ``reference`` serves where a study has it, each study's own elsewhere.
+def compare_studies(runs: Sequence[Path], *, study: str | None = None, baseline: str | None = None) -> list[Comparison]:
+    """Every study in the run folders, or one; ``baseline`` serves where a study has it, each study's own elsewhere.
 
     Raises:
-        NothingToReportError: no study to read, or none with an arm named ``reference``.
+        NothingToReportError: no study to read, or none with an arm named ``baseline``.
     """
     found = load_studies(runs, study=study)
-    having = [reference is None or reference in set(one.arms["arm"]) | set(one.arms["label"]) for one in found]
+    having = [baseline is None or baseline in set(one.arms["arm"]) | set(one.arms["label"]) for one in found]
     if not any(having):
         having = [True] * len(found)
-    return [compare(one, reference=reference if has else None) for one, has in zip(found, having, strict=True)]
+    return [compare(one, baseline=baseline if has else None) for one, has in zip(found, having, strict=True)]
 
 
 def block_means(pairs: Sequence[pd.DataFrame], metric: str) -> list[np.ndarray]:
@@ -92,7 +90,7 @@ def block_means(pairs: Sequence[pd.DataFrame], metric: str) -> list[np.ndarray]:
     return [one.loc[shared].groupby(blocks).mean().sort_index().to_numpy().T for one in values]
 
 
-def _reference(records: StudyRecords, asked: str | None) -> str:
+def _baseline(records: StudyRecords, asked: str | None) -> str:
     names = records.arms
     wanted = asked if asked is not None else records.definition.get("reference")
     for column in ("arm", "label"):
@@ -168,15 +166,15 @@ def _scores(pairs: pd.DataFrame, *, trained: bool) -> dict[str, Any]:
     return row
 
 
-def _differences(records: StudyRecords, arms: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Difference in Dice of each arm to the reference; Holm's family is every comparison that has a p-value."""
-    base = _of_arm(records.pairs, reference)
-    base_trained = bool(arms[arms["arm"] == reference]["trained"].iloc[0])
+def _differences(records: StudyRecords, arms: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Difference in Dice of each arm to the baseline; Holm's family is every comparison that has a p-value."""
+    base = _of_arm(records.pairs, baseline)
+    base_trained = bool(arms[arms["arm"] == baseline]["trained"].iloc[0])
     intervals = []
     for arm, trained in zip(arms["arm"], arms["trained"], strict=True):
         pairs = _of_arm(records.pairs, arm)
-        if arm == reference or pairs.empty or base.empty:
-            limit = "no result" if pairs.empty else "no reference"
+        if arm == baseline or pairs.empty or base.empty:
+            limit = "no result" if pairs.empty else "no baseline"
             intervals.append(statistics.Interval(estimate=nan, limit=limit))
             continue
         one, other = block_means([pairs, base], PRIMARY)
@@ -193,14 +191,14 @@ def _differences(records: StudyRecords, arms: pd.DataFrame, reference: str) -> p
             "difference_limit": interval.limit,
             "p_value": interval.p_value,
             "p_holm": p_holm,
-            "verdict": "reference" if arm == reference else statistics.verdict(interval, p_holm),
+            "verdict": "baseline" if arm == baseline else statistics.verdict(interval, p_holm),
         }
         for arm, interval, p_holm in zip(arms["arm"], intervals, adjusted, strict=True)
     ]
     return pd.DataFrame(rows)
 
 
-def _notes(records: StudyRecords, arms: pd.DataFrame, reference: str) -> list[str]:
+def _notes(records: StudyRecords, arms: pd.DataFrame, baseline: str) -> list[str]:
     """Plain statements of what the numbers leave out or cannot say."""
     notes: list[str] = []
     pairs = records.pairs
@@ -218,8 +216,8 @@ def _notes(records: StudyRecords, arms: pd.DataFrame, reference: str) -> list[st
     moved = pairs.groupby("pair")["block"].nunique()
     if (moved > 1).any():
         notes.append(f"{int((moved > 1).sum())} pairs are in other blocks in other trials; the first one counts.")
-    if not (arms[arms["arm"] == reference]["seeds"] > 0).all():
-        notes.append(f"The reference {reference} has no evaluated trial, so no difference is given.")
+    if not (arms[arms["arm"] == baseline]["seeds"] > 0).all():
+        notes.append(f"The baseline {baseline} has no evaluated trial, so no difference is given.")
     return notes
 
 

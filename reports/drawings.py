@@ -30,7 +30,7 @@ class Drawing:
 
 def all_drawings(comparison: Comparison) -> Iterator[Drawing]:
     """Every figure of the page but the pairs' pictures, one at a time."""
-    comparison = replace(comparison, arms=dressed(comparison.arms, comparison.reference))
+    comparison = replace(comparison, arms=dressed(comparison.arms, comparison.baseline))
     for draw in (dice_by_arm, differences, regularity, size, training, gates, structures):
         with style():
             yield draw(comparison)
@@ -52,15 +52,15 @@ def dice_by_arm(comparison: Comparison) -> Drawing:
 
 
 def differences(comparison: Comparison) -> Drawing:
-    """Differences to the reference with intervals."""
-    drawing = Drawing(name="differences", title=f"Difference to {comparison.reference}", caption="")
+    """Differences to the baseline with intervals."""
+    drawing = Drawing(name="differences", title=f"Difference to {comparison.baseline}", caption="")
     compared = comparison.compared
     trained = compared[compared["trained"]]
     arms = (trained if len(trained) else compared).dropna(subset=["difference"])
     if arms.empty:
-        return replace(drawing, caption="No arm has a difference to the reference: nothing is drawn.")
+        return replace(drawing, caption="No arm has a difference to the baseline: nothing is drawn.")
     figure = _figure(0.7 + 0.32 * len(arms))
-    figures.differences(figure.subplots(), arms, comparison.reference)
+    figures.differences(figure.subplots(), arms, comparison.baseline)
     left_out = compared[~compared["arm"].isin(arms["arm"])]["arm"]
     text = (
         f"Intervals are each at 95 % by itself, {_over(arms['difference_limit'])}. A filled marker is a difference "
@@ -71,7 +71,7 @@ def differences(comparison: Comparison) -> Drawing:
     said = (
         f"{arm}: {number(d, signed=True)} ({between(low, high, signed=True)})" for arm, d, low, high in _intervals(arms)
     )
-    alt = f"Dot plot of differences in mean Dice to {comparison.reference} with 95 % intervals. " + "; ".join(said)
+    alt = f"Dot plot of differences in mean Dice to {comparison.baseline} with 95 % intervals. " + "; ".join(said)
     return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
@@ -97,10 +97,10 @@ def training(comparison: Comparison) -> Drawing:
     groups = list(shown["group"].unique())
     figure = _figure(4.2)
     axes = figure.subplots(2, len(groups), sharex=True, sharey="row", squeeze=False)
-    reference = shown[shown["arm"] == comparison.reference]
+    baseline = shown[shown["arm"] == comparison.baseline]
     for group, column in zip(groups, axes.T, strict=True):
         inside = shown[shown["group"] == group]
-        beside = reference if group not in set(reference["group"]) else reference.iloc[:0]
+        beside = baseline if group not in set(baseline["group"]) else baseline.iloc[:0]
         drawn, faint = pd.concat([beside, inside]), list(beside["arm"])
         for ax, name in zip(column, ("val_dice", "loss"), strict=True):
             figures.training_curve(ax, history, drawn, name, faint=faint)
@@ -111,7 +111,7 @@ def training(comparison: Comparison) -> Drawing:
     _legend(figure, shown, groups=False)
     text = "Line: mean over seeds; band: their range. Validation Dice is of the val split at steps fixed by the budget."
     if len(groups) > 1:
-        text += f" Dashed: {comparison.reference}, repeated for comparison."
+        text += f" Dashed: {comparison.baseline}, repeated for comparison."
     final = history.dropna(subset=["val_dice"]).sort_values("step").groupby(["arm", "seed"])["val_dice"].last()
     last = final.groupby("arm").mean().reindex(shown["arm"]).dropna()
     said = "; ".join(f"{arm} {number(value)}" for arm, value in last.items())

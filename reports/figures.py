@@ -40,8 +40,8 @@ def dice_by_arm(ax: Axes, pairs: pd.DataFrame, arms: pd.DataFrame) -> Axes:
     return ax
 
 
-def differences(ax: Axes, arms: pd.DataFrame, reference: str) -> Axes:
-    """Difference in mean Dice to the reference with its 95 % interval; filled where a difference is shown."""
+def differences(ax: Axes, arms: pd.DataFrame, baseline: str) -> Axes:
+    """Difference in mean Dice to the baseline with its 95 % interval; filled where a difference is shown."""
     shown = arms.dropna(subset=["difference"])
     for place, (_, arm) in enumerate(shown.iterrows()):
         colour = arm["colour"]
@@ -52,7 +52,7 @@ def differences(ax: Axes, arms: pd.DataFrame, reference: str) -> Axes:
         ax.plot(arm["difference"], place, arm["marker"], color=colour, markerfacecolor=face, markersize=6.5)
     ax.axvline(0, color=INK, linewidth=0.9)
     _arms_axis(ax, shown["arm"])
-    ax.set_xlabel(f"Difference in mean Dice to {reference}, 95 % interval")
+    ax.set_xlabel(f"Difference in mean Dice to {baseline}, 95 % interval")
     return ax
 
 

@@ -31,18 +31,18 @@ def _others(comparison: Comparison) -> pd.DataFrame:
     return trained if len(trained) else compared
 
 
-def _reference_evaluated(comparison: Comparison) -> bool:
-    return comparison.reference in set(comparison.evaluated["arm"])
+def _baseline_evaluated(comparison: Comparison) -> bool:
+    return comparison.baseline in set(comparison.evaluated["arm"])
 
 
 def _finding(comparison: Comparison) -> str:
-    reference, others = comparison.reference, _others(comparison)
+    baseline, others = comparison.baseline, _others(comparison)
     if comparison.evaluated.empty:
         return f"Nothing can be said yet: no trial has been evaluated on {comparison.records.split}."
-    if not _reference_evaluated(comparison):
-        return f"No arm can be compared: the reference, {reference}, has no evaluated trial."
+    if not _baseline_evaluated(comparison):
+        return f"No arm can be compared: the baseline, {baseline}, has no evaluated trial."
     if others.empty:
-        return f"Nothing is compared: {reference} is the only arm with an evaluated trial."
+        return f"Nothing is compared: {baseline} is the only arm with an evaluated trial."
     several = others["group"].nunique() > 1
     lower, higher = (others[others["verdict"] == verdict] for verdict in ("lower", "higher"))
     silent = others[others["verdict"].str.startswith("no claim")]
@@ -50,10 +50,10 @@ def _finding(comparison: Comparison) -> str:
     what = "trained arm" if bool(others["trained"].all()) else "arm"
     said = []
     if len(lower):
-        said.append(f"{reference} has a higher mean Dice than {_with_groups(lower, several=several)}")
+        said.append(f"{baseline} has a higher mean Dice than {_with_groups(lower, several=several)}")
     if len(higher):
         verb = "has" if len(higher) == 1 else "have"
-        said.append(f"{_with_groups(higher, several=several)} {verb} a higher mean Dice than {reference}")
+        said.append(f"{_with_groups(higher, several=several)} {verb} a higher mean Dice than {baseline}")
     if len(same):
         if not said and same.equals(others):
             whom = (
@@ -61,12 +61,12 @@ def _finding(comparison: Comparison) -> str:
                 if len(same) == 1
                 else f"any of the {len(same)} other {what}s"
             )
-            said.append(f"no difference in mean Dice is shown between {reference} and {whom}")
+            said.append(f"no difference in mean Dice is shown between {baseline} and {whom}")
         else:
-            said.append(f"no difference is shown between {reference} and {_with_groups(same, several=several)}")
+            said.append(f"no difference is shown between {baseline} and {_with_groups(same, several=several)}")
     if len(silent):
         reasons = listing(sorted({str(limit) for limit in silent["difference_limit"]}))
-        said.append(f"no claim can be made about {_number_of(silent, others, what)} against {reference} ({reasons})")
+        said.append(f"no claim can be made about {_number_of(silent, others, what)} against {baseline} ({reasons})")
     return _sentence("; ".join(said))
 
 
@@ -84,11 +84,11 @@ def _size(comparison: Comparison) -> str:
     evaluated, others = comparison.evaluated, _others(comparison)
     if evaluated.empty:
         return "There is no figure to give."
-    if not _reference_evaluated(comparison) or others.empty:
+    if not _baseline_evaluated(comparison) or others.empty:
         return _sentence("; ".join(_score(row) for _, row in evaluated.iterrows()))
     named = others[others["verdict"].isin(["higher", "lower"])]
     given = (named if len(named) else others).dropna(subset=["difference"])
-    base = _score(evaluated[evaluated["arm"] == comparison.reference].iloc[0])
+    base = _score(evaluated[evaluated["arm"] == comparison.baseline].iloc[0])
     if given.empty:
         return _sentence(base)
     largest = given.iloc[int(given["difference"].abs().to_numpy().argmax())]
@@ -98,7 +98,7 @@ def _size(comparison: Comparison) -> str:
     p_value = "" if isnan(largest["p_holm"]) else f", Holm-adjusted p {_p(largest['p_holm'])} over {family}"
     conditional = ", over blocks alone" if largest["difference_limit"] == "one seed" else ""
     return (
-        f"The {what} is {largest['arm']} {MINUS} {comparison.reference} = {number(largest['difference'], signed=True)} "
+        f"The {what} is {largest['arm']} {MINUS} {comparison.baseline} = {number(largest['difference'], signed=True)} "
         f"Dice (95 % interval {interval}{conditional}{p_value}); {base}."
     )
 

@@ -24,13 +24,13 @@ from reports.trial import EVALUATED, as_object
 MOST_PICTURE_BYTES = 7_000_000
 
 
-def write_report(runs: Sequence[Path], out: Path, *, study: str | None = None, reference: str | None = None) -> Path:
+def write_report(runs: Sequence[Path], out: Path, *, study: str | None = None, baseline: str | None = None) -> Path:
     """Write ``index.html``, ``tables/`` and ``figures/`` below ``out`` from the records in ``runs``; the page's path.
 
     Raises:
-        NothingToReportError: no study to read in ``runs``, or no arm named ``reference``.
+        NothingToReportError: no study to read in ``runs``, or no arm named ``baseline``.
     """
-    comparisons = compare_studies(runs, study=study, reference=reference)
+    comparisons = compare_studies(runs, study=study, baseline=baseline)
     searches = load_searches(runs, study=study)
     out.mkdir(parents=True, exist_ok=True)
     budget = MOST_PICTURE_BYTES // max(1, len(comparisons) + len(searches))

@@ -14,9 +14,9 @@ MOST_PICTURED_ARMS = 12
 
 
 def pictured(comparison: Comparison) -> Iterator[Drawing]:
-    """Best, median and worst pair of each arm, the reference first."""
+    """Best, median and worst pair of each arm, the baseline first."""
     known = comparison.records.pictures
-    order = [comparison.reference, *(arm for arm in comparison.arms["arm"] if arm != comparison.reference)]
+    order = [comparison.baseline, *(arm for arm in comparison.arms["arm"] if arm != comparison.baseline)]
     shown = [arm for arm in order if arm in known]
     for place, arm in enumerate(shown[:MOST_PICTURED_ARMS]):
         with style():

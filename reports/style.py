@@ -69,10 +69,10 @@ def style() -> Iterator[None]:
         yield
 
 
-def dressed(arms: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """``arms`` with a ``colour`` by family (the reference's first, grey if untrained) and a ``marker`` by group."""
+def dressed(arms: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """``arms`` with a ``colour`` by family (the baseline's first, grey if untrained) and a ``marker`` by group."""
     trained = arms[arms["trained"]]
-    families = list(dict.fromkeys([*trained["family"][trained["arm"] == reference], *trained["family"]]))
+    families = list(dict.fromkeys([*trained["family"][trained["arm"] == baseline], *trained["family"]]))
     groups = list(dict.fromkeys([*trained["group"], *arms["group"]]))
     return arms.assign(
         colour=[COLOURS[families.index(one) % len(COLOURS)] if one in families else GREY for one in arms["family"]],

@@ -85,13 +85,13 @@ def write_tables(comparison: Comparison, folder: Path) -> None:
         (folder / f"{stem}_{name}.md").write_text(table.markdown(), encoding="utf-8")
 
 
-def arms_text(runs: Sequence[Path], *, study: str | None = None, reference: str | None = None) -> str:
+def arms_text(runs: Sequence[Path], *, study: str | None = None, baseline: str | None = None) -> str:
     """The arms of a study, or the best candidates of a search, as a short plain table for a terminal.
 
     Raises:
-        NothingToReportError: no study in ``runs``, or no arm named ``reference``.
+        NothingToReportError: no study in ``runs``, or no arm named ``baseline``.
     """
-    comparisons = compare_studies(runs, study=study, reference=reference)
+    comparisons = compare_studies(runs, study=study, baseline=baseline)
     searches = load_searches(runs, study=study)
     return "\n\n".join([*map(_text, comparisons), *map(search_text, searches)])
 

@@ -112,12 +112,12 @@ def test_groups_stand_together(tmp_path: Path) -> None:
     assert list(compared(tmp_path, arms=arms).arms["group"]) == ["published widths"] * 3 + ["plain"]
 
 
-def test_reference_can_be_chosen(runs: Path) -> None:
-    comparison = compare_studies([runs], reference="late")[0]
-    assert comparison.reference == "late"
+def test_baseline_can_be_chosen(runs: Path) -> None:
+    comparison = compare_studies([runs], baseline="late")[0]
+    assert comparison.baseline == "late"
     assert arm(comparison, "AutoFuse")["difference"] > 0
     with pytest.raises(NothingToReportError, match="no arm 'latest' to compare with; there are: AutoFuse, early, late"):
-        compare_studies([runs], reference="latest")
+        compare_studies([runs], baseline="latest")
 
 
 def sentences(folder: Path, **records: Any) -> tuple[str, str, str]:
@@ -199,8 +199,8 @@ def test_opening_without_a_result(tmp_path: Path) -> None:
     assert "only 0 of 10 planned trials evaluated" in limits
 
 
-def test_opening_without_the_reference(tmp_path: Path) -> None:
+def test_opening_without_the_baseline(tmp_path: Path) -> None:
     finding, size, limits = without(tmp_path, ["AutoFuse"])
-    assert finding == "No arm can be compared: the reference, AutoFuse, has no evaluated trial."
+    assert finding == "No arm can be compared: the baseline, AutoFuse, has no evaluated trial."
     assert size.startswith("early scores 0.")
     assert limits.endswith("only 7 of 10 planned trials evaluated; no result for AutoFuse.")

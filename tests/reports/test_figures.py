@@ -31,7 +31,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 
 @pytest.fixture(scope="module")
 def arms(comparison: Comparison) -> pd.DataFrame:
-    return dressed(comparison.arms, comparison.reference)
+    return dressed(comparison.arms, comparison.baseline)
 
 
 def test_colour_says_the_family_and_marker_the_group(arms: pd.DataFrame) -> None:
@@ -101,7 +101,7 @@ def test_many_structures_are_thinned(comparison: Comparison) -> None:
     many = replace(
         comparison,
         records=replace(comparison.records, labels=labels),
-        arms=dressed(comparison.arms, comparison.reference),
+        arms=dressed(comparison.arms, comparison.baseline),
     )
     drawing = structures(many)
     assert "The 24 of 40 structures on which arms differ most" in drawing.caption

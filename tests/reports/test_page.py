@@ -203,7 +203,7 @@ def test_several_studies_share_a_page(tmp_path: Path) -> None:
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=1))
     out = tmp_path / "out"
-    assert main([str(tmp_path / "runs"), "--out", str(out), "--study", "fusion", "--reference", "early"]) == 0
+    assert main([str(tmp_path / "runs"), "--out", str(out), "--study", "fusion", "--baseline", "early"]) == 0
     assert capsys.readouterr().out.strip() == str(out / "index.html")
     assert "AutoFuse − early" in text_of(out / "index.html")
 
@@ -215,7 +215,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         ([".", "--out", "out"], "no readable study (NAME.json) in studies"),
         (["runs", "--out", "out", "--study", "speed"], "no study named 'speed'; there are: fusion"),
         (
-            ["runs", "--out", "out", "--reference", "x"],
+            ["runs", "--out", "out", "--baseline", "x"],
             "study 'fusion' has no arm 'x' to compare with; there are: Auto",
         ),
         (["runs", "--out", "runs/studies/fusion.json"], "cannot write to runs/studies/fusion.json"),

@@ -59,7 +59,7 @@ def test_synthetic_is_said_in_every_caption(tmp_path: Path) -> None:
 
 def test_accuracy_in_words(comparison: Comparison) -> None:
     shown = all_tables(comparison)["accuracy"].shown.set_index("Arm")
-    assert shown.loc["AutoFuse", "Verdict"] == "reference"
+    assert shown.loc["AutoFuse", "Verdict"] == "baseline"
     assert shown.loc["AutoFuse", "Difference"] == ""
     assert shown.loc["identity", "Seed spread"] == "untrained"
     assert shown.loc["identity", "Verdict"] == "lower"
