@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from fusemorph.data.dataset import Dataset, Pair, PairIndex
-from fusemorph.evaluation import nan_mean, warp_moving_labels
+from fusemorph.evaluation import nan_mean
 from fusemorph.fusion.gate import mean_weights
 from fusemorph.method import image_tensor
 from fusemorph.metrics import dice_per_label, folding_fraction, sd_log_jacobian
+from fusemorph.warp import warp_moving_labels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from itertools import product
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -71,6 +72,11 @@ def warp_labels(
     winners = votes[0].clone()
     winners[mixed] = _majority(votes[:, mixed], torch.stack([_corner_weight(fractions, c) for c in corners]))
     return winners.view_as(labels)
+
+
+def warp_moving_labels(labels: np.ndarray, displacement: Float[Tensor, "1 d *s"]) -> np.ndarray:
+    """Labels (*s) warped as one-hot, linearly, then argmax: the way in which every Dice here is measured."""
+    return warp_labels(torch.tensor(labels)[None, None], displacement)[0, 0].numpy()
 
 
 def _targets(displacement: Tensor) -> Tensor:
