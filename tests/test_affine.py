@@ -1,0 +1,162 @@
+import math
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor
+
+from fusemorph.affine import Model, affine_displacement, register_affine
+from fusemorph.grid import identity_grid
+from fusemorph.warp import warp
+from tests.affine_fields import linear
+
+SHAPES = [(32, 28), (28, 32, 24)]
+MAPS = {
+    "shift": {"shift": 3.0},
+    "turn": {"degrees": 3.0},
+    "scale": {"scale": 1.05},
+    "all": {"shift": 3.0, "degrees": 3.0, "scale": 1.05},
+    "far": {"shift": -5.0, "degrees": 12.0, "scale": 0.9},
+}
+
+
+def matrix(
+    shape: tuple[int, ...], *, shift: float = 0.0, degrees: float = 0.0, scale: float = 1.0, spacing_mm: float = 1.0
+) -> Tensor:
+    """``A|b`` in voxels of a turn about the centre of the grid, whose last axis has ``spacing_mm`` and others 1 mm."""
+    dims, angle = len(shape), math.radians(degrees)
+    turn = torch.eye(dims, dtype=torch.float64)
+    turn[-2:, -2:] = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    spacing = torch.tensor([1.0] * (dims - 1) + [spacing_mm], dtype=torch.float64)
+    turn = scale * turn * spacing / spacing[:, None]
+    centre = (torch.tensor(shape, dtype=torch.float64) - 1) / 2
+    return torch.cat([turn, (centre + shift - turn @ centre)[:, None]], dim=1)
+
+
+def textured(points: Tensor, shape: tuple[int, ...], spacing_mm: float = 1.0) -> Tensor:
+    """A textured ellipsoid as a function of place, so that no interpolation stands between two images of it."""
+    spacing = torch.tensor([1.0] * (len(shape) - 1) + [spacing_mm], dtype=torch.float64).view(-1, *[1] * len(shape))
+    middle = (torch.tensor(shape, dtype=torch.float64).view_as(spacing) - 1) / 2
+    from_centre = (points - middle) * spacing
+    radius = (from_centre / (0.6 * middle * spacing)).square().sum(dim=0).sqrt()
+    generator = torch.Generator().manual_seed(0)
+    waves = 0.35 * torch.randn(30, len(shape), generator=generator, dtype=torch.float64)
+    texture = torch.sin(
+        torch.einsum("wd,d...->w...", waves, from_centre) + torch.arange(30.0).view(-1, *[1] * len(shape))
+    )
+    return (torch.sigmoid(12 * (1 - radius)) * (3 + texture.mean(dim=0) * 5)).float()[None, None]
+
+
+def pair(shape: tuple[int, ...], truth: Tensor, spacing_mm: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+    """Fixed and moving with ``fixed(x) = moving(A x + b)``, and the foreground of fixed."""
+    grid = identity_grid(shape, dtype=torch.float64)
+    fixed = textured(grid + affine_displacement(truth, shape)[0], shape, spacing_mm)
+    return fixed, textured(grid, shape, spacing_mm), fixed[0, 0] > 1.5
+
+
+def endpoint_error(found: Tensor, truth: Tensor, shape: tuple[int, ...], mask: Tensor) -> float:
+    difference = affine_displacement(found, shape) - affine_displacement(truth, shape)
+    return float(difference[0].norm(dim=0)[mask].mean())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", MAPS)
+def test_a_known_map_is_found(shape: tuple[int, ...], name: str) -> None:
+    truth = matrix(shape, **MAPS[name])
+    fixed, moving, mask = pair(shape, truth)
+    found = register_affine(fixed, moving, spacing_mm=(1.0,) * len(shape))
+    assert endpoint_error(found, truth, shape, mask) < 0.1
+    warped = warp(moving, affine_displacement(found, shape))
+    assert (warped - fixed)[0, 0][mask].abs().mean() < 0.1
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_turn_of_unequal_voxels_stays_a_turn_in_millimetres(shape: tuple[int, ...]) -> None:
+    truth = matrix(shape, degrees=8.0, shift=1.0, spacing_mm=1.7)
+    fixed, moving, mask = pair(shape, truth, spacing_mm=1.7)
+    spacing = [1.0] * (len(shape) - 1) + [1.7]
+    found = register_affine(fixed, moving, spacing_mm=spacing, model="rigid")
+    assert endpoint_error(found, truth, shape, mask) < 0.1
+    sides = torch.tensor(spacing, dtype=torch.float64)
+    turn = found[:, :-1] * sides[:, None] / sides
+    torch.testing.assert_close(turn @ turn.T, torch.eye(len(shape), dtype=torch.float64))
+
+
+@pytest.mark.parametrize("model", get_args(Model))
+def test_a_model_moves_in_its_own_ways_only(model: Model) -> None:
+    shape = SHAPES[1]
+    fixed, moving, _ = pair(shape, matrix(shape, **MAPS["all"]))
+    linear_part = register_affine(fixed, moving, spacing_mm=(1.0,) * 3, model=model)[:, :3]
+    assert torch.allclose(linear_part, torch.eye(3, dtype=torch.float64), atol=1e-9) == (model == "translation")
+    assert (abs(linear_part.det() - 1) < 1e-9) == (model != "affine")
+
+
+def test_contrast_and_brightness_do_not_matter_and_grids_may_differ() -> None:
+    shape = SHAPES[1]
+    truth = matrix(shape, **MAPS["all"])
+    fixed, moving, mask = pair(shape, truth)
+    found = register_affine(fixed, 40 * moving[..., 1:] + 7, spacing_mm=(1.0,) * 3)
+    found[2, 3] += 1
+    assert endpoint_error(found, truth, shape, mask) < 0.1
+
+
+def test_the_same_pair_gives_the_same_bits() -> None:
+    fixed, moving, _ = pair(SHAPES[1], matrix(SHAPES[1], **MAPS["far"]))
+    first, again = (register_affine(fixed, moving, spacing_mm=(1.0,) * 3) for _ in range(2))
+    assert torch.equal(first, again)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_displacement_of_a_matrix(shape: tuple[int, ...]) -> None:
+    dims = len(shape)
+    linear_part = torch.eye(dims, dtype=torch.float64) + 0.1 * torch.arange(dims * dims).view(dims, dims)
+    rows = torch.cat([linear_part, torch.full((dims, 1), 2.5, dtype=torch.float64)], dim=1)
+    torch.testing.assert_close(affine_displacement(rows, shape), (linear(shape, linear_part) + 2.5).float())
+
+
+def corners() -> tuple[Tensor, Tensor]:
+    """The same blob in two opposite corners."""
+    rows, columns = identity_grid((48, 48))
+    blob = torch.exp(-((rows - 8).square() + (columns - 10).square()) / 16)[None, None]
+    return blob, blob.flip(2, 3)
+
+
+def test_a_moving_image_outside_the_field_of_view_is_found_by_its_mass_or_said() -> None:
+    fixed, moving = corners()
+    found = register_affine(fixed, moving, spacing_mm=(1.0, 1.0), model="translation")
+    assert found[:, 2].tolist() == pytest.approx([31.0, 27.0], abs=0.01)
+    with pytest.raises(ValueError, match=r"nothing of it in the fixed image's field of view .*correlation -0"):
+        register_affine(fixed, moving, spacing_mm=(1.0, 1.0), starts=("grid",))
+
+
+def test_an_overlap_without_content_is_said() -> None:
+    fixed, moving = corners()
+    wide = torch.nn.functional.pad(moving, (0, 300, 0, 300))
+    with pytest.raises(ValueError, match=r"nothing of it in the fixed image's field of view .*no overlap"):
+        register_affine(fixed, wide, spacing_mm=(1.0, 1.0), starts=("grid",))
+
+
+BLANK = torch.zeros(1, 1, 20, 20)
+NAN = torch.full((1, 1, 20, 20), math.nan)
+RAMP = torch.arange(400.0).view(1, 1, 20, 20)
+
+
+@pytest.mark.parametrize(
+    ("moving", "settings", "message"),
+    [
+        (BLANK, {}, "'moving' must not be constant, got 0 everywhere"),
+        (NAN, {}, "'moving' must be finite"),
+        (RAMP, {"spacing_mm": (1.0,)}, "'spacing_mm' must be 2 positive numbers"),
+        (RAMP, {"spacing_mm": (1.0, 0.0)}, "'spacing_mm' must be 2 positive numbers"),
+        (RAMP, {"starts": ()}, "'starts' must be among"),
+        (RAMP[..., None], {}, "'moving' must be 2-D as 'fixed'"),
+    ],
+)
+def test_what_cannot_be_registered_is_named(moving: Tensor, settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        register_affine(RAMP, moving, **({"spacing_mm": (1.0, 1.0)} | settings))
+
+
+def test_a_matrix_of_another_size_is_named() -> None:
+    with pytest.raises(ValueError, match=r"'matrix' must be 3 x 4 for a 3-D grid, got shape \(2, 3\)"):
+        affine_displacement(torch.zeros(2, 3), (8, 8, 8))
