@@ -15,7 +15,7 @@ from fusemorph.records import ENDED, RecordError, StorageError, read_json, read_
 
 PLAIN = ("record.json", "eval/*/summary.json")
 MACHINE = ("measured.json", "cost.json")
-COMPRESSED = ("history.csv", "gates.csv", "eval/*/pairs.csv", "eval/*/labels.csv")
+COMPRESSED = ("history.csv", "gates.csv", "eval/*/pairs.csv", "eval/*/labels.csv", "eval/*/gates.csv")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

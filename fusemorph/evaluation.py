@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fusemorph.data.dataset import Dataset, Pair
+from fusemorph.fusion.gate import mean_weights
 from fusemorph.method import Method
 from fusemorph.metrics import (
     dice_per_label,
@@ -21,8 +22,10 @@ from fusemorph.metrics import (
     sdlogj_l2r,
     surface_distances,
 )
+from fusemorph.networks.registration import Registration
 from fusemorph.pictures import archive, best_median_worst, draw_pair
 from fusemorph.records import table
+from fusemorph.viewer import view_pair
 from fusemorph.warp import warp_moving_labels
 
 Row = dict[str, Any]
@@ -37,8 +40,11 @@ def evaluate(
     *,
     device: torch.device,
     on_pair: Callable[[int, int], None] = lambda done, count: None,
+    viewed: bool = True,
 ) -> dict[str, bytes]:
     """Register and measure every pair of a split; returns the files of ``eval/SPLIT`` by name.
+
+    Where it is ``viewed``, the median pair is registered once more for the slices of the report's viewer.
 
     Raises:
         ValueError: the split has no pairs.
@@ -46,10 +52,12 @@ def evaluate(
     indices = dataset.pairs(split)
     if not indices:
         raise ValueError(f"evaluate(): 'split' must hold pairs, {split!r} of {dataset.name} has none")
-    rows, label_rows, drawings = [], [], []
+    rows, label_rows, gate_rows, drawings = [], [], [], []
     for number, index in enumerate(indices):
         pair = dataset.pair(index)
-        displacement = method.register(pair, network=network, device=device).float().cpu()
+        registration = method.registration(pair, network=network, device=device)
+        displacement = registration.displacement.float().cpu()
+        gate_rows.extend(measure_gates(pair, registration))
         row, labels = measure_pair(pair, displacement, dataset.labels)
         rows.append(row)
         label_rows.extend(labels)
@@ -62,7 +70,20 @@ def evaluate(
     arrays = {f"{rank}_{name}": array for rank, i in chosen.items() for name, array in drawings[i][0].items()}
     summary = json.dumps(summarise(split, rows) | {"pictures": shown}, indent=1) + "\n"
     files = {"pairs.csv": table(rows), "pictures.npz": archive(arrays), "summary.json": summary.encode()}
-    return files | ({"labels.csv": table(label_rows)} if label_rows else {})
+    if viewed:
+        pair = dataset.pair(indices[chosen["median"]])
+        files["viewer.npz"] = archive(view_pair(pair, method.registration(pair, network=network, device=device)))
+    tables = {"labels.csv": label_rows, "gates.csv": gate_rows}
+    return files | {name: table(entries) for name, entries in tables.items() if entries}
+
+
+def measure_gates(pair: Pair, registration: Registration) -> list[Row]:
+    """Mean weight of the joint and of the single-image feature at each gated stage; none without gates."""
+    means = {stage: mean_weights(weights) for stage, weights in registration.gates.items()}
+    return [
+        {"pair": pair.name, "stage": stage, "joint_weight": joint, "single_weight": single}
+        for stage, (joint, single) in sorted(means.items())
+    ]
 
 
 def measure_pair(pair: Pair, displacement: Float[Tensor, "1 d *s"], labels: dict[int, str]) -> tuple[Row, list[Row]]:

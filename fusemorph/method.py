@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from fusemorph.configuration import canonical_json
 from fusemorph.data.dataset import Dataset, Pair
 from fusemorph.losses.objective import Objective
+from fusemorph.networks.registration import Registration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,10 @@ class Method(ABC):
     @abstractmethod
     def register(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Float[Tensor, "1 d *s"]:
         """Displacement in voxels that aligns the pair's moving with its fixed image."""
+
+    def registration(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Registration:
+        """What ``register`` returns, with what else its making tells, such as the weights of gates."""
+        return Registration(displacement=self.register(pair, network=network, device=device))
 
     def configuration(self) -> dict[str, Any]:
         """Name and settings, canonical: equal methods have equal configurations."""
@@ -80,10 +85,13 @@ class LearnedMethod(Method):
         return None
 
     def register(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Float[Tensor, "1 d *s"]:
+        return self.registration(pair, network=network, device=device).displacement
+
+    def registration(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Registration:
         assert network is not None
         fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
         with torch.inference_mode():
-            return network(fixed, moving).displacement  # type: ignore[no-any-return]
+            return network(fixed, moving)  # type: ignore[no-any-return]
 
 
 def _from_json(value: Any, own: Any) -> Any:

@@ -173,7 +173,11 @@ def _evaluate(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *
 
     for split in job.splits:
         if not folder.evaluated(split):
-            folder.write_evaluation(split, evaluate(method, network, dataset, split, device=device, on_pair=on_pair))
+            files = evaluate(
+                method, network, dataset, split,
+                device=device, on_pair=on_pair, viewed=job.trial.seed == 0,  # one trial an arm is shown
+            )  # fmt: skip
+            folder.write_evaluation(split, files)
 
 
 def describe(method: Method, dataset: Dataset) -> Json:

@@ -75,6 +75,8 @@ def test_the_numbers_can_be_taken_along_without_images_or_paths(quickstart, tmp_
     assert export([str(runs), name, str(tmp_path / "out")]) == 0  # the same numbers again are no conflict
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert {"".join(path.suffixes) for path in files} == {".json", ".csv.gz"}
+    assert list(runs.rglob("viewer.npz"))  # images: never among the numbers
+    assert any(path.name == "gates.csv.gz" and path.parent.parent.name == "eval" for path in files)
     text = "".join(path.read_text() for path in files if path.suffix == ".json")
     assert str(runs) not in text
     page = write_report([tmp_path / "out"], tmp_path / "page", study=name)
