@@ -8,7 +8,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 NEGATIVE_SLOPE = 0.2
-_CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+
+
+class Convolution3d(nn.Conv3d):
+    """A convolution whose first axis is padded by hand where it is shorter than the kernel.
+
+    There oneDNN (in torch 2.13), in bfloat16 on CPUs without AMX, leaves gradients of the weights unwritten: they hold
+    whatever lay in memory. Values are the same.
+    """
+
+    def forward(self, input: Float[Tensor, "b _ i j k"]) -> Float[Tensor, "b _ *s"]:
+        margin = self.padding[0]
+        if input.shape[2] >= self.kernel_size[0] or not isinstance(margin, int):
+            return super().forward(input)
+        padded = F.pad(input, (0, 0, 0, 0, margin, margin)).contiguous(memory_format=torch.channels_last_3d)
+        inside = (0, *self.padding[1:])
+        return F.conv3d(padded, self.weight, self.bias, self.stride, inside, self.dilation, self.groups)  # type: ignore[arg-type]
+
+
+_CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: Convolution3d}
 _TRANSPOSED: dict[int, type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]] = {
     2: nn.ConvTranspose2d,
     3: nn.ConvTranspose3d,
