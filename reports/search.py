@@ -13,12 +13,13 @@ import pandas as pd
 
 from reports.load import Definitions, load_definitions
 from reports.numerals import listing, number
+from reports.plans import NAMED_PLANS
 from reports.read import Problems
+from reports.relatives import related_arms
 from reports.reuse import reused, start_times
 from reports.trial import EVALUATED, MACHINE, as_object, load_trial
 
 SEARCH, CONTROL = "search", "random control"
-NAMED_PLANS = {"jjjjjjj": "early", "ssssjjj": "middle", "------s": "late", "ggggggg": "AutoFuse"}
 _ENDED_BADLY = ("failed", "unreadable", "pruned", "running", "missing")
 _FACTS = ("parameters", "flops")
 _COLUMNS = (
@@ -38,15 +39,20 @@ class SearchRecords:
     (finished, pruned, failed, refused, running, missing, unreadable) with ``reason``, the last ``step`` that all its
     trials were validated at, ``gain_STEP`` over identity at each step, ``gain`` of a finished one alone, and at its
     last step ``last_gain``, ``regularity`` and ``folding``. Gains are means over seeds and data sets. ``entries``: the
-    definitions by part, one a data set. ``trials`` has a row for each trial.
+    definitions by part, one a data set. ``trials`` has a row for each trial. ``related`` has the columns of
+    ``candidates``, for what other studies trained by the same rules. ``stem`` begins the names of files.
     """
 
     name: str
+    stem: str
+    split: str
     entries: dict[str, list[Entry]]
     candidates: pd.DataFrame
     trials: pd.DataFrame
     confirmations: tuple[str, ...]
     problems: tuple[str, ...]
+    related: pd.DataFrame
+    is_selection_split: bool = True
 
     @property
     def definition(self) -> Entry:
@@ -56,19 +62,6 @@ class SearchRecords:
     @property
     def searched(self) -> Entry:
         return as_object(self.definition["search"])
-
-    @property
-    def stem(self) -> str:
-        """The search's name as the beginning of a file's name."""
-        return re.sub(r"[^\w.-]+", "-", self.name)
-
-    @property
-    def split(self) -> str:
-        return str(self.definition["reported_split"])
-
-    @property
-    def is_selection_split(self) -> bool:
-        return True
 
     @property
     def dataset(self) -> Entry:
@@ -137,14 +130,26 @@ def _load_search(
     names = {str(entry["name"]) for entries_of in entries.values() for entry in entries_of}
     confirmed = tuple(other for other in found.keys if any(other.startswith(f"{own}-best-of-") for own in names))
     shown = pd.DataFrame(trials)
+    first = next(iter(entries.values()))
+    related = _related(first[0], found, runs) if len(first) == 1 else []
     return SearchRecords(
         name=name,
+        stem=re.sub(r"[^\w.-]+", "-", name),
+        split=str(first[0]["reported_split"]),
+        related=pd.DataFrame(related).reindex(columns=[*_COLUMNS, *steps]),
         entries=entries,
         candidates=table.reindex(columns=[*_COLUMNS, *steps]),
         trials=shown.reindex(columns=list(dict.fromkeys(["arm", "part", "key", "state", "trained", *MACHINE, *shown]))),
         confirmations=confirmed,
         problems=tuple(dict.fromkeys(problems.said)),
     )
+
+
+def _related(entry: Entry, found: Definitions, runs: Sequence[Path]) -> list[dict[str, Any]]:
+    """Rows of candidates that other studies trained; what is wrong with their records is theirs to say."""
+    arms = related_arms(entry, found.studies.values())
+    loaded = [(arm, *_load_trials([(entry, arm)], runs, Problems())) for arm in arms]
+    return [_candidate(entry["search"], arm, rows, curves) for arm, rows, curves in loaded]
 
 
 def _incomplete(entries: Sequence[Entry], part: str) -> Iterable[str]:

@@ -13,6 +13,7 @@ from reports import search_figures as figures
 from reports import search_summaries as summaries
 from reports.drawings import Drawing
 from reports.numerals import number, plural
+from reports.plans import DEAD, OPERATORS
 from reports.search import CONTROL, SEARCH, SearchRecords
 from reports.search_tables import proposer, title
 from reports.style import WIDTH, style
@@ -77,7 +78,7 @@ def placement(records: SearchRecords) -> Drawing:
     every = pd.concat(cells.values()).dropna(subset=["gain"])
     coloured = every[every["candidates"] >= figures.FEWEST_FOR_COLOUR]
     gains = (coloured if len(coloured) else every)["gain"]
-    shown = [operator for operator in (*operators, summaries.DEAD) if _is_met(cells.values(), operator)]
+    shown = [operator for operator in (*operators, DEAD) if _is_met(cells.values(), operator)]
     figure = Figure(figsize=(WIDTH, 0.85 + 0.4 * len(shown)))
     axes = figure.subplots(1, len(cells), sharey=True, squeeze=False)[0]
     norm = Normalize(gains.min(), gains.max())
@@ -97,7 +98,7 @@ def placement(records: SearchRecords) -> Drawing:
     text += f" {plural(left_out, 'candidate')} without a gain at that step left out." if left_out else ""
     highest = [
         f"{part}: highest {number(float(row['gain']), 3, signed=True)} for "
-        f"{figures.OPERATORS.get(row['operator'], row['operator'])} at stage {row['stage']}"
+        f"{OPERATORS.get(row['operator'], row['operator'])} at stage {row['stage']}"
         for part, own in cells.items()
         for row in [own.sort_values("gain", ascending=False, kind="stable").iloc[0]]
     ]

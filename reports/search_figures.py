@@ -11,12 +11,12 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 
 from reports.numerals import number
+from reports.plans import OPERATORS
 from reports.search import CONTROL, SEARCH
-from reports.search_summaries import DEAD, Objective
+from reports.search_summaries import Objective
 from reports.style import COLOURS, INK
 
 DRESS = {SEARCH: (COLOURS[0], "o"), CONTROL: (COLOURS[1], "s")}
-OPERATORS = {"j": "joint", "s": "single", "g": "gate", "c": "correlation", "d": "difference", "p": "sum", DEAD: "dead"}
 SCALE = "cividis"
 FEWEST_FOR_COLOUR = 3
 MOST_DRAWN_POINTS = 1000

@@ -6,9 +6,9 @@ from typing import Any
 
 from reports.numerals import listing, number, plural
 from reports.parts import cells, drawn
+from reports.plans import OPERATORS
 from reports.search import CONTROL, SEARCH, SearchRecords
 from reports.search_drawings import search_drawings
-from reports.search_figures import OPERATORS
 from reports.search_summaries import best, front, objectives
 from reports.search_tables import search_provenance, search_tables, searcher, title, write_search_tables
 from reports.trial import as_object

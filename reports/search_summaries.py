@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from reports.plans import DEAD
 from reports.search import CONTROL, SEARCH, SearchRecords
 
-DEAD = "-"
 ENDED = ("finished", "pruned", "refused")
 """How a candidate may have ended whose val Dice counts."""
 FEWEST_FOR_RANKS = 3

@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from reports.numerals import MINUS, NOT_MEASURED, count, listing, number, plural, share, significant
+from reports.plans import NAMED_PLANS
 from reports.provenance import origin
-from reports.search import NAMED_PLANS, SEARCH, SearchRecords
+from reports.search import SEARCH, SearchRecords
 from reports.search_summaries import front, objectives, ranked
 from reports.table import Table, caption
 
