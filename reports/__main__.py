@@ -18,9 +18,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--baseline", metavar="ARM", help="the arm that others are compared with (default: the study's)"
     )
+    parser.add_argument("--primary", metavar="METRIC", help="the metric that arms are judged by (default: dice)")
+    parser.add_argument("--dataset", metavar="NAME", help="only studies on this data set (default: all in RUNS)")
     call = parser.parse_args(arguments)
     try:
-        page = write_report(call.runs, call.out, study=call.study, baseline=call.baseline)
+        page = write_report(
+            call.runs,
+            call.out,
+            study=call.study,
+            baseline=call.baseline,
+            primary=call.primary,
+            dataset=call.dataset,
+        )
     except NothingToReportError as error:
         print(f"python -m reports: {error}", file=sys.stderr)
         return 2

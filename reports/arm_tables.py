@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from reports.comparison import Comparison
-from reports.numerals import NOT_MEASURED, between, count, listing, number, plural, probability, share, significant
-from reports.read import METRICS
+from reports.metric import KNOWN, Metric
+from reports.numerals import NOT_MEASURED, count, listing, number, plural, probability, share, significant
 from reports.statistics import SEEDS_FOR_A_CLAIM
 from reports.table import Table, caption
 from reports.trial import COST
@@ -16,43 +16,91 @@ from reports.trial import COST
 Row: TypeAlias = "pd.Series[Any]"
 Columns: TypeAlias = dict[str, Callable[[Row], str]]
 
-_DIFFERENCE = ("difference", "difference_low", "difference_high", "difference_se", "difference_df", "p_value", "p_holm")
+_DIFFERENCE = (
+    "difference", "difference_low", "difference_high", "difference_se", "difference_df", "effect_size", "blocks_better",
+    "blocks_shared", "p_value", "p_holm", "verdict",
+)  # fmt: skip
 
 
-def accuracy(comparison: Comparison) -> Table:
-    """Dice of every arm with its spread and interval, and its difference to the baseline."""
+def leaderboard(comparison: Comparison) -> Table:
+    """What every arm scores, with its spread and interval; the best of each group first."""
+    metric = comparison.metric
+    name = metric.name
     columns: Columns = {
         "Arm": lambda row: str(row["arm"]),
-        "Mean": lambda row: number(row["dice"]) if row["seeds"] else "no result",
-        "Median": lambda row: _result(row, number(row["dice_median"])),
-        "dice30": lambda row: _result(row, number(row["dice30"])),
-        "Seed spread": lambda row: _result(row, seed_spread(row)),
-        "Block mean": lambda row: _result(row, number(row["dice_blocks"])),
-        "95 % interval": lambda row: _result(row, interval(row)),
-        "Difference": lambda row: _difference(row, number(row["difference"], signed=True)),
-        "95 % interval of difference": lambda row: _difference(row, _difference_interval(row)),
-        "p (Holm)": lambda row: _difference(row, probability(row["p_holm"])),
+        "Mean": lambda row: metric.number(row[name]) if row["seeds"] else "no result",
+        "Median": lambda row: _result(row, metric.number(row[f"{name}_median"])),
+        metric.tail if name == "dice" else f"{metric.tail_quantile:g}-quantile": lambda row: _result(
+            row, metric.number(row[metric.tail])
+        ),
+        "Seed spread": lambda row: _result(row, seed_spread(row, metric)),
+        "Block mean": lambda row: _result(row, metric.number(row[f"{name}_blocks"])),
+        "95 % interval": lambda row: _result(row, interval(row, metric)),
+        "Seeds": lambda row: f"{row['seeds']} of {row['seeds_planned']}",
         "Verdict": lambda row: str(row["verdict"]),
     }
     if not comparison.blocks_differ:
         del columns["Block mean"]
+    if (comparison.arms["seeds"] == comparison.arms["seeds_planned"]).all():
+        del columns["Seeds"]
+    tail = f"{metric.tail} (the 0.3-quantile)" if name == "dice" else f"the {metric.tail_quantile:g}-quantile"
+    way = "higher" if metric.higher_is_better else "lower"
+    text = (
+        f"{metric.label}; {way} is better. Mean, median and {tail} are over pairs, then over seeds; seed spread is the "
+        "standard deviation between seed means. Intervals are over blocks of persons crossed with seeds "
+        f"(Satterthwaite's degrees of freedom). The verdict is against {comparison.baseline}: see the next table."
+    )
+    text += _unequal(comparison) + _daggers(comparison.evaluated["limit"])
+    ends = ("", "_median", "_seed_sd", "_low", "_high", "_blocks")
+    numbers = [*(f"{name}{end}" for end in ends), metric.tail]
+    groups = list(dict.fromkeys(comparison.arms["group"]))
+    order = comparison.arms.assign(
+        place=[groups.index(group) for group in comparison.arms["group"]],
+        goodness=comparison.arms[name] * (-1 if metric.higher_is_better else 1),
+    ).sort_values(["place", "goodness"], kind="stable")
+    counts = ["seeds", "seeds_planned", "blocks", "pairs"]
+    title = f"{metric.title} by arm"
+    return _table(comparison, title, text, columns, [*counts, *numbers, "verdict"], arms=order)
+
+
+def differences(comparison: Comparison) -> Table:
+    """Every arm against the baseline: how far apart, how sure, and what may be said."""
+    metric = comparison.metric
+    columns: Columns = {
+        "Arm": lambda row: str(row["arm"]),
+        "Difference": lambda row: metric.number(row["difference"], signed=True),
+        "95 % interval": lambda row: _difference_interval(row, metric),
+        "Effect size": lambda row: number(row["effect_size"], 2, signed=True),
+        "Blocks better": lambda row: _blocks_better(row),
+        "p": lambda row: probability(row["p_value"]),
+        "p (Holm)": lambda row: probability(row["p_holm"]),
+        "Verdict": lambda row: str(row["verdict"]),
+    }
     family = int(comparison.arms["p_value"].notna().sum())
     correction = (
         f"stands after Holm's correction over {plural(family, 'comparison')}" if family else "is given for none"
     )
     text = (
-        f"Difference = arm minus {comparison.baseline}. Mean, median and dice30 (the 0.3-quantile) are over pairs, "
-        "then over seeds; seed spread is the standard deviation between seed means. Intervals are over blocks of "
-        "persons crossed with seeds (Satterthwaite's degrees of freedom), each at 95 % by itself; a verdict needs "
-        f"{SEEDS_FOR_A_CLAIM} seeds and {correction}."
+        f"Difference = arm minus {comparison.baseline}, in {metric.label}. Intervals are over blocks of persons "
+        f"crossed with seeds, each at 95 % by itself; a verdict needs {SEEDS_FOR_A_CLAIM} seeds and {correction}. "
+        "Effect size is Cohen's d_z, the mean of the blocks' differences over their standard deviation, and blocks "
+        "better counts those in which the arm has the better mean: both describe these trained networks alone."
     )
-    if comparison.blocks_differ:
-        text += " Blocks are of unequal size: block mean, intervals and differences give each block the same weight."
-    if (comparison.evaluated["limit"] == "one seed").any():
-        text += " † Over blocks alone, conditional on one trained network: how trainings vary is not known."
-    numbers = ["dice", "dice_median", "dice30", "dice_seed_sd", "dice_low", "dice_high", "dice_blocks", *_DIFFERENCE]
-    counts = ["seeds", "seeds_planned", "blocks", "pairs"]
-    return _table(comparison, "Dice by arm", text, columns, [*counts, *numbers, "verdict"])
+    text += _unequal(comparison) + _daggers(comparison.compared["difference_limit"])
+    title = f"Differences to {comparison.baseline}"
+    return _table(comparison, title, text, columns, list(_DIFFERENCE), arms=comparison.compared)
+
+
+def _unequal(comparison: Comparison) -> str:
+    if not comparison.blocks_differ:
+        return ""
+    return " Blocks are of unequal size: block means, intervals and differences give each block the same weight."
+
+
+def _daggers(limits: "pd.Series[str]") -> str:
+    if not (limits == "one seed").any():
+        return ""
+    return " † Over blocks alone, conditional on one trained network: how trainings vary is not known."
 
 
 def regularity(comparison: Comparison) -> Table:
@@ -74,7 +122,7 @@ def regularity(comparison: Comparison) -> Table:
         "a known true deformation."
     )
     suffixes = ("", "_seed_sd", "_low", "_high")
-    numbers = [f"{metric}{suffix}" for metric in METRICS[1:] for suffix in suffixes]
+    numbers = [f"{metric}{suffix}" for metric in KNOWN if metric != "dice" for suffix in suffixes]
     return _table(comparison, "Surface distances, folding and smoothness", text, columns, numbers)
 
 
@@ -88,6 +136,7 @@ def cost(comparison: Comparison) -> Table:
         "GFLOPs": lambda row: significant(row["flops"] / 1e9),
         "ratio ": lambda row: _ratio(row["flops_ratio"]),
         "Latency (s)": lambda row: significant(row["latency_s"]),
+        "ratio   ": lambda row: _ratio(row["latency_s_ratio"]),
         "Train step (s)": lambda row: significant(row["train_step_s"]),
         "ratio  ": lambda row: _ratio(row["train_step_s_ratio"]),
         "Memory (MiB)": lambda row: count(row["peak_memory_mib"]),
@@ -97,36 +146,56 @@ def cost(comparison: Comparison) -> Table:
         f"Ratios are to {comparison.baseline}. FLOPs are of one forward pass at the padded shape; latency, training "
         f"step and peak memory are measured once an arm with nothing beside it{_machine(comparison)}."
     )
-    numbers = ["canonical_plan", "parameters", "parameters_ratio", "flops", "flops_ratio", *COST, "train_step_s_ratio"]
+    numbers = [
+        "canonical_plan",
+        "parameters",
+        "parameters_ratio",
+        "flops",
+        "flops_ratio",
+        *COST,
+        "latency_s_ratio",
+        "train_step_s_ratio",
+    ]
     return _table(comparison, "Parameters, FLOPs, time and memory", text, columns, [*numbers, "step_s", "training_s"])
 
 
-def interval(row: Row) -> str:
+def interval(row: Row, metric: Metric) -> str:
     """The interval of an arm's mean, with a dagger where it leaves out the variation between trainings."""
-    return _daggered(between(row["dice_low"], row["dice_high"]), row["limit"])
+    return _daggered(metric.between(row[f"{metric.name}_low"], row[f"{metric.name}_high"]), row["limit"])
 
 
-def seed_spread(row: Row) -> str:
+def seed_spread(row: Row, metric: Metric) -> str:
     """The spread between seeds, or why there is none."""
     if not row["trained"]:
         return "untrained"
-    return "one seed" if isnan(row["dice_seed_sd"]) else number(row["dice_seed_sd"], 4)
+    spread = row[f"{metric.name}_seed_sd"]
+    return "one seed" if isnan(spread) else number(spread, metric.digits + 1)
 
 
-def _table(comparison: Comparison, title: str, text: str, columns: Columns, numbers: Sequence[str]) -> Table:
-    arms = comparison.arms
+def _table(
+    comparison: Comparison,
+    title: str,
+    text: str,
+    columns: Columns,
+    numbers: Sequence[str],
+    *,
+    arms: pd.DataFrame | None = None,
+) -> Table:
+    """A row for each of ``arms`` (default: all), with a column for each of ``columns`` that says anything."""
+    arms = comparison.arms if arms is None else arms
     rows = [[show(row) for show in columns.values()] for _, row in arms.iterrows()]
     shown = pd.DataFrame(rows, columns=list(columns))
-    unknown = [name for name in columns if set(shown[name]) - {"", "no result"} == {NOT_MEASURED}]
+    unknown = [name for name in columns if len(shown) and set(shown[name]) - {"", "no result"} == {NOT_MEASURED}]
     if unknown:
         text += f" Not measured in any arm: {listing([name.strip() for name in unknown])}."
+    empty = [name for name in columns if len(shown) and set(shown[name]) == {""}]
     return Table(
         title=title,
         caption=caption(text, comparison.records),
-        numbers=arms[["arm", "group", *numbers]],
-        shown=shown.drop(columns=[*unknown, *(name for name in columns if set(shown[name]) == {""})]),
+        numbers=arms[["arm", "group", *numbers]].reset_index(drop=True),
+        shown=shown.drop(columns=[*unknown, *empty]),
         groups=tuple(arms["group"]),
-        short=tuple(arms["arm" if arms.duplicated(["group", "family"]).any() else "family"]),
+        short=tuple(arms["arm" if comparison.arms.duplicated(["group", "family"]).any() else "family"]),
         marked=tuple(arms["arm"] == comparison.baseline),
     )
 
@@ -135,12 +204,13 @@ def _result(row: Row, text: str) -> str:
     return text if row["seeds"] else ""
 
 
-def _difference(row: Row, text: str) -> str:
-    return "" if row["verdict"] == "baseline" or isnan(row["difference"]) else text
+def _blocks_better(row: Row) -> str:
+    return "" if isnan(row["blocks_better"]) else f"{row['blocks_better']:.0f} of {row['blocks_shared']:.0f}"
 
 
-def _difference_interval(row: Row) -> str:
-    return _daggered(between(row["difference_low"], row["difference_high"], signed=True), row["difference_limit"])
+def _difference_interval(row: Row, metric: Metric) -> str:
+    text = metric.between(row["difference_low"], row["difference_high"], signed=True)
+    return _daggered(text, row["difference_limit"])
 
 
 def _daggered(text: str, limit: str) -> str:

@@ -1,21 +1,18 @@
 """One row an arm: what it scores, how sure, against the baseline, and at what price."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from math import nan
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from reports import statistics
+from reports.arm_summaries import differences, mixes, summaries, versions_of
+from reports.blocks import Blocks
 from reports.load import NothingToReportError, StudyRecords, load_studies
-from reports.read import METRICS
-from reports.trial import COST, EVALUATED
-
-PRIMARY = "dice"
-SAME_MEAN = 5e-4
+from reports.metric import DICE, KNOWN, Metric, metric_of
+from reports.numerals import listing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,70 +21,92 @@ class Comparison:
 
     ``arms`` has a row for each planned arm with, for every metric, its mean over pairs and seeds, ``METRIC_seed_sd``,
     its mean over blocks and seeds ``METRIC_blocks`` with the interval ``METRIC_low`` to ``METRIC_high``; sizes and
-    costs with their ratio to the baseline; and the difference in Dice to the baseline with its interval,
-    ``p_value``, ``p_holm`` and ``verdict``.
+    costs with their ratio to the baseline; and the difference in the primary ``metric`` to the baseline with its
+    interval, ``effect_size``, ``p_value``, ``p_holm`` and ``verdict``.
     """
 
     records: StudyRecords
     baseline: str
     arms: pd.DataFrame
     notes: tuple[str, ...]
+    metric: Metric = field(default=DICE)
 
     @property
     def blocks_differ(self) -> bool:
         """Whether means over pairs and means over blocks are apart, since blocks are of unequal size."""
-        apart = (self.arms["dice"] - self.arms["dice_blocks"]).abs().max()
-        return bool(apart > SAME_MEAN)
+        apart = (self.arms[self.metric.name] - self.arms[f"{self.metric.name}_blocks"]).abs().max()
+        return bool(apart > self.metric.resolution)
 
     @property
     def evaluated(self) -> pd.DataFrame:
         return self.arms[self.arms["seeds"] > 0]
 
     @property
+    def trained(self) -> pd.DataFrame:
+        """Evaluated arms that are trained, or all evaluated ones where none is."""
+        own = self.evaluated[self.evaluated["trained"]]
+        return own if len(own) else self.evaluated
+
+    @property
     def compared(self) -> pd.DataFrame:
         """Evaluated arms beside the baseline."""
         return self.evaluated[self.evaluated["arm"] != self.baseline]
 
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Block means of the primary metric."""
+        return Blocks(self.records.pairs, self.metric.name)
 
-def compare(records: StudyRecords, *, baseline: str | None = None) -> Comparison:
-    """Summarise every arm and compare it with ``baseline`` (default: the study's own, else its first arm).
+
+def compare(records: StudyRecords, *, baseline: str | None = None, metric: Metric = DICE) -> Comparison:
+    """Summarise every arm and compare it by ``metric`` with ``baseline`` (default: the study's own, else its first).
 
     Raises:
         NothingToReportError: ``baseline`` is no arm of the study.
     """
     chosen = _baseline(records, baseline)
     arms = records.arms.assign(family=_families(records))
-    summaries = [_summary(records, arm) for arm in arms["arm"]]
-    arms = pd.concat([arms, pd.DataFrame(summaries)], axis=1)
-    arms = pd.concat([arms, _differences(records, arms, chosen)], axis=1)
+    arms = pd.concat([arms, summaries(records, metric)], axis=1)
+    arms = pd.concat([arms, differences(records, arms, chosen, metric)], axis=1)
     base = arms[arms["arm"] == chosen].iloc[0]
-    for name in ("parameters", "flops", "train_step_s"):
+    for name in ("parameters", "flops", "latency_s", "train_step_s"):
         arms[f"{name}_ratio"] = arms[name] / base[name] if base[name] else nan
-    return Comparison(records=records, baseline=chosen, arms=arms, notes=tuple(_notes(records, arms, chosen)))
+    notes = tuple(_notes(records, arms, chosen, metric))
+    return Comparison(records=records, baseline=chosen, arms=arms, notes=notes, metric=metric)
 
 
-def compare_studies(runs: Sequence[Path], *, study: str | None = None, baseline: str | None = None) -> list[Comparison]:
-    """Every study in the run folders, or one; ``baseline`` serves where a study has it, each study's own elsewhere.
+def compare_studies(
+    runs: Sequence[Path],
+    *,
+    study: str | None = None,
+    baseline: str | None = None,
+    primary: str | None = None,
+    dataset: str | None = None,
+) -> list[Comparison]:
+    """Every study in the run folders, or the one named ``study``, or those on ``dataset``, compared by ``primary``.
+
+    ``baseline`` serves where a study has it, each study's own elsewhere.
 
     Raises:
-        NothingToReportError: no study to read, or none with an arm named ``baseline``.
+        NothingToReportError: no study to read, none with an arm named ``baseline``, or no trial that has ``primary``.
     """
-    found = load_studies(runs, study=study)
+    metric = DICE if primary is None else metric_of(primary)
+    found = load_studies(runs, study=study, dataset=dataset)
+    if primary is not None:
+        _require_recorded(found, metric)
     having = [baseline is None or baseline in set(one.arms["arm"]) | set(one.arms["label"]) for one in found]
     if not any(having):
         having = [True] * len(found)
-    return [compare(one, baseline=baseline if has else None) for one, has in zip(found, having, strict=True)]
+    return [
+        compare(one, baseline=baseline if has else None, metric=metric) for one, has in zip(found, having, strict=True)
+    ]
 
 
-def block_means(pairs: Sequence[pd.DataFrame], metric: str) -> list[np.ndarray]:
-    """Tables ``(seeds, blocks)`` of block means of several arms' ``pairs``, over the pairs that all of them have.
-
-    A pair counts when every seed of every arm has a value for it, so that arms and seeds are compared on equal pairs.
-    """
-    values = [one.pivot(index="pair", columns="seed", values=metric) for one in pairs]
-    shared = pd.concat(values, axis=1, join="inner").dropna().index
-    blocks = pairs[0].drop_duplicates("pair").set_index("pair")["block"].reindex(shared)
-    return [one.loc[shared].groupby(blocks).mean().sort_index().to_numpy().T for one in values]
+def _require_recorded(found: Sequence[StudyRecords], metric: Metric) -> None:
+    recorded = [name for name in KNOWN if any(len(one.pairs) and one.pairs[name].notna().any() for one in found)]
+    if found and metric.name not in recorded:
+        known = ", ".join(recorded) or "none"
+        raise NothingToReportError(f"no evaluated trial has the metric {metric.name!r}; recorded are: {known}")
 
 
 def _baseline(records: StudyRecords, asked: str | None) -> str:
@@ -119,93 +138,15 @@ def _families(records: StudyRecords) -> list[str]:
     return [names[identity] for identity in identities]
 
 
-def _of_arm(table: pd.DataFrame, arm: str) -> pd.DataFrame:
-    return table[table["arm"] == arm]
-
-
-def _summary(records: StudyRecords, arm: str) -> dict[str, Any]:
-    trials = _of_arm(records.trials, arm)
-    pairs = _of_arm(records.pairs, arm)
-    evaluated = trials[trials["state"] == EVALUATED]
-    # A trial that failed still says how large it is.
-    told = trials.dropna(subset=["parameters"])
-    row: dict[str, Any] = {
-        "canonical_plan": _first(trials["canonical_plan"]),
-        "trained": bool((told if len(told) else trials)["trained"].astype(bool).any()),
-        "seeds": len(evaluated),
-        "seeds_planned": len(trials),
-        "pairs": pairs["pair"].nunique() if len(pairs) else 0,
-        "blocks": pairs["block"].nunique() if len(pairs) else 0,
-        "parameters": _number(_first(trials["parameters"])),
-        "flops": _number(_first(trials["flops"])),
-        "training_s": _mean(trials["training_s"]),
-        "step_s": _mean(trials["step_s"]),
-    }
-    row |= {name: _number(_first(trials[f"cost_{name}"])) for name in COST}
-    return row | _scores(pairs, trained=row["trained"])
-
-
-def _scores(pairs: pd.DataFrame, *, trained: bool) -> dict[str, Any]:
-    if pairs.empty:
-        names = [f"{metric}{suffix}" for metric in METRICS for suffix in ("", "_seed_sd", "_blocks", "_low", "_high")]
-        return dict.fromkeys([*names, "dice_median", "dice30"], nan) | {"limit": "no result"}
-    row: dict[str, Any] = {}
-    for metric in METRICS:
-        means = pairs.groupby("seed")[metric].mean()
-        interval = statistics.mean_interval(block_means([pairs], metric)[0], trained=trained)
-        row |= {
-            metric: float(means.mean()),
-            f"{metric}_seed_sd": statistics.seed_spread(means),
-            f"{metric}_blocks": interval.estimate,
-            f"{metric}_low": interval.low,
-            f"{metric}_high": interval.high,
-        }
-        row |= {"limit": interval.limit} if metric == PRIMARY else {}
-    dice = pairs.groupby("seed")[PRIMARY]
-    row |= {"dice_median": float(dice.median().mean()), "dice30": float(dice.apply(statistics.dice30).mean())}
-    return row
-
-
-def _differences(records: StudyRecords, arms: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Difference in Dice of each arm to the baseline; Holm's family is every comparison that has a p-value."""
-    base = _of_arm(records.pairs, baseline)
-    base_trained = bool(arms[arms["arm"] == baseline]["trained"].iloc[0])
-    intervals = []
-    for arm, trained in zip(arms["arm"], arms["trained"], strict=True):
-        pairs = _of_arm(records.pairs, arm)
-        if arm == baseline or pairs.empty or base.empty:
-            limit = "no result" if pairs.empty else "no baseline"
-            intervals.append(statistics.Interval(estimate=nan, limit=limit))
-            continue
-        one, other = block_means([pairs, base], PRIMARY)
-        interval = statistics.difference_interval(one, other, first_trained=bool(trained), second_trained=base_trained)
-        intervals.append(interval)
-    adjusted = statistics.holm([interval.p_value for interval in intervals])
-    rows = [
-        {
-            "difference": interval.estimate,
-            "difference_low": interval.low,
-            "difference_high": interval.high,
-            "difference_se": interval.standard_error,
-            "difference_df": interval.degrees_of_freedom,
-            "difference_limit": interval.limit,
-            "p_value": interval.p_value,
-            "p_holm": p_holm,
-            "verdict": "baseline" if arm == baseline else statistics.verdict(interval, p_holm),
-        }
-        for arm, interval, p_holm in zip(arms["arm"], intervals, adjusted, strict=True)
-    ]
-    return pd.DataFrame(rows)
-
-
-def _notes(records: StudyRecords, arms: pd.DataFrame, baseline: str) -> list[str]:
+def _notes(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric: Metric) -> list[str]:
     """Plain statements of what the numbers leave out or cannot say."""
     notes: list[str] = []
     pairs = records.pairs
     if pairs.empty:
         return notes
-    for arm, count in pairs[pairs["dice"].isna()].groupby("arm").size().items():
-        notes.append(f"{arm}: {count} of its {int((pairs['arm'] == arm).sum())} evaluations have no Dice; left out.")
+    for arm, count in pairs[pairs[metric.name].isna()].groupby("arm").size().items():
+        every = int((pairs["arm"] == arm).sum())
+        notes.append(f"{arm}: {count} of its {every} evaluations have no {metric.title}; left out.")
     sets = pairs.groupby(["arm", "seed"])["pair"].agg(frozenset)
     if sets.nunique() > 1:
         fewest, most = sets.map(len).min(), sets.map(len).max()
@@ -216,20 +157,12 @@ def _notes(records: StudyRecords, arms: pd.DataFrame, baseline: str) -> list[str
     moved = pairs.groupby("pair")["block"].nunique()
     if (moved > 1).any():
         notes.append(f"{int((moved > 1).sum())} pairs are in other blocks in other trials; the first one counts.")
+    versions = versions_of(records)
+    if mixed := [arm for arm, own in versions.items() if mixes(own)]:
+        notes.append(
+            f"Trials of {listing(mixed)} are of several versions of the numerics or the data, so nothing is claimed of "
+            "them, and their means are of unlike trials."
+        )
     if not (arms[arms["arm"] == baseline]["seeds"] > 0).all():
         notes.append(f"The baseline {baseline} has no evaluated trial, so no difference is given.")
     return notes
-
-
-def _first(values: "pd.Series[Any]") -> Any:
-    known = values.dropna()
-    return known.iloc[0] if len(known) else None
-
-
-def _number(value: Any) -> float:
-    return nan if value is None else float(value)
-
-
-def _mean(values: "pd.Series[Any]") -> float:
-    known = pd.to_numeric(values, errors="coerce").dropna()
-    return float(known.mean()) if len(known) else nan

@@ -10,7 +10,9 @@ from matplotlib.lines import Line2D
 
 from reports import figures
 from reports.comparison import Comparison
-from reports.numerals import between, listing, number
+from reports.fronts import with_fronts
+from reports.metric import Metric
+from reports.numerals import listing, number
 from reports.style import WIDTH, dressed, style
 from reports.table import caption
 
@@ -31,36 +33,37 @@ class Drawing:
 def all_drawings(comparison: Comparison) -> Iterator[Drawing]:
     """Every figure of the page but the pairs' pictures, one at a time."""
     comparison = replace(comparison, arms=dressed(comparison.arms, comparison.baseline))
-    for draw in (dice_by_arm, differences, regularity, size, training, gates, structures):
+    for draw in (pairs_by_arm, differences, regularity, price, training, gates, structures):
         with style():
             yield draw(comparison)
 
 
-def dice_by_arm(comparison: Comparison) -> Drawing:
-    """Distribution of Dice over pairs."""
-    drawing = Drawing(name="dice", title="Dice of the pairs", caption="")
+def pairs_by_arm(comparison: Comparison) -> Drawing:
+    """Distribution of the primary metric over pairs."""
+    metric = comparison.metric
+    drawing = Drawing(name="distribution", title=f"{metric.title} of the pairs", caption="")
     arms, pairs = comparison.evaluated, comparison.records.pairs
-    if arms["dice"].isna().all():
-        return replace(drawing, caption="No pair has a Dice: nothing is drawn.")
+    if arms[metric.name].isna().all():
+        return replace(drawing, caption=f"No pair has a {metric.title}: nothing is drawn.")
     figure = _figure(0.6 + 0.36 * len(arms))
-    figures.dice_by_arm(figure.subplots(), pairs, arms)
+    figures.pairs_by_arm(figure.subplots(), pairs, arms, metric)
     text = (
         "Each point is a pair, averaged over seeds; boxes hold the middle half, black ticks are the means of the seeds."
     )
-    alt = "Box plot of the pairs' Dice. Median by arm: " + _values(arms, "dice_median")
+    alt = f"Box plot of the pairs' {metric.title}. Median by arm: " + _values(arms, f"{metric.name}_median", metric)
     return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
 def differences(comparison: Comparison) -> Drawing:
     """Differences to the baseline with intervals."""
     drawing = Drawing(name="differences", title=f"Difference to {comparison.baseline}", caption="")
-    compared = comparison.compared
+    compared, metric = comparison.compared, comparison.metric
     trained = compared[compared["trained"]]
     arms = (trained if len(trained) else compared).dropna(subset=["difference"])
     if arms.empty:
         return replace(drawing, caption="No arm has a difference to the baseline: nothing is drawn.")
     figure = _figure(0.7 + 0.32 * len(arms))
-    figures.differences(figure.subplots(), arms, comparison.baseline)
+    figures.differences(figure.subplots(), arms, comparison.baseline, metric)
     left_out = compared[~compared["arm"].isin(arms["arm"])]["arm"]
     text = (
         f"Intervals are each at 95 % by itself, {_over(arms['difference_limit'])}. A filled marker is a difference "
@@ -69,22 +72,32 @@ def differences(comparison: Comparison) -> Drawing:
     if len(left_out):
         text += f" Not drawn, far off or without a value: {listing(list(left_out))} (see the table)."
     said = (
-        f"{arm}: {number(d, signed=True)} ({between(low, high, signed=True)})" for arm, d, low, high in _intervals(arms)
+        f"{arm}: {metric.number(d, signed=True)} ({metric.between(low, high, signed=True)})"
+        for arm, d, low, high in _intervals(arms)
     )
-    alt = f"Dot plot of differences in mean Dice to {comparison.baseline} with 95 % intervals. " + "; ".join(said)
-    return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
+    alt = f"Dot plot of differences in mean {metric.title} to {comparison.baseline} with 95 % intervals. "
+    return replace(drawing, caption=caption(text, comparison.records), alt=alt + "; ".join(said), figure=figure)
 
 
 def regularity(comparison: Comparison) -> Drawing:
-    """Dice against how regular the fields are."""
+    """The primary metric against how regular the fields are, with a front where a weight of the loss was varied."""
     panels = (("sd_log_jacobian", "SD of log determinant", 1.0), ("folding_fraction", "Folding fraction / 10⁻⁴", 1e-4))
-    return _against(comparison, "regularity", "Dice against regularity", panels)
+    fronts = with_fronts(comparison.records.definition, comparison.arms)
+    text = ""
+    if fronts["front"].notna().any():
+        text = f" A line joins the arms of one strategy that differ in {fronts['varied'].dropna().iloc[0]} alone."
+    comparison = replace(comparison, arms=fronts)
+    return _against(comparison, "regularity", f"{comparison.metric.title} against regularity", panels, text)
 
 
-def size(comparison: Comparison) -> Drawing:
-    """Dice against how large and how dear an arm is."""
-    panels = (("parameters", "Parameters (millions)", 1e6), ("flops", "Forward FLOPs (G)", 1e9))
-    return _against(comparison, "size", "Dice against parameters and FLOPs", panels)
+def price(comparison: Comparison) -> Drawing:
+    """The primary metric against how large, how dear and how slow an arm is."""
+    panels = (
+        ("parameters", "Parameters (millions)", 1e6),
+        ("flops", "Forward FLOPs (G)", 1e9),
+        ("latency_s", "Latency (s)", 1.0),
+    )
+    return _against(comparison, "price", f"{comparison.metric.title} against parameters, FLOPs and latency", panels)
 
 
 def training(comparison: Comparison) -> Drawing:
@@ -177,23 +190,27 @@ def structures(comparison: Comparison) -> Drawing:
     return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
-def _against(comparison: Comparison, name: str, title: str, panels: tuple[tuple[str, str, float], ...]) -> Drawing:
-    arms = comparison.evaluated[comparison.evaluated["trained"]]
+def _against(
+    comparison: Comparison, name: str, title: str, panels: tuple[tuple[str, str, float], ...], more: str = ""
+) -> Drawing:
+    arms, metric = comparison.evaluated[comparison.evaluated["trained"]], comparison.metric
+    panels = tuple(panel for panel in panels if panel[0] != metric.name)
     known = [panel for panel in panels if arms[panel[0]].notna().any() and (arms[panel[0]] != 0).any()]
     zero = [label.split(" /")[0] for column, label, _ in panels if len(arms) and (arms[column] == 0).all()]
-    if arms.empty or not known:
+    if arms[metric.name].isna().all() or not known:
         return Drawing(name=name, title=title, caption="No trained arm has these figures: nothing is drawn.")
     figure = _figure(3.2)
     for ax, (column, label, unit) in zip(
         np.atleast_1d(figure.subplots(1, len(known), sharey=True)), known, strict=True
     ):
-        figures.dice_against(ax, arms, column, label=label, unit=unit)
+        figures.against(ax, arms, column, label=label, unit=unit, metric=metric)
         ax.label_outer()
     _legend(figure, arms)
-    text = f"Trained arms only. Means over blocks; lines are 95 % intervals, {_over(arms['limit'])}."
+    text = f"Trained arms only. Means over blocks; lines are 95 % intervals, {_over(arms['limit'])}.{more}"
     text += f" {listing(zero)}: 0 in every trained arm, not drawn." if zero else ""
     columns = listing([label for _, label, _ in known])
-    alt = f"Scatter plots of mean Dice against {columns}. Mean Dice: {_values(arms, 'dice_blocks')}"
+    means = _values(arms, f"{metric.name}_blocks", metric)
+    alt = f"Scatter plots of mean {metric.title} against {columns}. Mean {metric.title}: {means}"
     return Drawing(name=name, title=title, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
@@ -222,8 +239,8 @@ def _legend(figure: Figure, arms: pd.DataFrame, *, groups: bool = True) -> None:
     figure.legend(handles=handles, loc="outside upper left", ncols=columns, columnspacing=1.4, handletextpad=0.4)
 
 
-def _values(arms: pd.DataFrame, column: str) -> str:
-    return "; ".join(f"{arm} {number(value)}" for arm, value in zip(arms["arm"], arms[column], strict=True))
+def _values(arms: pd.DataFrame, column: str, metric: Metric) -> str:
+    return "; ".join(f"{arm} {metric.number(value)}" for arm, value in zip(arms["arm"], arms[column], strict=True))
 
 
 def _intervals(arms: pd.DataFrame) -> Iterator[tuple[str, float, float, float]]:

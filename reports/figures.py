@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from reports.metric import DICE, Metric
 from reports.style import FAINT, GREY, GROUND, INK
 
 
-def dice_by_arm(ax: Axes, pairs: pd.DataFrame, arms: pd.DataFrame) -> Axes:
-    """Boxes and points of each pair's Dice (mean over seeds), and a tick at the mean of each seed."""
-    means = pairs.groupby(["arm", "pair"], sort=False)["dice"].mean().dropna()
+def pairs_by_arm(ax: Axes, pairs: pd.DataFrame, arms: pd.DataFrame, metric: Metric = DICE) -> Axes:
+    """Boxes and points of each pair's value (mean over seeds), and a tick at the mean of each seed."""
+    means = pairs.groupby(["arm", "pair"], sort=False)[metric.name].mean().dropna()
     shown = arms[arms["arm"].isin(means.index.get_level_values("arm"))]
     for place, (arm, colour) in enumerate(zip(shown["arm"], shown["colour"], strict=True)):
         values = means.loc[arm].to_numpy()
@@ -33,15 +34,15 @@ def dice_by_arm(ax: Axes, pairs: pd.DataFrame, arms: pd.DataFrame) -> Axes:
             medianprops={"color": colour, "linewidth": 1.8},
         )
         ax.scatter(values, place + _spread(len(values)), s=7, color=colour, alpha=0.55, linewidth=0, zorder=3)
-        seeds = pairs[pairs["arm"] == arm].groupby("seed")["dice"].mean()
+        seeds = pairs[pairs["arm"] == arm].groupby("seed")[metric.name].mean()
         ax.scatter(seeds, np.full(len(seeds), place), marker="|", s=150, color=INK, linewidth=1.1, zorder=4)
     _arms_axis(ax, shown["arm"])
-    ax.set_xlabel("Dice of a pair (mean over seeds)")
+    ax.set_xlabel(f"{metric.label} of a pair (mean over seeds)")
     return ax
 
 
-def differences(ax: Axes, arms: pd.DataFrame, baseline: str) -> Axes:
-    """Difference in mean Dice to the baseline with its 95 % interval; filled where a difference is shown."""
+def differences(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DICE) -> Axes:
+    """Difference in the mean to the baseline with its 95 % interval; filled where a difference is shown."""
     shown = arms.dropna(subset=["difference"])
     for place, (_, arm) in enumerate(shown.iterrows()):
         colour = arm["colour"]
@@ -52,27 +53,34 @@ def differences(ax: Axes, arms: pd.DataFrame, baseline: str) -> Axes:
         ax.plot(arm["difference"], place, arm["marker"], color=colour, markerfacecolor=face, markersize=6.5)
     ax.axvline(0, color=INK, linewidth=0.9)
     _arms_axis(ax, shown["arm"])
-    ax.set_xlabel(f"Difference in mean Dice to {baseline}, 95 % interval")
+    ax.set_xlabel(f"Difference in mean {metric.label} to {baseline}, 95 % interval")
     return ax
 
 
-def dice_against(ax: Axes, arms: pd.DataFrame, column: str, *, label: str, unit: float = 1.0) -> Axes:
-    """Mean Dice of the trained arms over blocks against another column, with intervals where there are any."""
+def against(ax: Axes, arms: pd.DataFrame, column: str, *, label: str, unit: float = 1.0, metric: Metric = DICE) -> Axes:
+    """Means of the trained arms over blocks against another column, with intervals where there are any.
+
+    Arms of one ``front`` are joined by a line, in the order of their ``weight``.
+    """
+    height = f"{metric.name}_blocks"
     across = f"{column}_blocks" if f"{column}_blocks" in arms else column
-    for _, arm in arms[arms["trained"]].dropna(subset=["dice_blocks", across]).iterrows():
+    for _, arm in arms[arms["trained"]].dropna(subset=[height, across]).iterrows():
         ax.errorbar(
             arm[across] / unit,
-            arm["dice_blocks"],
+            arm[height],
             xerr=_error(arm, column, unit) if across != column else None,
-            yerr=_error(arm, "dice", 1.0),
+            yerr=_error(arm, metric.name, 1.0),
             fmt=arm["marker"],
             color=arm["colour"],
             markersize=6,
             elinewidth=0.8,
             alpha=0.9,
         )
+    for _, front in arms.dropna(subset=[height, across]).groupby("front") if "front" in arms else ():
+        line = front.sort_values("weight")
+        ax.plot(line[across] / unit, line[height], color=line["colour"].iloc[0], linewidth=1.1, alpha=0.8, zorder=1.5)
     ax.set_xlabel(label)
-    ax.set_ylabel("Mean Dice")
+    ax.set_ylabel(f"Mean {metric.label}")
     ax.margins(0.08)
     return ax
 

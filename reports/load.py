@@ -82,11 +82,13 @@ class Definitions:
     problems: tuple[str, ...]
 
 
-def load_definitions(runs: Sequence[Path], *, study: str | None = None) -> Definitions:
+def load_definitions(runs: Sequence[Path], *, study: str | None = None, dataset: str | None = None) -> Definitions:
     """Every study and search in the run folders; with ``study``, only that study, or all searches if it is a search.
 
+    With ``dataset``, only those on the data set of that name.
+
     Raises:
-        NothingToReportError: a folder that does not exist, no study in any of them, or no study of that name.
+        NothingToReportError: a folder that does not exist, no study in any of them, none of that name or data set.
     """
     for run in runs:
         if not run.is_dir():
@@ -108,21 +110,34 @@ def load_definitions(runs: Sequence[Path], *, study: str | None = None) -> Defin
     if study is not None:
         studies = {name: definition for name, definition in studies.items() if name == study}
         searches = {} if studies else searches
+    if dataset is not None:
+        sets = {_dataset_of(definition) for definition in (*studies.values(), *searches.values())}
+        if dataset not in sets:
+            raise NothingToReportError(f"no study on data set {dataset!r}; there are: {', '.join(sorted(sets))}")
+        studies, searches = (
+            {name: definition for name, definition in own.items() if _dataset_of(definition) == dataset}
+            for own in (studies, searches)
+        )
     keys = {name: frozenset(k for arm in one["arms"] for k in arm["keys"].values()) for name, one in found.items()}
     return Definitions(studies=studies, searches=searches, keys=keys, problems=tuple(problems.said))
 
 
-def load_studies(runs: Sequence[Path], *, study: str | None = None) -> list[StudyRecords]:
-    """Every study in the run folders, or the one named ``study``; the same study in several folders is joined.
+def load_studies(runs: Sequence[Path], *, study: str | None = None, dataset: str | None = None) -> list[StudyRecords]:
+    """Every study in the run folders, or the one named ``study``, or those on ``dataset``; the same study in several
+    folders is joined.
 
     Searches are none of these: ``reports.search`` loads them.
 
     Raises:
-        NothingToReportError: a folder that does not exist, no study in any of them, or no study of that name.
+        NothingToReportError: a folder that does not exist, no study in any of them, none of that name or data set.
     """
     runs = [Path(run) for run in runs]
-    found = load_definitions(runs, study=study)
+    found = load_definitions(runs, study=study, dataset=dataset)
     return [_load_study(definition, runs, Problems(list(found.problems))) for definition in found.studies.values()]
+
+
+def _dataset_of(definition: dict[str, Any]) -> str:
+    return str(as_object(definition.get("dataset")).get("name") or "not named")
 
 
 def _join(first: dict[str, Any], second: dict[str, Any], path: Path, problems: Problems) -> dict[str, Any]:

@@ -1,13 +1,18 @@
 """The three sentences that open the page, never stronger than the statistics behind them."""
 
+from collections.abc import Iterator
 from math import isnan
 
 import pandas as pd
 
-from reports.comparison import SAME_MEAN, Comparison
-from reports.numerals import MINUS, between, listing, number, plural, probability
+from reports.comparison import Comparison
+from reports.metric import Metric
+from reports.numerals import MINUS, listing, number, plural, probability
 from reports.statistics import SEEDS_FOR_A_CLAIM
 from reports.trial import EVALUATED
+
+# By how much the spread of the determinants must be larger to be worth saying.
+ROUGHER = 1.05
 
 
 def opening(comparison: Comparison) -> tuple[str, str, str]:
@@ -43,31 +48,32 @@ def _finding(comparison: Comparison) -> str:
         return f"No arm can be compared: the baseline, {baseline}, has no evaluated trial."
     if others.empty:
         return f"Nothing is compared: {baseline} is the only arm with an evaluated trial."
+    return _sentence("; ".join(_said(comparison, others)))
+
+
+def _said(comparison: Comparison, others: pd.DataFrame) -> Iterator[str]:
+    """What the verdicts say, the strongest first."""
+    baseline, metric = comparison.baseline, comparison.metric
     several = others["group"].nunique() > 1
-    lower, higher = (others[others["verdict"] == verdict] for verdict in ("lower", "higher"))
-    silent = others[others["verdict"].str.startswith("no claim")]
+    worse, better = (others[others["verdict"] == verdict] for verdict in (metric.worse, metric.better))
     same = others[others["verdict"] == "no difference shown"]
+    silent = others[others["verdict"].str.startswith("no claim")]
     what = "trained arm" if bool(others["trained"].all()) else "arm"
-    said = []
-    if len(lower):
-        said.append(f"{baseline} has a higher mean Dice than {_with_groups(lower, several=several)}")
-    if len(higher):
-        verb = "has" if len(higher) == 1 else "have"
-        said.append(f"{_with_groups(higher, several=several)} {verb} a higher mean Dice than {baseline}")
-    if len(same):
-        if not said and same.equals(others):
-            whom = (
-                f"the other {what}, {same['arm'].iloc[0]}"
-                if len(same) == 1
-                else f"any of the {len(same)} other {what}s"
-            )
-            said.append(f"no difference in mean Dice is shown between {baseline} and {whom}")
-        else:
-            said.append(f"no difference is shown between {baseline} and {_with_groups(same, several=several)}")
+    scores = f"{'an' if metric.better[0] in 'aeiou' else 'a'} {metric.better} mean {metric.title}"
+    if len(worse):
+        yield f"{baseline} has {scores} than {_with_groups(worse, several=several)}"
+    if len(better):
+        verb = "has" if len(better) == 1 else "have"
+        yield f"{_with_groups(better, several=several)} {verb} {scores} than {baseline}"
+    if len(same) and len(same) == len(others):
+        one = f"the other {what}, {same['arm'].iloc[0]}"
+        whom = one if len(same) == 1 else f"any of the {len(same)} other {what}s"
+        yield f"no difference in mean {metric.title} is shown between {baseline} and {whom}"
+    elif len(same):
+        yield f"no difference is shown between {baseline} and {_with_groups(same, several=several)}"
     if len(silent):
         reasons = listing(sorted({str(limit) for limit in silent["difference_limit"]}))
-        said.append(f"no claim can be made about {_number_of(silent, others, what)} against {baseline} ({reasons})")
-    return _sentence("; ".join(said))
+        yield f"no claim can be made about {_number_of(silent, others, what)} against {baseline} ({reasons})"
 
 
 def _number_of(some: pd.DataFrame, every: pd.DataFrame, what: str) -> str:
@@ -85,21 +91,22 @@ def _size(comparison: Comparison) -> str:
     if evaluated.empty:
         return "There is no figure to give."
     if not _baseline_evaluated(comparison) or others.empty:
-        return _sentence("; ".join(_score(row) for _, row in evaluated.iterrows()))
+        return _sentence("; ".join(_score(row, comparison.metric) for _, row in evaluated.iterrows()))
     named = others[others["verdict"].isin(["higher", "lower"])]
     given = (named if len(named) else others).dropna(subset=["difference"])
-    base = _score(evaluated[evaluated["arm"] == comparison.baseline].iloc[0])
+    metric = comparison.metric
+    base = _score(evaluated[evaluated["arm"] == comparison.baseline].iloc[0], metric)
     if given.empty:
         return _sentence(base)
     largest = given.iloc[int(given["difference"].abs().to_numpy().argmax())]
     family = plural(int(comparison.compared["p_value"].notna().sum()), "comparison")
     what = "largest difference shown" if len(named) else "largest difference observed"
-    interval = between(largest["difference_low"], largest["difference_high"], signed=True)
+    interval = metric.between(largest["difference_low"], largest["difference_high"], signed=True)
     p_value = "" if isnan(largest["p_holm"]) else f", Holm-adjusted p {_p(largest['p_holm'])} over {family}"
     conditional = ", over blocks alone" if largest["difference_limit"] == "one seed" else ""
     return (
-        f"The {what} is {largest['arm']} {MINUS} {comparison.baseline} = {number(largest['difference'], signed=True)} "
-        f"Dice (95 % interval {interval}{conditional}{p_value}); {base}."
+        f"The {what} is {largest['arm']} {MINUS} {comparison.baseline} = "
+        f"{metric.amount(largest['difference'], signed=True)} (95 % interval {interval}{conditional}{p_value}); {base}."
     )
 
 
@@ -108,12 +115,15 @@ def _p(value: float) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def _score(row: "pd.Series[float]") -> str:
-    interval = between(row["dice_low"], row["dice_high"])
-    if abs(row["dice"] - row["dice_blocks"]) <= SAME_MEAN:
-        return f"{row['arm']} scores {number(row['dice'])} (95 % interval {interval})"
-    blocks = f"{number(row['dice_blocks'])} over blocks (95 % interval {interval})"
-    return f"{row['arm']} scores {number(row['dice'])} over pairs, {blocks}"
+def _score(row: "pd.Series[float]", metric: Metric) -> str:
+    mean, over_blocks = row[metric.name], row[f"{metric.name}_blocks"]
+    if isnan(mean):
+        return f"{row['arm']} has no {metric.title}"
+    interval = metric.between(row[f"{metric.name}_low"], row[f"{metric.name}_high"])
+    if not abs(mean - over_blocks) > metric.resolution:
+        return f"{row['arm']} scores {metric.number(mean)} (95 % interval {interval})"
+    blocks = f"{metric.number(over_blocks)} over blocks (95 % interval {interval})"
+    return f"{row['arm']} scores {metric.number(mean)} over pairs, {blocks}"
 
 
 def _limits(comparison: Comparison) -> str:
@@ -135,12 +145,31 @@ def _limits(comparison: Comparison) -> str:
     note = str(records.definition.get("split_note") or "").rstrip(".")
     selection = ", the selection split" if records.is_selection_split else ""
     parts.append(f"split {records.split}{selection}" + (f" ({note})" if note else ""))
+    if rougher := _rougher(comparison):
+        parts.append(rougher)
     if done < len(trials):
         parts.append(f"only {done} of {plural(len(trials), 'planned trial')} evaluated")
         silent = comparison.arms[comparison.arms["seeds"] == 0]
         if len(silent) and len(evaluated):
             parts.append(f"no result for {_with_groups(silent, several=silent['group'].nunique() > 1)}")
     return f"Limits: {'; '.join(parts)}."
+
+
+def _rougher(comparison: Comparison) -> str:
+    """Whether a higher Dice comes with rougher fields: Dice alone says little, since less regularisation raises it."""
+    if comparison.metric.name != "dice":
+        return ""
+    others = _others(comparison)
+    base = comparison.arms[comparison.arms["arm"] == comparison.baseline].iloc[0]
+    higher, lower = (others[others["verdict"] == verdict] for verdict in ("higher", "lower"))
+    pairs = [(row, base) for _, row in higher.iterrows()] + [(base, row) for _, row in lower.iterrows()]
+    said = [
+        f"{winner['arm']} over {loser['arm']} (SD log J {number(winner['sd_log_jacobian'])} against "
+        f"{number(loser['sd_log_jacobian'])})"
+        for winner, loser in pairs
+        if winner["sd_log_jacobian"] > ROUGHER * loser["sd_log_jacobian"]
+    ]
+    return f"a higher Dice comes with rougher fields in {listing(said)}" if said else ""
 
 
 def _seeds(trained: pd.DataFrame) -> str:

@@ -24,14 +24,23 @@ from reports.trial import EVALUATED, as_object
 MOST_PICTURE_BYTES = 7_000_000
 
 
-def write_report(runs: Sequence[Path], out: Path, *, study: str | None = None, baseline: str | None = None) -> Path:
+def write_report(
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    study: str | None = None,
+    baseline: str | None = None,
+    primary: str | None = None,
+    dataset: str | None = None,
+) -> Path:
     """Write ``index.html``, ``tables/`` and ``figures/`` below ``out`` from the records in ``runs``; the page's path.
 
     Raises:
-        NothingToReportError: no study to read in ``runs``, or no arm named ``baseline``.
+        NothingToReportError: no study to read in ``runs``, no arm named ``baseline``, no metric ``primary``, or nothing
+            on ``dataset``; nothing is written.
     """
-    comparisons = compare_studies(runs, study=study, baseline=baseline)
-    searches = load_searches(runs, study=study)
+    comparisons = compare_studies(runs, study=study, baseline=baseline, primary=primary, dataset=dataset)
+    searches = [one for one in load_searches(runs, study=study) if dataset in (None, *one.searched["datasets"])]
     out.mkdir(parents=True, exist_ok=True)
     budget = MOST_PICTURE_BYTES // max(1, len(comparisons) + len(searches))
     sections = [_section(comparison, out, budget) for comparison in comparisons]

@@ -8,12 +8,9 @@ from markupsafe import Markup
 
 from reports.drawings import Drawing
 from reports.style import inline, save
-from reports.table import Table
+from reports.table import Table, is_number
 
-_WORDS = (
-    "Arm", "Structure", "Plan", "Verdict", "What", "Value", "Seed", "Key", "State", "Reason", "Configuration", "Part",
-)  # fmt: skip
-_LONG = ("Value", "Reason")
+_LONG = ("Value", "Reason", "Source")
 
 
 def drawn(stem: str, drawings: Iterable[Drawing], out: Path, budget: int) -> Iterator[dict[str, Any]]:
@@ -41,6 +38,6 @@ def cells(table: Table) -> dict[str, Any]:
         words = [table.short[number], *words[1:]] if table.short else words
         rows.append({"cells": words, "group": group if opens else "", "marked": marked})
     columns = [
-        {"title": str(name).strip(), "right": name not in _WORDS, "long": name in _LONG} for name in table.shown.columns
+        {"title": str(name).strip(), "right": is_number(name), "long": name in _LONG} for name in table.shown.columns
     ]
     return {"title": table.title, "caption": table.caption, "columns": columns, "rows": rows}

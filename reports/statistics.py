@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 SEEDS_FOR_A_CLAIM = 3
+# A spread below the rounding of the values themselves is none.
+_ROUNDING = 1e-12
 
 Values = NDArray[np.float64]
 
@@ -92,11 +94,34 @@ def seed_spread(seed_means: ArrayLike) -> float:
     return float(np.std(means, ddof=1)) if len(means) > 1 else nan
 
 
-def dice30(dice: ArrayLike) -> float:
-    """0.3-quantile of the pairs' Dice, the robustness figure of Learn2Reg; pairs without Dice are left out."""
-    values = np.asarray(dice, dtype=np.float64)
-    values = values[~np.isnan(values)]
-    return float(np.quantile(values, 0.3)) if len(values) else nan
+def quantile(values: ArrayLike, share: float) -> float:
+    """The quantile of the pairs' values; at 0.3 of Dice it is dice30, the robustness figure of Learn2Reg.
+
+    Pairs without a value are left out; NaN where none has one.
+    """
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    return float(np.quantile(known, share)) if len(known) else nan
+
+
+def paired_effect(first: ArrayLike, second: ArrayLike) -> float:
+    """Cohen's d_z over blocks: mean difference of two arms' block means, over its standard deviation between blocks.
+
+    Each arm ``(seeds, blocks)``. NaN below two blocks, and where the differences do not vary. It describes these
+    trained networks: how trainings vary is in the interval, not here.
+    """
+    one, other = _complete_blocks(_table(first, "paired_effect", "first"), _table(second, "paired_effect", "second"))
+    apart = one.mean(axis=0) - other.mean(axis=0)
+    if len(apart) < 2 or apart.std(ddof=1) <= _ROUNDING:
+        return nan
+    return float(apart.mean() / apart.std(ddof=1))
+
+
+def blocks_better(first: ArrayLike, second: ArrayLike, *, higher_is_better: bool) -> int:
+    """In how many blocks the first of two arms ``(seeds, blocks)`` has the better mean over seeds; ties count not."""
+    one, other = _complete_blocks(_table(first, "blocks_better", "first"), _table(second, "blocks_better", "second"))
+    apart = one.mean(axis=0) - other.mean(axis=0)
+    return int(np.sum((apart if higher_is_better else -apart) > _ROUNDING))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +170,7 @@ def _interval(blocks: Values, seeds: _SeedTerms, *, level: float) -> Interval:
         return Interval(estimate=float(blocks[0]) if len(blocks) else nan, limit=limit, **counts)
     estimate = float(blocks.mean())
     terms = np.array([blocks.var(ddof=1) / len(blocks), *seeds.variances])
-    # A spread below the rounding of the values themselves is none.
-    if sqrt(terms.sum()) <= 1e-12 * max(1.0, abs(estimate)):
+    if sqrt(terms.sum()) <= _ROUNDING * max(1.0, abs(estimate)):
         limit = seeds.limit or "no variation between blocks or seeds"
         return Interval(estimate=estimate, low=estimate, high=estimate, standard_error=0.0, limit=limit, **counts)
     degrees = terms.sum() ** 2 / np.sum(terms**2 / np.array([len(blocks) - 1, *seeds.degrees]))

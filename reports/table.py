@@ -1,9 +1,18 @@
 """A table as numbers for a file and as words for the page, with a caption that names the split."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
+
+from reports.latex import booktabs
+
+# Columns of text; all others hold numbers.
+WORDS = (
+    "Arm", "Structure", "Plan", "Verdict", "What", "Value", "Seed", "Key", "State", "Reason", "Configuration", "Part",
+    "Source", "Metric", "Data set", "Against",
+)  # fmt: skip
 
 
 class Reported(Protocol):
@@ -42,6 +51,35 @@ class Table:
         lines = [header, ["---"] * len(header), *shown]
         body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         return f"### {self.title}\n\n{self.caption}\n\n{body}\n"
+
+    def latex(self, name: str) -> str:
+        r"""The table in LaTeX with booktabs, as ``\label{tab:NAME}``."""
+        return booktabs(
+            [str(column) for column in self.shown.columns],
+            self.shown.astype(str).to_numpy().tolist(),
+            caption=f"{self.title}. {self.caption}",
+            label=f"tab:{name}",
+            right=[is_number(column) for column in self.shown.columns],
+            groups=self.groups,
+            marked=self.marked,
+        )
+
+    def write(self, folder: Path, name: str) -> None:
+        """``NAME.csv`` with the numbers, ``NAME.md`` and ``NAME.tex`` with the words."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_csv(self.numbers, folder / f"{name}.csv")
+        (folder / f"{name}.md").write_text(self.markdown(), encoding="utf-8")
+        (folder / f"{name}.tex").write_text(self.latex(name), encoding="utf-8")
+
+
+def write_csv(numbers: pd.DataFrame, path: Path) -> None:
+    """The same bytes for the same numbers on every machine."""
+    numbers.to_csv(path, index=False, float_format="%.8g", lineterminator="\n")
+
+
+def is_number(column: object) -> bool:
+    """Whether a column's title says numbers, which stand to the right."""
+    return str(column).strip() not in WORDS
 
 
 def split_note(records: Reported) -> str:

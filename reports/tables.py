@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.arm_tables import Row, accuracy, cost, interval, regularity
+from reports.arm_tables import Row, cost, differences, interval, leaderboard, regularity
 from reports.comparison import Comparison, compare_studies
+from reports.metric import KNOWN, Metric
 from reports.numerals import MINUS, NOT_MEASURED, count, number, share, significant
-from reports.read import METRICS
 from reports.search import load_searches
 from reports.search_tables import search_text
-from reports.table import Table, caption
+from reports.table import Table, caption, write_csv
 from reports.trial import EVALUATED
 
 WIDEST = 8
@@ -40,16 +40,18 @@ def structures(comparison: Comparison) -> Table:
 def seeds(comparison: Comparison) -> Table:
     """Mean of every metric by arm and seed."""
     pairs = comparison.records.pairs
-    text = caption("Mean Dice over pairs of each trained network.", comparison.records)
+    metric = comparison.metric
+    title = f"{metric.title} by seed"
+    text = caption(f"Mean over pairs of each trained network, {metric.label}.", comparison.records)
     if pairs.empty:
-        empty = pd.DataFrame(columns=["arm", "seed", *METRICS])
-        return Table(title="Dice by seed", caption=text, numbers=empty, shown=empty)
-    numbers = pairs.groupby(["arm", "seed"], sort=False)[list(METRICS)].mean().reset_index()
-    wide = numbers.pivot(index="arm", columns="seed", values="dice").reindex(comparison.evaluated["arm"])
-    shown = wide.map(lambda value: "" if isnan(value) else number(value)).rename_axis(columns=None)
+        empty = pd.DataFrame(columns=["arm", "seed", *KNOWN])
+        return Table(title=title, caption=text, numbers=empty, shown=empty)
+    numbers = pairs.groupby(["arm", "seed"], sort=False)[list(KNOWN)].mean().reset_index()
+    wide = numbers.pivot(index="arm", columns="seed", values=metric.name).reindex(comparison.evaluated["arm"])
+    shown = wide.map(lambda value: "" if isnan(value) else metric.number(value)).rename_axis(columns=None)
     shown.columns = pd.Index([f"Seed {seed}" for seed in wide.columns])
     shown.insert(0, "Arm", list(wide.index))
-    return Table(title="Dice by seed", caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
+    return Table(title=title, caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
 
 
 def trials(comparison: Comparison) -> Table:
@@ -64,7 +66,7 @@ def trials(comparison: Comparison) -> Table:
 
 def all_tables(comparison: Comparison) -> dict[str, Table]:
     """Every table by the name of its file; ``arms`` holds all numbers of an arm in one row."""
-    made = (accuracy, regularity, cost, structures, seeds, trials)
+    made = (leaderboard, differences, regularity, cost, structures, seeds, trials)
     return {table.__name__: table(comparison) for table in made}
 
 
@@ -76,13 +78,11 @@ def arms_numbers(comparison: Comparison) -> pd.DataFrame:
 
 
 def write_tables(comparison: Comparison, folder: Path) -> None:
-    """``STUDY_NAME.csv`` and ``STUDY_NAME.md`` for every table."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """``STUDY_NAME.csv``, ``.md`` and ``.tex`` for every table."""
     stem = comparison.records.stem
-    _write_csv(arms_numbers(comparison), folder / f"{stem}_arms.csv")
     for name, table in all_tables(comparison).items():
-        _write_csv(table.numbers, folder / f"{stem}_{name}.csv")
-        (folder / f"{stem}_{name}.md").write_text(table.markdown(), encoding="utf-8")
+        table.write(folder, f"{stem}_{name}")
+    write_csv(arms_numbers(comparison), folder / f"{stem}_arms.csv")
 
 
 def arms_text(runs: Sequence[Path], *, study: str | None = None, baseline: str | None = None) -> str:
@@ -97,8 +97,9 @@ def arms_text(runs: Sequence[Path], *, study: str | None = None, baseline: str |
 
 
 def _text(comparison: Comparison) -> str:
-    header = ["arm", "Dice", "seed spread", "95 % interval", "folding", "parameters", "step (s)"]
-    lines = [header, *(_text_row(row) for _, row in comparison.arms.iterrows())]
+    metric = comparison.metric
+    header = ["arm", metric.title, "seed spread", "95 % interval", "folding", "parameters", "step (s)"]
+    lines = [header, *(_text_row(row, metric) for _, row in comparison.arms.iterrows())]
     if comparison.arms["endpoint_error_mm"].notna().any():
         errors = ["" if isnan(error) else f"{error:.2f}" for error in comparison.arms["endpoint_error_mm"]]
         lines = [[*line, cell] for line, cell in zip(lines, ["endpoint error (mm)", *errors], strict=True)]
@@ -112,15 +113,18 @@ def _text(comparison: Comparison) -> str:
     return "\n".join([title, *(line.rstrip() for line in body), *unequal, *comparison.notes])
 
 
-def _text_row(row: Row) -> list[str]:
+def _text_row(row: Row, metric: Metric) -> list[str]:
     if not row["seeds"]:
         return [row["arm"], "no result", "", "", "", count(row["parameters"]).replace(NOT_MEASURED, "-"), ""]
     step = row["train_step_s"] if isnan(row["step_s"]) else row["step_s"]
-    spread = "-" if isnan(row["dice_seed_sd"]) else f"± {row['dice_seed_sd']:.4f}"
-    cells = [number(row["dice"]), spread, interval(row), share(row["folding_fraction"]), count(row["parameters"])]
+    deviation = row[f"{metric.name}_seed_sd"]
+    spread = "-" if isnan(deviation) else f"± {number(deviation, metric.digits + 1)}"
+    cells = [
+        metric.number(row[metric.name]),
+        spread,
+        interval(row, metric),
+        share(row["folding_fraction"]),
+        count(row["parameters"]),
+    ]
     plain = [cell.replace(NOT_MEASURED, "-").replace(MINUS, "-") for cell in [*cells, significant(step)]]
     return [str(row["arm"]), *plain]
-
-
-def _write_csv(numbers: pd.DataFrame, path: Path) -> None:
-    numbers.to_csv(path, index=False, float_format="%.8g", lineterminator="\n")

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.comparison import Comparison, block_means, compare, compare_studies
+from reports.blocks import Blocks
+from reports.comparison import Comparison, compare, compare_studies
 from reports.load import NothingToReportError, load_studies
 from reports.opening import opening
 from reports.statistics import difference_interval
@@ -77,7 +78,9 @@ def test_pairs_without_dice_are_left_out_of_both_arms(tmp_path: Path) -> None:
     assert "early: 1 of its 120 evaluations have no Dice; left out." in comparison.notes
     tables = [records.pairs[records.pairs["arm"] == name] for name in ("early", "AutoFuse")]
     without = [table[table["pair"] != tables[0]["pair"].iloc[5]] for table in tables]
-    for given, expected in zip(block_means(tables, "dice"), block_means(without, "dice"), strict=True):
+    names = ["early", "AutoFuse"]
+    means = [Blocks(pd.concat(own), "dice").means(names) for own in (tables, without)]
+    for given, expected in zip(*means, strict=True):
         np.testing.assert_array_equal(given, expected)
     assert np.isfinite(arm(comparison, "early")["p_value"])
 

@@ -41,8 +41,8 @@ def test_colour_says_the_family_and_marker_the_group(arms: pd.DataFrame) -> None
     assert set(arms["colour"][~arms["trained"]]) == {GREY}
 
 
-def test_dice_by_arm(ax: Axes, comparison: Comparison, arms: pd.DataFrame) -> None:
-    figures.dice_by_arm(ax, comparison.records.pairs, arms)
+def test_pairs_by_arm(ax: Axes, comparison: Comparison, arms: pd.DataFrame) -> None:
+    figures.pairs_by_arm(ax, comparison.records.pairs, arms)
     assert [label.get_text() for label in ax.get_yticklabels()] == list(arms["arm"])
     points = ax.collections[0].get_offsets()
     assert len(np.asarray(points)) == 40
@@ -57,8 +57,8 @@ def test_differences_are_filled_when_shown(ax: Axes, arms: pd.DataFrame) -> None
     assert drawn == pytest.approx(list(arms["difference"].dropna()))
 
 
-def test_dice_against_has_one_mark_a_trained_arm(ax: Axes, arms: pd.DataFrame) -> None:
-    figures.dice_against(ax, arms, "parameters", label="Parameters (millions)", unit=1e6)
+def test_against_has_one_mark_a_trained_arm(ax: Axes, arms: pd.DataFrame) -> None:
+    figures.against(ax, arms, "parameters", label="Parameters (millions)", unit=1e6)
     assert len(ax.containers) == int(arms["trained"].sum())
 
 
@@ -90,7 +90,7 @@ def test_drawings_are_the_same_every_time(comparison: Comparison, tmp_path: Path
 
 def test_every_drawing_is_made(comparison: Comparison) -> None:
     drawings = list(all_drawings(comparison))
-    names = ["dice", "differences", "regularity", "size", "training", "gates", "structures"]
+    names = ["distribution", "differences", "regularity", "price", "training", "gates", "structures"]
     assert [drawing.name for drawing in drawings if drawing.figure] == names
 
 

@@ -100,7 +100,7 @@ def test_drawings_follow_the_theme(page: Path) -> None:
 
 
 def test_files_stand_beside_the_page(page: Path) -> None:
-    for name in ("dice", "differences", "regularity", "size", "training", "gates", "structures", "pairs0"):
+    for name in ("distribution", "differences", "regularity", "price", "training", "gates", "structures", "pairs0"):
         assert (page.parent / "figures" / f"fusion_{name}.svg").is_file()
         assert (page.parent / "figures" / f"fusion_{name}.png").read_bytes().startswith(b"\x89PNG")
     assert (page.parent / "tables" / "fusion_arms.csv").is_file()

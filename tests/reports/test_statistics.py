@@ -6,10 +6,10 @@ from scipy import stats
 
 from reports.statistics import (
     Interval,
-    dice30,
     difference_interval,
     holm,
     mean_interval,
+    quantile,
     seed_spread,
     verdict,
 )
@@ -119,8 +119,8 @@ def test_holm_equals_statsmodels_through_posthocs(rng: np.random.Generator) -> N
 
 
 def test_dice30_and_seed_spread() -> None:
-    assert dice30([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, np.nan]) == pytest.approx(0.37)
-    assert np.isnan(dice30([np.nan]))
+    assert quantile([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, np.nan], 0.3) == pytest.approx(0.37)
+    assert np.isnan(quantile([np.nan], 0.3))
     assert seed_spread([0.70, 0.72, 0.74]) == pytest.approx(0.02)
     assert np.isnan(seed_spread([0.7]))
 

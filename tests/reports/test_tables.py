@@ -57,10 +57,9 @@ def test_synthetic_is_said_in_every_caption(tmp_path: Path) -> None:
         assert "Synthetic images, not scans of people." in table.caption
 
 
-def test_accuracy_in_words(comparison: Comparison) -> None:
-    shown = all_tables(comparison)["accuracy"].shown.set_index("Arm")
+def test_leaderboard_in_words(comparison: Comparison) -> None:
+    shown = all_tables(comparison)["leaderboard"].shown.set_index("Arm")
     assert shown.loc["AutoFuse", "Verdict"] == "baseline"
-    assert shown.loc["AutoFuse", "Difference"] == ""
     assert shown.loc["identity", "Seed spread"] == "untrained"
     assert shown.loc["identity", "Verdict"] == "lower"
     row = comparison.arms.set_index("arm").loc["early"]
@@ -70,7 +69,7 @@ def test_accuracy_in_words(comparison: Comparison) -> None:
 
 def test_one_seed_is_marked_as_conditional(tmp_path: Path) -> None:
     write_records(tmp_path, Records(seeds=1))
-    table = all_tables(compare_studies([tmp_path])[0])["accuracy"]
+    table = all_tables(compare_studies([tmp_path])[0])["leaderboard"]
     shown = table.shown.set_index("Arm")
     assert "† Over blocks alone" in table.caption
     assert str(shown.loc["early", "95 % interval"]).endswith("†")
@@ -128,7 +127,7 @@ def test_files_are_the_same_every_time(comparison: Comparison, tmp_path: Path) -
     write_tables(comparison, tmp_path / "b")
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert "fusion_arms.csv" in names
-    assert "fusion_accuracy.md" in names
+    assert "fusion_leaderboard.md" in names
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 

@@ -1,0 +1,163 @@
+"""What is known of each arm, in one row: its scores with their intervals, and its difference to the baseline."""
+
+import warnings
+from collections.abc import Mapping
+from math import nan
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports import statistics
+from reports.blocks import Blocks
+from reports.load import StudyRecords
+from reports.metric import KNOWN, Metric
+from reports.trial import COST, EVALUATED
+
+MIXED = "mixed versions"
+
+
+def summaries(records: StudyRecords, metric: Metric) -> pd.DataFrame:
+    """A row for each planned arm, in their order; ``limit`` is of the interval of ``metric``."""
+    pairs = records.pairs
+    # What no trial has measured needs no table of its own.
+    tables = {name: Blocks(pairs, name) for name in KNOWN if len(pairs) and pairs[name].notna().any()}
+    trials = dict(iter(records.trials.groupby("arm", sort=False)))
+    own = dict(iter(pairs.groupby("arm", sort=False))) if len(pairs) else {}
+    rows = []
+    for arm in records.arms["arm"]:
+        row = _facts(trials[arm], own.get(arm, pairs.iloc[:0]))
+        rows.append(row | _scores(tables, arm, metric, trained=row["trained"]))
+    return pd.DataFrame(rows)
+
+
+def differences(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric: Metric) -> pd.DataFrame:
+    """Difference of each arm to the baseline; Holm's family is every comparison that has a p-value."""
+    table = Blocks(records.pairs, metric.name) if len(records.pairs) else None
+    trained = dict(zip(arms["arm"], arms["trained"], strict=True))
+    has_result = set(arms["arm"][arms["seeds"] > 0])
+    versions = versions_of(records)
+    rows: list[dict[str, Any]] = []
+    for arm in arms["arm"]:
+        limit = _incomparable(arm, baseline, has_result, versions)
+        if arm == baseline or limit or table is None:
+            rows.append({"interval": statistics.Interval(estimate=nan, limit=limit)})
+            continue
+        one, other = table.means([arm, baseline])
+        interval = statistics.difference_interval(
+            one, other, first_trained=bool(trained[arm]), second_trained=bool(trained[baseline])
+        )
+        better = statistics.blocks_better(one, other, higher_is_better=metric.higher_is_better)
+        rows.append({"interval": interval, "effect": statistics.paired_effect(one, other), "better": better})
+    adjusted = statistics.holm([row["interval"].p_value for row in rows])
+    return pd.DataFrame(
+        _difference_row(row, p_holm, is_baseline=arm == baseline)
+        for arm, row, p_holm in zip(arms["arm"], rows, adjusted, strict=True)
+    )
+
+
+def versions_of(records: StudyRecords) -> dict[str, frozenset[str]]:
+    """The versions of numerics and of the data by arm, as far as its evaluated trials say them."""
+    trials = records.trials[records.trials["state"] == EVALUATED]
+    found = {str(arm): frozenset[str]() for arm in records.arms["arm"]}
+    for column in ("numerics", "fingerprint"):
+        for arm, value in trials[["arm", column]].dropna().itertuples(index=False) if column in trials else ():
+            found[arm] |= {f"{column} {value}"}
+    return found
+
+
+def mixes(*versions: frozenset[str]) -> bool:
+    """Whether trials of these versions must not be compared: several numerics, or several fingerprints of the data."""
+    every = frozenset[str]().union(*versions)
+    return any(sum(one.startswith(f"{column} ") for one in every) > 1 for column in ("numerics", "fingerprint"))
+
+
+def _incomparable(arm: str, baseline: str, has_result: set[str], versions: Mapping[str, frozenset[str]]) -> str:
+    """Why an arm can't be compared with the baseline, if so."""
+    if arm not in has_result:
+        return "no result"
+    if baseline not in has_result:
+        return "no baseline"
+    return MIXED if mixes(versions[arm], versions[baseline]) else ""
+
+
+def _difference_row(row: Mapping[str, Any], p_holm: float, *, is_baseline: bool) -> dict[str, Any]:
+    interval = row["interval"]
+    return {
+        "difference": interval.estimate,
+        "difference_low": interval.low,
+        "difference_high": interval.high,
+        "difference_se": interval.standard_error,
+        "difference_df": interval.degrees_of_freedom,
+        "difference_limit": interval.limit,
+        "effect_size": row.get("effect", nan),
+        "blocks_better": row.get("better", nan),
+        "blocks_shared": interval.blocks if interval.blocks else nan,
+        "p_value": interval.p_value,
+        "p_holm": p_holm,
+        "verdict": "baseline" if is_baseline else statistics.verdict(interval, p_holm),
+    }
+
+
+def _facts(trials: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Any]:
+    # A trial that failed still says how large it is.
+    told = trials.dropna(subset=["parameters"])
+    return {
+        "canonical_plan": _first(trials["canonical_plan"]),
+        "trained": bool((told if len(told) else trials)["trained"].astype(bool).any()),
+        "seeds": int((trials["state"] == EVALUATED).sum()),
+        "seeds_planned": len(trials),
+        "pairs": pairs["pair"].nunique() if len(pairs) else 0,
+        "blocks": pairs["block"].nunique() if len(pairs) else 0,
+        "parameters": _number(_first(trials["parameters"])),
+        "flops": _number(_first(trials["flops"])),
+        "training_s": _mean(trials["training_s"]),
+        "step_s": _mean(trials["step_s"]),
+        **{name: _number(_first(trials[f"cost_{name}"])) for name in COST},
+    }
+
+
+def _scores(tables: Mapping[str, Blocks], arm: str, metric: Metric, *, trained: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name in KNOWN:
+        values = tables[name].of_seeds(arm) if name in tables else np.empty((0, 0))
+        means = _over_pairs(np.nanmean, values)
+        interval = statistics.Interval(estimate=nan, limit="no values" if len(means) else "no result")
+        if values.size and not np.isnan(values).all():
+            interval = statistics.mean_interval(tables[name].means([arm])[0], trained=trained)
+        row |= {
+            name: float(_over_pairs(np.nanmean, means)),
+            f"{name}_seed_sd": statistics.seed_spread(means),
+            f"{name}_blocks": interval.estimate,
+            f"{name}_low": interval.low,
+            f"{name}_high": interval.high,
+        }
+        row |= {"limit": interval.limit} if name == metric.name else {}
+    values = tables[metric.name].of_seeds(arm) if metric.name in tables else np.empty((0, 0))
+    medians = _over_pairs(np.nanmedian, values)
+    tails = [statistics.quantile(own, metric.tail_quantile) for own in values.T]
+    return row | {
+        f"{metric.name}_median": float(_over_pairs(np.nanmean, medians)),
+        metric.tail: float(_over_pairs(np.nanmean, np.array(tails))),
+    }
+
+
+def _over_pairs(reduce: Any, values: np.ndarray) -> Any:
+    """``reduce`` along the first axis, NaN where there is nothing but NaN."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return reduce(values, axis=0)
+
+
+def _first(values: "pd.Series[Any]") -> Any:
+    known = values.dropna()
+    return known.iloc[0] if len(known) else None
+
+
+def _number(value: Any) -> float:
+    return nan if value is None else float(value)
+
+
+def _mean(values: "pd.Series[Any]") -> float:
+    known = pd.to_numeric(values, errors="coerce").dropna()
+    return float(known.mean()) if len(known) else nan
