@@ -75,6 +75,17 @@ def images(session: nox.Session) -> None:
 
 
 @nox.session
+def classical(session: nox.Session) -> None:
+    """The classical methods on their packages; antspyx, which asks for an older numpy, in an environment of its own."""
+    install(session, "-e", ".[classical,test]")
+    ants = Path(session.create_tmp()).absolute() / "antspyx"
+    session.run("python", "-m", "venv", str(ants))
+    session.run(str(ants / "bin" / "pip"), "install", "antspyx==0.6.3", external=True)
+    interpreters = {"FUSEMORPH_INTERPRETERS": str(ants / "bin" / "python")}
+    session.run("pytest", "-m", "classical", *session.posargs, env=interpreters)
+
+
+@nox.session
 def submit(session: nox.Session) -> None:
     """``ray submit`` from end to end, over an sshd on loopback; needs Debian's openssh-server and rsync."""
     install(session, "-e", ".[test]")

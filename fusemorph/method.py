@@ -7,7 +7,7 @@ import json
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar, TypeGuard
@@ -22,15 +22,41 @@ from fusemorph.losses.objective import Objective
 from fusemorph.networks.registration import Registration
 
 
+class PairFailed(RuntimeError):
+    """A method could not register a pair, with the reason. The evaluation goes on with the next pair."""
+
+
+@dataclass(frozen=True)
+class PublishedScore:
+    """A figure from the literature, to be printed beside measured ones: other splits and protocols, so context only.
+
+    Shares such as Dice are within 0 and 1. ``note`` says in what the figure is not this method's own.
+    """
+
+    dataset: str
+    metric: str
+    value: float
+    source: str
+    note: str = ""
+
+
+LATER = {"later": True}
+"""Metadata of a setting that joined its method after records of it were published: a configuration leaves it out at its
+default, so that the keys of those records stay. The default must be what the method did before."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method(ABC):
     """One way to register a pair: settings as fields, and what it does with them.
 
     A method that is trained builds a network and names the ``objective`` that trains it; any other leaves both None.
+    ``nondeterministic`` says why one thread and one seed may still give another result; empty where they don't.
     """
 
     name: ClassVar[str]
     source: ClassVar[str]
+    published: ClassVar[tuple[PublishedScore, ...]] = ()
+    nondeterministic: ClassVar[str] = ""
 
     @property
     def objective(self) -> Objective | None:
@@ -42,22 +68,32 @@ class Method(ABC):
         returning a ``Registration``; None where there is nothing to train."""
         return None
 
+    def missing(self) -> str | None:
+        """What this machine lacks for the method, with the line that installs it; None where nothing is missing."""
+        return None
+
     def skip(self, dataset: Dataset) -> str | None:
         """Why the method cannot serve on this dataset, or here at all; None where it can."""
-        return None
+        return self.missing()
 
     @abstractmethod
     def register(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Float[Tensor, "1 d *s"]:
-        """Displacement in voxels that aligns the pair's moving with its fixed image."""
+        """Displacement in voxels that aligns the pair's moving with its fixed image.
+
+        Raises:
+            PairFailed: the method crashed, ran out of its time, or cannot serve on this pair.
+        """
 
     def registration(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Registration:
         """What ``register`` returns, with what else its making tells, such as the weights of gates."""
         return Registration(displacement=self.register(pair, network=network, device=device))
 
     def configuration(self) -> dict[str, Any]:
-        """Name and settings, canonical: equal methods have equal configurations."""
+        """Name and settings, canonical: equal methods have equal configurations; ``LATER`` ones only where they say
+        something new."""
         settings: dict[str, Any] = json.loads(canonical_json(asdict(self)))
-        return {"name": self.name, **settings}
+        unsaid = {entry.name for entry in fields(self) if entry.metadata == LATER and _is_default(self, entry)}
+        return {"name": self.name, **{name: value for name, value in settings.items() if name not in unsaid}}
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Method":
@@ -92,6 +128,10 @@ class LearnedMethod(Method):
         fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
         with torch.inference_mode():
             return network(fixed, moving)  # type: ignore[no-any-return]
+
+
+def _is_default(method: Method, entry: Field[Any]) -> bool:
+    return bool(getattr(method, entry.name) == entry.default)
 
 
 def _from_json(value: Any, own: Any) -> Any:

@@ -18,7 +18,7 @@ from fusemorph.data.dataset import Dataset
 from fusemorph.evaluation import evaluate
 from fusemorph.ledger import Claim, TakenOver, take_claim
 from fusemorph.machine import commit, describe_machine
-from fusemorph.method import Method, load_method
+from fusemorph.method import Method, PairFailed, load_method
 from fusemorph.networks.padding import padded_shape
 from fusemorph.records import WEIGHTS, RecordError, StorageError, TrialFolder, read_record
 from fusemorph.training import Row, Trained, TrainingFailed, train
@@ -84,7 +84,9 @@ def run_job(job: Job, runs: Path) -> str | None:
         except Exception as error:
             if folder.status() not in (None, "running"):
                 raise
-            reason = str(error) if isinstance(error, TrainingFailed) else f"{type(error).__name__}: {error}"
+            reason = (
+                str(error) if isinstance(error, (TrainingFailed, PairFailed)) else f"{type(error).__name__}: {error}"
+            )
             folder.fail(reason, measured=_measured(job, started))
         return folder.status()
 
@@ -116,6 +118,8 @@ def _train(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, c
     facts = describe(method, dataset)
     folder.begin(facts)
     if job.trial.budget is None:
+        # Evaluated first: a method that fails on every pair is a failed trial.
+        _evaluate(job, folder, method, dataset, claim=claim)
         folder.finish(facts | {"step": 0}, measured=_measured(job, started))
         return
     budget = Budget(**job.trial.budget)
