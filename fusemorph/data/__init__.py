@@ -12,7 +12,20 @@ from fusemorph.data.settings import parse_setting
 __all__ = ["DataError", "Dataset", "Pair", "PairIndex", "Scan", "known_datasets", "open_dataset", "parse_setting"]
 
 MACHINERY = frozenset(
-    {"cache", "check", "dataset", "errors", "listing", "pairing", "phantom", "preprocess", "settings", "survey"}
+    {
+        "align",
+        "cache",
+        "check",
+        "dataset",
+        "errors",
+        "files",
+        "listing",
+        "pairing",
+        "phantom",
+        "preprocess",
+        "settings",
+        "survey",
+    }
 )
 """The modules of this package that are not datasets."""
 

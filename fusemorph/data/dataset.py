@@ -5,6 +5,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from rich.progress import track
 
 from fusemorph.data.cache import cache_folder
 from fusemorph.data.errors import DataError
-from fusemorph.data.pairing import check_persons, connected_blocks, mirrored_pairs
+from fusemorph.data.pairing import check_persons, connected_blocks, mirrored_pairs, pairs_within
 
 OPEN_SCANS = 64
 """How many scans a dataset keeps open: each holds three files, and a process may hold 1024, or 256 on macOS."""
@@ -23,7 +24,8 @@ OPEN_SCANS = 64
 class Scan:
     """One preprocessed image of one person: float32 in [0, 1], int16 labels on the same grid or None.
 
-    ``affine`` maps voxels of this grid to RAS millimetres (4x4; 3x3 in 2-D). The arrays are read-only memory maps.
+    ``affine`` maps voxels of this grid to RAS millimetres (4x4; 3x3 in 2-D), those of the reference where the scan was
+    aligned to one. The arrays are read-only memory maps.
     """
 
     id: str
@@ -74,7 +76,7 @@ class Dataset(ABC):
     """A set of scans in splits, and the pairs made of them. All scans share ``shape`` and ``spacing_mm``.
 
     A subclass lists its scans when it is opened (quick) and yields the arrays of one scan in ``_arrays`` (cached).
-    The pairing here is the inter-patient one: no pair ever holds two scans of one person.
+    No pair holds two scans of one person, unless ``within_persons``: then every pair does.
     """
 
     name: ClassVar[str]
@@ -82,7 +84,7 @@ class Dataset(ABC):
     source: ClassVar[str]
     licence: ClassVar[str]
     synthetic: ClassVar[bool] = False
-    least_train_persons: int = 2
+    within_persons: bool = False
 
     def __init__(
         self,
@@ -102,11 +104,9 @@ class Dataset(ABC):
         self._cache = cache_folder(cache)
         self.shape, self.spacing_mm = shape, spacing_mm
         self.labels, self.settings = dict(labels), dict(settings)
-        train = set(self._members.get("train", {}).values())
-        if len(train) < self.least_train_persons:
-            raise DataError(
-                f"{self.name}: train must hold at least {self.least_train_persons} persons, got {len(train)}"
-            )
+        train, least = set(self._members.get("train", {}).values()), 1 if self.within_persons else 2
+        if len(train) < least:
+            raise DataError(f"{self.name}: train must hold at least {least} persons, got {len(train)}")
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -131,8 +131,12 @@ class Dataset(ABC):
         return () if split in self._members else (f"{self.name} has no split {split!r} here",)
 
     def pairs(self, split: str) -> tuple[PairIndex, ...]:
-        """The evaluation pairs of a split: i-th scan with i-th from last, both ways, less pairs of one person."""
-        return self._index(split, mirrored_pairs(self.scan_ids(split), self.person))
+        """The evaluation pairs of a split: i-th scan with i-th from last, both ways, less pairs of one person.
+
+        Within persons: every ordered pair of a person's scans.
+        """
+        pairing = pairs_within if self.within_persons else mirrored_pairs
+        return self._index(split, pairing(self.scan_ids(split), self.person))
 
     def pair(self, index: PairIndex) -> Pair:
         """The scans behind an index, with the true displacement where the dataset knows it."""
@@ -140,12 +144,25 @@ class Dataset(ABC):
         return Pair(split=index.split, fixed=fixed, moving=moving, block=index.block)
 
     def training_pair(self, rng: np.random.Generator) -> Pair:
-        """An ordered pair of scans of different persons, drawn uniformly from ``train`` (no true displacement)."""
+        """An ordered pair of scans of different persons, drawn uniformly from ``train`` (no true displacement).
+
+        Within persons: one of the ordered pairs that train has.
+        """
+        if self.within_persons:
+            return self._drawn_pair(rng)
         ids = self.scan_ids("train")
         while True:
             fixed, moving = (ids[i] for i in rng.integers(len(ids), size=2))
             if self.person(fixed) != self.person(moving):
                 return Pair(split="train", fixed=self.scan(fixed), moving=self.scan(moving), block="")
+
+    def _drawn_pair(self, rng: np.random.Generator) -> Pair:
+        index = self._train_pairs[rng.integers(len(self._train_pairs))]
+        return Pair(split="train", fixed=self.scan(index.fixed), moving=self.scan(index.moving), block="")
+
+    @cached_property
+    def _train_pairs(self) -> tuple[PairIndex, ...]:
+        return self.pairs("train")
 
     def scan(self, scan_id: str) -> Scan:
         """One preprocessed scan, memory-mapped from the cache (made at the first call).

@@ -1,27 +1,18 @@
 """Anybody's NIfTI images and labels, 2-D or 3-D, paired between persons or within them."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fusemorph.data.cache import Arrays, cache_folder, cached_arrays, content_digest
-from fusemorph.data.dataset import Dataset, Pair, PairIndex
+from fusemorph.data.cache import Arrays, cache_folder
+from fusemorph.data.dataset import Pair, PairIndex
 from fusemorph.data.errors import DataError
+from fusemorph.data.files import FileDataset
 from fusemorph.data.listing import SPLITS, Listing, list_folder
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.preprocess import (
-    SMALLEST_SIDE,
-    VERSION,
-    normalise,
-    read_image,
-    read_labels,
-    resample,
-    window,
-)
+from fusemorph.data.preprocess import SMALLEST_SIDE, Volume, read_image, read_labels
 from fusemorph.data.settings import canonical, read_settings
 from fusemorph.data.survey import Grid, common_grid, median_spacing_mm, same_grid, survey_files
 
@@ -35,7 +26,8 @@ class FolderSettings:
     above the image's minimum, and labels); a grid lies around its centre, in ``intra`` around that of all images of the
     person. Measured: ``labels`` within persons, ``image`` between them, where the centre of labels would give away the
     answer. ``seed`` and ``fractions`` (train, val, test) draw splits where no table names them. Images with fewer than
-    ``smallest_side`` voxels along an axis are refused; a smaller number lets them be padded.
+    ``smallest_side`` voxels along an axis are refused; a smaller number lets them be padded. ``align``: as in
+    ``FileDataset``.
     """
 
     task: str = "inter"
@@ -46,6 +38,7 @@ class FolderSettings:
     seed: int = 0
     fractions: tuple[float, ...] = (0.7, 0.1, 0.2)
     smallest_side: int = SMALLEST_SIDE
+    align: str = "none"
 
     def __post_init__(self) -> None:
         if self.task not in ("inter", "intra"):
@@ -58,7 +51,7 @@ class FolderSettings:
             raise ValueError(f"folder: 'fractions' must be three parts of 1, got {self.fractions}")
 
 
-class Folder(Dataset):
+class Folder(FileDataset):
     """Images in ``images/`` and their labels under the same names in ``labels/``, or both named in ``pairs.csv``.
 
     ``splits.csv`` (or ``scans.csv``) has columns ``image``, and ``person`` and ``split`` where known. ``pairs.csv`` has
@@ -81,40 +74,32 @@ class Folder(Dataset):
         self._grid = _grid(self._listing, surveys, options)
         values = sorted({int(value) for survey in surveys.values() for value in survey["values"]})
         measured = {name: list(getattr(self._grid, name)) for name in ("spacing_mm", "shape")}
-        self.least_train_persons = 2 if options.task == "inter" else 1
+        self.within_persons = options.task == "intra"
         super().__init__(
             members=_members(self._listing),
             shape=self._grid.shape,
             spacing_mm=self._grid.spacing_mm,
             labels={value: str(value) for value in values},
             settings=canonical(options) | measured | {"foreground": _foreground(self._listing, options)},
+            align=options.align,
+            percentiles=options.percentiles,
             cache=root,
         )
 
     def pairs(self, split: str) -> tuple[PairIndex, ...]:
-        """The listed pairs; else between persons as in ``Dataset``, within a person all ordered pairs."""
-        ids = self.scan_ids(split)
-        if self._listing.pairs:
-            listed = [pair for pair in self._listing.pairs if pair.split == split]
-            indices = self._index(split, [(pair.fixed, pair.moving) for pair in listed])
-            return tuple(
-                replace(index, block=pair.block or index.block) for index, pair in zip(indices, listed, strict=True)
-            )
-        if self._options.task == "intra":
-            pairs = [pair for pair in permutations(ids, 2) if self.person(pair[0]) == self.person(pair[1])]
-            return self._index(split, pairs)
-        return super().pairs(split)
+        """The listed pairs; else as in ``Dataset``."""
+        if not self._listing.pairs:
+            return super().pairs(split)
+        self.scan_ids(split)  # refuses an unknown split
+        listed = [pair for pair in self._listing.pairs if pair.split == split]
+        indices = self._index(split, [(pair.fixed, pair.moving) for pair in listed])
+        return tuple(
+            replace(index, block=pair.block or index.block) for index, pair in zip(indices, listed, strict=True)
+        )
 
     def training_pair(self, rng: np.random.Generator) -> Pair:
-        """Drawn uniformly from the listed pairs, from those within persons, or as in ``Dataset``."""
-        if self._options.task == "inter" and not self._listing.pairs:
-            return super().training_pair(rng)
-        index = self._train_pairs[rng.integers(len(self._train_pairs))]
-        return Pair(split="train", fixed=self.scan(index.fixed), moving=self.scan(index.moving), block="")
-
-    @cached_property
-    def _train_pairs(self) -> tuple[PairIndex, ...]:
-        return self.pairs("train")
+        """Drawn uniformly from the listed pairs; else as in ``Dataset``."""
+        return self._drawn_pair(rng) if self._listing.pairs else super().training_pair(rng)
 
     def files(self, scan_id: str) -> tuple[Path, ...]:
         """The image, and the labels where there are any."""
@@ -137,25 +122,17 @@ class Folder(Dataset):
     def _selected(self, split: str) -> Any:
         return [[pair.name, pair.block] for pair in self.pairs(split)] if self._listing.pairs else []
 
-    def _content(self, scan_id: str) -> Any:
-        return [VERSION, *(content_digest(path, cache=self._cache) for path in self.files(scan_id))]
-
-    def _arrays(self, scan_id: str) -> Arrays:
-        grid = {name: self.settings[name] for name in ("spacing_mm", "shape", "percentiles")}
-        key = {"dataset": self.name, "content": self._content(scan_id), "start": self._grid.starts[scan_id], **grid}
-        return cached_arrays(key, lambda: self._preprocess(scan_id), cache=self._cache)
-
-    def _preprocess(self, scan_id: str) -> Arrays:
+    def _read(self, scan_id: str) -> tuple[Volume, Volume | None]:
         image_path, labels_path = self._listing.files[scan_id]
-        start, shape = self._grid.starts[scan_id], self.shape
-        original = read_image(image_path, dimensions=len(shape), smallest_side=self._options.smallest_side)
-        image = normalise(resample(original, self.spacing_mm), self._options.percentiles)
-        placed = window(image, start=start, shape=shape)
-        arrays = {"image": placed.array, "affine": placed.affine}
-        if labels_path is not None:
-            labels = resample(read_labels(labels_path, image=original), self.spacing_mm)
-            arrays["labels"] = window(labels, start=start, shape=shape).array
-        return arrays
+        image = read_image(image_path, dimensions=len(self.shape), smallest_side=self._options.smallest_side)
+        return image, None if labels_path is None else read_labels(labels_path, image=image)
+
+    def _start(self, scan_id: str, image: Volume) -> tuple[int, ...]:
+        return self._grid.starts[scan_id]
+
+    def _grid_key(self, scan_id: str) -> dict[str, Any]:
+        grid = {name: self.settings[name] for name in ("spacing_mm", "shape", "percentiles")}
+        return {"start": self._grid.starts[scan_id], **grid}
 
 
 def _listed(folder: Path, options: FolderSettings) -> Listing:

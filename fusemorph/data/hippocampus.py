@@ -6,20 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fusemorph.data.cache import cached_arrays, content_digest
-from fusemorph.data.dataset import Dataset
 from fusemorph.data.errors import DataError
+from fusemorph.data.files import FileDataset
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.preprocess import (
-    SMALLEST_SIDE,
-    VERSION,
-    centred_start,
-    normalise,
-    read_image,
-    read_labels,
-    resample,
-    window,
-)
+from fusemorph.data.preprocess import SMALLEST_SIDE, Volume, centred_start, read_image, read_labels
 from fusemorph.data.settings import canonical, read_settings
 
 LAST_ID = {"train": 250, "val": 310, "test": 10**9}
@@ -29,10 +19,14 @@ SPACING_MM = (1.0, 1.0, 1.0)
 
 @dataclass(frozen=True, kw_only=True)
 class HippocampusSettings:
-    """``shape``: the common grid, around each image's centre, 0 outside; ``percentiles``: mapped to 0 and 1."""
+    """``shape``: the common grid, around each image's centre, 0 outside; ``percentiles``: mapped to 0 and 1.
+
+    ``align``: as in ``FileDataset``.
+    """
 
     shape: tuple[int, ...] = (48, 64, 48)
     percentiles: tuple[float, ...] = (1.0, 99.0)
+    align: str = "none"
 
     def __post_init__(self) -> None:
         if len(self.shape) != 3 or min(self.shape) < SMALLEST_SIDE:
@@ -41,7 +35,7 @@ class HippocampusSettings:
             raise ValueError(f"hippocampus: 'percentiles' must rise within 0 and 100, got {self.percentiles}")
 
 
-class Hippocampus(Dataset):
+class Hippocampus(FileDataset):
     """Task 4 in its own layout (``imagesTr``, ``labelsTr``), split by id: train to 250, val to 310, test beyond.
 
     Intensity scales differ by four orders of magnitude between files, hence percentiles of each image. Ids 2k - 1 and
@@ -62,6 +56,8 @@ class Hippocampus(Dataset):
             spacing_mm=SPACING_MM,
             labels={1: "anterior", 2: "posterior"},
             settings=canonical(self._options),
+            align=self._options.align,
+            percentiles=self._options.percentiles,
             cache=cache,
         )
 
@@ -86,21 +82,16 @@ class Hippocampus(Dataset):
             write_phantom(folder / "imagesTr" / name, folder / "labelsTr" / name, rng=rng, shape=shape)
         return {"data": folder, "shape": [24, 24, 24]}
 
-    def _content(self, scan_id: str) -> Any:
-        return [VERSION, *(content_digest(path, cache=self._cache) for path in self.files(scan_id))]
-
-    def _arrays(self, scan_id: str) -> dict[str, np.ndarray]:
-        key = {"dataset": self.name, "content": self._content(scan_id), "settings": self.settings}
-        return cached_arrays(key, lambda: self._preprocess(scan_id), cache=self._cache)
-
-    def _preprocess(self, scan_id: str) -> dict[str, np.ndarray]:
+    def _read(self, scan_id: str) -> tuple[Volume, Volume]:
         image_path, labels_path = self.files(scan_id)
         image = read_image(image_path)
-        labels = resample(read_labels(labels_path, image=image, known=self.labels), SPACING_MM)
-        image = normalise(resample(image, SPACING_MM), self._options.percentiles)
-        start = centred_start(image.array.shape, self.shape)
-        placed, placed_labels = (window(volume, start=start, shape=self.shape) for volume in (image, labels))
-        return {"image": placed.array, "labels": placed_labels.array, "affine": placed.affine}
+        return image, read_labels(labels_path, image=image, known=self.labels)
+
+    def _start(self, scan_id: str, image: Volume) -> tuple[int, ...]:
+        return centred_start(image.array.shape, self.shape)
+
+    def _grid_key(self, scan_id: str) -> dict[str, Any]:
+        return {"settings": self.settings}
 
 
 def _task_folder(data: Path | None) -> Path:

@@ -1,6 +1,7 @@
 """Which scans are compared: evaluation pairs, their blocks of persons, and persons kept within one split."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
 
 from fusemorph.data.errors import DataError
 
@@ -12,6 +13,11 @@ def mirrored_pairs(scan_ids: Sequence[str], person: Callable[[str], str]) -> lis
     """
     opposite = zip(scan_ids, reversed(scan_ids), strict=True)
     return [(fixed, moving) for fixed, moving in opposite if person(fixed) != person(moving)]
+
+
+def pairs_within(scan_ids: Sequence[str], person: Callable[[str], str]) -> list[tuple[str, str]]:
+    """All ordered pairs of two scans of one person."""
+    return [(fixed, moving) for fixed, moving in permutations(scan_ids, 2) if person(fixed) == person(moving)]
 
 
 def connected_blocks(pairs: Sequence[tuple[str, str]]) -> list[str]:

@@ -74,8 +74,8 @@ def _canonical(path: Path, array: np.ndarray, affine: np.ndarray) -> Volume:
     return Volume(path=path, array=flat, affine=affine[np.ix_(keep, keep)], spacing_mm=tuple(map(float, spacing)))
 
 
-def read_image(path: Path, *, dimensions: int = 3, smallest_side: int = SMALLEST_SIDE) -> Volume:
-    """An intensity image as float32.
+def read_image(path: Path, *, dimensions: int = 3, smallest_side: int | Sequence[int] = SMALLEST_SIDE) -> Volume:
+    """An intensity image as float32; ``smallest_side`` may differ by axis, as where slices are few.
 
     Raises:
         DataError: of ``read_volume``; not ``dimensions``-D; of fewer than ``smallest_side`` voxels along an axis; NaN,
@@ -84,7 +84,7 @@ def read_image(path: Path, *, dimensions: int = 3, smallest_side: int = SMALLEST
     volume = read_volume(path)
     if volume.array.ndim != dimensions:
         raise DataError(f"{path}: must be {dimensions}-D, got shape {volume.array.shape}")
-    if min(volume.array.shape) < smallest_side:
+    if (np.asarray(volume.array.shape) < smallest_side).any():
         raise DataError(f"{path}: must have {smallest_side} voxels or more a side, got shape {volume.array.shape}")
     array = volume.array.astype(np.float32)
     if not np.isfinite(array).all():
@@ -143,14 +143,20 @@ def resample(volume: Volume, spacing_mm: Sequence[float]) -> Volume:
     ratio, offset, shape = resampling(volume.array.shape, volume.spacing_mm, spacing_mm)
     if (ratio == 1).all():
         return volume
-    array, linear = volume.array, volume.array.dtype.kind == "f"
-    if linear:
-        # A Gaussian as wide as the voxels grow, in full width at half maximum: else linear sampling aliases.
-        array = ndimage.gaussian_filter(array, np.sqrt(np.maximum(ratio**2 - 1, 0)) / 2.355, mode="nearest")
+    linear = volume.array.dtype.kind == "f"
+    array = smoothed(volume.array, ratio) if linear else volume.array
     array = ndimage.affine_transform(array, ratio, offset, shape, order=1 if linear else 0, mode="nearest")
     affine = volume.affine @ np.diag([*ratio, 1.0])
     affine[:-1, -1] = (volume.affine @ [*offset, 1.0])[:-1]
     return replace(volume, array=array, affine=affine, spacing_mm=tuple(map(float, spacing_mm)))
+
+
+def smoothed(image: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """An image made ready for voxels ``ratio`` times as large, along the axes where they grow.
+
+    A Gaussian as wide as they grow, in full width at half maximum: else linear sampling aliases.
+    """
+    return np.asarray(ndimage.gaussian_filter(image, np.sqrt(np.maximum(ratio**2 - 1, 0)) / 2.355, mode="nearest"))
 
 
 def normalise(volume: Volume, percentiles: Sequence[float]) -> Volume:

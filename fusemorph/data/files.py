@@ -1,0 +1,81 @@
+"""What datasets of image files share: each scan is placed on the common grid, or aligned to a reference scan."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from fusemorph.data.cache import Arrays, cached_arrays, content_digest
+from fusemorph.data.dataset import Dataset
+from fusemorph.data.preprocess import VERSION, Volume, normalise, resample, window
+
+ALIGNMENT = 1
+"""Counts changes of the arrays that ``align`` makes, as ``VERSION`` does of others."""
+
+
+class FileDataset(Dataset):
+    """Scans of files, resampled to one spacing, normalised by percentiles, and cropped or padded to one shape.
+
+    With the setting ``align=affine`` each scan is mapped affinely to a reference scan instead: the first of train, so
+    that no choice is made and neither val nor test takes part in it; where pairs are within persons, the person's first
+    scan, so that a person's scans keep their own shape. Image and labels are interpolated once.
+    """
+
+    alignments: ClassVar[tuple[str, ...]] = ("none", "affine")
+
+    def __init__(self, *, align: str, percentiles: Sequence[float], settings: Mapping[str, Any], **rest: Any) -> None:
+        if align not in self.alignments:
+            raise ValueError(f"{self.name}: 'align' must be one of {', '.join(self.alignments)}, got {align!r}")
+        self._align, self._percentiles = align, percentiles
+        # Records from before this setting keep their keys: it is written only where it is set.
+        given = {name: value for name, value in settings.items() if (name, value) != ("align", "none")}
+        super().__init__(settings=given, **rest)
+
+    def reference(self, scan_id: str) -> str | None:
+        """The scan to which this one is aligned; None for a reference itself, and where nothing is aligned."""
+        if self._align != "affine":
+            return None
+        person = self.person(scan_id)
+        same = [other for other, owner in self._person.items() if owner == person]
+        first = same[0] if self.within_persons else self.scan_ids("train")[0]
+        return None if first == scan_id else first
+
+    def _content(self, scan_id: str) -> Any:
+        own = [VERSION, *(content_digest(path, cache=self._cache) for path in self.files(scan_id))]
+        reference = self.reference(scan_id)
+        return own if reference is None else [*own, ALIGNMENT, self._content(reference)]
+
+    def _arrays(self, scan_id: str) -> Arrays:
+        reference = self.reference(scan_id)
+        key = {"dataset": self.name, "content": self._content(scan_id), **self._grid_key(reference or scan_id)}
+        return cached_arrays(key, lambda: self._preprocess(scan_id, reference), cache=self._cache)
+
+    def _preprocess(self, scan_id: str, reference: str | None) -> Arrays:
+        image, labels = self._read(scan_id)
+        if reference is not None:
+            # Imported here: what stays as it is needs no torch.
+            from fusemorph.data.align import align
+
+            fixed = self._arrays(reference)
+            there = Volume(
+                path=self.files(reference)[0], array=fixed["image"], affine=fixed["affine"], spacing_mm=self.spacing_mm
+            )
+            return align(normalise(image, self._percentiles), labels, reference=there)
+        image = normalise(resample(image, self.spacing_mm), self._percentiles)
+        start = self._start(scan_id, image)
+        placed = window(image, start=start, shape=self.shape)
+        arrays = {"image": placed.array, "affine": placed.affine}
+        if labels is not None:
+            arrays["labels"] = window(resample(labels, self.spacing_mm), start=start, shape=self.shape).array
+        return arrays
+
+    @abstractmethod
+    def _read(self, scan_id: str) -> tuple[Volume, Volume | None]:
+        """Image and labels of a scan as their files hold them, checked."""
+
+    @abstractmethod
+    def _start(self, scan_id: str, image: Volume) -> tuple[int, ...]:
+        """At which voxel of the resampled image the common grid begins."""
+
+    @abstractmethod
+    def _grid_key(self, scan_id: str) -> dict[str, Any]:
+        """What the grid of a scan follows from, beside the contents of its files: a part of its key in the cache."""
