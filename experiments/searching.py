@@ -196,25 +196,34 @@ def point_label(space: Space, values: Values) -> str:
     return " ".join([*plan, ", ".join(rest)]).strip()
 
 
-def _known_points(hunt: Hunt, options: argparse.Namespace, searcher: str, control: bool) -> list[Values]:
-    """The points that an earlier call announced, in their order.
+def _known_points(
+    hunt: Hunt, options: argparse.Namespace, searcher: str, control: bool
+) -> list[tuple[Values, int | None]]:
+    """The points that an earlier call announced, in their order, with the step at which it stopped them, if it did.
 
     Raises:
         RecordError: an entry of the name, on any of the datasets, is of another definition.
     """
     entries = [search_entry(hunt, d, (), searcher=searcher, control=control, options=options) for d in hunt.datasets]
     present = [read_entry(options.runs, entry) for entry in entries]
-    return [arm["values"] for arm in present[0]["arms"]] if present[0] else []
+    arms = present[0]["arms"] if present[0] else []
+    ended = [arm.get("ended", {}) for arm in arms]
+    return [
+        (arm["values"], own["step"] if own.get("state") == "pruned" else None)
+        for arm, own in zip(arms, ended, strict=True)
+    ]
 
 
-def _announce(
-    hunt: Hunt, options: argparse.Namespace, searcher: str, control: bool, candidates: Sequence[Candidate]
-) -> None:
-    """Write the search's entries, one a dataset, before a new candidate starts."""
+def _announce(hunt: Hunt, options: argparse.Namespace, searcher: str, control: bool, search: Search) -> None:
+    """Write the search's entries, one a dataset: its candidates, and how it judged those that have ended."""
+    candidates = tuple(search.candidates.values())
     for dataset in hunt.datasets:
-        register_study(
-            options.runs, search_entry(hunt, dataset, candidates, searcher=searcher, control=control, options=options)
-        )
+        entry = search_entry(hunt, dataset, candidates, searcher=searcher, control=control, options=options)
+        entry["search"] |= {"duplicates": search.duplicates, "refused": len(search.refused)}
+        for arm, candidate in zip(entry["arms"], candidates, strict=True):
+            if (outcome := search.outcomes.get(candidate.identity)) is not None:
+                arm["ended"] = {"state": outcome.state, "step": max(outcome.intermediate, default=0)}
+        register_study(options.runs, entry)
 
 
 def search_entry(

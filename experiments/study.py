@@ -11,6 +11,9 @@ from fusemorph.method import Method
 from fusemorph.records import FORMAT, RecordError, read_json, write_json
 from nas.space import Space
 
+COUNTS = ("trials", "duplicates", "refused")
+"""What the entry of a search says that may change while it goes on."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
@@ -120,14 +123,14 @@ def read_entry(runs: Path, entry: Mapping[str, Any]) -> Json | None:
     """The entry of that name, as it is; None where there is none.
 
     Raises:
-        RecordError: it is of another definition. Arms and seeds are not looked at, nor how many trials a search has.
+        RecordError: it is of another definition. Arms and seeds are not looked at, nor what a search counts.
     """
     path = _entry_path(runs, entry)
     if not path.exists():
         return None
     present = read_json(path)
     fixed = ("study", "dataset", "budget", "reference", "reported_split")
-    searches = [{k: v for k, v in own.get("search", {}).items() if k != "trials"} for own in (present, entry)]
+    searches = [{k: v for k, v in own.get("search", {}).items() if k not in COUNTS} for own in (present, entry)]
     same = present.get("format") == FORMAT and all(present.get(name) == entry[name] for name in fixed)
     if not same or searches[0] != searches[1]:
         raise _taken(path, entry)

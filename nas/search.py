@@ -49,7 +49,7 @@ class Plan:
     ``trials``: distinct configurations in all, those of earlier calls included. ``goals``: the objectives. ``floors``:
     val Dice of identity by dataset. ``make``: the candidate of a point. ``refuses``: why a configuration must not be
     trained, if so. ``limits``: the largest value of goals that only training tells, such as folding. ``announce``:
-    called with all candidates before a new one starts.
+    called before a new candidate starts, and when all have ended.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Plan:
     make: Callable[[Values], Candidate]
     refuses: Callable[[Json], str | None]
     limits: Mapping[str, float]
-    announce: Callable[[Sequence[Candidate]], None]
+    announce: Callable[["Search"], None]
 
 
 @dataclass(kw_only=True)
@@ -70,6 +70,7 @@ class Search:
     """The feed of a search, rebuilt from the points that an earlier call announced.
 
     ``candidates`` by identity, in the order of their proposal; ``outcomes`` of those that have ended.
+    ``refused``: why, by identity, what a constraint ruled out; ``duplicates``: how often a known point was proposed.
     """
 
     plan: Plan
@@ -84,11 +85,15 @@ class Search:
     _owner: dict[str, Candidate] = field(default_factory=dict)
     _given_up: set[str] = field(default_factory=set)
 
-    def resume(self, known: Sequence[Values]) -> None:
-        """Take in the points that an earlier call announced, in their order; what is missing of them comes first."""
-        for values in known:
+    def resume(self, known: Sequence[tuple[Values, int | None]]) -> None:
+        """Take in the points that an earlier call announced, in their order; what is missing of them comes first.
+
+        Each comes with the step at which the search has stopped it, if it has: what another study trained of it since
+        was not known when the search went on without it.
+        """
+        for values, stopped_at in known:
             candidate = self.plan.make(values)
-            self._admit(candidate)
+            self._admit(candidate, stopped_at=stopped_at)
             self.searcher.adopt(values, self.outcomes.get(candidate.identity))
 
     @property
@@ -130,7 +135,7 @@ class Search:
                 self.exhausted = True
                 return None
             self._admit(candidate)
-            self.plan.announce(tuple(self.candidates.values()))
+            self.plan.announce(self)
             if (outcome := self.outcomes.get(candidate.identity)) is not None:
                 self.searcher.tell(candidate.values, outcome)  # an earlier study had done it all
         return self._queue.popleft() if self._queue else None
@@ -151,6 +156,8 @@ class Search:
             states = [self._status(job) for job in candidate.jobs]
             self.outcomes[candidate.identity] = outcome = self._outcome(candidate, states)
             self.searcher.tell(candidate.values, outcome)
+            if self.left == 0:
+                self.plan.announce(self)
 
     def ranked(self) -> list[Candidate]:
         """The finished candidates that keep the constraints, the best in the first goal first."""
@@ -195,10 +202,15 @@ class Search:
         points = list(self.plan.space.points())
         return [points[i] for i in rng.permutation(len(points))]
 
-    def _admit(self, candidate: Candidate) -> None:
+    def _admit(self, candidate: Candidate, *, stopped_at: int | None = None) -> None:
         """Take a candidate up and queue what is missing of it."""
         self.candidates[candidate.identity] = candidate
         self._owner |= {job.trial.key: candidate for job in candidate.jobs}
+        if stopped_at is not None:
+            steps = self._outcome(candidate, ["pruned"]).intermediate
+            steps = {step: gain for step, gain in steps.items() if step <= stopped_at}
+            self.outcomes[candidate.identity] = Outcome(state="pruned", intermediate=steps)
+            return
         states = [self._status(job) for job in candidate.jobs]
         missing = [job for job, state in zip(candidate.jobs, states, strict=True) if not _has_ended(job, state)]
         if not missing or any(state in ("pruned", "failed") for state in states):

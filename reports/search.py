@@ -201,9 +201,18 @@ def _state(state: str) -> str:
 
 
 def _candidate(search: Entry, arm: Entry, rows: Sequence[dict[str, Any]], curves: Sequence[Curve]) -> dict[str, Any]:
-    """A candidate's row: means over its trials, at the steps that all of them have come to."""
+    """A candidate's row: means over its trials, at the steps that all of them have come to.
+
+    One that the search has stopped counts as it was then, whatever another study has trained of it since.
+    """
     shared = sorted(set[int].intersection(*map(set, curves))) if curves else []
     gains = {step: float(np.mean([curve[step][0] for curve in curves])) for step in shared}
+    seconds = float(np.sum([_number(row.get("training_s")) for row in rows if row["state"] != "missing"]))
+    ended = as_object(arm.get("ended"))
+    stopped = [step for step in shared if ended.get("state") == "pruned" and step <= ended["step"]]
+    if stopped and stopped != shared:
+        seconds *= stopped[-1] / shared[-1]
+        shared = stopped
     method, last = as_object(arm.get("method")), shared[-1] if shared else nan
     plans = [*(row.get("canonical_plan") for row in rows), method.get("plan")]
     plan = next((one for one in plans if isinstance(one, str)), "")
@@ -213,11 +222,13 @@ def _candidate(search: Entry, arm: Entry, rows: Sequence[dict[str, Any]], curves
         "last_gain": gains[shared[-1]] if shared else nan,
         "folding": _mean(curve[shared[-1]][1] for curve in curves) if shared else nan,
         "regularity": _mean(curve[shared[-1]][2] for curve in curves) if shared else nan,
-        "seconds": float(np.sum([_number(row.get("training_s")) for row in rows if row["state"] != "missing"])),
+        "seconds": seconds,
         **{fact: _mean(_number(row.get(fact)) for row in rows) for fact in _FACTS},
         **{f"gain_{step}": gain for step, gain in gains.items()},
     }  # fmt: skip
     state, reason = _ending(rows, row, as_object(search.get("limits")))
+    if stopped and state == "finished":
+        state, reason = "pruned", f"stopped at step {last}; another study has trained it to its end since"
     return row | {"state": state, "reason": reason, "gain": row["last_gain"] if state == "finished" else nan}
 
 

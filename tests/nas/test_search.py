@@ -72,7 +72,7 @@ def make_plan(entry: tuple[Json, Path], runs: Path, *, trials: int, space: Space
     settled: dict[str, Any] = {
         "name": "test", "space": space, "trials": trials, "goals": find_goals(["dice"]), "runs": runs, "seed": 0,
         "floors": {"virtual_brains": 0.5}, "make": make, "refuses": lambda method: None, "limits": {},
-        "announce": lambda candidates: None,
+        "announce": lambda search: None,
     }  # fmt: skip
     return Plan(**settled | changes)
 
@@ -101,7 +101,7 @@ def test_more_trials_later_add_to_those_that_are_there(dataset_entry: tuple[Json
     first = Search(plan=make_plan(dataset_entry, tmp_path, trials=2), searcher=RandomSearcher(SMALL, 0))
     done = work(first)
     more = Search(plan=make_plan(dataset_entry, tmp_path, trials=4), searcher=RandomSearcher(SMALL, 0))
-    more.resume([candidate.values for candidate in first.candidates.values()])
+    more.resume([(candidate.values, None) for candidate in first.candidates.values()])
     added = work(more)
     assert len(done) == len(added) == 2
     assert len(more.candidates) == len({*done, *added}) == 4
@@ -109,13 +109,18 @@ def test_more_trials_later_add_to_those_that_are_there(dataset_entry: tuple[Json
 
 
 def test_an_interrupted_trial_comes_first_again(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
-    announced: list[Sequence[Candidate]] = []
-    plan = make_plan(dataset_entry, tmp_path, trials=2, announce=announced.append)
+    announced: list[list[Values]] = []
+    plan = make_plan(
+        dataset_entry,
+        tmp_path,
+        trials=2,
+        announce=lambda s: announced.append([c.values for c in s.candidates.values()]),
+    )
     killed = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
     job = killed.take()
     assert job is not None
     again = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
-    again.resume([candidate.values for candidate in announced[-1]])
+    again.resume([(values, None) for values in announced[-1]])
     assert work(again)[0] == job.trial.key
     assert len(again.candidates) == 2
 
@@ -144,6 +149,22 @@ def test_a_stopped_trial_is_pruned_and_can_be_continued(dataset_entry: tuple[Jso
     for name in ("weights.safetensors", "history.csv", "gates.csv", "record.json"):
         continued, whole = ((runs / key / name).read_bytes() for runs in (plan.runs, tmp_path / "whole"))
         assert sha256(continued).hexdigest() == sha256(whole).hexdigest(), name
+
+
+def test_a_search_stands_by_its_judgement(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
+    """Another study trains to its end what the search has stopped: the search goes on as if it did not know."""
+    plan = make_plan(dataset_entry, tmp_path, trials=1, stop=StopsAt(2))
+    search = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
+    work(search)
+    (candidate,) = search.candidates.values()
+    assert run_job(replace(candidate.jobs[0], stop=None), plan.runs) == "finished"
+    again = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
+    again.resume([(candidate.values, 2)])
+    assert again.outcomes == search.outcomes
+    assert (again.left, again.open, again.ranked()) == (0, False, [])
+    unstopped = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
+    unstopped.resume([(candidate.values, None)])
+    assert unstopped.ranked() == [candidate]
 
 
 def test_the_last_step_is_never_stopped_at(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:

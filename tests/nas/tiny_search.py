@@ -1,7 +1,6 @@
 """A search by TPE with early stopping, as small as can be: ``python tiny_search.py RUNS CACHE DRIVER``."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,7 +35,8 @@ def make_search(runs: Path, cache: Path) -> Search:
         job = Job(trial=trial, data=None, cache=cache, splits=(), stop=stop)
         return Candidate(label=method["plan"], values=values, method=method, budget_changes=changes, jobs=(job,))
 
-    def announce(candidates: Sequence[Candidate]) -> None:
+    def announce(search: Search) -> None:
+        candidates = search.candidates.values()
         arms = [{"values": c.values, "keys": {"0": c.jobs[0].trial.key}} for c in candidates]
         write_json(entry, {"arms": arms})
 
@@ -46,7 +46,7 @@ def make_search(runs: Path, cache: Path) -> Search:
     )  # fmt: skip
     directions = [goal.direction for goal in plan.goals]
     search = Search(plan=plan, searcher=OptunaSearcher(space, directions=directions, sampler="tpe", seed=0))
-    search.resume([arm["values"] for arm in read_json(entry)["arms"]] if entry.exists() else [])
+    search.resume([(arm["values"], None) for arm in read_json(entry)["arms"]] if entry.exists() else [])
     return search
 
 

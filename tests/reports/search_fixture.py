@@ -13,7 +13,10 @@ PLACEMENT = {"base": BASE, "operators": "jsg", "parameters": []}
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """A candidate: its plan or other values, and its gains over identity at steps 50, 100, ... as far as it came."""
+    """A candidate: its plan or other values, and its gains over identity at steps 50, 100, ... as far as it came.
+
+    ``ended``: how the search judged it, where its entry says so.
+    """
 
     plan: str = "ggggggg"
     gains: Sequence[float] = ()
@@ -27,6 +30,7 @@ class Proposal:
     seconds: float | None = 36.0
     started: str = "2026-11-22T10:00:00+00:00"
     key: str = ""
+    ended: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +86,7 @@ def write_search(runs: Path, hunt: Hunt) -> None:
                 "values": values,
                 "keys": keys,
                 "budget_changes": {},
+                **({} if proposal.ended is None else {"ended": dict(proposal.ended)}),
             }
         )
         for key in keys.values():

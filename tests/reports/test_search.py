@@ -171,6 +171,18 @@ def test_a_reused_candidate_is_marked(tmp_path: Path) -> None:
     assert list(records.of(CONTROL)["reused"]) == [True, False]
 
 
+def test_what_a_search_stopped_counts_as_it_was_then(tmp_path: Path) -> None:
+    later = Proposal(plan="------s", gains=(0.01, 0.02, 0.05, 0.10), ended={"state": "pruned", "step": 100})
+    records = alone(tmp_path, FOUND[0], later)
+    row = records.candidates.iloc[1]
+    assert (row["state"], row["step"], row["seconds"]) == ("pruned", 100, 18.0)
+    assert row["last_gain"] == pytest.approx(0.02)
+    assert np.isnan(row["gain"])
+    assert row["gain_200"] == pytest.approx(0.10)
+    assert row["reason"] == "stopped at step 100; another study has trained it to its end since"
+    assert summaries.incumbent(records, SEARCH)["best"].tolist() == pytest.approx([0.06, 0.06])
+
+
 def test_incumbent_by_hand(records: SearchRecords) -> None:
     curve = summaries.incumbent(records, SEARCH)
     assert curve["best"].tolist() == pytest.approx([0.06, 0.06, 0.06, 0.08, 0.08])
