@@ -260,6 +260,7 @@ def run_search(hunt: Hunt, search: Search, options: argparse.Namespace) -> None:
     known = f", {len(search.candidates)} of them known" if search.candidates else ""
     print(f"{search.plan.name}: {hunt.trials} configurations{known}, in {options.runs}", flush=True)
     watch(drive(search, options))
+    search.plan.announce(search)  # how the last ones have ended
     print(summary(search))
 
 

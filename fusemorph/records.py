@@ -7,6 +7,7 @@
 
 import csv
 import errno
+import gzip
 import io
 import json
 import math
@@ -223,18 +224,19 @@ class TrialFolder:
 
 
 def history_of(folder: Path) -> list[dict[str, float]]:
-    """The validations of a trial so far; empty cells are NaN.
+    """The validations of a trial so far, from the table or its exported form, ``.gz``; empty cells are NaN.
 
     Raises:
         RecordError: the table cannot be read; the message names the file.
     """
-    path = folder / "history.csv"
+    path, exported = folder / "history.csv", folder / "history.csv.gz"
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        text = gzip.decompress(exported.read_bytes()) if exported.exists() else path.read_bytes()
+        rows = list(csv.DictReader(io.StringIO(text.decode())))
         return [{name: float(cell) if cell else math.nan for name, cell in row.items()} for row in rows]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
         raise RecordError(f"{path} cannot be read: {error}") from error
 
 

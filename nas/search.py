@@ -49,7 +49,7 @@ class Plan:
     ``trials``: distinct configurations in all, those of earlier calls included. ``goals``: the objectives. ``floors``:
     val Dice of identity by dataset. ``make``: the candidate of a point. ``refuses``: why a configuration must not be
     trained, if so. ``limits``: the largest value of goals that only training tells, such as folding. ``announce``:
-    called before a new candidate starts, and when all have ended.
+    called before a new candidate starts.
     """
 
     name: str
@@ -156,8 +156,6 @@ class Search:
             states = [self._status(job) for job in candidate.jobs]
             self.outcomes[candidate.identity] = outcome = self._outcome(candidate, states)
             self.searcher.tell(candidate.values, outcome)
-            if self.left == 0:
-                self.plan.announce(self)
 
     def ranked(self) -> list[Candidate]:
         """The finished candidates that keep the constraints, the best in the first goal first."""
@@ -206,12 +204,11 @@ class Search:
         """Take a candidate up and queue what is missing of it."""
         self.candidates[candidate.identity] = candidate
         self._owner |= {job.trial.key: candidate for job in candidate.jobs}
-        if stopped_at is not None:
-            steps = self._outcome(candidate, ["pruned"]).intermediate
-            steps = {step: gain for step, gain in steps.items() if step <= stopped_at}
-            self.outcomes[candidate.identity] = Outcome(state="pruned", intermediate=steps)
-            return
         states = [self._status(job) for job in candidate.jobs]
+        if stopped_at is not None:
+            known = {step: gain for step, gain in self._steps(candidate, states).items() if step <= stopped_at}
+            self.outcomes[candidate.identity] = Outcome(state="pruned", intermediate=known)
+            return
         missing = [job for job, state in zip(candidate.jobs, states, strict=True) if not _has_ended(job, state)]
         if not missing or any(state in ("pruned", "failed") for state in states):
             self.outcomes[candidate.identity] = self._outcome(candidate, states)
@@ -223,16 +220,22 @@ class Search:
         """How a candidate has ended, from the states of its trials and their records."""
         if "failed" in states:
             return Outcome(state="failed")
-        results = [Result.read(job, self.plan.runs) for job in candidate.jobs]
-        steps = gains_by_step(results, self.plan.floors) if len(self.plan.goals) == 1 else {}
+        steps = self._steps(candidate, states)
         if "pruned" in states:
             return Outcome(state="pruned", intermediate=steps)
+        results = [Result.read(job, self.plan.runs) for job in candidate.jobs]
         values = tuple(measure(goal, results, self.plan.floors) for goal in self.plan.goals)
         if not np.isfinite(values).all():
             return Outcome(state="failed")
         if any(measure(GOALS[name], results, self.plan.floors) > most for name, most in self.plan.limits.items()):
             return Outcome(state="refused")
         return Outcome(state="finished", values=values, intermediate=steps)
+
+    def _steps(self, candidate: Candidate, states: Sequence[str | None]) -> dict[int, float]:
+        """The mean gain by step; none where there are several goals, or where a trial has not begun."""
+        if len(self.plan.goals) > 1 or None in states:
+            return {}
+        return gains_by_step([Result.read(job, self.plan.runs) for job in candidate.jobs], self.plan.floors)
 
     def _status(self, job: Job) -> str | None:
         if job.trial.key in self._given_up:

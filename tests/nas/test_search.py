@@ -151,6 +151,21 @@ def test_a_stopped_trial_is_pruned_and_can_be_continued(dataset_entry: tuple[Jso
         assert sha256(continued).hexdigest() == sha256(whole).hexdigest(), name
 
 
+def test_what_is_stopped_on_one_dataset_is_not_tried_on_another(
+    dataset_entry: tuple[Json, Path], tmp_path: Path
+) -> None:
+    plan = make_plan(dataset_entry, tmp_path, trials=1, stop=StopsAt(2))
+
+    def make(values: Values) -> Candidate:
+        one = plan.make(values)
+        (job,) = one.jobs
+        return replace(one, jobs=(job, replace(job, trial=replace(job.trial, seed=1))))
+
+    search = Search(plan=replace(plan, make=make), searcher=RandomSearcher(SMALL, 0))
+    assert len(work(search)) == 1
+    assert list(search.outcomes.values()) == [Outcome(state="pruned")]
+
+
 def test_a_search_stands_by_its_judgement(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
     """Another study trains to its end what the search has stopped: the search goes on as if it did not know."""
     plan = make_plan(dataset_entry, tmp_path, trials=1, stop=StopsAt(2))
