@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fusemorph.affine import Model, affine_displacement, register_affine
 from fusemorph.data.dataset import Pair
-from fusemorph.method import Method, image_tensor
+from fusemorph.method import Method, PairFailed, PublishedScore, image_tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,9 @@ class Affine(Method):
 
     name: ClassVar[str] = "affine"
     source: ClassVar[str] = "FuseMorph's own, after Evangelidis and Psarakis 2008, IEEE PAMI 30:1858"
+    published: ClassVar[tuple[PublishedScore, ...]] = (
+        PublishedScore("ixi", "dice", 0.386, "Chen et al. 2022, TransMorph, in its preprocessing"),
+    )
 
     model: Model = "affine"
 
@@ -30,5 +33,8 @@ class Affine(Method):
 
     def register(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Float[Tensor, "1 d *s"]:
         fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
-        matrix = register_affine(fixed, moving, spacing_mm=pair.fixed.spacing_mm, model=self.model)
+        try:
+            matrix = register_affine(fixed, moving, spacing_mm=pair.fixed.spacing_mm, model=self.model)
+        except ValueError as error:
+            raise PairFailed(str(error)) from error
         return affine_displacement(matrix, pair.fixed.image.shape)

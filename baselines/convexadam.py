@@ -22,7 +22,7 @@ class ConvexAdam(ExternalMethod):
     dims: ClassVar[tuple[int, ...]] = (3,)
     affine_is_ours: ClassVar[bool] = True
     published: ClassVar[tuple[PublishedScore, ...]] = (
-        PublishedScore("OASIS", "dice", 0.846, "Learn2Reg 2021, validation", note="labels in training"),
+        PublishedScore("oasis", "dice", 0.846, "Learn2Reg 2021, validation, labels in training"),
     )
 
     mind_r: int = 1

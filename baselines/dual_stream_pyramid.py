@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from fusemorph.fusion.correlation import cost_volume
 from fusemorph.integrate import resize_displacement
 from fusemorph.losses.objective import Objective
-from fusemorph.method import LearnedMethod
+from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.blocks import ConvBlock, downsample, upsample
 from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.networks.registration import Registration
@@ -36,6 +36,10 @@ class DualStreamPyramid(LearnedMethod):
 
     name: ClassVar[str] = "dual_stream_pyramid"
     source: ClassVar[str] = "in the line of Kang et al. 2022 (Dual-PRNet++) and Meng et al. 2022 (NICE-Net)"
+    published: ClassVar[tuple[PublishedScore, ...]] = (
+        PublishedScore("mindboggle", "dice", 0.608, "Meng et al., CVPR 2024; Dual-PRNet++, not this network"),
+        PublishedScore("buckner", "dice", 0.636, "Meng et al., CVPR 2024; Dual-PRNet++, not this network"),
+    )
 
     channels: tuple[int, ...] = (8, 16, 32, 32, 32)
     loss: Objective = field(default_factory=lambda: Objective(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0))

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from fusemorph.integrate import exponential, resize_displacement
 from fusemorph.losses.pyramid import PyramidObjective
-from fusemorph.method import LearnedMethod
+from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.blocks import NEGATIVE_SLOPE, convolution, doubling_convolution, downsample
 from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.networks.registration import Registration
@@ -42,6 +42,11 @@ class Lapirn(LearnedMethod):
 
     name: ClassVar[str] = "lapirn"
     source: ClassVar[str] = "Mok and Chung 2020, LapIRN, MICCAI, built from the paper"
+    published: ClassVar[tuple[PublishedScore, ...]] = (
+        PublishedScore("mindboggle", "dice", 0.605, "Meng et al., CVPR 2024"),
+        PublishedScore("buckner", "dice", 0.632, "Meng et al., CVPR 2024"),
+        PublishedScore("oasis", "dice", 0.861, "Learn2Reg 2021, validation, labels in training"),
+    )
 
     channels: int = 28
     largest_shift: float = 0.4

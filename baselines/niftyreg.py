@@ -61,7 +61,8 @@ def niftyreg(
 
     def call(binary: str, *arguments: object) -> None:
         found = shutil.which(binary, path=os.environ.get("FUSEMORPH_NIFTYREG"))
-        subprocess.run([str(found), *map(str, arguments)], check=True)
+        if status := subprocess.run([str(found), *map(str, arguments)]).returncode:
+            raise SystemExit(f"{binary} ended with status {status}")
 
     images = ("-ref", "fixed.nii", "-flo", "moving.nii", "-voff")
     if affine:

@@ -23,9 +23,9 @@ class SyN(ExternalMethod):
     source: ClassVar[str] = "Avants et al. 2008, SyN, Medical Image Analysis 12(1):26; antspyx (Apache-2.0)"
     package: ClassVar[Package] = Package("antspyx", "0.6.3", apart="it asks for numpy below 2.4")
     published: ClassVar[tuple[PublishedScore, ...]] = (
-        PublishedScore("Mindboggle", "dice", 0.534, "Meng et al., CVPR 2024"),
-        PublishedScore("Buckner", "dice", 0.567, "Meng et al., CVPR 2024"),
-        PublishedScore("IXI", "dice", 0.645, "Chen et al. 2022, TransMorph"),
+        PublishedScore("mindboggle", "dice", 0.534, "Meng et al., CVPR 2024"),
+        PublishedScore("buckner", "dice", 0.567, "Meng et al., CVPR 2024"),
+        PublishedScore("ixi", "dice", 0.645, "Chen et al. 2022, TransMorph, in its preprocessing"),
     )
 
     metric: str = "mattes"

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fusemorph.losses.objective import Objective
-from fusemorph.method import LearnedMethod
+from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.blocks import convolution, downsample, instance_norm, patch_convolution, upsample
 from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.networks.registration import Registration
@@ -37,6 +37,13 @@ class Transmorph(LearnedMethod):
 
     name: ClassVar[str] = "transmorph"
     source: ClassVar[str] = "Chen et al. 2022, TransMorph, Medical Image Analysis 82:102615, built from the paper"
+    published: ClassVar[tuple[PublishedScore, ...]] = (
+        PublishedScore("mindboggle", "dice", 0.571, "Meng et al., CVPR 2024"),
+        PublishedScore("buckner", "dice", 0.608, "Meng et al., CVPR 2024"),
+        PublishedScore("oasis", "dice", 0.862, "Learn2Reg 2021, validation, labels in training; TransMorph-Large"),
+        PublishedScore("ixi", "dice", 0.753, "Chen et al. 2022, TransMorph, in its preprocessing"),
+        PublishedScore("acdc", "dice", 0.750, "EOIR, Table IV, unsupervised"),
+    )
 
     width: int = 96
     depths: tuple[int, ...] = (2, 2, 4, 2)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from fusemorph.losses.objective import Objective
-from fusemorph.method import LearnedMethod
+from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.voxelmorph import VoxelMorph
 
 
@@ -19,6 +19,17 @@ class VoxelMorph1(LearnedMethod):
 
     name: ClassVar[str] = "voxelmorph_1"
     source: ClassVar[str] = "Balakrishnan et al. 2019, VoxelMorph, IEEE TMI 38(8):1788, built from the paper"
+    published: ClassVar[tuple[PublishedScore, ...]] = (
+        PublishedScore("mindboggle", "dice", 0.552, "Meng et al., CVPR 2024; VoxelMorph, size not named"),
+        PublishedScore("buckner", "dice", 0.589, "Meng et al., CVPR 2024; VoxelMorph, size not named"),
+        PublishedScore(
+            "oasis", "dice", 0.847, "Learn2Reg 2021, validation, labels in training; VoxelMorph, size not named"
+        ),
+        PublishedScore(
+            "ixi", "dice", 0.729, "Chen et al. 2022, TransMorph, in its preprocessing; VoxelMorph, size not named"
+        ),
+        PublishedScore("acdc", "dice", 0.753, "EOIR, Table IV, unsupervised; VoxelMorph, size not named"),
+    )
 
     encoder: tuple[int, ...] = (16, 32, 32, 32)
     decoder: tuple[int, ...] = (32, 32, 32, 32)

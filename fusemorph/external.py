@@ -158,7 +158,7 @@ def run_limited(
     if status:
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         said = log.read_text(encoding="utf-8", errors="replace").strip()
-        raise PairFailed(f"{how}: {said[-500:] or 'it printed nothing'}")
+        raise PairFailed(f"{how}: {said[-800:] or 'it printed nothing'}")
 
 
 def _script(worker: Callable[..., None], settings: Mapping[str, Any]) -> str:

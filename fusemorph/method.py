@@ -30,14 +30,14 @@ class PairFailed(RuntimeError):
 class PublishedScore:
     """A figure from the literature, to be printed beside measured ones: other splits and protocols, so context only.
 
-    Shares such as Dice are within 0 and 1. ``note`` says in what the figure is not this method's own.
+    ``dataset`` and ``metric`` have the names that they have here, where they are here; shares such as Dice are within 0
+    and 1. ``source`` says where the figure stands, and in what it is not quite this method's own.
     """
 
     dataset: str
     metric: str
     value: float
     source: str
-    note: str = ""
 
 
 LATER = {"later": True}

@@ -1,5 +1,6 @@
 """What every method must do; runs over the fusion networks and each baseline found."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 import torch
 
 from fusemorph.data.dataset import Pair, Scan
+from fusemorph.evaluation import METRICS
+from fusemorph.external import ExternalMethod
 from fusemorph.losses.objective import total
-from fusemorph.method import Method, known_methods, load_method
+from fusemorph.method import Method, PairFailed, known_methods, load_method
 from fusemorph.warp import warp
 
 SMALL = {
@@ -17,6 +20,9 @@ SMALL = {
     "transmorph": {"width": 6, "heads": [2, 2, 4, 4], "window": [3, 4, 3]},
 }
 CPU = torch.device("cpu")
+SHAPES = [(24, 32, 17), (32, 20)]
+IN_THE_TESTS = {"demons"}
+"""Methods of another package, SimpleITK, that the tests install; the others' come with ``nox -s classical``."""
 
 
 def make(name: str) -> Method:
@@ -36,15 +42,49 @@ def make_pair(shape: tuple[int, ...]) -> Pair:
     return Pair(split="val", fixed=scans[0], moving=scans[1], block="0", displacement=truth)
 
 
-@pytest.mark.parametrize("name", known_methods())
-@pytest.mark.parametrize("shape", [(24, 32, 17), (32, 20)])
+def needs_more(name: str) -> bool:
+    return isinstance(make(name), ExternalMethod) and name not in IN_THE_TESTS
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.classical if needs_more(n) else []) for n in known_methods()]
+)
+@pytest.mark.parametrize("shape", SHAPES)
 def test_any_pair_gives_one_displacement_and_the_same_again(name: str, shape: tuple[int, ...]) -> None:
     method, pair = make(name), make_pair(shape)
+    if isinstance(method, ExternalMethod) and method.package is None and (reason := method.missing()):
+        pytest.skip(reason)  # a binary of the user's own: no registry has it
+    if isinstance(method, ExternalMethod) and len(shape) not in method.dims:
+        with pytest.raises(PairFailed, match=f"these are {len(shape)}-D"):
+            method.register(pair, network=None, device=CPU)
+        return
     network = method.network(len(shape))
     first, again = (method.register(pair, network=network, device=CPU) for _ in range(2))
     assert first.shape == (1, len(shape), *shape)
     assert first.isfinite().all()
-    assert torch.equal(first, again)
+    assert method.nondeterministic or torch.equal(first, again)
+
+
+@pytest.mark.parametrize("name", [name for name in known_methods() if needs_more(name)])
+def test_a_method_that_is_not_installed_says_how_to_install_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    for variable in ("FUSEMORPH_INTERPRETERS", "FUSEMORPH_NIFTYREG"):
+        monkeypatch.setenv(variable, "/nowhere/at/all")
+    reason = make(name).missing()
+    assert reason is not None
+    assert "pip install" in reason or "build" in reason
+    with pytest.raises(PairFailed) as failure:
+        make(name).register(make_pair(SHAPES[0]), network=None, device=CPU)
+    assert str(failure.value) == reason
+
+
+@pytest.mark.parametrize("name", known_methods())
+def test_published_scores_name_their_source(name: str) -> None:
+    for score in make(name).published:
+        assert score.dataset == score.dataset.lower()
+        assert score.metric in METRICS
+        assert 0 < score.value < 1 or score.metric != "dice"
+        assert score.source
 
 
 @pytest.mark.parametrize("name", known_methods())
