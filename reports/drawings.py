@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from reports import figures
 from reports.comparison import Comparison
 from reports.fronts import with_fronts
+from reports.groups import draw_side_by_side, repeated
 from reports.metric import Metric
 from reports.numerals import listing, number
 from reports.style import WIDTH, dressed, style
@@ -31,9 +32,9 @@ class Drawing:
 
 
 def all_drawings(comparison: Comparison) -> Iterator[Drawing]:
-    """Every figure of the page but the pairs' pictures, one at a time."""
+    """Every figure of the arms, one at a time."""
     comparison = replace(comparison, arms=dressed(comparison.arms, comparison.baseline))
-    for draw in (pairs_by_arm, differences, regularity, price, training, gates, structures):
+    for draw in (pairs_by_arm, differences, groups, regularity, price, training, gates, structures):
         with style():
             yield draw(comparison)
 
@@ -45,7 +46,7 @@ def pairs_by_arm(comparison: Comparison) -> Drawing:
     arms, pairs = comparison.evaluated, comparison.records.pairs
     if arms[metric.name].isna().all():
         return replace(drawing, caption=f"No pair has a {metric.title}: nothing is drawn.")
-    figure = _figure(0.6 + 0.36 * len(arms))
+    figure = new_figure(0.6 + 0.36 * len(arms))
     figures.pairs_by_arm(figure.subplots(), pairs, arms, metric)
     text = (
         "Each point is a pair, averaged over seeds; boxes hold the middle half, black ticks are the means of the seeds."
@@ -62,7 +63,7 @@ def differences(comparison: Comparison) -> Drawing:
     arms = (trained if len(trained) else compared).dropna(subset=["difference"])
     if arms.empty:
         return replace(drawing, caption="No arm has a difference to the baseline: nothing is drawn.")
-    figure = _figure(0.7 + 0.32 * len(arms))
+    figure = new_figure(0.7 + 0.32 * len(arms))
     figures.differences(figure.subplots(), arms, comparison.baseline, metric)
     left_out = compared[~compared["arm"].isin(arms["arm"])]["arm"]
     text = (
@@ -90,6 +91,23 @@ def regularity(comparison: Comparison) -> Drawing:
     return _against(comparison, "regularity", f"{comparison.metric.title} against regularity", panels, text)
 
 
+def groups(comparison: Comparison) -> Drawing:
+    """Strategies that stand in several groups, side by side."""
+    metric, arms = comparison.metric, repeated(comparison.arms)
+    drawing = Drawing(name="groups", title="Strategies by group", caption="")
+    if arms[metric.name].isna().all():
+        return replace(drawing, caption="No strategy stands in several groups: nothing is drawn.")
+    figure = new_figure(3.0)
+    draw_side_by_side(figure.subplots(), comparison.arms, comparison.baseline, metric)
+    _legend(figure, arms, groups=False)
+    text = (
+        f"Means over blocks with 95 % intervals, {_over(arms['limit'])}. A line joins the arms of one strategy. "
+        f"Dashed: {comparison.baseline}."
+    )
+    alt = f"Mean {metric.title} by group. {_values(arms, f'{metric.name}_blocks', metric)}"
+    return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
+
+
 def price(comparison: Comparison) -> Drawing:
     """The primary metric against how large, how dear and how slow an arm is."""
     panels = (
@@ -108,7 +126,7 @@ def training(comparison: Comparison) -> Drawing:
     if shown.empty:
         return replace(drawing, caption="No trial has a history: nothing is drawn.")
     groups = list(shown["group"].unique())
-    figure = _figure(4.2)
+    figure = new_figure(4.2)
     axes = figure.subplots(2, len(groups), sharex=True, sharey="row", squeeze=False)
     baseline = shown[shown["arm"] == comparison.baseline]
     for group, column in zip(groups, axes.T, strict=True):
@@ -140,7 +158,7 @@ def gates(comparison: Comparison) -> Drawing:
     if shown.empty:
         return replace(drawing, caption="No trial has a live gate, or none was read: nothing is drawn.")
     stages = sorted(int(stage) for stage in table["stage"].unique())
-    figure = _figure(2.2 if len(shown) == 1 else 2.5)
+    figure = new_figure(2.2 if len(shown) == 1 else 2.5)
     axes = figure.subplots(1, len(stages), sharex=True, sharey=True, squeeze=False)[0]
     for ax, stage in zip(axes, stages, strict=True):
         figures.gate_weight(ax, table, shown, stage)
@@ -177,7 +195,7 @@ def structures(comparison: Comparison) -> Drawing:
     means = named.groupby(["structure", "arm"], sort=False)["dice"].mean().unstack("arm")
     chosen = (means.max(axis=1) - means.min(axis=1)).nlargest(MOST_STRUCTURES).index
     drawn = named[named["structure"].isin(chosen)]
-    figure = _figure(1.0 + len(chosen) * max(0.26, 0.1 * len(shown)))
+    figure = new_figure(1.0 + len(chosen) * max(0.26, 0.1 * len(shown)))
     figures.structures(figure.subplots(), drawn, shown)
     _legend(figure, shown)
     text = "Mean over pairs and seeds; lines are the range of the seeds' means."
@@ -199,7 +217,7 @@ def _against(
     zero = [label.split(" /")[0] for column, label, _ in panels if len(arms) and (arms[column] == 0).all()]
     if arms[metric.name].isna().all() or not known:
         return Drawing(name=name, title=title, caption="No trained arm has these figures: nothing is drawn.")
-    figure = _figure(3.2)
+    figure = new_figure(3.2)
     for ax, (column, label, unit) in zip(
         np.atleast_1d(figure.subplots(1, len(known), sharey=True)), known, strict=True
     ):
@@ -222,7 +240,8 @@ def _over(limits: "pd.Series[str]") -> str:
     return "over blocks crossed with seeds" + (" (over blocks alone where there is one seed)" if alone.any() else "")
 
 
-def _figure(height: float) -> Figure:
+def new_figure(height: float) -> Figure:
+    """An empty figure as wide as the page's column, ``height`` in inches."""
     return Figure(figsize=(WIDTH, height))
 
 

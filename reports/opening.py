@@ -7,7 +7,7 @@ import pandas as pd
 
 from reports.comparison import Comparison
 from reports.metric import Metric
-from reports.numerals import MINUS, listing, number, plural, probability
+from reports.numerals import MINUS, listing, number, p_equals, plural
 from reports.statistics import SEEDS_FOR_A_CLAIM
 from reports.trial import EVALUATED
 
@@ -102,17 +102,12 @@ def _size(comparison: Comparison) -> str:
     family = plural(int(comparison.compared["p_value"].notna().sum()), "comparison")
     what = "largest difference shown" if len(named) else "largest difference observed"
     interval = metric.between(largest["difference_low"], largest["difference_high"], signed=True)
-    p_value = "" if isnan(largest["p_holm"]) else f", Holm-adjusted p {_p(largest['p_holm'])} over {family}"
+    p_value = "" if isnan(largest["p_holm"]) else f", Holm-adjusted {p_equals(largest['p_holm'])} over {family}"
     conditional = ", over blocks alone" if largest["difference_limit"] == "one seed" else ""
     return (
         f"The {what} is {largest['arm']} {MINUS} {comparison.baseline} = "
         f"{metric.amount(largest['difference'], signed=True)} (95 % interval {interval}{conditional}{p_value}); {base}."
     )
-
-
-def _p(value: float) -> str:
-    text = probability(value)
-    return text if text.startswith("<") else f"= {text}"
 
 
 def _score(row: "pd.Series[float]", metric: Metric) -> str:

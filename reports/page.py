@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from reports.certainty import Certainty
+from reports.certainty_drawings import certainty_drawings
 from reports.comparison import Comparison, compare_studies
 from reports.drawings import all_drawings
 from reports.load import StudyRecords
@@ -19,9 +22,11 @@ from reports.search import load_searches
 from reports.search_page import search_section
 from reports.tables import all_tables, write_tables
 from reports.trial import EVALUATED, as_object
+from reports.viewer import viewers
 
 # Below the 8 MB that go into a mail, with room for text and tables.
 MOST_PICTURE_BYTES = 7_000_000
+VIEWED = 0.75  # the share of what figures leave that slices to scroll may take
 
 
 def write_report(
@@ -61,10 +66,15 @@ def _template() -> Any:
 def _section(comparison: Comparison, out: Path, budget: int) -> dict[str, Any]:
     """What the template says of one study; its tables and figures are written on the way."""
     records, definition = comparison.records, comparison.records.definition
-    write_tables(comparison, out / "tables")
+    certainty = Certainty(comparison)
+    tables = all_tables(certainty)
+    write_tables(comparison, tables, out / "tables")
     source = provenance(records)
-    figures = {drawing["name"]: drawing for drawing in drawn(records.stem, all_drawings(comparison), out, budget)}
+    drawings = chain(all_drawings(comparison), certainty_drawings(certainty))
+    figures = {drawing["name"]: drawing for drawing in drawn(records.stem, drawings, out, budget)}
     used = sum(len(drawing["svg"]) for drawing in figures.values())
+    viewed = dict(viewers(comparison, int(VIEWED * (budget - used))))
+    used += sum(len(value) for view in viewed.values() for value in view.values() if isinstance(value, str))
     return {
         "kind": "study",
         "name": records.name,
@@ -74,11 +84,12 @@ def _section(comparison: Comparison, out: Path, budget: int) -> dict[str, Any]:
         "warnings": list(_warnings(records)),
         "question": str(definition.get("question") or "The study does not state its question."),
         "protocol": [str(sentence) for sentence in definition.get("protocol") or []],
-        "tables": {name: cells(table) for name, table in all_tables(comparison).items()},
+        "tables": {name: cells(table) for name, table in tables.items()},
         "provenance": cells(source),
         "several_seeds": bool((comparison.arms["seeds"] > 1).any()),
         "figures": figures,
         "pictures": list(drawn(records.stem, pictured(comparison), out, budget - used)),
+        "viewers": viewed,
         "notes": comparison.notes,
         "skipped": {str(label): str(reason) for label, reason in as_object(definition.get("skipped")).items()},
         "problems": records.problems,

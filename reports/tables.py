@@ -1,15 +1,19 @@
 """All tables of a comparison, their files, and a short one for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 
 import pandas as pd
 
 from reports.arm_tables import Row, cost, differences, interval, leaderboard, regularity
+from reports.certainty import Certainty
+from reports.certainty_tables import ranks, significance
 from reports.comparison import Comparison, compare_studies
+from reports.groups import side_by_side
 from reports.metric import KNOWN, Metric
 from reports.numerals import MINUS, NOT_MEASURED, count, number, share, significant
+from reports.published import published
 from reports.search import load_searches
 from reports.search_tables import search_text
 from reports.table import Table, caption, write_csv
@@ -64,10 +68,11 @@ def trials(comparison: Comparison) -> Table:
     return Table(title="Missing and failed trials", caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
 
 
-def all_tables(comparison: Comparison) -> dict[str, Table]:
+def all_tables(certainty: Certainty) -> dict[str, Table]:
     """Every table by the name of its file; ``arms`` holds all numbers of an arm in one row."""
-    made = (leaderboard, differences, regularity, cost, structures, seeds, trials)
-    return {table.__name__: table(comparison) for table in made}
+    made = (leaderboard, differences, side_by_side, regularity, cost, structures, seeds, trials, published)
+    tables = {table.__name__: table(certainty.comparison) for table in made}
+    return tables | {"significance": significance(certainty), "ranks": ranks(certainty)}
 
 
 def arms_numbers(comparison: Comparison) -> pd.DataFrame:
@@ -77,10 +82,10 @@ def arms_numbers(comparison: Comparison) -> pd.DataFrame:
     )
 
 
-def write_tables(comparison: Comparison, folder: Path) -> None:
+def write_tables(comparison: Comparison, tables: Mapping[str, Table], folder: Path) -> None:
     """``STUDY_NAME.csv``, ``.md`` and ``.tex`` for every table."""
     stem = comparison.records.stem
-    for name, table in all_tables(comparison).items():
+    for name, table in tables.items():
         table.write(folder, f"{stem}_{name}")
     write_csv(arms_numbers(comparison), folder / f"{stem}_arms.csv")
 

@@ -90,7 +90,7 @@ def test_drawings_are_the_same_every_time(comparison: Comparison, tmp_path: Path
 
 def test_every_drawing_is_made(comparison: Comparison) -> None:
     drawings = list(all_drawings(comparison))
-    names = ["distribution", "differences", "regularity", "price", "training", "gates", "structures"]
+    names = ["distribution", "differences", "groups", "regularity", "price", "training", "gates", "structures"]
     assert [drawing.name for drawing in drawings if drawing.figure] == names
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from reports.certainty import Certainty
 from reports.comparison import Comparison, compare_studies
 from reports.numerals import between, listing, number, probability, share, significant
 from reports.provenance import provenance
+from reports.table import Table
 from reports.tables import all_tables, arms_text, write_tables
 from tests.reports.records_fixture import ARMS, Records, write_records
 
@@ -16,6 +18,10 @@ from tests.reports.records_fixture import ARMS, Records, write_records
 @pytest.fixture
 def comparison(runs: Path) -> Comparison:
     return compare_studies([runs])[0]
+
+
+def tables_of(comparison: Comparison) -> dict[str, Table]:
+    return all_tables(Certainty(comparison))
 
 
 @pytest.mark.parametrize(
@@ -46,19 +52,19 @@ def test_numbers_in_words(said: str, text: str) -> None:
 
 
 def test_every_caption_names_the_selection_split(comparison: Comparison) -> None:
-    for table in all_tables(comparison).values():
+    for table in tables_of(comparison).values():
         assert table.caption.endswith("Split: val, the selection split (choices were made on it).")
 
 
 def test_synthetic_is_said_in_every_caption(tmp_path: Path) -> None:
     write_records(tmp_path, Records(arms=ARMS[:2], seeds=1, synthetic=True, definition={"reported_split": "val"}))
     comparison = compare_studies([tmp_path])[0]
-    for table in all_tables(comparison).values():
+    for table in tables_of(comparison).values():
         assert "Synthetic images, not scans of people." in table.caption
 
 
 def test_leaderboard_in_words(comparison: Comparison) -> None:
-    shown = all_tables(comparison)["leaderboard"].shown.set_index("Arm")
+    shown = tables_of(comparison)["leaderboard"].shown.set_index("Arm")
     assert shown.loc["AutoFuse", "Verdict"] == "baseline"
     assert shown.loc["identity", "Seed spread"] == "untrained"
     assert shown.loc["identity", "Verdict"] == "lower"
@@ -69,7 +75,7 @@ def test_leaderboard_in_words(comparison: Comparison) -> None:
 
 def test_one_seed_is_marked_as_conditional(tmp_path: Path) -> None:
     write_records(tmp_path, Records(seeds=1))
-    table = all_tables(compare_studies([tmp_path])[0])["leaderboard"]
+    table = tables_of(compare_studies([tmp_path])[0])["leaderboard"]
     shown = table.shown.set_index("Arm")
     assert "† Over blocks alone" in table.caption
     assert str(shown.loc["early", "95 % interval"]).endswith("†")
@@ -79,7 +85,7 @@ def test_one_seed_is_marked_as_conditional(tmp_path: Path) -> None:
 
 
 def test_cost_ratios(comparison: Comparison) -> None:
-    table = all_tables(comparison)["cost"]
+    table = tables_of(comparison)["cost"]
     shown = table.shown.set_index("Arm")
     assert shown.loc["late", "Parameters"] == "336,000"
     assert shown.loc["late", "ratio"] == "0.15"
@@ -90,7 +96,7 @@ def test_cost_ratios(comparison: Comparison) -> None:
 def test_what_is_not_measured_says_so(runs: Path) -> None:
     for path in runs.glob("*/cost.json"):
         path.unlink()
-    tables = all_tables(compare_studies([runs])[0])
+    tables = tables_of(compare_studies([runs])[0])
     assert "Latency (s)" not in tables["cost"].shown
     assert "Not measured in any arm: Latency (s), Train step (s), Memory (MiB) and Train" in tables["cost"].caption
     assert "Not measured in any arm: Endpoint error (mm)." in tables["regularity"].caption
@@ -98,13 +104,13 @@ def test_what_is_not_measured_says_so(runs: Path) -> None:
 
 def test_what_one_arm_lacks_says_so(runs: Path) -> None:
     (next(runs.glob("fusion0100*")) / "cost.json").unlink()
-    shown = all_tables(compare_studies([runs])[0])["cost"].shown.set_index("Arm")
+    shown = tables_of(compare_studies([runs])[0])["cost"].shown.set_index("Arm")
     assert shown.loc["early", "Latency (s)"] == "not measured"
     assert shown.loc["late", "Latency (s)"] == "0.098"
 
 
 def test_structures(comparison: Comparison) -> None:
-    table = all_tables(comparison)["structures"]
+    table = tables_of(comparison)["structures"]
     assert list(table.shown.columns) == ["Arm", "anterior", "posterior"]
     assert list(table.shown["Arm"]) == ["AutoFuse", "early", "late", "identity"]
     labels = comparison.records.labels
@@ -123,8 +129,8 @@ def test_provenance_counts_core_hours(comparison: Comparison) -> None:
 
 
 def test_files_are_the_same_every_time(comparison: Comparison, tmp_path: Path) -> None:
-    write_tables(comparison, tmp_path / "a")
-    write_tables(comparison, tmp_path / "b")
+    write_tables(comparison, tables_of(comparison), tmp_path / "a")
+    write_tables(comparison, tables_of(comparison), tmp_path / "b")
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert "fusion_arms.csv" in names
     assert "fusion_leaderboard.md" in names
@@ -133,7 +139,7 @@ def test_files_are_the_same_every_time(comparison: Comparison, tmp_path: Path) -
 
 
 def test_the_csv_of_arms_holds_the_numbers(comparison: Comparison, tmp_path: Path) -> None:
-    write_tables(comparison, tmp_path)
+    write_tables(comparison, tables_of(comparison), tmp_path)
     read = pd.read_csv(tmp_path / "fusion_arms.csv")
     assert read["dice"].to_numpy() == pytest.approx(comparison.arms["dice"].to_numpy())
     assert set(read["split"]) == {"val"}

@@ -1,0 +1,102 @@
+"""Figures of all pairs of arms and of ranks: tables onto Axes."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+
+from reports.metric import DICE, Metric
+from reports.style import COLOURS, FAINT, GROUND, INK
+
+MOST_ANNOTATED = 14
+
+
+def significance(ax: Axes, differences: pd.DataFrame, stands: pd.DataFrame, metric: Metric = DICE) -> Axes:
+    """Differences of arms, row minus column, as a square table; in colour where ``stands`` says that they do."""
+    import seaborn
+
+    shown = differences.where(stands.to_numpy(bool), 0.0).where(differences.notna())
+    reach = float(np.nanmax(np.abs(differences.to_numpy()))) or 1.0
+    annotated = len(differences) <= MOST_ANNOTATED
+    words = differences.map(lambda value: "" if np.isnan(value) else metric.number(value, signed=True))
+    seaborn.heatmap(
+        shown,
+        ax=ax,
+        cmap=_diverging(reverse=not metric.higher_is_better),
+        vmin=-reach,
+        vmax=reach,
+        annot=words if annotated else False,
+        fmt="",
+        annot_kws={"color": INK, "fontsize": 7},
+        alpha=0.55,
+        cbar=not annotated,
+        linewidths=0.5,
+        linecolor=FAINT,
+        xticklabels=True,
+        yticklabels=True,
+    )
+    return _plain(ax)
+
+
+def stability(ax: Axes, shares: pd.DataFrame) -> Axes:
+    """Share of the draws in which an arm (row) takes a rank (column)."""
+    import seaborn
+
+    words = shares.map(lambda share: f"{100 * share:.0f}" if share >= 0.005 else "")
+    seaborn.heatmap(
+        shares,
+        ax=ax,
+        cmap=LinearSegmentedColormap.from_list("share", [GROUND, COLOURS[0]]),
+        vmin=0,
+        vmax=1,
+        annot=words if len(shares) <= MOST_ANNOTATED else False,
+        fmt="",
+        annot_kws={"color": INK, "fontsize": 7.5},
+        alpha=0.6,
+        cbar=False,
+        linewidths=0.5,
+        linecolor=FAINT,
+        yticklabels=True,
+    )
+    ax.set_xlabel("Rank")
+    return _plain(ax)
+
+
+def critical_difference(ax: Axes, ranks: "pd.Series[float]", p_values: pd.DataFrame, colours: dict[str, str]) -> Axes:
+    """Mean ranks on a line; a bar joins arms that Wilcoxon's test with Holm's correction does not tell apart."""
+    import scikit_posthocs
+
+    scikit_posthocs.critical_difference_diagram(
+        ranks,
+        p_values,
+        ax=ax,
+        color_palette=colours,
+        label_fmt_left="{label} ({rank:.1f})",
+        label_fmt_right="({rank:.1f}) {label}",
+        label_props={"fontsize": 8.5},
+        marker_props={"s": 22},
+        elbow_props={"linewidth": 1.1},
+        crossbar_props={"color": INK, "linewidth": 2.2},
+        text_h_margin=0.02 * max(1.0, float(np.ptp(ranks))),
+    )
+    ax.grid(visible=False)
+    ax.spines["top"].set_visible(True)
+    ax.set_xlabel("Mean rank over blocks, 1 the best", labelpad=6)
+    ax.xaxis.set_label_position("top")
+    return ax
+
+
+def _diverging(*, reverse: bool) -> Colormap:
+    """Blue where a row is better than its column, orange where it is worse, the ground between."""
+    ends = [COLOURS[1], GROUND, COLOURS[0]]
+    return LinearSegmentedColormap.from_list("better", ends[::-1] if reverse else ends)
+
+
+def _plain(ax: Axes) -> Axes:
+    ax.grid(visible=False)
+    ax.set_ylabel("")
+    ax.tick_params(length=0)
+    ax.tick_params(axis="y", rotation=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    return ax
