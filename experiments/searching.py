@@ -186,11 +186,12 @@ def candidate_maker(hunt: Hunt, options: argparse.Namespace, *, control: bool) -
 
 
 def point_label(space: Space, values: Values) -> str:
-    """What a point is called: its plan where the space varies it, and the other values."""
+    """What a point is called: its plan where the space varies it, and the other values by their names' order, which is
+    the same for a point that was drawn and for one that was read."""
     plan = [parse_plan("".join(str(values.get(f"plan.{s}", "-")) for s in range(1, 8)))] if space.operators else []
     rest = [
         f"{name.split('.')[-1]} {value:.3g}" if isinstance(value, float) else f"{name.split('.')[-1]} {value}"
-        for name, value in values.items()
+        for name, value in sorted(values.items())
         if not name.startswith("plan.")
     ]
     return " ".join([*plan, ", ".join(rest)]).strip()

@@ -14,6 +14,7 @@ import math
 import os
 import shutil
 import uuid
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path

@@ -56,6 +56,16 @@ def test_a_search_is_run_confirmed_and_extended(folder: Path, capsys: pytest.Cap
     assert write_report([folder / "runs"], folder / "report").is_file()
 
 
+@pytest.mark.parametrize("study", ["gate", "full"])
+def test_points_with_many_values_are_known_again(folder: Path, study: str, capsys: pytest.CaptureFixture[str]) -> None:
+    alone = ["--driver", "optuna", "--no-control", "--confirm", "0"]
+    assert call(folder, study, *alone, "--trials", "1") == 0
+    first = arms(folder, f"{study}-virtual_brains-smoke")
+    assert call(folder, study, *alone, "--trials", "2") == 0
+    assert "2 configurations, 1 of them known" in capsys.readouterr().out
+    assert arms(folder, f"{study}-virtual_brains-smoke")[:1] == first
+
+
 def test_another_definition_of_the_name_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(folder, "placement", "--driver", "optuna", "--trials", "3", "--operators", "js") == 2
     assert "defines another study of the name" in capsys.readouterr().err
