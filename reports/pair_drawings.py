@@ -15,14 +15,18 @@ MOST_PICTURED_ARMS = 12
 
 def pictured(comparison: Comparison) -> Iterator[Drawing]:
     """Best, median and worst pair of each arm, the baseline first."""
-    known = comparison.records.pictures
-    order = [comparison.baseline, *(arm for arm in comparison.arms["arm"] if arm != comparison.baseline)]
-    shown = [arm for arm in order if arm in known]
-    for place, arm in enumerate(shown[:MOST_PICTURED_ARMS]):
+    arms = pictured_arms(comparison)
+    for place, arm in enumerate(arms):
         with style():
             yield _pairs_of(comparison, arm, place)
-    if left_out := shown[MOST_PICTURED_ARMS:]:
+    if left_out := [arm for arm in comparison.arms["arm"] if arm in comparison.records.pictures and arm not in arms]:
         yield Drawing(name="more", title="More arms", caption=f"Recorded, but not shown here: {'; '.join(left_out)}.")
+
+
+def pictured_arms(comparison: Comparison) -> list[str]:
+    """The arms whose pairs are shown: those that have pictures, the baseline first."""
+    order = [comparison.baseline, *(arm for arm in comparison.arms["arm"] if arm != comparison.baseline)]
+    return [arm for arm in order if arm in comparison.records.pictures][:MOST_PICTURED_ARMS]
 
 
 def _pairs_of(comparison: Comparison, arm: str, place: int) -> Drawing:
@@ -36,7 +40,7 @@ def _pairs_of(comparison: Comparison, arm: str, place: int) -> Drawing:
     if not slices:
         return replace(drawing, caption=f"{pictures.path}: holds no complete pair.")
     titles = {rank: _pair_title(rank, pictures.pairs.get(rank, {})) for rank in slices}
-    aspects = {rank: _aspect(comparison, pictures.pairs.get(rank, {})) for rank in slices}
+    aspects = {rank: aspect_of(comparison, pictures.pairs.get(rank, {})) for rank in slices}
     figure = draw_pairs(slices, titles, aspects)
     text = (
         f"Seed {pictures.seed}; ranked by Dice. Difference in units of the intensity range. Determinant of the whole "
@@ -55,7 +59,7 @@ def _pair_title(rank: str, about: dict[str, object]) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _aspect(comparison: Comparison, about: dict[str, object]) -> float:
+def aspect_of(comparison: Comparison, about: dict[str, object]) -> float:
     """Height of a pixel over its width, from the spacing of the two axes in the slice."""
     spacing, axis = comparison.records.dataset.get("spacing_mm"), about.get("axis")
     if not isinstance(spacing, list) or not all(isinstance(side, int | float) and side > 0 for side in spacing):

@@ -65,7 +65,7 @@ def _scales(figure: Figure, row: np.ndarray) -> None:
         ax.set_axis_off()
     bars = (
         (ScalarMappable(_difference_scale(), "RdBu_r"), "Fixed − warped", [-0.5, 0, 0.5]),
-        (ScalarMappable(_determinant_scale(), _determinant_colours()), "Determinant", [0, 1, 2]),
+        (ScalarMappable(determinant_scale(), determinant_colours()), "Determinant", [0, 1, 2]),
     )
     for mappable, column, ticks in bars:
         ax = row[COLUMNS.index(column)]
@@ -84,7 +84,7 @@ def draw_pair(axes: np.ndarray, slices: Slices, *, aspect: float) -> None:
     _show(axes[3], fixed - warped, aspect, cmap="RdBu_r", norm=_difference_scale())
     deformed_grid(axes[4], slices["displacement"], aspect=aspect)
     determinant = slices["determinant"].astype(np.float64)
-    _show(axes[5], determinant, aspect, cmap=_determinant_colours(), norm=_determinant_scale())
+    _show(axes[5], determinant, aspect, cmap=determinant_colours(), norm=determinant_scale())
     _show(axes[6], slices["fixed"] // 2, aspect, cmap="gray", norm=Normalize(0, 255))
     outlines(axes[6], slices["fixed_labels"], FIXED_LINE)
     outlines(axes[6], slices["warped_labels"], WARPED_LINE)
@@ -141,10 +141,11 @@ def _difference_scale() -> Normalize:
     return Normalize(-0.5, 0.5)
 
 
-def _determinant_scale() -> Normalize:
+def determinant_scale() -> Normalize:
+    """From 0 to 2, 1 in the middle."""
     return TwoSlopeNorm(1.0, vmin=0.0, vmax=2.0)
 
 
-def _determinant_colours() -> Colormap:
+def determinant_colours() -> Colormap:
     """Brown shrinks, green grows, white keeps; black is folded."""
     return mpl.colormaps["BrBG"].with_extremes(under="black")

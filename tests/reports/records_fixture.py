@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tests.reports.pictures_fixture import slices
+from tests.reports.viewer_fixture import view
 
 LABELS = {1: "anterior", 2: "posterior"}
 
@@ -163,8 +164,10 @@ def _write_trial(
     _write_machine(folder, arm, seed)
     if arm.trained:
         _history(arm, rng).to_csv(folder / "history.csv", index=False)
-    if arm.plan and "g" in arm.plan:
+    stages = tuple(stage for stage, symbol in enumerate(arm.plan or "", start=1) if symbol == "g")
+    if stages:
         _gates(rng).to_csv(folder / "gates.csv", index=False)
+        _pair_gates(list(pairs["pair"]), stages, seed).to_csv(evaluation / "gates.csv", index=False)
     order = pairs.sort_values("dice", ascending=False).reset_index(drop=True)
     ranks = {"best": 0, "median": len(order) // 2, "worst": len(order) - 1}
     shown = {
@@ -177,6 +180,9 @@ def _write_trial(
         np.savez_compressed(
             evaluation / "pictures.npz", allow_pickle=False, **slices(records.shape, rng, still=not arm.trained)
         )
+        shape = (min(records.shape[0], 160), min(records.shape[1], 160))
+        shown = view(shape, np.random.default_rng(seed), gates=stages)
+        np.savez_compressed(evaluation / "viewer.npz", allow_pickle=False, **shown)
 
 
 def _evaluation(
@@ -273,6 +279,16 @@ def _gates(rng: np.random.Generator) -> pd.DataFrame:
             joint = float(np.clip(0.5 + (stage - 4) * 0.1 * step / 600 + rng.normal(0, 0.01), 0, 1))
             rows.append({"step": step, "stage": stage, "joint_weight": joint, "single_weight": 1 - joint})
     return pd.DataFrame(rows)
+
+
+def _pair_gates(pairs: Sequence[str], stages: Sequence[int], seed: int) -> pd.DataFrame:
+    """Weights of each pair around those at the end of the training; of a generator of their own."""
+    rng = np.random.default_rng(seed)
+    joint = {stage: np.clip(0.5 + (stage - 4) * 0.1 + rng.normal(0, 0.03, len(pairs)), 0, 1) for stage in stages}
+    rows = [
+        (pair, stage, joint[stage][row], 1 - joint[stage][row]) for row, pair in enumerate(pairs) for stage in stages
+    ]
+    return pd.DataFrame(rows, columns=["pair", "stage", "joint_weight", "single_weight"])
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -1,0 +1,31 @@
+"""Slices for the viewer as an evaluation keeps them: simulated heads, and the smooth fields that warp them."""
+
+import numpy as np
+from scipy import ndimage
+
+from tests.reports.pictures_fixture import slices
+
+
+def view(
+    shape: tuple[int, int], rng: np.random.Generator, *, count: int = 6, gates: tuple[int, ...] = ()
+) -> dict[str, np.ndarray]:
+    """What ``viewer.npz`` holds."""
+    step = 3
+    planes = [slices(shape, rng, still=False) for _ in range(count)]
+    names = ("fixed", "moving", "warped", "fixed_labels", "warped_labels", "determinant")
+    arrays = {name: np.stack([plane[f"median_{name}"] for plane in planes]) for name in names}
+    arrays["displacement"] = np.stack([plane["median_displacement"][:, ::step, ::step] for plane in planes])
+    arrays |= {
+        "axis": np.int64(2),
+        "slices": np.arange(count) * 2 + 5,
+        "stride": np.int64(1),
+        "grid_step": np.int64(step),
+    }
+    if gates:
+        shown = np.arange(1, min(4, count))
+        noise = rng.normal(0, 1, (len(gates), len(shown), *shape))
+        for stage, own in zip(gates, noise, strict=True):
+            smooth = ndimage.gaussian_filter(own, (0, 4, 4))
+            arrays[f"gate{stage}"] = (127 + 60 * smooth / np.abs(smooth).max()).astype(np.uint8)
+        arrays["gate_slices"] = shown
+    return arrays
