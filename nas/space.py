@@ -162,7 +162,8 @@ class Space:
             if folders == ["budget"]:
                 changes[last] = value
             elif name == "width" and _is_fusion(self.base):
-                method["channels"] = published_channels(value)
+                backbone = method.get("backbone", "convolution")
+                method["channels"] = published_channels(value, backbone=backbone)
             else:
                 (method[folders[0]] if folders else method)[last] = value
         return load_method(method).configuration(), changes

@@ -32,8 +32,8 @@ class Gate(nn.Module):
 
     def forward(self, features: Features, *, generator: torch.Generator | None) -> tuple[Tensor, GateWeights | None]:
         assert features.joint is not None
-        joint = features.joint
         single, _ = self.single(features, generator=generator)
+        joint = features.joint.to(single.dtype)  # under autocast, a transformer's residuals are in full precision
         both = torch.cat((joint, single), dim=1)
         logits = self._pool(self.joint_logit(both)), self._pool(self.single_logit(both))
         if self.settings.normalisation == "sigmoid":

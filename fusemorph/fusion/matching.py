@@ -11,7 +11,7 @@ from typing import Literal
 from fusemorph.cost import count_flops, count_parameters
 from fusemorph.fusion.method import Fusion
 from fusemorph.method import Method
-from fusemorph.networks.fusion_network import Channels
+from fusemorph.networks.fusion_network import SHARES, Channels
 
 Measure = Literal["parameters", "flops"]
 
@@ -20,29 +20,37 @@ def match_channels(method: Fusion, reference: Fusion, *, measure: Measure, shape
     """Channels for ``method`` whose parameters or forward FLOPs at the padded ``shape`` are those of ``reference``.
 
     Solves for the real width, rounds each level to even, then moves single levels by two channels until the ratio is
-    within 2 % (3 % where the reference has c <= 8).
+    within 2 % (3 % where the reference has c <= 8). A transformer's heads must divide its channels: there levels are
+    rounded to, and moved by, 16 channels, or c if that is less, or by half as many until that comes close enough.
 
     Raises:
-        ValueError: no channels come that close.
+        ValueError: the backbones differ, or no channels come that close.
     """
+    if method.backbone != reference.backbone:
+        raise ValueError(
+            f"match_channels(): 'method' must have the backbone of 'reference', got {method.backbone} and "
+            f"{reference.backbone}"
+        )
 
     def count(counted: Fusion) -> int:
         return count_flops(counted, tuple(shape)) if measure == "flops" else count_parameters(counted, len(shape))
 
-    goal = count(reference)
-    tolerance = 0.03 if reference.channels[0] <= 16 else 0.02
+    goal, shares = count(reference), SHARES[reference.backbone]
+    width = reference.channels[0] / shares[0]
+    tolerance = 0.03 if width <= 8 else 0.02
 
     @cache
     def ratio(channels: Channels) -> float:
         return count(replace(method, channels=channels)) / goal
 
-    channels = _adjust_levels(_solve_width(ratio, reference.channels[0] / 2), ratio, tolerance)
-    if abs(ratio(channels) - 1) > tolerance:
-        raise ValueError(
-            f"match_channels(): plan {method.plan} at channels {channels} has {ratio(channels):.3f} of the "
-            f"reference's {measure}; no closer match was found"
-        )
-    return channels
+    for grain in [2] if reference.backbone == "convolution" else [n for n in (16, 8, 4, 2) if n <= max(2, width)]:
+        channels = _adjust_levels(_solve_width(ratio, width, shares, grain), ratio, tolerance, grain)
+        if abs(ratio(channels) - 1) <= tolerance:
+            return channels
+    raise ValueError(
+        f"match_channels(): plan {method.plan} at channels {channels} has {ratio(channels):.3f} of the "
+        f"reference's {measure}; no closer match was found"
+    )
 
 
 def match_scale(
@@ -74,34 +82,33 @@ def match_scale(
     return tried[min(tried)]
 
 
-def _rounded(width: float) -> Channels:
-    """AutoFuse's channels at a real width, each even and at least 2."""
-    levels = tuple(max(2, 2 * round(share * width / 2)) for share in (2, 4, 4, 8, 8))
-    return levels  # type: ignore[return-value]
+def _rounded(width: float, shares: Channels, grain: int) -> Channels:
+    """AutoFuse's channels at a real width, each a multiple of ``grain``."""
+    return tuple(max(grain, grain * round(share * width / grain)) for share in shares)
 
 
-def _solve_width(ratio: Callable[[Channels], float], width: float) -> Channels:
+def _solve_width(ratio: Callable[[Channels], float], width: float, shares: Channels, grain: int) -> Channels:
     """The width at which the ratio is near 1: parameters and FLOPs grow about as its square."""
     for _ in range(4):
-        width /= ratio(_rounded(width)) ** 0.5
-    return _rounded(width)
+        width /= ratio(_rounded(width, shares, grain)) ** 0.5
+    return _rounded(width, shares, grain)
 
 
-def _adjust_levels(channels: Channels, ratio: Callable[[Channels], float], tolerance: float) -> Channels:
-    """Move one level at a time by two channels, always the move that comes closest."""
+def _adjust_levels(channels: Channels, ratio: Callable[[Channels], float], tolerance: float, grain: int) -> Channels:
+    """Move one level at a time by ``grain`` channels, always the move that comes closest."""
     while abs(ratio(channels) - 1) > tolerance:
-        best = min(_neighbours(channels), key=lambda candidate: abs(ratio(candidate) - 1))
+        best = min(_neighbours(channels, grain), key=lambda candidate: abs(ratio(candidate) - 1))
         if abs(ratio(best) - 1) >= abs(ratio(channels) - 1):
             break
         channels = best
     return channels
 
 
-def _neighbours(channels: Channels) -> list[Channels]:
+def _neighbours(channels: Channels, grain: int) -> list[Channels]:
     moves = []
     for level in range(len(channels)):
-        for step in (-2, 2):
+        for step in (-grain, grain):
             moved = (*channels[:level], channels[level] + step, *channels[level + 1 :])
-            if moved[level] >= 2:
+            if moved[level] >= grain:
                 moves.append(moved)
-    return moves  # type: ignore[return-value]
+    return moves

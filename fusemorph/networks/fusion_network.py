@@ -1,10 +1,10 @@
 """The three-path U-Net in which early, middle, late and AutoFuse fusion differ only by their plan.
 
-Source: Meng et al. 2025, "AutoFuse", section 3, convolutional variant.
+Source: Meng et al. 2025, "AutoFuse", section 3, both variants.
 """
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -15,56 +15,49 @@ from fusemorph.fusion.operator import Features, GateSettings, GateWeights, build
 from fusemorph.fusion.plan import STAGES, joint_stages, live_stages, parse_plan, single_stages
 from fusemorph.fusion.refinement import Refinement
 from fusemorph.integrate import exponential, resize_displacement
-from fusemorph.networks.blocks import ConvBlock, downsample, upsample
 from fusemorph.networks.head import VelocityHead, sample_velocity
 from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.networks.registration import Registration
+from fusemorph.networks.swin_path import SwinPath, heads_for
+from fusemorph.networks.unet_path import LEVEL, UNetPath
 
-_LEVEL = {1: 1, 2: 2, 3: 3, 4: 4, 5: 3, 6: 2, 7: 1}  # halvings of the resolution at each stage
-_SKIP = {5: 3, 6: 2, 7: 1}
-_DESCENDING = (1, 2, 3, 4)
+Backbone = Literal["convolution", "transformer"]
+Channels = tuple[int, ...]
 
-Channels = tuple[int, int, int, int, int]
-
-
-def published_channels(width: int) -> Channels:
-    """Channels of the joint path at resolutions 1 to 1/16 for AutoFuse's width c; the single-image path has half."""
-    return (2 * width, 4 * width, 4 * width, 8 * width, 8 * width)
+SHARES: dict[Backbone, Channels] = {"convolution": (2, 4, 4, 8, 8), "transformer": (4, 8, 16, 32)}
+"""Channels of the joint path for each of AutoFuse's width c: at resolutions 1 to 1/16, without 1 in the transformer."""
 
 
-class UNetPath(nn.Module):
-    """The U-Net blocks of one path, only those stages that are needed."""
+def published_channels(width: int, *, backbone: Backbone = "convolution") -> Channels:
+    """Channels of the joint path for AutoFuse's width c (the paper's is 16); the single-image path has half.
 
-    def __init__(self, *, dims: int, inputs: int, channels: Channels, stages: Collection[int]) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleDict()
-        if 1 in stages:
-            self.blocks["0"] = ConvBlock(dims, inputs, channels[0])
-        for stage in sorted(stages):
-            before = channels[_LEVEL.get(stage - 1, 0)]
-            skipped = channels[_LEVEL[_SKIP[stage]]] if stage in _SKIP else 0
-            self.blocks[str(stage)] = ConvBlock(dims, before + skipped, channels[_LEVEL[stage]])
+    The transformer's are those of its own w = 2c, so that both backbones are as wide at 1/2 of the resolution.
+    """
+    return tuple(share * width for share in SHARES[backbone])
 
-    def __contains__(self, stage: int) -> bool:
-        return str(stage) in self.blocks
 
-    def full_resolution(self, images: Float[Tensor, "b _ *s"]) -> Float[Tensor, "b _ *s"]:
-        return self.blocks["0"](images)  # type: ignore[no-any-return]
+def check_channels(channels: Channels, *, backbone: Backbone, caller: str) -> None:
+    """Refuse an unknown backbone, or channels that its paths cannot be built with.
 
-    def stage(self, stage: int, features: dict[int, Tensor]) -> Tensor:
-        """The stage's feature from those of the stages before it; 0 is full resolution."""
-        before = features[stage - 1]
-        if stage in _DESCENDING:
-            return self.blocks[str(stage)](downsample(before))  # type: ignore[no-any-return]
-        return self.blocks[str(stage)](torch.cat((upsample(before), features[_SKIP[stage]]), dim=1))  # type: ignore[no-any-return]
+    Raises:
+        ValueError: the message begins with the ``caller``.
+    """
+    if backbone not in SHARES:
+        raise ValueError(f"{caller}(): 'backbone' must be one of {', '.join(SHARES)}, got {backbone!r}")
+    resolutions = len(SHARES[backbone])
+    if len(channels) != resolutions or any(count < 2 or count % 2 for count in channels):
+        raise ValueError(
+            f"{caller}(): 'channels' must be even and positive at the {resolutions} resolutions of the {backbone} "
+            f"backbone, got {channels}"
+        )
 
 
 class FusionNetwork(PairNetwork):
     """A registration network that fuses the two images as its plan says.
 
-    Dead stages are neither built nor computed. Images of any shape from 8 voxels a side are padded inside and the
-    displacement cropped. ``checkpointing`` computes the blocks again in the backward pass to save memory; results are
-    the same.
+    Paths of either ``backbone`` have the same stages, operators and head. Dead stages are neither built nor computed.
+    Images of any shape from 8 voxels a side are padded inside and the displacement cropped. ``checkpointing`` computes
+    the blocks again in the backward pass to save memory; results are the same.
     """
 
     def __init__(
@@ -73,6 +66,7 @@ class FusionNetwork(PairNetwork):
         dims: int,
         plan: str,
         channels: Channels,
+        backbone: Backbone = "convolution",
         refine: bool = True,
         gate: GateSettings | None = None,
         checkpointing: bool = False,
@@ -80,19 +74,23 @@ class FusionNetwork(PairNetwork):
         super().__init__(dims=dims)
         self.plan = parse_plan(plan)
         self.checkpointing = checkpointing
-        if any(count < 2 or count % 2 for count in channels):
-            raise ValueError(f"FusionNetwork(): 'channels' must be even and positive, got {channels}")
-        single: Channels = tuple(count // 2 for count in channels)  # type: ignore[assignment]
-        self.single = UNetPath(dims=dims, inputs=1, channels=single, stages=single_stages(self.plan))
-        self.joint = UNetPath(dims=dims, inputs=2, channels=channels, stages=joint_stages(self.plan))
+        check_channels(channels, backbone=backbone, caller="FusionNetwork")
+
+        def path(inputs: int, share: int, stages: Collection[int]) -> UNetPath | SwinPath:
+            own = tuple(count // share for count in channels)
+            if backbone == "convolution":
+                return UNetPath(dims=dims, inputs=inputs, channels=own, stages=stages)
+            return SwinPath(dims=dims, inputs=inputs, channels=own, heads=heads_for(channels), stages=stages)
+
+        self.single, self.joint = path(1, 2, single_stages(self.plan)), path(2, 1, joint_stages(self.plan))
         self.operators, self.refinements = nn.ModuleDict(), nn.ModuleDict()
         for stage in sorted(live_stages(self.plan)):
-            count = channels[_LEVEL[stage]]
+            count = channels[LEVEL[stage]]
             symbol = self.plan[stage - 1]
             self.operators[str(stage)] = build_operator(symbol, dims=dims, channels=count, gate=gate or GateSettings())
             if refine:
                 self.refinements[str(stage)] = Refinement(dims=dims, channels=count)
-        self.head = VelocityHead(dims=dims, channels=channels[_LEVEL[STAGES[-1]]])
+        self.head = VelocityHead(dims=dims, channels=channels[LEVEL[STAGES[-1]]])
 
     def align(
         self, fixed: Float[Tensor, "b 1 *s"], moving: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
@@ -116,7 +114,7 @@ class FusionNetwork(PairNetwork):
         mixed: dict[int, Tensor] = {}
         gates: dict[int, GateWeights] = {}
         if 1 in self.joint:
-            mixed[0] = self._run(self.joint.full_resolution, torch.cat((fixed, moving), dim=1))
+            mixed[0] = self._run(self.joint.begin, torch.cat((fixed, moving), dim=1))
         for stage in sorted(live_stages(self.plan)):
             of_fixed, of_moving = singles[stage].chunk(2) if stage in singles else (None, None)
             joint = self._run(self.joint.stage, stage, mixed) if stage in self.joint else None
@@ -133,7 +131,7 @@ class FusionNetwork(PairNetwork):
         """Features of fixed and moving, stacked along the batch: one pass for both, normalised per image."""
         features: dict[int, Tensor] = {}
         if 1 in self.single:
-            features[0] = self._run(self.single.full_resolution, images)
+            features[0] = self._run(self.single.begin, images)
         for stage in STAGES:
             if stage in self.single:
                 features[stage] = self._run(self.single.stage, stage, features)
