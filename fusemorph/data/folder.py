@@ -14,7 +14,7 @@ from fusemorph.data.listing import SPLITS, Listing, list_folder
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.preprocess import SMALLEST_SIDE, Volume, read_image, read_labels
 from fusemorph.data.settings import canonical, read_settings
-from fusemorph.data.survey import Grid, common_grid, median_spacing_mm, same_grid, survey_files
+from fusemorph.data.survey import Grid, check_grids, common_grid, median_spacing_mm, survey_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,12 +161,7 @@ def _grid(listing: Listing, surveys: dict[str, Arrays], options: FolderSettings)
     groups = {
         scan_id: listed.person if options.task == "intra" else scan_id for scan_id, listed in listing.scans.items()
     }
-    first: dict[str, str] = {}
-    for scan_id, group in groups.items():
-        reference = first.setdefault(group, scan_id)
-        if not same_grid(surveys[scan_id], surveys[reference]):
-            image, other = listing.scans[scan_id].image, listing.scans[reference].image
-            raise DataError(f"{image}: grid is unlike the one of {other}, of the same person (task 'intra')")
+    check_grids(surveys, groups=groups, images={scan_id: listed.image for scan_id, listed in listing.scans.items()})
     # Test images must not move what training sees, hence the spacing of train and val alone.
     seen = [surveys[scan_id] for scan_id, listed in listing.scans.items() if listed.split != "test"]
     return common_grid(

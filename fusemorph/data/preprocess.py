@@ -84,8 +84,9 @@ def read_image(path: Path, *, dimensions: int = 3, smallest_side: int | Sequence
     volume = read_volume(path)
     if volume.array.ndim != dimensions:
         raise DataError(f"{path}: must be {dimensions}-D, got shape {volume.array.shape}")
-    if (np.asarray(volume.array.shape) < smallest_side).any():
-        raise DataError(f"{path}: must have {smallest_side} voxels or more a side, got shape {volume.array.shape}")
+    least = np.broadcast_to(smallest_side, volume.array.ndim).tolist()
+    if short := [one for one, side in zip(least, volume.array.shape, strict=True) if side < one]:
+        raise DataError(f"{path}: must have {short[0]} voxels or more a side, got shape {volume.array.shape}")
     array = volume.array.astype(np.float32)
     if not np.isfinite(array).all():
         raise DataError(f"{path}: must be finite, got {int((~np.isfinite(array)).sum())} NaN or infinite voxels")

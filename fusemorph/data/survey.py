@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,16 +22,19 @@ from fusemorph.data.preprocess import (
 Files = tuple[Path, Path | None]
 
 
-def survey_files(files: Mapping[str, Files], *, smallest_side: int, cache: Path) -> dict[str, Arrays]:
+def survey_files(
+    files: Mapping[str, Files], *, smallest_side: int | Sequence[int], cache: Path, dimensions: int | None = None
+) -> dict[str, Arrays]:
     """For each scan's image and labels: ``shape``, ``spacing_mm``, ``affine``, ``box``, ``labels_box``, ``values``.
 
     A box (2, d) holds the first and last voxel of the foreground: ``box`` all voxels above the image's minimum and all
-    labels, ``labels_box`` the labels alone (where there are any). Images are 2-D if the first one is.
+    labels, ``labels_box`` the labels alone (where there are any). Images are of ``dimensions``, else of
+    those of the first one.
 
     Raises:
         DataError: with a line for each file that cannot serve.
     """
-    surveys, wrong, dimensions = {}, [], None
+    surveys, wrong = {}, []
     for scan_id, (image, labels) in files.items():
         try:
             dimensions = dimensions or read_volume(image).array.ndim
@@ -42,16 +46,20 @@ def survey_files(files: Mapping[str, Files], *, smallest_side: int, cache: Path)
     return surveys
 
 
-def _survey(image: Path, labels: Path | None, *, dimensions: int, smallest_side: int, cache: Path) -> Arrays:
+def _survey(
+    image: Path, labels: Path | None, *, dimensions: int, smallest_side: int | Sequence[int], cache: Path
+) -> Arrays:
     contents = [content_digest(path, cache=cache) for path in (image, labels) if path is not None]
-    rules = {"dimensions": dimensions, "smallest_side": smallest_side}
+    rules: dict[str, Any] = {"dimensions": dimensions, "smallest_side": smallest_side}
     key = {"survey": contents, "version": VERSION, **rules}
     maps = cached_arrays(key, lambda: _measure(image, labels, **rules), cache=cache)
     # Copies of a few numbers each: a map of them would hold its file open, of every image of the folder.
     return {name: np.array(values) for name, values in maps.items()}
 
 
-def _measure(image_path: Path, labels_path: Path | None, *, dimensions: int, smallest_side: int) -> Arrays:
+def _measure(
+    image_path: Path, labels_path: Path | None, *, dimensions: int, smallest_side: int | Sequence[int]
+) -> Arrays:
     image = read_image(image_path, dimensions=dimensions, smallest_side=smallest_side)
     foreground = image.array > image.array.min()
     survey = {
@@ -137,7 +145,20 @@ def _foreground_box(survey: Arrays, *, foreground: str, spacing_mm: Sequence[flo
     return np.asarray(np.clip([first, last], 0, np.asarray(shape) - 1), dtype=np.int64)
 
 
-def same_grid(first: Arrays, second: Arrays) -> bool:
+def check_grids(surveys: Mapping[str, Arrays], *, groups: Mapping[str, str], images: Mapping[str, Path]) -> None:
+    """Refuse scans of one group that lie on different grids.
+
+    Raises:
+        DataError: naming the two images.
+    """
+    first: dict[str, str] = {}
+    for scan_id, group in groups.items():
+        reference = first.setdefault(group, scan_id)
+        if not _same_grid(surveys[scan_id], surveys[reference]):
+            raise DataError(f"{images[scan_id]}: grid is unlike the one of {images[reference]}, of the same person")
+
+
+def _same_grid(first: Arrays, second: Arrays) -> bool:
     """Whether two images have one shape, and affines that agree to a tenth of a voxel over it."""
     if first["shape"].tolist() != second["shape"].tolist():
         return False

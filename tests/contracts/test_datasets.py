@@ -102,14 +102,15 @@ def test_splits_share_no_person(dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_evaluation_pairs_come_both_ways_between_persons(dataset: Dataset, split: str) -> None:
+def test_evaluation_pairs_come_both_ways_between_persons_or_within_them(dataset: Dataset, split: str) -> None:
     pairs = dataset.pairs(split)
     assert pairs == dataset.pairs(split)
     names = {(index.fixed, index.moving) for index in pairs}
     assert len(names) == len(pairs) > 0
     assert names == {(moving, fixed) for fixed, moving in names}
     assert set().union(*names) <= set(dataset.scan_ids(split))
-    assert all(dataset.person(index.fixed) != dataset.person(index.moving) for index in pairs)
+    same = {dataset.person(index.fixed) == dataset.person(index.moving) for index in pairs}
+    assert same == {dataset.within_persons}
     blocks_of: dict[str, set[str]] = {}
     for index in pairs:
         for scan_id in (index.fixed, index.moving):
@@ -136,8 +137,9 @@ def test_training_pairs_follow_from_the_generator(dataset: Dataset) -> None:
 
     assert draw(0) == draw(0) != draw(1)
     ids = dataset.scan_ids("train")
-    between = {f"{a}<-{b}" for a in ids for b in ids if dataset.person(a) != dataset.person(b)}
-    assert set(draw(0)) == between
+    apart = {f"{a}<-{b}" for a in ids for b in ids if dataset.person(a) != dataset.person(b)}
+    within = {index.name for index in dataset.pairs("train")}
+    assert set(draw(0)) == (within if dataset.within_persons else apart)
 
 
 def test_an_unknown_split_lists_the_known(dataset: Dataset) -> None:
