@@ -23,7 +23,7 @@ class Convolution3d(nn.Conv3d):
             return super().forward(input)
         padded = F.pad(input, (0, 0, 0, 0, margin, margin)).contiguous(memory_format=torch.channels_last_3d)
         inside = (0, *self.padding[1:])
-        return F.conv3d(padded, self.weight, self.bias, self.stride, inside, self.dilation, self.groups)  # type: ignore[arg-type]
+        return F.conv3d(padded, self.weight, self.bias, self.stride, inside, self.dilation, self.groups)
 
 
 _CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: Convolution3d}

@@ -14,6 +14,7 @@ TINY = Transmorph(width=6, heads=(2, 2, 4, 4))
     [
         (Transmorph(), 46.771251),
         (TINY, 0.24),
+        (Transmorph(width=24), 3.03),
         (Transmorph(width=48, heads=(4, 4, 4, 4)), 11.76),
         (Transmorph(width=128, depths=(2, 2, 12, 2), heads=(4, 4, 8, 16)), 108.34),
     ],
