@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn import config_context  # type: ignore[import-untyped]
 from sklearn.ensemble import RandomForestRegressor  # type: ignore[import-untyped]
 
 TREES = 32
@@ -23,7 +24,8 @@ def forest_variances(table: pd.DataFrame, gains: np.ndarray, *, seed: int = 0) -
     coded = np.concatenate([np.eye(code.max() + 1, dtype=np.float32)[code] for code in codes], axis=1)
     groups = np.concatenate([np.full(code.max() + 1, number) for number, code in enumerate(codes)])
     forest = RandomForestRegressor(TREES, max_leaf_nodes=MOST_LEAVES, min_samples_leaf=2, random_state=seed)
-    forest.fit(coded, gains)
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        forest.fit(coded, gains)
     weights = coded.mean(axis=0, dtype=float)
     shares = [_tree_variances(tree.tree_, groups, weights) for tree in forest.estimators_]
     return np.asarray(np.mean(shares, axis=0))

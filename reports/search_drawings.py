@@ -27,7 +27,6 @@ def search_drawings(records: SearchRecords) -> Iterator[Drawing]:
     several = len(summaries.objectives(records)) > 1
     chosen = [front if several else incumbent]
     chosen += [placement] if records.searched["space"].get("operators") else []
-    chosen += [effects] if records.searched["space"].get("parameters") else []
     for draw in (*chosen, fidelity):
         with style():
             yield draw(records)
@@ -39,15 +38,16 @@ def incumbent(records: SearchRecords) -> Drawing:
     aim, finished = summaries.objectives(records)[0], _finished(records)
     if finished[aim.column].isna().all():
         return replace(drawing, caption="No candidate has been trained to the end: nothing is drawn.")
+    band = summaries.random_band(records)
     curves = pd.concat([summaries.incumbent(records, part) for part in summaries.parts(records)])
     figure = Figure(figsize=(WIDTH, 2.9))
     axes = figure.subplots(1, 2, sharey=True)
     labels = ("Candidates, in the order of their proposal", summaries.compute(records)[1])
     for ax, across, label in zip(axes, ("order", "compute"), labels, strict=True):
-        figures.incumbent(ax, curves, finished, across=across, column=aim.column, unit=aim.unit)
+        figures.incumbent(ax, curves, band, finished, across=across, column=aim.column, unit=aim.unit)
         ax.set_xlabel(label)
     axes[0].set_ylabel(f"{aim.label}, best so far" if len(aim.label) < 20 else "Gain in val Dice, best so far")
-    _legend(figure, records, lines=True)
+    part_legend(figure, records, lines=True)
     best = {part: summaries.best(records.of(part), aim) for part in summaries.parts(records)}
     said = "; ".join(
         f"{part} {number(float(str(row[aim.column])) / aim.unit, 4)} ({row['label']})"
@@ -57,8 +57,15 @@ def incumbent(records: SearchRecords) -> Drawing:
     text = (
         "Steps: best finished candidate so far; points: all finished candidates. Candidates that were stopped early "
         "take time but are no points; time is as measured, whatever ran beside. "
-        "One run of each: nothing is said of how such curves vary."
     )
+    if len(band):
+        text += (
+            "Band: what random search of so many candidates comes to in 9 of 10 cases, dotted its median, drawn from "
+            "the candidates of the control as they ended. The search was run once: where it lies within the band, "
+            "nothing says that it did better than chance."
+        )
+    else:
+        text += "One run: nothing is said of how such curves vary."
     alt = f"Step plots of the best candidate so far over candidates and over compute. Best: {said}"
     return replace(drawing, caption=caption(text + _named(finished), records), alt=alt, figure=figure)
 
@@ -106,33 +113,6 @@ def placement(records: SearchRecords) -> Drawing:
     return replace(drawing, caption=caption(text, records), alt=alt, figure=figure)
 
 
-def effects(records: SearchRecords) -> Drawing:
-    """Gain by value of each parameter that is not a stage."""
-    drawing = Drawing(name="effects", title="Gain by setting", caption="")
-    step, parameters = summaries.shared_step(records.candidates), records.searched["space"]["parameters"]
-    points = {one["name"]: summaries.effect(records.candidates, one["name"]) for one in parameters}
-    drawn = [one for one in parameters if len(points[one["name"]])]
-    if step is None or not drawn:
-        return replace(drawing, caption="No step has been reached by all candidates: nothing is drawn.")
-    rows = -(-len(drawn) // PANELS_A_ROW)
-    figure = Figure(figsize=(WIDTH, 0.5 + 1.9 * rows))
-    axes = figure.subplots(rows, min(PANELS_A_ROW, len(drawn)), sharey=True, squeeze=False)
-    for ax, one in zip(axes.flat, drawn, strict=False):
-        figures.effect(ax, points[one["name"]], one)
-    for ax in axes.flat[len(drawn) :]:
-        ax.set_visible(False)
-    for ax in axes[:, 0]:
-        ax.set_ylabel(f"Gain at step {step}")
-    _legend(figure, records)
-    text = (
-        f"Points are candidates, judged at step {step}, the last that all came to, so that stopped ones count; bars "
-        "are means of a value. Candidates of one value differ in the other settings too, and one training each "
-        "shows a tendency, not a difference."
-    )
-    alt = f"Dot plots of gain at step {step} by setting. " + "; ".join(_tendency(points[o["name"]], o) for o in drawn)
-    return replace(drawing, caption=caption(text, records), alt=alt, figure=figure)
-
-
 def fidelity(records: SearchRecords) -> Drawing:
     """Final against early gains."""
     drawing = Drawing(name="fidelity", title="Early against final gain", caption="")
@@ -146,7 +126,7 @@ def fidelity(records: SearchRecords) -> Drawing:
         figures.fidelity(ax, one.gains)
         ax.set_xlabel(f"Gain at step {one.step}")
     axes[0].set_ylabel(f"Final gain, step {known[0].last}")
-    _legend(figure, records)
+    part_legend(figure, records)
     said = "; ".join(_correlation(one) for one in known)
     text = f"Rank correlation (Spearman) with the final gain: {said}. Each finished candidate once."
     if (records.candidates["state"] == "pruned").any():
@@ -170,7 +150,7 @@ def front(records: SearchRecords) -> Drawing:
     for ax, across in zip(figure.subplots(1, len(aims) - 1, sharey=True, squeeze=False)[0], aims[1:], strict=True):
         figures.front(ax, finished, across, aims[0])
         ax.label_outer()
-    _legend(figure, records)
+    part_legend(figure, records)
     kept = finished[finished["front"]].sort_values(aims[0].column)
     text = (
         f"Finished candidates of search and control. Filled: no other is as good in all {len(aims)} objectives and "
@@ -201,18 +181,7 @@ def _named(candidates: pd.DataFrame) -> str:
     return " Circled: candidates with a name of their own." if (candidates["name"] != "").any() else ""
 
 
-def _tendency(points: pd.DataFrame, parameter: dict[str, object]) -> str:
-    """What a panel shows, in words."""
-    if "values" not in parameter:
-        return f"{parameter['name']}: {plural(len(points), 'candidate')}"
-    words = points["value"].map(str)
-    means = points["shared_gain"].groupby(words).mean()
-    return f"{parameter['name']}: " + ", ".join(
-        f"{value} {number(gain, 3, signed=True)}" for value, gain in means.items()
-    )
-
-
-def _legend(figure: Figure, records: SearchRecords, *, lines: bool = False) -> None:
+def part_legend(figure: Figure, records: SearchRecords, *, lines: bool = False) -> None:
     """Which colour is the search, and which its control; with the ``lines`` of their curves."""
     if CONTROL not in summaries.parts(records):
         return

@@ -14,6 +14,7 @@ from reports.numerals import number
 from reports.plans import OPERATORS
 from reports.search import CONTROL, SEARCH
 from reports.search_summaries import Objective
+from reports.settings import range_levels, word
 from reports.style import COLOURS, INK
 
 DRESS = {SEARCH: (COLOURS[0], "o"), CONTROL: (COLOURS[1], "s")}
@@ -25,8 +26,17 @@ MOST_DRAWN_POINTS = 1000
 _ON_DARK, _ON_LIGHT = "#ffffff", "#101418"
 
 
-def incumbent(ax: Axes, curves: pd.DataFrame, finished: pd.DataFrame, *, across: str, column: str, unit: float) -> Axes:
-    """Best so far as steps for each part, the finished candidates as points, those with a name called by it."""
+def incumbent(
+    ax: Axes, curves: pd.DataFrame, band: pd.DataFrame, finished: pd.DataFrame, *, across: str, column: str, unit: float
+) -> Axes:
+    """Best so far as steps for each part, the finished candidates as points, those with a name called by it.
+
+    ``band``: ``low``, ``middle`` and ``high`` of what random search comes to.
+    """
+    if len(band):
+        colour = DRESS[CONTROL][0]
+        ax.fill_between(band[across], band["low"] / unit, band["high"] / unit, color=colour, alpha=0.16, linewidth=0)
+        ax.plot(band[across], band["middle"] / unit, color=colour, linewidth=0.9, linestyle=":")
     for part, own in curves.groupby("part", sort=False):
         colour, marker = DRESS[str(part)]
         ax.step(own[across], own["best"] / unit, where="post", color=colour, linestyle="-" if part == SEARCH else "--")
@@ -50,8 +60,7 @@ def placement(ax: Axes, cells: pd.DataFrame, *, norm: Normalize) -> QuadMesh:
     few = (counts < FEWEST_FOR_COLOUR).to_numpy()
     mesh = ax.pcolormesh(np.ma.masked_where(few, values), cmap=SCALE, norm=norm, edgecolors="face", linewidth=0.2)
     for row, column in np.argwhere(~np.isnan(values)):
-        red, green, blue = mesh.cmap(norm(values[row, column]))[:3]
-        ink = INK if few[row, column] else _ON_LIGHT if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else _ON_DARK
+        ink = INK if few[row, column] else ink_on(mesh, values[row, column])
         text = f"{number(values[row, column], 3, signed=True)}\n{counts.iloc[row, column]}"
         ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=6.5, color=ink, linespacing=1.25)
     ax.set_xticks(np.arange(gains.shape[1]) + 0.5, [str(stage) for stage in gains.columns])
@@ -63,30 +72,50 @@ def placement(ax: Axes, cells: pd.DataFrame, *, norm: Normalize) -> QuadMesh:
     return mesh
 
 
-def effect(ax: Axes, points: pd.DataFrame, parameter: dict[str, Any]) -> Axes:
-    """Gain by value of a parameter: a point a candidate, and for each part a bar at the mean of each listed value."""
+def ink_on(mesh: QuadMesh, value: float) -> str:
+    """The ink that can be read on the colour of a value."""
+    red, green, blue, _ = mesh.to_rgba(np.array([value]))[0]
+    return _ON_LIGHT if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else _ON_DARK
+
+
+def effect(ax: Axes, points: pd.DataFrame, effects: pd.DataFrame, parameter: dict[str, Any]) -> Axes:
+    """Gain by value of a parameter: a point a candidate, and for each part the mean of each level with its interval.
+
+    The levels of a range are the parts that it is cut into. ``effects``: as ``main_effects``, with ``part``.
+    """
     listed = parameter.get("values")
     parts = list(dict.fromkeys(points["part"]))
     for place, part in enumerate(parts):
         own, (colour, marker) = points[points["part"] == part], DRESS[part]
-        shift = (place - (len(parts) - 1) / 2) * 0.36
+        shift = 0.0 if listed is None else (place - (len(parts) - 1) / 2) * 0.36
         across = own["value"].astype(float) if listed is None else _places(own["value"], listed) + shift
         jitter = 0.0 if listed is None else (np.arange(len(own)) * 0.618034 % 1 - 0.5) * 0.2
         ax.plot(
-            across + jitter, own["shared_gain"], marker, color=colour, markersize=3.4, alpha=0.6, linestyle="none",
+            across + jitter, own["shared_gain"], marker, color=colour, markersize=3.4, alpha=0.45, linestyle="none",
             markeredgewidth=0, rasterized=len(own) > MOST_DRAWN_POINTS,
         )  # fmt: skip
-        if listed is not None:
-            means = own["shared_gain"].groupby(across).mean()
-            ax.hlines(means, means.index - 0.15, means.index + 0.15, color=colour, linewidth=2)
+        for _, level in effects[effects["part"] == part].iterrows():
+            low, middle, high = _extent(level["level"], parameter, shift)
+            ax.hlines(level["mean"], low, high, color=colour, linewidth=2)
+            if level["candidates"] >= FEWEST_FOR_COLOUR:
+                ax.vlines(middle, level["low"], level["high"], color=colour, linewidth=1.2)
     if listed is None:
         ax.set_xscale("log" if parameter.get("log") else "linear")
     else:
-        ax.set_xticks(range(len(listed)), [_word(value) for value in listed])
+        ax.set_xticks(range(len(listed)), [word(value).replace("_", "_\n") for value in listed])
         ax.set_xlim(-0.6, len(listed) - 0.4)
         ax.grid(axis="x", visible=False)
     ax.set_title(str(parameter["name"]))
     return ax
+
+
+def _extent(level: str, parameter: dict[str, Any], shift: float) -> tuple[float, float, float]:
+    """Where the mean of a level begins, where its interval stands, and where it ends."""
+    if "values" in parameter:
+        place = [word(value) for value in parameter["values"]].index(level) + shift
+        return place - 0.15, place, place + 0.15
+    low, high = range_levels(parameter)[level]
+    return low, (low * high) ** 0.5 if parameter.get("log") else (low + high) / 2, high
 
 
 def fidelity(ax: Axes, gains: pd.DataFrame) -> Axes:
@@ -128,13 +157,6 @@ def _call(ax: Axes, points: pd.DataFrame) -> None:
 
 
 def _places(values: "pd.Series[Any]", listed: Sequence[Any]) -> np.ndarray:
-    """Where each value stands among those listed; 0, False and 1, True are told apart."""
-    known = [(type(one) is bool, one) for one in listed]
-    return np.array([known.index((type(value) is bool, value)) for value in values], dtype=float)
-
-
-def _word(value: Any) -> str:
-    """A value as the label of a tick; long names are broken."""
-    if value is None or isinstance(value, bool):
-        return {None: "none", True: "yes", False: "no"}[value]
-    return str(value).replace("_", "_\n")
+    """Where each value stands among those listed."""
+    known = [word(one) for one in listed]
+    return np.array([known.index(word(value)) for value in values], dtype=float)

@@ -1,16 +1,20 @@
 """The section of a search: what it opens with, and what the template says of it."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from reports.ablation import analyse
+from reports.ablation_drawings import ablation_drawings
+from reports.ablation_tables import ablation_tables
 from reports.numerals import listing, number, plural
 from reports.parts import cells, drawn
 from reports.plans import OPERATORS
 from reports.search import CONTROL, SEARCH, SearchRecords
 from reports.search_drawings import search_drawings
 from reports.search_summaries import best, front, objectives
-from reports.search_tables import search_provenance, search_tables, searcher, title, write_search_tables
+from reports.search_tables import search_provenance, search_tables, searcher, title
 from reports.trial import as_object
 
 _NOT_YET = ("running", "missing")
@@ -18,8 +22,11 @@ _NOT_YET = ("running", "missing")
 
 def search_section(records: SearchRecords, out: Path, budget: int) -> dict[str, Any]:
     """What the template says of one search; its tables and figures are written on the way."""
-    write_search_tables(records, out / "tables")
-    definition = records.definition
+    ablation, definition = analyse(records), records.definition
+    tables = search_tables(records) | ablation_tables(ablation)
+    for name, table in tables.items():
+        table.write(out / "tables", f"{records.stem}_{name}")
+    drawings = chain(search_drawings(records), ablation_drawings(ablation))
     return {
         "kind": "search",
         "name": records.name,
@@ -31,9 +38,9 @@ def search_section(records: SearchRecords, out: Path, budget: int) -> dict[str, 
         "question": str(definition.get("question") or "The search does not state its question."),
         "protocol": [str(sentence) for sentence in definition.get("protocol") or []],
         "space": list(_space(records)),
-        "tables": {name: cells(table) for name, table in search_tables(records).items()},
+        "tables": {name: cells(tables[name]) for name in ("candidates", "health", "endings", "path")},
         "provenance": cells(search_provenance(records)),
-        "figures": {one["name"]: one for one in drawn(records.stem, search_drawings(records), out, budget)},
+        "figures": {one["name"]: one for one in drawn(records.stem, drawings, out, budget)},
         "problems": records.problems,
     }
 

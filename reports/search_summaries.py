@@ -11,6 +11,7 @@ from scipy import stats
 
 from reports.plans import DEAD
 from reports.search import CONTROL, SEARCH, SearchRecords
+from reports.settings import level_of, levels
 
 ENDED = ("finished", "pruned", "refused")
 """How a candidate may have ended whose val Dice counts."""
@@ -124,6 +125,30 @@ def incumbent(records: SearchRecords, part: str) -> pd.DataFrame:
     )
 
 
+def random_band(records: SearchRecords, *, level: float = 0.9) -> pd.DataFrame:
+    """What random search of ``order`` candidates comes to: ``middle`` (median) and the ends of the ``level`` interval.
+
+    Exact for candidates drawn from those of the random control, with replacement: the best of n is no better than the
+    k-th of N in (k / N)^n of the draws. Those that did not finish are worse than all that did; NaN where an end falls
+    among them. ``compute`` is that of n average candidates. Empty without a control.
+
+    Source: Dodge et al. 2019, "Show your work", eq. 7, for quantiles.
+    """
+    aim, price = objectives(records)[0], compute(records)[0]
+    own = records.of(CONTROL)
+    own = own[own["state"].isin([*ENDED, "failed"])]
+    if not (own["state"] == "finished").any():
+        return pd.DataFrame(columns=["order", "compute", "low", "middle", "high"])
+    values = aim.no_worse(own[aim.column].where(own["state"] == "finished"))
+    ranked = np.sort(np.where(np.isnan(values), -np.inf, values))
+    order = np.arange(1, len(own) + 1)
+    ends = {"low": (1 - level) / 2, "middle": 0.5, "high": (1 + level) / 2}
+    places = {name: np.ceil(len(own) * share ** (1 / order) - 1e-9).astype(int) - 1 for name, share in ends.items()}
+    drawn = {name: np.where(np.isinf(ranked[place]), nan, ranked[place]) for name, place in places.items()}
+    signed = {name: own * (1 if aim.more_is_better else -1) for name, own in drawn.items()}
+    return pd.DataFrame({"order": order, "compute": order * price.loc[own.index].mean(), **signed})
+
+
 def placement(candidates: pd.DataFrame, operators: str) -> pd.DataFrame:
     """Mean gain at the shared step, and number, of the candidates with an operator at a stage; dead stages are one."""
     known = judged(candidates[candidates["plan"].str.len() > 0])
@@ -136,12 +161,13 @@ def placement(candidates: pd.DataFrame, operators: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["operator", "stage", "gain", "candidates"])
 
 
-def effect(candidates: pd.DataFrame, parameter: str) -> pd.DataFrame:
-    """``value`` of a parameter, and gain at the shared step, of the candidates in which it is active."""
-    known = judged(candidates)
-    active = known[[parameter in values for values in known["values"]]]
+def effect(candidates: pd.DataFrame, parameter: dict[str, Any]) -> pd.DataFrame:
+    """``value`` of a parameter, and gain at the shared step, of the candidates where it is active and in its space."""
+    known, name = judged(candidates), parameter["name"]
+    allowed = set(levels(parameter))
+    active = known[[name in own and level_of(own[name], parameter) in allowed for own in known["values"]]]
     # As objects, so that None stays None beside numbers.
-    return active.assign(value=pd.Series([v[parameter] for v in active["values"]], index=active.index, dtype=object))
+    return active.assign(value=pd.Series([v[name] for v in active["values"]], index=active.index, dtype=object))
 
 
 @dataclass(frozen=True, kw_only=True)

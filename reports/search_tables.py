@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from math import isnan
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -15,6 +14,7 @@ from reports.search_summaries import front, objectives, ranked
 from reports.table import Table, caption
 
 BEST = 10
+MOST_ENDINGS = 30
 SEARCHERS = {"tpe": "TPE", "nsga2": "NSGA-II", "random": "random search", "grid": "grid search", "brute": "brute force"}
 Row: TypeAlias = "pd.Series[Any]"
 
@@ -127,7 +127,6 @@ def _facts(records: SearchRecords, part: str) -> dict[str, str]:
     pruned = own[own["state"] == "pruned"]["step"].dropna().astype(int).value_counts().sort_index()
     trials = records.trials[records.trials["part"] == part]
     resumed = int((pd.to_numeric(trials["resumed_at"], errors="coerce") > 0).sum())
-    hours = f"{own['seconds'].sum() / 3600:.2f}" if own["seconds"].notna().any() else NOT_MEASURED
     return {
         "Planned": count(records.planned[part]),
         "Proposed": count(len(own)),
@@ -138,21 +137,48 @@ def _facts(records: SearchRecords, part: str) -> dict[str, str]:
         **{str(state).capitalize(): count(amount) for state, amount in states.items() if state not in _COUNTED},
         "Proposed twice": count(int(own["keys"].duplicated().sum())),
         "Reused": count(int(own["reused"].astype(bool).sum())),
+        "Duplicates avoided": _counted(records, part, "duplicates"),
+        "Refused before training": _counted(records, part, "refused"),
         "Trials resumed from a checkpoint": count(resumed),
-        "Hours of training": hours,
+        **_hours(own, trials),
     }
+
+
+def _counted(records: SearchRecords, part: str, name: str) -> str:
+    """What the entries of a search have counted on the way; a proposal is one, however many data sets it ran on."""
+    counts = [entry["search"].get(name) for entry in records.entries[part]]
+    known = [one for one in counts if isinstance(one, int) and not isinstance(one, bool)]
+    return count(max(known)) if known else "not recorded"
+
+
+def _hours(candidates: pd.DataFrame, trials: pd.DataFrame) -> dict[str, str]:
+    """Hours of training, and what they took of cores and of GPUs; a GPU that trials shared counts once for each."""
+    if candidates["seconds"].isna().all():
+        return {"Hours of training": NOT_MEASURED}
+    facts = trials.drop_duplicates("key").set_index("key")
+    first = candidates["keys"].map(lambda keys: keys[0] if keys else "")
+    on_gpu = first.map(facts["device"]).astype(str).str.startswith("cuda")
+    threads = pd.to_numeric(first.map(facts["threads"]), errors="coerce").fillna(1)
+    hours = candidates["seconds"].astype(float).fillna(0.0) / 3600
+    taken = {"Core-hours": (hours * threads)[~on_gpu].sum(), "GPU-hours": hours[on_gpu].sum()}
+    return {"Hours of training": f"{hours.sum():.2f}", **{name: f"{amount:.2f}" for name, amount in taken.items()}}
 
 
 _COUNTED = ("finished", "pruned", "failed")
 
 
 def endings(records: SearchRecords) -> Table:
-    """Every candidate that neither finished nor was stopped early, and why."""
+    """The candidates that neither finished nor were stopped early, and why."""
     own = records.candidates[~records.candidates["state"].isin(["finished", "pruned"])]
     numbers = own[["part", "order", "label", "state", "reason"]]
-    shown = numbers.assign(order=numbers["order"].map(count)).rename(columns=str.capitalize)
+    shown = numbers.head(MOST_ENDINGS).assign(order=numbers["order"].map(count)).rename(columns=str.capitalize)
     shown = shown.rename(columns={"Order": "Proposed", "Label": "Configuration"}).reset_index(drop=True)
-    text = caption(f"Candidates without a result: {len(own)} of {len(records.candidates)}.", records)
+    said = f"Candidates without a result: {len(own)} of {len(records.candidates)}."
+    if len(own) > MOST_ENDINGS:
+        reasons = own["reason"].value_counts()
+        most = "; ".join(f"{amount} {reason}" for reason, amount in reasons.head(5).items())
+        said += f" The first {MOST_ENDINGS} are shown, all are in the CSV. Most often: {most}."
+    text = caption(said, records)
     return Table(title="Failed and unfinished candidates", caption=text, numbers=numbers, shown=shown)
 
 
@@ -191,15 +217,6 @@ def search_text(records: SearchRecords) -> str:
     body = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     text = "\n".join([f"{records.name}: {caption('a search,', records)}", *body])
     return text.replace(NOT_MEASURED, "-").replace(MINUS, "-")
-
-
-def write_search_tables(records: SearchRecords, folder: Path) -> None:
-    """``SEARCH_NAME.csv`` and ``SEARCH_NAME.md`` for every table."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, table in search_tables(records).items():
-        path = folder / f"{records.stem}_{name}.csv"
-        table.numbers.to_csv(path, index=False, float_format="%.8g", lineterminator="\n")
-        path.with_suffix(".md").write_text(table.markdown(), encoding="utf-8")
 
 
 def _over(records: SearchRecords) -> str:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from reports.plans import DEAD, OPERATORS
+from reports.plans import DEAD, OPERATORS, STAGES, is_plan
 
 INACTIVE = "not active"
 BINS = 4
@@ -22,21 +23,19 @@ def settings(candidates: pd.DataFrame, space: dict[str, Any]) -> pd.DataFrame:
     """
     columns: dict[str, Any] = {}
     if operators := str(space.get("operators") or ""):
-        lengths = candidates["plan"].str.len()
-        longest = int(lengths.max()) if len(candidates) else 0
-        candidates = candidates[(lengths == longest) & (lengths > 0)]
+        candidates = candidates[candidates["plan"].map(is_plan).astype(bool)]
         words = [OPERATORS.get(symbol, symbol) for symbol in (*operators, DEAD)]
-        for stage in range(1, longest + 1):
-            columns[f"stage {stage}"] = _stage(candidates["plan"].str[stage - 1], words)
+        for stage in STAGES:
+            columns[f"stage {stage}"] = _stage(candidates["plan"].map(itemgetter(stage - 1)), words)
     for one in space.get("parameters") or []:
         columns[str(one["name"])] = _parameter(candidates["values"], one)
     varied = {name: one for name, one in columns.items() if one.nunique() > 1}
     return pd.DataFrame(varied, index=candidates.index)
 
 
-def stages_of(table: pd.DataFrame) -> list[str]:
-    """Which of the columns are stages."""
-    return [str(name) for name in table if str(name).startswith("stage ")]
+def is_stage(name: object) -> bool:
+    """Whether a column is a stage."""
+    return str(name).startswith("stage ")
 
 
 def _stage(symbols: "pd.Series[str]", words: Sequence[str]) -> "pd.Series[Any]":
@@ -45,25 +44,31 @@ def _stage(symbols: "pd.Series[str]", words: Sequence[str]) -> "pd.Series[Any]":
 
 
 def _parameter(values: "pd.Series[Any]", parameter: dict[str, Any]) -> "pd.Series[Any]":
-    name, listed = parameter["name"], parameter.get("values")
-    if listed is not None:
-        met = values.map(lambda own: word(own[name]) if name in own else INACTIVE)
-        known = [word(value) for value in listed]
-        return _ordered(met, [*known, *sorted(set(met) - {*known, INACTIVE}), INACTIVE])
-    edges = range_edges(parameter)
-    bins = [f"{low:.2g} to {high:.2g}" for low, high in pairwise(edges)]
-    met = values.map(lambda own: bins[_bin(own[name], edges)] if name in own else INACTIVE)
-    return _ordered(met, [*bins, INACTIVE])
+    name = parameter["name"]
+    met = values.map(lambda own: level_of(own[name], parameter) if name in own else INACTIVE)
+    return _ordered(met, [*levels(parameter), *sorted(set(met) - {INACTIVE}), INACTIVE])
 
 
-def range_edges(parameter: dict[str, Any]) -> np.ndarray:
-    """The ends of the parts that a range is cut into."""
+def levels(parameter: dict[str, Any]) -> list[str]:
+    """The values that a parameter may take, or the parts that its range is cut into, in words."""
+    listed = parameter.get("values")
+    return list(range_levels(parameter)) if listed is None else [word(value) for value in listed]
+
+
+def level_of(value: Any, parameter: dict[str, Any]) -> str:
+    """The level that a value belongs to; a value beyond its space is a level of its own."""
+    if parameter.get("values") is not None or isinstance(value, bool) or not isinstance(value, int | float):
+        return word(value)
+    bins = range_levels(parameter)
+    starts = [low for low, _ in bins.values()]
+    return list(bins)[max(0, int(np.searchsorted(starts, value, side="right")) - 1)]
+
+
+def range_levels(parameter: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    """The equal parts that a range is cut into on its own scale, by name, with their ends."""
     low, high = float(parameter["low"]), float(parameter["high"])
-    return np.geomspace(low, high, BINS + 1) if parameter.get("log") else np.linspace(low, high, BINS + 1)
-
-
-def _bin(value: Any, edges: np.ndarray) -> int:
-    return int(np.clip(np.searchsorted(edges, float(value), side="right") - 1, 0, len(edges) - 2))
+    edges = np.geomspace(low, high, BINS + 1) if parameter.get("log") else np.linspace(low, high, BINS + 1)
+    return {f"{start:.2g} to {end:.2g}": (float(start), float(end)) for start, end in pairwise(edges)}
 
 
 def word(value: Any) -> str:

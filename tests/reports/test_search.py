@@ -251,7 +251,7 @@ def test_effect_leaves_out_where_it_is_inactive(tmp_path: Path) -> None:
         Proposal(values={"gate.temperature": 1.0}, gains=(0.3,), status="pruned"),
         search={"space": space},
     )
-    points = summaries.effect(records.candidates, "gate.temperature")
+    points = summaries.effect(records.candidates, space["parameters"][0])  # type: ignore[index]
     assert list(points["value"]) == [0.5, 1.0]
     assert points["shared_gain"].tolist() == pytest.approx([0.1, 0.3])
 

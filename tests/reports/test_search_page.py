@@ -13,11 +13,13 @@ from matplotlib.figure import Figure
 
 import reports.style
 from reports import search_figures, search_summaries
+from reports.main_effects import main_effects
 from reports.page import write_report
 from reports.search import CONTROL, SEARCH, load_searches
 from reports.search_drawings import search_drawings
 from reports.search_page import search_opening
 from reports.search_tables import search_tables
+from reports.settings import settings
 from reports.tables import arms_text
 from tests.reports.records_fixture import ARMS, Records, write_records
 from tests.reports.search_fixture import BASE, DRAWN, FOUND, PLACEMENT, Hunt, Proposal, search_and_control, write_search
@@ -68,7 +70,9 @@ def test_a_search_with_its_control_and_confirmation(tmp_path: Path) -> None:
     ):
         assert words in text
     figures = {path.stem for path in (tmp_path / "out" / "figures").glob("placement_*.png")}
-    assert figures == {"placement_incumbent", "placement_placement", "placement_fidelity"}
+    assert figures == {
+        f"placement_{name}" for name in ("incumbent", "placement", "fidelity", "stages", "path", "plans")
+    }
     numbers = pd.read_csv(tmp_path / "out" / "tables" / "placement_candidates.csv")
     assert len(numbers) == 7
     assert numbers["value plan.7"].tolist() == ["j", "j", "s", "g", "g", "j", "g"]
@@ -87,6 +91,9 @@ def test_best_candidates_and_health(tmp_path: Path) -> None:
     assert list(health.loc["Stopped early at step 100"]) == ["1", "0"]
     assert list(health.loc["Finished"]) == ["3", "1"]
     assert list(health.loc["Hours of training"]) == ["0.04", "0.01"]
+    assert list(health.loc["Core-hours"]) == ["0.04", "0.01"]
+    assert list(health.loc["GPU-hours"]) == ["0.00", "0.00"]
+    assert list(health.loc["Duplicates avoided"]) == ["not recorded", "not recorded"]
     assert tables["endings"].shown.empty
 
 
@@ -175,17 +182,21 @@ def test_settings_are_drawn(tmp_path: Path) -> None:
     text = text_of(page_of(tmp_path))
     assert "gate.initial_bias: none, 0.0" in text
     assert "loss.kl_weight: 0.001 to 0.1, on a logarithmic scale" in text
-    assert "Gain by setting." in text
+    assert "Main effect of each setting." in text
     assert "Gain by stage and operator" not in text
 
 
 def test_an_effect_shows_every_candidate_and_the_mean_of_each_value() -> None:
     points = pd.DataFrame({"part": SEARCH, "value": [None, 0.0, 0.0], "shared_gain": [0.1, 0.2, 0.4]}, dtype=object)
     points = points.astype({"shared_gain": float})
-    ax = search_figures.effect(Figure().subplots(), points, SETTINGS[1])
+    table = settings(
+        points.assign(values=[{"gate.initial_bias": one} for one in points["value"]]), {"parameters": SETTINGS[1:2]}
+    )
+    effects = main_effects(table, points["shared_gain"]).assign(part=SEARCH)
+    ax = search_figures.effect(Figure().subplots(), points, effects, SETTINGS[1])
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["none", "0.0"]
-    segments = ax.collections[0].get_segments()  # type: ignore[attr-defined]
-    assert [float(segment[0, 1]) for segment in segments] == pytest.approx([0.1, 0.3])
+    means = [lines.get_segments()[0] for lines in ax.collections]  # type: ignore[attr-defined]
+    assert [float(mean[0, 1]) for mean in means] == pytest.approx([0.1, 0.3])
 
 
 def test_the_heat_map_prints_gains_and_counts(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from math import nan
 import numpy as np
 import pandas as pd
 
-from reports.ablation import MOST_CHANGES, Network, Values, ablation_path, changes, network, values_of
+from reports.ablation_path import MOST_CHANGES, Network, Values, ablation_path, changes, network, values_of
 from reports.plans import NAMED_PLANS
 from reports.relatives import values_at
 from reports.search import SearchRecords
@@ -18,7 +18,7 @@ _NAMED = {name: plan for plan, name in NAMED_PLANS.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class AblationPath:
+class SearchPath:
     """A path from ``start`` to ``end``, which are named in words.
 
     ``steps``: as ``ablation_path``, with ``final`` gains beside those at the shared ``step``; empty where ``reason``
@@ -36,7 +36,7 @@ class AblationPath:
         return self.steps[self.steps["gain"].isna()] if len(self.steps) else self.steps
 
 
-def paths_of(records: SearchRecords) -> list[AblationPath]:
+def paths_of(records: SearchRecords) -> list[SearchPath]:
     """Early to AutoFuse and AutoFuse to the best that was found; the base to the best where plans do not vary."""
     step, space = shared_step(records.candidates), as_object(records.searched["space"])
     found = best(records.candidates, objectives(records)[0])
@@ -65,8 +65,8 @@ def _symbols(values: Values) -> set[str]:
 
 def _path(
     start: str, end: str, named: Mapping[str, Values], early: Mapping[Network, float], final: Mapping[Network, float]
-) -> AblationPath:
-    none = AblationPath(start=start, end=end, steps=pd.DataFrame())
+) -> SearchPath:
+    none = SearchPath(start=start, end=end, steps=pd.DataFrame())
     if end not in named:
         return replace(none, reason="no candidate has been trained to the end")
     first, last = named[start], named[end]
@@ -78,9 +78,7 @@ def _path(
     if amount > MOST_CHANGES:
         return replace(none, reason=f"they differ in {amount} settings, more than {MOST_CHANGES}")
     steps = ablation_path(first, last, early)
-    return AblationPath(
-        start=start, end=end, steps=steps.assign(final=[final.get(one, nan) for one in steps["network"]])
-    )
+    return SearchPath(start=start, end=end, steps=steps.assign(final=[final.get(one, nan) for one in steps["network"]]))
 
 
 def _by_network(candidates: pd.DataFrame, column: str) -> dict[Network, float]:
