@@ -55,7 +55,12 @@ class Package:
     def interpreter(self) -> str | None:
         """The first Python interpreter that has the package: this one, then those of ``FUSEMORPH_INTERPRETERS``."""
         named = [entry for entry in os.environ.get(INTERPRETERS, "").split(os.pathsep) if entry]
-        return next((python for python in (sys.executable, *named) if _installed(self.name, python)), None)
+        return next((python for python in (sys.executable, *named) if _version(self.name, python)), None)
+
+    def found(self) -> dict[str, str]:
+        """The version that is installed, under the package's name; empty where none is."""
+        python = self.interpreter()
+        return {self.name: _version(self.name, python) or ""} if python else {}
 
     def missing(self) -> str | None:
         """That no interpreter has the package, and the line that installs it; None where one has."""
@@ -69,11 +74,12 @@ class Package:
 
 
 @cache
-def _installed(package: str, python: str) -> bool:
-    question = f"import importlib.metadata as m; m.version({package!r})"
+def _version(package: str, python: str) -> str | None:
+    question = f"import importlib.metadata as m; print(m.version({package!r}))"
     with suppress(OSError):
-        return subprocess.run([os.path.expanduser(python), "-c", question], capture_output=True).returncode == 0
-    return False
+        answer = subprocess.run([os.path.expanduser(python), "-c", question], capture_output=True, text=True)
+        return answer.stdout.strip() if answer.returncode == 0 else None
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +107,10 @@ class ExternalMethod(Method):
 
     def missing(self) -> str | None:
         return self.package.missing() if self.package else None
+
+    def versions(self) -> dict[str, str]:
+        """The version of the package that does the work."""
+        return self.package.found() if self.package else {}
 
     def skip(self, dataset: Dataset) -> str | None:
         return self._unfit(len(dataset.shape)) or self.missing()

@@ -72,6 +72,10 @@ class Method(ABC):
         """What this machine lacks for the method, with the line that installs it; None where nothing is missing."""
         return None
 
+    def versions(self) -> dict[str, str]:
+        """Versions of what computes the result beside the core's own packages, for the record of the machine."""
+        return {}
+
     def skip(self, dataset: Dataset) -> str | None:
         """Why the method cannot serve on this dataset, or here at all; None where it can."""
         return self.missing()

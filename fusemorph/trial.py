@@ -120,7 +120,9 @@ def _train(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, c
     if job.trial.budget is None:
         # Evaluated first: a method that fails on every pair is a failed trial.
         _evaluate(job, folder, method, dataset, claim=claim)
-        folder.finish(facts | {"step": 0}, measured=_measured(job, started))
+        measured = _measured(job, started)
+        measured["versions"] |= method.versions()
+        folder.finish(facts | {"step": 0}, measured=measured)
         return
     budget = Budget(**job.trial.budget)
 

@@ -176,6 +176,7 @@ def test_a_package_is_found_in_another_environment(tmp_path: Path, monkeypatch: 
     package = Package("only-there", "1.0")
     assert package.interpreter() == python
     assert package.missing() is None
+    assert package.found() == {"only-there": "1.0"}
     assert Package("numpy", "2").interpreter() == sys.executable
 
 
