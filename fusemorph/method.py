@@ -8,6 +8,7 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar, TypeGuard
@@ -67,6 +68,11 @@ class Method(ABC):
         """A freshly initialised network for images of ``dims`` axes, called as ``(fixed, moving, generator=...)`` and
         returning a ``Registration``; None where there is nothing to train."""
         return None
+
+    @property
+    def trained_as(self) -> "Method":
+        """The method whose training yields the weights: this one, unless it only goes on from another's network."""
+        return self
 
     def missing(self) -> str | None:
         """What this machine lacks for the method, with the line that installs it; None where nothing is missing."""
@@ -149,6 +155,7 @@ def image_tensor(image: Any, device: torch.device) -> Float[Tensor, "1 1 *s"]:
     return torch.tensor(image, dtype=torch.float32, device=device)[None, None]
 
 
+@cache
 def known_methods() -> tuple[str, ...]:
     """Names of the methods that can be found: the fusion networks and every baseline file."""
     if find_spec("baselines") is None:  # the core installed alone
@@ -166,13 +173,19 @@ def load_method(configuration: Mapping[str, Any]) -> Method:
     name = configuration["name"]
     if name not in known_methods():
         raise ValueError(f"load_method(): unknown method {name!r}; known: {', '.join(known_methods())}")
+    try:
+        return _kind(name).from_settings({k: v for k, v in configuration.items() if k != "name"})
+    except TypeError as error:
+        raise ValueError(f"load_method(): settings of {name!r} do not fit: {error}") from error
+
+
+@cache
+def _kind(name: str) -> type[Method]:
+    """The one method that the file of that name defines."""
     module = import_module("fusemorph.fusion.method" if name == "fusion" else f"baselines.{name}")
     kinds = [kind for kind in vars(module).values() if _is_method_of(kind, module.__name__)]
     assert len(kinds) == 1, f"{module.__name__} must define one Method, has {len(kinds)}"
-    try:
-        return kinds[0].from_settings({k: v for k, v in configuration.items() if k != "name"})
-    except TypeError as error:
-        raise ValueError(f"load_method(): settings of {name!r} do not fit: {error}") from error
+    return kinds[0]
 
 
 def _is_method_of(kind: object, module: str) -> TypeGuard[type[Method]]:

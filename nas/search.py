@@ -206,7 +206,8 @@ class Search:
         self._owner |= {job.trial.key: candidate for job in candidate.jobs}
         states = [self._status(job) for job in candidate.jobs]
         if stopped_at is not None:
-            known = {step: gain for step, gain in self._steps(candidate, states).items() if step <= stopped_at}
+            gains = self._gains_by_step(self._results(candidate, states))
+            known = {step: gain for step, gain in gains.items() if step <= stopped_at}
             self.outcomes[candidate.identity] = Outcome(state="pruned", intermediate=known)
             return
         missing = [job for job, state in zip(candidate.jobs, states, strict=True) if not _has_ended(job, state)]
@@ -220,10 +221,10 @@ class Search:
         """How a candidate has ended, from the states of its trials and their records."""
         if "failed" in states:
             return Outcome(state="failed")
-        steps = self._steps(candidate, states)
+        results = self._results(candidate, states)
+        steps = self._gains_by_step(results)
         if "pruned" in states:
             return Outcome(state="pruned", intermediate=steps)
-        results = [Result.read(job, self.plan.runs) for job in candidate.jobs]
         values = tuple(measure(goal, results, self.plan.floors) for goal in self.plan.goals)
         if not np.isfinite(values).all():
             return Outcome(state="failed")
@@ -231,11 +232,13 @@ class Search:
             return Outcome(state="refused")
         return Outcome(state="finished", values=values, intermediate=steps)
 
-    def _steps(self, candidate: Candidate, states: Sequence[str | None]) -> dict[int, float]:
-        """The mean gain by step; none where there are several goals, or where a trial has not begun."""
-        if len(self.plan.goals) > 1 or None in states:
-            return {}
-        return gains_by_step([Result.read(job, self.plan.runs) for job in candidate.jobs], self.plan.floors)
+    def _results(self, candidate: Candidate, states: Sequence[str | None]) -> list[Result]:
+        """What the records say of a candidate's trials; nothing where one of them has not begun."""
+        return [] if None in states else [Result.read(job, self.plan.runs) for job in candidate.jobs]
+
+    def _gains_by_step(self, results: Sequence[Result]) -> dict[int, float]:
+        """The mean gain by step; none where there are several goals."""
+        return gains_by_step(results, self.plan.floors) if results and len(self.plan.goals) == 1 else {}
 
     def _status(self, job: Job) -> str | None:
         if job.trial.key in self._given_up:

@@ -74,6 +74,7 @@ def parse_plan(text: str) -> str:
     return canonical(plan)
 
 
+@cache
 def canonical(plan: str) -> str:
     """The plan with every stage whose output nothing reads printed as ``-``.
 
