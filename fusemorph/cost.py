@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fusemorph.configuration import Budget, Json
+from fusemorph.data.dataset import Pair, Scan
 from fusemorph.losses.objective import total
 from fusemorph.machine import describe_machine
 from fusemorph.method import Method, load_method
@@ -65,21 +67,33 @@ def _matrix_products(network: nn.Module) -> list[str]:
 def measure_cost(
     method: Method, budget: Budget, shape: tuple[int, ...], *, device: torch.device, train: bool, repeats: int = REPEATS
 ) -> float:
-    """Median seconds of a forward pass (or of a training step) of one pair at this shape, after warming up."""
+    """Median seconds of registering (or of a training step on) one pair of this shape, after warming up."""
     network = method.network(len(shape))
     assert network is not None
     network.to(device)
     fixed, moving = torch.rand(2, 1, 1, *shape, device=device)
-    step = _training_step(method, network, fixed, moving, budget) if train else _inference(network, fixed, moving)
+    step = (
+        _training_step(method, network, fixed, moving, budget) if train else _inference(method, network, fixed, moving)
+    )
     for _ in range(2):
         step()
     return statistics.median(_seconds(step, device) for _ in range(repeats))
 
 
-def _inference(network: nn.Module, fixed: torch.Tensor, moving: torch.Tensor) -> Callable[[], None]:
+def _inference(method: Method, network: nn.Module, fixed: torch.Tensor, moving: torch.Tensor) -> Callable[[], None]:
+    """All that the method does for a pair, which may be more than its network does."""
+    dims = fixed.dim() - 2
+    scans = [
+        Scan(
+            id="", person="", image=image[0, 0].cpu().numpy(), labels=None, spacing_mm=(1.0,) * dims,
+            affine=np.eye(dims + 1),
+        )
+        for image in (fixed, moving)
+    ]  # fmt: skip
+    pair = Pair(split="", fixed=scans[0], moving=scans[1], block="")
+
     def step() -> None:
-        with torch.inference_mode():
-            network(fixed, moving)
+        method.register(pair, network=network, device=fixed.device)
 
     return step
 

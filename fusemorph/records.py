@@ -93,6 +93,13 @@ def table(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV with their cells as they stand, so that ``table`` writes the same bytes; none without the file."""
+    if not path.exists():
+        return []
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+
+
 def _cell(value: Any) -> Any:
     if value is None or (isinstance(value, float) and value != value):
         return ""

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from fusemorph.ledger import Claim, TakenOver, take_claim
 from fusemorph.machine import commit, describe_machine
 from fusemorph.method import Method, PairFailed, load_method
 from fusemorph.networks.padding import padded_shape
-from fusemorph.records import WEIGHTS, RecordError, StorageError, TrialFolder, read_record
+from fusemorph.records import WEIGHTS, RecordError, StorageError, TrialFolder, read_record, read_table
 from fusemorph.training import Row, Trained, TrainingFailed, train
 
 
@@ -124,6 +124,10 @@ def _train(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, c
         measured["versions"] |= method.versions()
         folder.finish(facts | {"step": 0}, measured=measured)
         return
+    trained = find_trained(folder, method)
+    if trained is not None:
+        _take(job, folder, trained, facts, started=started)
+        return
     budget = Budget(**job.trial.budget)
 
     reason = None
@@ -145,6 +149,24 @@ def _train(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, c
         device=torch.device(job.device), checkpoint=folder.checkpoint, on_step=on_step, stops=stops,
     )  # fmt: skip
     _record(job, folder, trained, facts, reason=reason, started=started)
+
+
+def find_trained(folder: TrialFolder, method: Method) -> TrialFolder | None:
+    """The finished trial whose weights are those that training ``method`` would yield, as the method says itself."""
+    if method.trained_as == method:
+        return None
+    trial = replace(folder.trial, method=method.trained_as.configuration())
+    other = TrialFolder(folder.path.parent, trial)
+    return other if other.status() == "finished" and other.weights.exists() else None
+
+
+def _take(job: Job, folder: TrialFolder, trained: TrialFolder, facts: Json, *, started: datetime) -> None:
+    """Finish with the weights and curves of another trial, in place of training to the same bits."""
+    history, gates = (read_table(trained.path / name) for name in ("history.csv", "gates.csv"))
+    folder.finish(
+        facts | {"step": read_record(trained.path)["step"]}, history=history, gates=gates,
+        weights=trained.weights.read_bytes(), measured=_measured(job, started) | {"weights_from": trained.trial.key},
+    )  # fmt: skip
 
 
 def _record(
