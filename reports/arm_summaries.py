@@ -22,13 +22,9 @@ def summaries(records: StudyRecords, metric: Metric) -> pd.DataFrame:
     pairs = records.pairs
     # What no trial has measured needs no table of its own.
     tables = {name: Blocks(pairs, name) for name in KNOWN if len(pairs) and pairs[name].notna().any()}
-    trials = dict(iter(records.trials.groupby("arm", sort=False)))
-    own = dict(iter(pairs.groupby("arm", sort=False))) if len(pairs) else {}
-    rows = []
-    for arm in records.arms["arm"]:
-        row = _facts(trials[arm], own.get(arm, pairs.iloc[:0]))
-        rows.append(row | _scores(tables, arm, metric, trained=row["trained"]))
-    return pd.DataFrame(rows)
+    arms = _facts(records)
+    scores = [_scores(tables, arm, metric, trained=arms["trained"][arm]) for arm in arms.index]
+    return pd.concat([arms.reset_index(drop=True), pd.DataFrame(scores)], axis=1)
 
 
 def differences(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric: Metric) -> pd.DataFrame:
@@ -99,22 +95,32 @@ def _difference_row(row: Mapping[str, Any], p_holm: float, *, is_baseline: bool)
     }
 
 
-def _facts(trials: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Any]:
-    # A trial that failed still says how large it is.
-    told = trials.dropna(subset=["parameters"])
-    return {
-        "canonical_plan": _first(trials["canonical_plan"]),
-        "trained": bool((told if len(told) else trials)["trained"].astype(bool).any()),
-        "seeds": int((trials["state"] == EVALUATED).sum()),
-        "seeds_planned": len(trials),
-        "pairs": pairs["pair"].nunique() if len(pairs) else 0,
-        "blocks": pairs["block"].nunique() if len(pairs) else 0,
-        "parameters": _number(_first(trials["parameters"])),
-        "flops": _number(_first(trials["flops"])),
-        "training_s": _mean(trials["training_s"]),
-        "step_s": _mean(trials["step_s"]),
-        **{name: _number(_first(trials[f"cost_{name}"])) for name in COST},
-    }
+def _facts(records: StudyRecords) -> pd.DataFrame:
+    """What the trials say of each arm beside its scores: a row an arm, in the order of the study."""
+    trials, order = records.trials, list(records.arms["arm"])
+    by_arm = trials.groupby("arm", sort=False)
+    costs = [f"cost_{name}" for name in COST]
+    facts = by_arm[["canonical_plan"]].first()
+    facts["trained"] = _trained(trials)
+    facts["seeds"] = by_arm["state"].agg(lambda states: int((states == EVALUATED).sum()))
+    facts["seeds_planned"] = by_arm.size()
+    evaluated = records.pairs.groupby("arm", sort=False) if len(records.pairs) else None
+    for name, column in (("pairs", "pair"), ("blocks", "block")):
+        counts = evaluated[column].nunique() if evaluated is not None else pd.Series(dtype=int)
+        facts[name] = counts.reindex(facts.index, fill_value=0)
+    known = trials[["parameters", "flops", "training_s", "step_s", *costs]].apply(pd.to_numeric, errors="coerce")
+    numbers = known.astype(float).groupby(trials["arm"], sort=False)
+    facts[["parameters", "flops"]] = numbers[["parameters", "flops"]].first()
+    facts[["training_s", "step_s"]] = numbers[["training_s", "step_s"]].mean()
+    facts[list(COST)] = numbers[costs].first().set_axis(list(COST), axis=1)
+    return facts.reindex(order)
+
+
+def _trained(trials: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether each arm is trained; a trial that failed still says how large it is, one that is missing says nothing."""
+    told = trials[trials["parameters"].notna()].groupby("arm")["trained"].agg(lambda own: bool(own.astype(bool).any()))
+    planned = trials.groupby("arm", sort=False)["trained"].agg(lambda own: bool(own.astype(bool).any()))
+    return told.reindex(planned.index).fillna(planned).astype(bool)
 
 
 def _scores(tables: Mapping[str, Blocks], arm: str, metric: Metric, *, trained: bool) -> dict[str, Any]:
@@ -147,17 +153,3 @@ def _over_pairs(reduce: Any, values: np.ndarray) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return reduce(values, axis=0)
-
-
-def _first(values: "pd.Series[Any]") -> Any:
-    known = values.dropna()
-    return known.iloc[0] if len(known) else None
-
-
-def _number(value: Any) -> float:
-    return nan if value is None else float(value)
-
-
-def _mean(values: "pd.Series[Any]") -> float:
-    known = pd.to_numeric(values, errors="coerce").dropna()
-    return float(known.mean()) if len(known) else nan

@@ -36,7 +36,7 @@ def significance(certainty: Certainty) -> Drawing:
     figures.significance(figure.subplots(), square(known, "difference", signed=True), mask, comparison.metric)
     claimed = f"{len(named)} of {plural(len(known), 'difference')} stand" if len(named) else "no difference stands"
     limits = sorted({limit.removeprefix("no claim: ") for limit in known["verdict"] if limit.startswith("no claim")})
-    unclaimed = f" No claim is made of the others: {listing(limits)}." if limits else ""
+    unclaimed = f" Of some no claim can be made: {listing(limits)}." if limits else ""
     text = (
         f"Row minus column, mean {comparison.metric.label}. In colour where the difference stands after Holm's "
         f"correction over all pairs of arms, blue where the row is better: {claimed}.{unclaimed}"

@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgba
 
 from reports.metric import DICE, Metric
-from reports.style import COLOURS, FAINT, GROUND, INK
+from reports.style import COLOURS, FAINT, INK
 
 MOST_ANNOTATED = 14
+# Less than whole, so that numbers on a cell can be read.
+OPAQUE = 0.65
 
 
 def significance(ax: Axes, differences: pd.DataFrame, stands: pd.DataFrame, metric: Metric = DICE) -> Axes:
@@ -28,7 +30,6 @@ def significance(ax: Axes, differences: pd.DataFrame, stands: pd.DataFrame, metr
         annot=words if annotated else False,
         fmt="",
         annot_kws={"color": INK, "fontsize": 7},
-        alpha=0.55,
         cbar=not annotated,
         linewidths=0.5,
         linecolor=FAINT,
@@ -46,13 +47,12 @@ def stability(ax: Axes, shares: pd.DataFrame) -> Axes:
     seaborn.heatmap(
         shares,
         ax=ax,
-        cmap=LinearSegmentedColormap.from_list("share", [GROUND, COLOURS[0]]),
+        cmap=LinearSegmentedColormap.from_list("share", [_faded(COLOURS[0], 0), _faded(COLOURS[0], OPAQUE)]),
         vmin=0,
         vmax=1,
         annot=words if len(shares) <= MOST_ANNOTATED else False,
         fmt="",
         annot_kws={"color": INK, "fontsize": 7.5},
-        alpha=0.6,
         cbar=False,
         linewidths=0.5,
         linecolor=FAINT,
@@ -88,8 +88,14 @@ def critical_difference(ax: Axes, ranks: "pd.Series[float]", p_values: pd.DataFr
 
 def _diverging(*, reverse: bool) -> Colormap:
     """Blue where a row is better than its column, orange where it is worse, the ground between."""
-    ends = [COLOURS[1], GROUND, COLOURS[0]]
+    worse, better = COLOURS[1], COLOURS[0]
+    ends = [_faded(worse, OPAQUE), _faded(worse, 0), _faded(better, 0), _faded(better, OPAQUE)]
     return LinearSegmentedColormap.from_list("better", ends[::-1] if reverse else ends)
+
+
+def _faded(colour: str, alpha: float) -> tuple[float, float, float, float]:
+    """A colour through which the ground is seen, light or dark as the page is."""
+    return to_rgba(colour, alpha)
 
 
 def _plain(ax: Axes) -> Axes:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from reports.across import across_sections
 from reports.certainty import Certainty
 from reports.certainty_drawings import certainty_drawings
 from reports.comparison import Comparison, compare_studies
@@ -49,6 +50,7 @@ def write_report(
     out.mkdir(parents=True, exist_ok=True)
     budget = MOST_PICTURE_BYTES // max(1, len(comparisons) + len(searches))
     sections = [_section(comparison, out, budget) for comparison in comparisons]
+    sections += across_sections(comparisons, out)
     sections += [search_section(search, out, budget) for search in searches]
     page = out / "index.html"
     part = out / "index.html.part"

@@ -33,16 +33,16 @@ class Friedman:
     reason: str = ""
 
 
-def friedman(table: pd.DataFrame) -> Friedman:
-    """Friedman's test of ``table``, a row a block and a column an arm."""
+def friedman(table: pd.DataFrame, *, unit: str = "block") -> Friedman:
+    """Friedman's test of ``table``, a row a block (or another ``unit``) and a column an arm."""
     blocks, arms = table.shape
     reason = ""
     if arms < FEWEST_ARMS:
         reason = f"it needs {FEWEST_ARMS} arms, there are {arms}"
     elif blocks < FEWEST_BLOCKS:
-        reason = f"it needs {FEWEST_BLOCKS} blocks, there are {blocks}"
+        reason = f"it needs {FEWEST_BLOCKS} {unit}s, there are {blocks}"
     elif (table.nunique(axis=1) == 1).all():
-        reason = "all arms are equal in every block"
+        reason = f"all arms are equal in every {unit}"
     if reason:
         return Friedman(arms=arms, blocks=blocks, reason=reason)
     result = stats.friedmanchisquare(*table.to_numpy().T)

@@ -28,8 +28,7 @@ def structures(comparison: Comparison) -> Table:
     if labels.empty:
         empty = pd.DataFrame(columns=["arm", "label", "name", "dice", "seed_sd"])
         return Table(title="Dice by structure", caption="No labels.csv was found.", numbers=empty, shown=empty)
-    seeds = labels.groupby(["arm", "label", "name", "seed"], sort=False)["dice"].mean()
-    numbers = seeds.groupby(level=["arm", "label", "name"], sort=False).agg(dice="mean", seed_sd="std").reset_index()
+    numbers = structure_means(labels)
     names = numbers["name"].where(numbers["name"] != "", "label " + numbers["label"])
     wide = numbers.assign(structure=names).pivot_table(index="arm", columns="structure", values="dice", sort=False)
     order = [arm for arm in comparison.arms["arm"] if arm in wide.index]
@@ -39,6 +38,12 @@ def structures(comparison: Comparison) -> Table:
     shown.insert(0, "Arm" if wide.index.name == "arm" else "Structure", list(wide.index))
     text = caption("Mean Dice over pairs and seeds by structure.", comparison.records)
     return Table(title="Dice by structure", caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
+
+
+def structure_means(labels: pd.DataFrame) -> pd.DataFrame:
+    """Mean Dice over pairs, then seeds, by arm and structure, with the spread between seeds."""
+    seeds = labels.groupby(["arm", "label", "name", "seed"], sort=False)["dice"].mean()
+    return seeds.groupby(level=["arm", "label", "name"], sort=False).agg(dice="mean", seed_sd="std").reset_index()
 
 
 def seeds(comparison: Comparison) -> Table:

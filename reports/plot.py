@@ -1,0 +1,105 @@
+"""Each figure of the report as one function, from a DataFrame of records (``reports.frame.load``) to Axes.
+
+``ax`` is where it is drawn (default: Axes of a new figure), ``primary`` the metric, ``baseline`` the arm that others
+are compared with (default: the one that the study names). All raise what ``reports.frame.comparison_of`` raises.
+"""
+
+from dataclasses import replace
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from reports import certainty_figures, figures, groups
+from reports.certainty import Certainty
+from reports.comparison import Comparison
+from reports.drawings import new_figure
+from reports.frame import comparison_of
+from reports.pairwise import square
+from reports.style import dressed, style
+
+
+def distribution(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
+    """Boxes and points of the pairs by arm, with the means of the seeds."""
+    own = _dressed(records, primary=primary)
+    return figures.pairs_by_arm(_axes(ax), own.records.pairs, own.evaluated, own.metric)
+
+
+def differences(
+    records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice", baseline: str | None = None
+) -> Axes:
+    """Difference of every arm to the baseline with its interval; filled where it stands."""
+    own = _dressed(records, primary=primary, baseline=baseline)
+    return figures.differences(_axes(ax), own.compared, own.baseline, own.metric)
+
+
+def side_by_side(
+    records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice", baseline: str | None = None
+) -> Axes:
+    """Strategies that stand in several groups, with intervals, and the baseline as a line."""
+    own = _dressed(records, primary=primary, baseline=baseline)
+    return groups.draw_side_by_side(_axes(ax), own.arms, own.baseline, own.metric)
+
+
+def against(records: pd.DataFrame, column: str, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
+    """The primary metric of the trained arms against ``column``: ``sd_log_jacobian``, ``parameters``, ``latency_s``."""
+    own = _dressed(records, primary=primary)
+    return figures.against(_axes(ax), own.arms, column, label=column, metric=own.metric)
+
+
+def significance(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
+    """Every trained arm against every other, in colour where the difference stands after Holm's correction."""
+    own = _dressed(records, primary=primary)
+    pairs = Certainty(own).pairs.dropna(subset=["difference"])
+    marked = pairs.assign(stands=pairs["verdict"].isin(["higher", "lower"]).astype(float))
+    stands = square(marked, "stands", signed=False).fillna(0) > 0
+    return certainty_figures.significance(_axes(ax), square(pairs, "difference", signed=True), stands, own.metric)
+
+
+def critical_difference(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
+    """Critical-difference diagram over blocks: mean ranks, and bars by Wilcoxon's test with Holm's correction."""
+    own = _dressed(records, primary=primary)
+    certainty = Certainty(own)
+    colours = dict(zip(own.arms["arm"], own.arms["colour"], strict=True))
+    chosen = {arm: colours[arm] for arm in certainty.ranks.index}
+    return certainty_figures.critical_difference(_axes(ax), certainty.ranks, certainty.wilcoxon, chosen)
+
+
+def stability(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
+    """How often each trained arm takes each rank in a crossed bootstrap of blocks and seeds."""
+    certainty = Certainty(_dressed(records, primary=primary))
+    order = list(certainty.ranks.sort_values(kind="stable").index)
+    return certainty_figures.stability(_axes(ax), certainty.stability.loc[order])
+
+
+def structures(labels: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Mean Dice of each structure by arm, from records by label (``load(..., kind="labels")``)."""
+    named = labels.assign(structure=labels["name"].where(labels["name"] != "", "label " + labels["label"]))
+    return figures.structures(_axes(ax), named, _arms_of(labels))
+
+
+def training(history: pd.DataFrame, column: str = "val_dice", *, ax: Axes | None = None) -> Axes:
+    """A column of the training history by step, mean and range over seeds (``load(..., kind="history")``)."""
+    return figures.training_curve(_axes(ax), history, _arms_of(history), column)
+
+
+def gates(gates: pd.DataFrame, stage: int, *, ax: Axes | None = None) -> Axes:
+    """Weight of the joint path at a stage over training (``load(..., kind="gates")``)."""
+    return figures.gate_weight(_axes(ax), gates, _arms_of(gates), stage)
+
+
+def _axes(ax: Axes | None) -> Axes:
+    if ax is not None:
+        return ax
+    with style():
+        return new_figure(3.2).subplots()
+
+
+def _dressed(records: pd.DataFrame, *, primary: str, baseline: str | None = None) -> Comparison:
+    own = comparison_of(records, primary=primary, baseline=baseline)
+    return replace(own, arms=dressed(own.arms, own.baseline))
+
+
+def _arms_of(records: pd.DataFrame) -> pd.DataFrame:
+    """The arms in records without pairs, each in a colour of its own."""
+    arms = records.drop_duplicates("arm").assign(family=lambda own: own["arm"])
+    return dressed(arms.assign(trained=arms["trained"].astype(bool)), str(arms["reference"].iloc[0]))
