@@ -124,9 +124,9 @@ def _train(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, c
         measured["versions"] |= method.versions()
         folder.finish(facts | {"step": 0}, measured=measured)
         return
-    trained = find_trained(folder, method)
-    if trained is not None:
-        _take(job, folder, trained, facts, started=started)
+    other = find_trained(folder, method)
+    if other is not None:
+        _take(job, folder, other, facts, started=started)
         return
     budget = Budget(**job.trial.budget)
 
@@ -160,12 +160,12 @@ def find_trained(folder: TrialFolder, method: Method) -> TrialFolder | None:
     return other if other.status() == "finished" and other.weights.exists() else None
 
 
-def _take(job: Job, folder: TrialFolder, trained: TrialFolder, facts: Json, *, started: datetime) -> None:
+def _take(job: Job, folder: TrialFolder, other: TrialFolder, facts: Json, *, started: datetime) -> None:
     """Finish with the weights and curves of another trial, in place of training to the same bits."""
-    history, gates = (read_table(trained.path / name) for name in ("history.csv", "gates.csv"))
+    history, gates = (read_table(other.path / name) for name in ("history.csv", "gates.csv"))
     folder.finish(
-        facts | {"step": read_record(trained.path)["step"]}, history=history, gates=gates,
-        weights=trained.weights.read_bytes(), measured=_measured(job, started) | {"weights_from": trained.trial.key},
+        facts | {"step": read_record(other.path)["step"]}, history=history, gates=gates,
+        weights=other.weights.read_bytes(), measured=_measured(job, started) | {"weights_from": other.trial.key},
     )  # fmt: skip
 
 
