@@ -12,8 +12,8 @@ TREES = 32
 MOST_LEAVES = 64
 
 
-def forest_variances(table: pd.DataFrame, gains: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """Shares of the forest's variance: each setting's own on the diagonal, what a pair adds beside it, as a matrix.
+def forest_variances(table: pd.DataFrame, gains: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, float]:
+    """A forest's variance: each setting's own on the diagonal of a matrix, what a pair adds beside it; and all of it.
 
     Each column of ``table`` holds levels, which weigh as often as they were tried, independently of the other columns:
     the marginal of a tree over a product of levels is a sum over its leaves, so nothing is sampled.
@@ -27,12 +27,12 @@ def forest_variances(table: pd.DataFrame, gains: np.ndarray, *, seed: int = 0) -
     with config_context(assume_finite=True, skip_parameter_validation=True):
         forest.fit(coded, gains)
     weights = coded.mean(axis=0, dtype=float)
-    shares = [_tree_variances(tree.tree_, groups, weights) for tree in forest.estimators_]
-    return np.asarray(np.mean(shares, axis=0))
+    split = [_tree_variances(tree.tree_, groups, weights) for tree in forest.estimators_]
+    return np.asarray(np.mean([own for own, _ in split], axis=0)), float(np.mean([total for _, total in split]))
 
 
-def _tree_variances(tree: Any, groups: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The shares of one tree; zero where it has a single leaf."""
+def _tree_variances(tree: Any, groups: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """The variances of one tree, and its whole; nothing where it is flat."""
     boxes, values = _leaves(tree, groups)
     size = int(groups[-1]) + 1
     columns = [groups == number for number in range(size)]
@@ -42,7 +42,7 @@ def _tree_variances(tree: Any, groups: np.ndarray, weights: np.ndarray) -> np.nd
     total = float(values**2 @ share) - mean**2
     variances = np.zeros((size, size))
     if total <= 1e-12 * mean**2:
-        return variances
+        return variances, 0.0
     for first, own in enumerate(columns):
         marginal = (values * share / masses[:, first]) @ boxes[:, own] - mean
         variances[first, first] = marginal**2 @ weights[own]
@@ -52,7 +52,7 @@ def _tree_variances(tree: Any, groups: np.ndarray, weights: np.ndarray) -> np.nd
         both = weights[columns[first]] @ marginal**2 @ weights[columns[second]]
         added = both - variances[first, first] - variances[second, second]
         variances[first, second] = variances[second, first] = max(added, 0.0)
-    return variances / total
+    return variances, total
 
 
 def _leaves(tree: Any, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -74,10 +74,14 @@ def importance(table: pd.DataFrame, gains: "pd.Series[float]", *, seed: int = 0)
 
 
 def _shuffled(table: pd.DataFrame, gains: np.ndarray, *, seed: int) -> np.ndarray:
-    """fANOVA of the gains, and of as many shuffles of them: (1 + shuffles, settings, settings)."""
+    """fANOVA of the gains, and below it of shuffles of them: (1 + shuffles, settings, settings).
+
+    All are shares of the first forest's variance, so that a lone setting is not compared with 1.
+    """
     rng = np.random.default_rng(seed)
     orders = [np.arange(len(gains)), *(rng.permutation(len(gains)) for _ in range(SHUFFLES[FANOVA]))]
-    return np.stack([forest_variances(table, gains[order], seed=seed) for order in orders])
+    split = [forest_variances(table, gains[order], seed=seed) for order in orders]
+    return np.stack([own for own, _ in split]) / (split[0][1] or 1.0)
 
 
 def _beside_chance(values: np.ndarray) -> pd.DataFrame:

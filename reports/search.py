@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from reports.plans import NAMED_PLANS
 from reports.read import Problems
 from reports.relatives import related_arms
 from reports.reuse import reused, start_times
+from reports.settings import is_parameter
 from reports.trial import EVALUATED, MACHINE, as_object, load_trial
 
 SEARCH, CONTROL = "search", "random control"
@@ -90,6 +91,8 @@ def load_searches(runs: Sequence[Path], *, study: str | None = None) -> list[Sea
     """
     runs = [Path(run) for run in runs]
     found = load_definitions(runs, study=study)
+    if study is not None and found.searches:
+        found = replace(found, studies=load_definitions(runs).studies)
     grouped: dict[str, dict[str, list[Entry]]] = {}
     for entry in found.searches.values():
         part = CONTROL if entry["search"].get("control_of") else SEARCH
@@ -114,6 +117,8 @@ def _load_search(
     name: str, entries: dict[str, list[Entry]], found: Definitions, started: dict[str, str], runs: Sequence[Path]
 ) -> SearchRecords:
     problems = Problems(list(found.problems))
+    for entry in (entry for own in entries.values() for entry in own):
+        problems.said.extend(_drop_unreadable(entry["search"]["space"]))
     candidates: list[dict[str, Any]] = []
     trials: list[dict[str, Any]] = []
     for part, own in entries.items():
@@ -143,6 +148,15 @@ def _load_search(
         confirmations=confirmed,
         problems=tuple(dict.fromkeys(problems.said)),
     )
+
+
+def _drop_unreadable(space: Entry) -> list[str]:
+    """Leave out what is no parameter, and say so."""
+    given = space.get("parameters") or []
+    readable = [one for one in given if is_parameter(one)] if isinstance(given, list) else []
+    wrong = given if not isinstance(given, list) else [one for one in given if one not in readable]
+    space["parameters"] = readable
+    return [f"the space has a parameter that cannot be read, left out: {wrong!r}"] if wrong else []
 
 
 def _related(entry: Entry, found: Definitions, runs: Sequence[Path]) -> list[dict[str, Any]]:

@@ -129,8 +129,9 @@ def random_band(records: SearchRecords, *, level: float = 0.9) -> pd.DataFrame:
     """What random search of ``order`` candidates comes to: ``middle`` (median) and the ends of the ``level`` interval.
 
     Exact for candidates drawn from those of the random control, with replacement: the best of n is no better than the
-    k-th of N in (k / N)^n of the draws. Those that did not finish are worse than all that did; NaN where an end falls
-    among them. ``compute`` is that of n average candidates. Empty without a control.
+    k-th of N in (k / N)^n of the draws. Those that did not finish are worse than all that did: where ``low`` falls
+    among them it is the worst that finished, the others NaN. ``compute`` is that of n average candidates. Empty without
+    a control.
 
     Source: Dodge et al. 2019, "Show your work", eq. 7, for quantiles.
     """
@@ -145,6 +146,7 @@ def random_band(records: SearchRecords, *, level: float = 0.9) -> pd.DataFrame:
     ends = {"low": (1 - level) / 2, "middle": 0.5, "high": (1 + level) / 2}
     places = {name: np.ceil(len(own) * share ** (1 / order) - 1e-9).astype(int) - 1 for name, share in ends.items()}
     drawn = {name: np.where(np.isinf(ranked[place]), nan, ranked[place]) for name, place in places.items()}
+    drawn["low"] = np.where(np.isnan(drawn["low"]) & ~np.isnan(drawn["high"]), np.nanmin(values), drawn["low"])
     signed = {name: own * (1 if aim.more_is_better else -1) for name, own in drawn.items()}
     return pd.DataFrame({"order": order, "compute": order * price.loc[own.index].mean(), **signed})
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import inf
 from operator import itemgetter
 from typing import Any
 
@@ -31,6 +32,18 @@ def settings(candidates: pd.DataFrame, space: dict[str, Any]) -> pd.DataFrame:
         columns[str(one["name"])] = _parameter(candidates["values"], one)
     varied = {name: one for name, one in columns.items() if one.nunique() > 1}
     return pd.DataFrame(varied, index=candidates.index)
+
+
+def is_parameter(one: Any) -> bool:
+    """Whether a space's parameter has a name and a list of values or the ends of a range."""
+    if not isinstance(one, dict) or not isinstance(one.get("name"), str):
+        return False
+    if "values" in one:
+        return isinstance(one["values"], list) and len(one["values"]) > 0
+    low, high = one.get("low"), one.get("high")
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        return False
+    return (0.0 if one.get("log") else -inf) < low < high
 
 
 def is_stage(name: object) -> bool:
