@@ -10,10 +10,11 @@ from experiments.monitor import clock, columns
 from experiments.planning import Sweep
 from experiments.searching import Hunt
 from fusemorph.configuration import Budget
-from fusemorph.cost import count_cost, count_flops, measure_cost
+from fusemorph.cost import count_cost, count_flops
 from fusemorph.data.dataset import Dataset
 from fusemorph.networks.padding import padded_shape
 from fusemorph.records import TrialFolder
+from fusemorph.timing import measure_training_step
 from fusemorph.trial import is_missing
 
 
@@ -46,7 +47,7 @@ def _seconds_per_flop(sweep: Sweep, shape: tuple[int, ...], options: argparse.Na
     method = next((arm.method for arm in sweep.arms if arm.trained), None)
     if method is None:
         return 0.0
-    seconds = measure_cost(method, sweep.budget, shape, device=torch.device(options.device), train=True, repeats=3)
+    seconds = measure_training_step(method, sweep.budget, shape, device=torch.device(options.device), repeats=3)
     return seconds / count_flops(method, shape)
 
 
@@ -78,7 +79,7 @@ def _trial_seconds(hunt: Hunt, dataset: Dataset, options: argparse.Namespace, bu
     budget = budget or hunt.budget
     shape = padded_shape(dataset.shape)
     method = max((arm.method for arm in hunt.study.rivals(budget)), key=lambda method: count_cost(method, shape)[1])
-    step = measure_cost(method, budget, shape, device=torch.device(options.device), train=True, repeats=3)
+    step = measure_training_step(method, budget, shape, device=torch.device(options.device), repeats=3)
     return step * budget.steps
 
 

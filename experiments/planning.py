@@ -199,4 +199,5 @@ def dataset_entry(dataset: Dataset) -> Json:
 def _arm_entry(sweep: Sweep, arm: Arm) -> Json:
     keys = {str(trial.seed): trial.key for own, trial in sweep.trials if own is arm}
     entry = {"label": arm.label, "group": arm.group, "method": arm.method.configuration(), "keys": keys}
-    return entry | {"budget_changes": dict(arm.budget_changes)}
+    published = [asdict(score) for score in arm.method.published]
+    return entry | {"budget_changes": dict(arm.budget_changes)} | ({"published": published} if published else {})

@@ -141,18 +141,15 @@ def run(sweeps: Sequence[Sweep], options: argparse.Namespace) -> int:
 
 
 def measure_costs(sweep: Sweep, options: argparse.Namespace) -> None:
-    """Latency, step time and memory of each trained arm, one after the other, each in a fresh process."""
+    """Latency, step time and memory of each arm, one after the other, each in a fresh process."""
     for arm, trial in sweep.trials:
         folder = TrialFolder(options.runs, trial)
-        if (
-            arm.trained
-            and trial.seed == 0
-            and folder.status() == "finished"
-            and not (folder.path / "cost.json").exists()
-        ):
+        if trial.seed == 0 and folder.status() == "finished" and not (folder.path / "cost.json").exists():
             print(f"measuring the cost of {arm.label}", flush=True)
-            call = [sys.executable, "-m", "fusemorph.cost", str(folder.path)]
+            call = [sys.executable, "-m", "fusemorph.timing", str(folder.path)]
             call += ["--threads", str(options.threads), "--device", options.device]
+            folders = {"--data": sweep.data, "--cache": options.cache}
+            call += [word for name, path in folders.items() if path for word in (name, str(path))]
             if subprocess.run(call, check=False).returncode:
                 print(f"the cost of {arm.label} was not measured", file=sys.stderr)
 

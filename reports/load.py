@@ -32,7 +32,8 @@ class StudyRecords:
     """All that is known of one study. Tables carry ``arm`` (unique in the study) and ``seed``.
 
     ``trials`` has a row for each planned trial: its ``state`` (evaluated, not evaluated, running, pruned, failed,
-    missing, unreadable) and ``reason``, what it is, what it cost. ``pairs`` and ``labels`` are of the reported split.
+    missing, unreadable) and ``reason``, what it is, what it cost. ``pairs``, ``labels`` and
+    ``pair_gates`` are of the reported split.
     """
 
     name: str
@@ -43,6 +44,7 @@ class StudyRecords:
     labels: pd.DataFrame
     history: pd.DataFrame
     gates: pd.DataFrame
+    pair_gates: pd.DataFrame
     pictures: dict[str, Pictures]
     problems: tuple[str, ...]
 
@@ -167,7 +169,7 @@ def _load_study(definition: dict[str, Any], runs: Sequence[Path], problems: Prob
     split = definition["reported_split"]
     arms = _arms(definition)
     trials = []
-    tables: dict[str, list[pd.DataFrame]] = {"pairs": [], "labels": [], "history": [], "gates": []}
+    tables: dict[str, list[pd.DataFrame]] = {"pairs": [], "labels": [], "history": [], "gates": [], "pair_gates": []}
     pictures: dict[str, Pictures] = {}
     for arm, keys in zip(arms["arm"], arms["keys"], strict=True):
         for seed, key in sorted(keys.items(), key=lambda item: int(item[0])):
@@ -199,9 +201,13 @@ def _columns(trials: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _arms(definition: dict[str, Any]) -> pd.DataFrame:
-    """One row an arm, group by group; labels that several groups share are told apart by their group."""
+    """One row an arm, group by group; labels that several groups share are told apart by their group.
+
+    Arms without keys were not asked for, and are left out where others were.
+    """
     groups = list(dict.fromkeys(arm.get("group") for arm in definition["arms"]))
-    arms = sorted(definition["arms"], key=lambda arm: groups.index(arm.get("group")))
+    asked = [arm for arm in definition["arms"] if arm["keys"]] or definition["arms"]
+    arms = sorted(asked, key=lambda arm: groups.index(arm.get("group")))
     labels = Counter(arm["label"] for arm in arms)
     names: list[str] = []
     for arm in arms:

@@ -12,7 +12,6 @@ from baselines.identity import Identity
 from baselines.instance_optimisation import SMOOTH, InstanceOptimisation, integrate
 from baselines.voxelmorph_1 import VoxelMorph1
 from fusemorph.configuration import Budget, Trial
-from fusemorph.cost import measure_cost
 from fusemorph.data import open_dataset
 from fusemorph.data.dataset import Pair, Scan
 from fusemorph.fusion.method import Fusion
@@ -137,14 +136,6 @@ def test_configurations_nest_and_only_say_what_counts() -> None:
     assert InstanceOptimisation(of=Identity(), loss=other_loss) != InstanceOptimisation(of=Identity())
     with pytest.raises(ValueError, match="'steps' must be 0 or more"):
         InstanceOptimisation(steps=-1)
-
-
-def test_its_latency_is_that_of_all_it_does() -> None:
-    times = [
-        measure_cost(method, BUDGET, (32, 32), device=CPU, train=False, repeats=3)
-        for method in (VoxelMorph1(), InstanceOptimisation(of=VoxelMorph1(), steps=20))
-    ]
-    assert times[1] > 3 * times[0]
 
 
 def test_weights_of_a_finished_trial_are_taken_and_those_of_no_other_are_the_same(tmp_path: Path) -> None:
