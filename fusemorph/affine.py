@@ -45,7 +45,7 @@ def register_affine(
     ``spacing_mm`` is that of both grids, whose shapes may differ. Of the ``starts`` (``masses``: centres of the voxels
     above the mean on each other; ``grid``: centres of the grids) the one with the larger correlation goes on, first as
     a translation, then with rotations, then with all of ``model``; at most ``iterations`` steps a resolution. Only
-    points inside both grids count.
+    points inside both grids count, less their empty margins.
 
     Raises:
         ValueError: an image is constant or not finite; an unknown ``model`` or start; or the moving image shows nothing
@@ -53,14 +53,17 @@ def register_affine(
             constant where they do, or have no positive correlation.
     """
     _check_arguments(fixed, moving, spacing_mm=spacing_mm, model=model, starts=starts)
+    (seen_fixed, fixed_start), (seen_moving, moving_start) = _field_of_view(fixed), _field_of_view(moving)
     # From fine to coarse; a grid with longer sides has more levels.
-    levels = list(zip(_pyramid(fixed, spacing_mm), _pyramid(moving, spacing_mm), strict=False))
+    levels = list(zip(_pyramid(seen_fixed, spacing_mm), _pyramid(seen_moving, spacing_mm), strict=False))
     models = get_args(Model)[: get_args(Model).index(model) + 1]
     transform = _best_start(*levels[-1], starts)
     for level, stage in [*((levels[-1], early) for early in models[:-1]), *((level, model) for level in levels[::-1])]:
         transform = _ascend(level, transform, generators=_generators(stage, fixed.ndim - 2), steps=iterations)
     _check_agreement(_fit(*levels[0], transform), starts)
-    return _in_voxels(*levels[0], transform)
+    matrix = _in_voxels(*levels[0], transform)
+    matrix[:, -1] += moving_start - matrix[:, :-1] @ fixed_start
+    return matrix
 
 
 def affine_displacement(matrix: Float[Tensor, "d e"], shape: Sequence[int]) -> Float[Tensor, "1 d *s"]:
@@ -101,6 +104,20 @@ def _check_arguments(
             raise ValueError(f"register_affine(): '{name}' must be finite, got NaN or infinity")
         if image.min() == image.max():
             raise ValueError(f"register_affine(): '{name}' must not be constant, got {float(image.max()):g} everywhere")
+
+
+def _field_of_view(image: Tensor) -> tuple[Tensor, Tensor]:
+    """The image without margins of its lowest value, and at which voxel it begins.
+
+    A crop that was padded to a larger grid shows nothing there, and the edges of two crops need not fall together.
+    """
+    seen = (image > image.min()).nonzero()[:, 2:]
+    first, last = seen.amin(dim=0), seen.amax(dim=0)
+    # A plane alone has no slope across it.
+    last = torch.maximum(last, first + 1).minimum(seen.new_tensor(image.shape[2:]) - 1)
+    first = torch.minimum(first, last - 1)
+    window = tuple(slice(int(low), int(high) + 1) for low, high in zip(first, last, strict=True))
+    return image[(slice(None), slice(None), *window)], first.double()
 
 
 @dataclass(frozen=True, kw_only=True)

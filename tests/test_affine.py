@@ -76,26 +76,39 @@ def test_displacement_of_a_matrix(shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(affine_displacement(rows, shape), (linear(shape, linear_part) + 2.5).float())
 
 
-def corners() -> tuple[Tensor, Tensor]:
-    """The same blob in two opposite corners."""
+def blob(*centre: float) -> Tensor:
     rows, columns = identity_grid((48, 48))
-    blob = torch.exp(-((rows - 8).square() + (columns - 10).square()) / 16)[None, None]
-    return blob, blob.flip(2, 3)
+    return torch.exp(-((rows - centre[0]).square() + (columns - centre[1]).square()) / 16)[None, None]
 
 
-def test_a_moving_image_outside_the_field_of_view_is_found_by_its_mass_or_said() -> None:
-    fixed, moving = corners()
-    found = register_affine(fixed, moving, spacing_mm=(1.0, 1.0), model="translation")
+def test_a_body_far_away_is_found() -> None:
+    found = register_affine(blob(8, 10), blob(39, 37), spacing_mm=(1.0, 1.0), model="translation")
     assert found[:, 2].tolist() == pytest.approx([31.0, 27.0], abs=0.01)
-    with pytest.raises(ValueError, match=r"nothing of it in the fixed image's field of view .*correlation -0"):
-        register_affine(fixed, moving, spacing_mm=(1.0, 1.0), starts=("grid",))
 
 
-def test_an_overlap_without_content_is_said() -> None:
-    fixed, moving = corners()
-    wide = torch.nn.functional.pad(moving, (0, 300, 0, 300))
+def test_empty_margins_do_not_count() -> None:
+    shape = SHAPES[1]
+    truth = matrix(shape, shift=2.0)
+    fixed, moving, _ = pair(shape, truth)
+    # The same window of both, padded: edge upon edge would be the identity.
+    window, padded = (..., *(slice(6, -6),) * 3), [torch.zeros_like(fixed), torch.zeros_like(moving)]
+    for image, whole in zip(padded, (fixed, moving), strict=True):
+        image[window] = whole[window]
+    mask = torch.zeros(shape, dtype=torch.bool)
+    mask[window] = True
+    found = register_affine(*padded, spacing_mm=(1.0,) * 3)
+    assert endpoint_error(affine_displacement(found, shape), truth, mask) < 0.2
+
+
+def test_a_moving_image_that_shows_nothing_in_the_field_of_view_is_said() -> None:
+    body = torch.zeros(1, 1, 48, 48)
+    body[..., 20:28, 20:28] = torch.rand(8, 8)
+    far = torch.zeros(1, 1, 48, 48)
+    far[..., :4, :4] = far[..., -4:, -4:] = 1
     with pytest.raises(ValueError, match=r"nothing of it in the fixed image's field of view .*no overlap"):
-        register_affine(fixed, wide, spacing_mm=(1.0, 1.0), starts=("grid",))
+        register_affine(body, far, spacing_mm=(1.0, 1.0))
+    with pytest.raises(ValueError, match=r"nothing of it in the fixed image's field of view .*correlation -"):
+        register_affine(RAMP, RAMP.flip(2, 3), spacing_mm=(1.0, 1.0), model="translation")
 
 
 BLANK = torch.zeros(1, 1, 20, 20)

@@ -1,5 +1,8 @@
 """A scan brought to the space of a reference scan by one affine map and one interpolation."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -8,30 +11,31 @@ from torch import Tensor
 from fusemorph.affine import register_affine
 from fusemorph.data.cache import Arrays
 from fusemorph.data.errors import DataError
-from fusemorph.data.preprocess import Volume, resample, resampling, smoothed
+from fusemorph.data.preprocess import Volume, resample, resampling, smoothed, window
 from fusemorph.grid import identity_grid
 from fusemorph.spatial import read_at, read_labels_at
 
 
-def align(image: Volume, labels: Volume | None, *, reference: Volume) -> Arrays:
-    """``image``, ``affine`` and ``labels`` (argmax of linear one-hot) on the grid of ``reference``, 0 outside the scan.
+def align(
+    image: Volume, labels: Volume | None, *, reference: Volume, start: Sequence[int], shape: Sequence[int]
+) -> Arrays:
+    """``image``, ``affine`` and ``labels`` (argmax of linear one-hot) on a window of ``reference``, 0 outside the scan.
 
-    Both images must be normalised. The affine is the reference's, in whose space the scan lies from now on: there its
-    millimetres are those of the grid, whatever the map scales.
+    Both images must be normalised; they are registered whole, whatever the window. The affine is the reference's, in
+    whose space the scan lies from now on: there its millimetres are those of the grid, whatever the map scales.
 
     Raises:
         DataError: the images cannot be aligned, or a label voxel would be lost.
     """
     matrix = _voxels_of(image, reference)
-    grid = identity_grid(reference.array.shape, dtype=torch.float64)
-    places = torch.einsum("ij,j...->i...", matrix[:, :-1], grid) + matrix[:, -1].view(-1, *[1] * image.array.ndim)
+    matrix[:, -1] += matrix[:, :-1] @ torch.tensor(start, dtype=torch.float64)
+    grid = identity_grid(shape, dtype=torch.float64)
+    places = torch.einsum("ij,j...->i...", matrix[:, :-1], grid) + matrix[:, -1].view(-1, *[1] * len(shape))
     ratio = resampling(image.array.shape, image.spacing_mm, reference.spacing_mm)[0]
-    ready = Volume(
-        path=image.path, array=smoothed(image.array, ratio), affine=image.affine, spacing_mm=image.spacing_mm
-    )
-    arrays = {"image": read_at(ready, places), "affine": reference.affine}
+    image = replace(image, array=smoothed(image.array, ratio))
+    arrays = {"image": read_at(image, places), "affine": window(reference, start=start, shape=shape).affine}
     if labels is not None:
-        _check_labels(labels, matrix, reference.array.shape)
+        _check_labels(labels, matrix, shape)
         arrays["labels"] = read_labels_at(labels, places)
     return arrays
 
@@ -50,7 +54,7 @@ def _voxels_of(image: Volume, reference: Volume) -> Float[Tensor, "d e"]:
     return matrix
 
 
-def _check_labels(labels: Volume, matrix: Tensor, shape: tuple[int, ...]) -> None:
+def _check_labels(labels: Volume, matrix: Tensor, shape: Sequence[int]) -> None:
     linear, shift = matrix[:, :-1].numpy(), matrix[:, -1:].numpy()
     places = np.linalg.solve(linear, np.stack(np.nonzero(labels.array)) - shift)
     beyond = (places < -0.5) | (places > np.asarray(shape)[:, None] - 0.5)

@@ -8,7 +8,7 @@ from fusemorph.data.cache import Arrays, cached_arrays, content_digest
 from fusemorph.data.dataset import Dataset
 from fusemorph.data.preprocess import VERSION, Volume, normalise, resample, window
 
-ALIGNMENT = 1
+ALIGNMENT = 2
 """Counts changes of the arrays that ``align`` makes, as ``VERSION`` does of others."""
 
 
@@ -51,18 +51,16 @@ class FileDataset(Dataset):
 
     def _preprocess(self, scan_id: str, reference: str | None) -> Arrays:
         image, labels = self._read(scan_id)
+        first = image if reference is None else self._read(reference)[0]
+        first = normalise(resample(first, self.spacing_mm), self._percentiles)
+        start = self._start(reference or scan_id, first)
         if reference is not None:
             # Imported here: what stays as it is needs no torch.
             from fusemorph.data.align import align
 
-            fixed = self._arrays(reference)
-            there = Volume(
-                path=self.files(reference)[0], array=fixed["image"], affine=fixed["affine"], spacing_mm=self.spacing_mm
-            )
-            return align(normalise(image, self._percentiles), labels, reference=there)
-        image = normalise(resample(image, self.spacing_mm), self._percentiles)
-        start = self._start(scan_id, image)
-        placed = window(image, start=start, shape=self.shape)
+            image = normalise(image, self._percentiles)
+            return align(image, labels, reference=first, start=start, shape=self.shape)
+        placed = window(first, start=start, shape=self.shape)
         arrays = {"image": placed.array, "affine": placed.affine}
         if labels is not None:
             arrays["labels"] = window(resample(labels, self.spacing_mm), start=start, shape=self.shape).array
