@@ -14,7 +14,10 @@ from fusemorph.method import PublishedScore
 
 @dataclass(frozen=True, kw_only=True)
 class ConvexAdam(ExternalMethod):
-    """The search reaches ``disp_hw * grid_sp`` voxels; the settings have the package's names."""
+    """The search reaches ``disp_hw * grid_sp`` voxels; the settings have the package's names.
+
+    It needs three steps of ``grid_sp`` along each axis: images with fewer voxels are padded with their last slice.
+    """
 
     name: ClassVar[str] = "convexadam"
     source: ClassVar[str] = "Siebert et al. 2024, ConvexAdam, IEEE TMI 43(12); convexAdam (Apache-2.0)"
@@ -39,7 +42,7 @@ class ConvexAdam(ExternalMethod):
         return convexadam
 
 
-def convexadam(*, threads: int, **settings: object) -> None:
+def convexadam(*, grid_sp: int, threads: int, **settings: object) -> None:
     """Register the two files of the folder."""
     import nibabel as nib
     import numpy as np
@@ -48,7 +51,10 @@ def convexadam(*, threads: int, **settings: object) -> None:
 
     torch.set_num_threads(threads)
     fixed, moving = (nib.Nifti1Image.from_filename(f"{name}.nii") for name in ("fixed", "moving"))
-    voxels = convex_adam_pt(fixed, moving, **settings)
+    images = [np.asarray(image.dataobj) for image in (fixed, moving)]
+    pad = [(0, max(0, 3 * grid_sp - side)) for side in fixed.shape]
+    padded = convex_adam_pt(*(np.pad(image, pad, "edge") for image in images), grid_sp=grid_sp, **settings)
+    voxels = padded[tuple(slice(side) for side in fixed.shape)]
     # It moves along the array's axes, in voxels; the file is in LPS millimetres.
     field = voxels * np.array(fixed.header.get_zooms()) * [-1, -1, 1]
     nib.Nifti1Image(field[..., None, :].astype(np.float32), fixed.affine).to_filename("displacement.nii")

@@ -49,11 +49,13 @@ def syn(
 
     import ants
 
+    # Seeds alone: ``on=True`` would also take the threads away.
+    ants.config.set_ants_deterministic(on=False, seed_value=seed)
     fixed, moving = (ants.image_read(f"{name}.nii") for name in ("fixed", "moving"))
     found = ants.registration(
         fixed, moving, "SyN" if affine else "SyNOnly", initial_transform=None if affine else "Identity",
         outprefix="ants", syn_metric=metric, syn_sampling=sampling, reg_iterations=tuple(iterations),
-        grad_step=grad_step, flow_sigma=flow_sigma, total_sigma=total_sigma, random_seed=seed,
+        grad_step=grad_step, flow_sigma=flow_sigma, total_sigma=total_sigma,
     )  # fmt: skip
     path = ants.apply_transforms(fixed, moving, found["fwdtransforms"], compose="composed")
     shutil.copy(path, "composed.nii.gz")
