@@ -29,7 +29,7 @@ def view_pair(pair: Pair, registration: Registration) -> Arrays:
     All arrays have the slices first, then the two axes in the slice. ``fixed``, ``moving``, ``warped``: uint8.
     ``fixed_labels``, ``warped_labels``: where there are labels. ``determinant``: of the whole field. ``displacement``:
     ``(n, 2, h, w)`` in the slice, in its pixels, at each ``grid_step``-th of them. ``gateN``: weight of the joint path
-    at stage N times 255, mean over channels, on the slices ``gate_slices``; only of gates that differ between voxels.
+    at stage N, mean over channels, on the slices ``gate_slices``; only of gates that differ between voxels.
     ``axis`` and ``slices``: where the slices lie in the volume (-1 and 0 for images that are planes), one pixel being
     ``stride`` voxels.
     """
@@ -64,7 +64,7 @@ def _view_gates(
     if not maps:
         return {}
     kept = [places[i] for i in chosen] if places else []
-    arrays = {f"gate{stage}": _to_bytes(_cut(own.numpy(), axis, kept, stride)) for stage, own in maps.items()}
+    arrays = {f"gate{stage}": _cut(own.numpy(), axis, kept, stride).astype(np.float16) for stage, own in maps.items()}
     return arrays | {"gate_slices": chosen}
 
 

@@ -13,6 +13,8 @@ from reports.certainty import Certainty
 from reports.certainty_drawings import certainty_drawings
 from reports.comparison import Comparison, compare_studies
 from reports.drawings import all_drawings
+from reports.gate_drawings import gate_drawings
+from reports.gates import decoded_plans, gate_weights
 from reports.load import StudyRecords
 from reports.numerals import plural
 from reports.opening import opening
@@ -49,7 +51,7 @@ def write_report(
     searches = [one for one in load_searches(runs, study=study) if dataset in (None, *one.searched["datasets"])]
     out.mkdir(parents=True, exist_ok=True)
     budget = MOST_PICTURE_BYTES // max(1, len(comparisons) + len(searches))
-    sections = [_section(comparison, out, budget) for comparison in comparisons]
+    sections = [_section(comparison, out, budget, comparisons) for comparison in comparisons]
     sections += across_sections(comparisons, out)
     sections += [search_section(search, out, budget) for search in searches]
     page = out / "index.html"
@@ -65,16 +67,19 @@ def _template() -> Any:
     return environment.get_template("page.html.j2")
 
 
-def _section(comparison: Comparison, out: Path, budget: int) -> dict[str, Any]:
+def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Comparison]) -> dict[str, Any]:
     """What the template says of one study; its tables and figures are written on the way."""
     records, definition = comparison.records, comparison.records.definition
     certainty = Certainty(comparison)
-    tables = all_tables(certainty)
+    gates = {"gate_weights": gate_weights(comparison), "decoded_plans": decoded_plans(comparison, beside)}
+    tables = all_tables(certainty) | gates
     write_tables(comparison, tables, out / "tables")
     source = provenance(records)
     drawings = chain(all_drawings(comparison), certainty_drawings(certainty))
     figures = {drawing["name"]: drawing for drawing in drawn(records.stem, drawings, out, budget)}
     used = sum(len(drawing["svg"]) for drawing in figures.values())
+    gated = {drawing["name"]: drawing for drawing in drawn(records.stem, gate_drawings(comparison), out, budget - used)}
+    used += sum(len(drawing["svg"]) for drawing in gated.values())
     viewed = dict(viewers(comparison, int(VIEWED * (budget - used))))
     used += sum(len(value) for view in viewed.values() for value in view.values() if isinstance(value, str))
     return {
@@ -90,6 +95,7 @@ def _section(comparison: Comparison, out: Path, budget: int) -> dict[str, Any]:
         "provenance": cells(source),
         "several_seeds": bool((comparison.arms["seeds"] > 1).any()),
         "figures": figures,
+        "gates": gated,
         "pictures": list(drawn(records.stem, pictured(comparison), out, budget - used)),
         "viewers": viewed,
         "notes": comparison.notes,

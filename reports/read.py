@@ -161,6 +161,11 @@ def read_gates(path: Path) -> pd.DataFrame:
     return _read_csv(path, text=(), numbers=("step", "stage", "joint_weight", "single_weight"), others=(), finite=False)
 
 
+def read_pair_gates(path: Path) -> pd.DataFrame:
+    """Mean gate weights by evaluated pair and stage."""
+    return _read_csv(path, text=("pair",), numbers=("stage", "joint_weight", "single_weight"), others=())
+
+
 def read_pictures(path: Path) -> dict[str, np.ndarray]:
     """The stored slices, by name.
 

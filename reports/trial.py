@@ -13,6 +13,7 @@ from reports.read import (
     read_history,
     read_json,
     read_labels,
+    read_pair_gates,
     read_pairs,
     read_record,
 )
@@ -67,8 +68,10 @@ def _evaluation(folder: Path, problems: Problems) -> tuple[dict[str, str], Table
     except RecordError as error:
         problems.said.append(str(error))
         return {"state": "unreadable", "reason": str(error)}, {}
-    labels = problems.attempt(read_labels, found) if (found := _csv(folder / "labels")) else None
-    return {"state": EVALUATED, "reason": ""}, tables | ({} if labels is None else {"labels": labels})
+    for name, file, read in (("labels", "labels", read_labels), ("pair_gates", "gates", read_pair_gates)):
+        if (found := _csv(folder / file)) and (table := problems.attempt(read, found)) is not None:
+            tables[name] = table
+    return {"state": EVALUATED, "reason": ""}, tables
 
 
 def _rank(folder: Path, split: str) -> tuple[bool, bool]:

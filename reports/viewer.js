@@ -4,7 +4,7 @@ for (const viewer of document.querySelectorAll(".viewer")) {
   const facts = viewer.dataset, find = (name) => viewer.querySelector(name);
   const count = +facts.count, columns = +facts.columns, width = +facts.width, height = +facts.height;
   const places = facts.places.split(" "), [across, along] = facts.nodes.split(" ").map(Number);
-  const bytes = Uint8Array.from(atob(facts.displacement), (letter) => letter.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(facts.displacement.split(",")[1]), (letter) => letter.charCodeAt(0));
   const moved = new Int8Array(bytes.buffer), scale = +facts.scale, step = +facts.step;
   const slice = find(".slice"), blend = find(".blend"), before = find(".before"), lines = find(".lines");
   const zoom = Math.max(1, Math.round(640 / Math.max(width, height)));

@@ -93,7 +93,7 @@ def sheets(view: View, *, aspect: float) -> dict[str, Any]:
         "height": height,
         "aspect": aspect * height / width,
         "sheet_aspect": aspect * height * -(-count // columns) / (width * columns),
-        "displacement": base64.b64encode(moved.tobytes()).decode(),
+        "displacement": "base64," + base64.b64encode(moved.tobytes()).decode(),
         "scale": scale,
         "nodes": list(view["displacement"].shape[2:]),
         "step": int(view["grid_step"]),

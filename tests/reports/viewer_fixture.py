@@ -26,6 +26,6 @@ def view(
         noise = rng.normal(0, 1, (len(gates), len(shown), *shape))
         for stage, own in zip(gates, noise, strict=True):
             smooth = ndimage.gaussian_filter(own, (0, 4, 4))
-            arrays[f"gate{stage}"] = (127 + 60 * smooth / np.abs(smooth).max()).astype(np.uint8)
+            arrays[f"gate{stage}"] = (0.5 + 0.2 * smooth / np.abs(smooth).max()).astype(np.float16)
         arrays["gate_slices"] = shown
     return arrays
