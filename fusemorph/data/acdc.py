@@ -198,9 +198,9 @@ def _lone(image: Path) -> list[str]:
 def _frames(info: Path) -> dict[str, int]:
     """Numbers of the frames ED and ES."""
     try:
-        text = info.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{info}: cannot be read ({error})") from error
+        text = info.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise DataError(f"{info}: cannot be read ({error.strerror})") from error
     found = dict(re.findall(r"^(ED|ES):\s*(\d+)\s*$", text, flags=re.MULTILINE))
     if set(found) != set(PHASES) or found["ED"] == found["ES"]:
         raise DataError(f"{info}: must name two frames, as ED: and ES: with a number each, got {found}")
