@@ -2,11 +2,12 @@
 
 Source: Modat et al. 2010, Computer Methods and Programs in Biomedicine 98(3):278. The user's own binaries (BSD) do the
 work: ``reg_aladin``, ``reg_f3d`` and ``reg_transform`` on PATH, or in the folder that ``FUSEMORPH_NIFTYREG`` names. The
-defaults are those that ``reg_f3d -h`` prints. No registry has them, so the tests run them only where they are found.
+defaults are those that ``reg_f3d -h`` prints. PyPI has the sources, which pip compiles.
 """
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,6 +16,11 @@ from fusemorph.external import ExternalMethod
 
 FOLDER = "FUSEMORPH_NIFTYREG"
 BINARIES = ("reg_aladin", "reg_f3d", "reg_transform")
+# Its CMake files are older than what CMake 4 accepts unasked.
+INSTALL = (
+    "CMAKE_POLICY_VERSION_MINIMUM=3.5 pip install niftyreg==1.5.70rc1"
+    f" && export {FOLDER}=$(python -c 'import niftyreg; print(niftyreg.bin_path)')"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +36,16 @@ class NiftyReg(ExternalMethod):
     bending_weight: float = 0.001
     linear_weight: float = 0.01
 
+    def versions(self) -> dict[str, str]:
+        """What the binary says of itself."""
+        call = [str(shutil.which("reg_f3d", path=os.environ.get(FOLDER))), "--version"]
+        return {"niftyreg": subprocess.run(call, capture_output=True, text=True).stdout.strip()}
+
     def missing(self) -> str | None:
         absent = [name for name in BINARIES if shutil.which(name, path=os.environ.get(FOLDER)) is None]
         if not absent:
             return None
-        build = "build github.com/KCL-BMEIS/niftyreg"
-        return f"{', '.join(absent)} not found; {build}, then put its bin on PATH or export {FOLDER}=its bin"
+        return f"{', '.join(absent)} not found; {INSTALL}"
 
     def worker(self) -> Callable[..., None]:
         return niftyreg
