@@ -43,7 +43,8 @@ def side_by_side(
 def against(records: pd.DataFrame, column: str, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
     """The primary metric of the trained arms against ``column``: ``sd_log_jacobian``, ``parameters``, ``latency_s``."""
     own = _dressed(records, primary=primary)
-    return figures.against(_axes(ax), own.arms, column, label=column, metric=own.metric)
+    drawn = figures.against(_axes(ax), own.arms, column, label=column, metric=own.metric)
+    return _named(drawn, own.arms[own.arms["trained"]])
 
 
 def significance(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
@@ -74,17 +75,24 @@ def stability(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "
 def structures(labels: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Mean Dice of each structure by arm, from records by label (``load(..., kind="labels")``)."""
     named = labels.assign(structure=labels["name"].where(labels["name"] != "", "label " + labels["label"]))
-    return figures.structures(_axes(ax), named, _arms_of(labels))
+    arms = _arms_of(labels)
+    return _named(figures.structures(_axes(ax), named, arms), arms)
 
 
 def training(history: pd.DataFrame, column: str = "val_dice", *, ax: Axes | None = None) -> Axes:
     """A column of the training history by step, mean and range over seeds (``load(..., kind="history")``)."""
-    return figures.training_curve(_axes(ax), history, _arms_of(history), column)
+    arms = _arms_of(history)
+    drawn = figures.training_curve(_axes(ax), history, arms, column)
+    drawn.set(xlabel="Step", ylabel=column)
+    return _named(drawn, arms)
 
 
 def gates(gates: pd.DataFrame, stage: int, *, ax: Axes | None = None) -> Axes:
     """Weight of the joint path at a stage over training (``load(..., kind="gates")``)."""
-    return figures.gate_weight(_axes(ax), gates, _arms_of(gates), stage)
+    arms = _arms_of(gates)
+    drawn = figures.gate_weight(_axes(ax), gates, arms, stage)
+    drawn.set(xlabel="Step", ylabel="Weight of joint path")
+    return _named(drawn, arms)
 
 
 def _axes(ax: Axes | None) -> Axes:
@@ -92,6 +100,12 @@ def _axes(ax: Axes | None) -> Axes:
         return ax
     with style():
         return new_figure(3.2).subplots()
+
+
+def _named(ax: Axes, arms: pd.DataFrame) -> Axes:
+    """With a legend that says which colour is which strategy."""
+    ax.legend(handles=figures.legend(arms)[0], ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
+    return ax
 
 
 def _dressed(records: pd.DataFrame, *, primary: str, baseline: str | None = None) -> Comparison:

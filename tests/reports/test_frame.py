@@ -1,5 +1,6 @@
 """From a DataFrame of records alone: the same numbers as from the files, and plain errors."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -80,6 +81,17 @@ def test_a_few_columns_are_enough() -> None:
     made = tabulate.differences(pd.DataFrame(rows, columns=["arm", "seed", "pair", "block", "dice"]))
     assert made["difference"].to_list() == pytest.approx([0.25])
     assert made["verdict"].to_list() == ["no claim: one seed"]
+
+
+def test_the_gallery_shows_every_function() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "gallery.md").read_text()
+    for module in (plot, tabulate):
+        own = [name for name, one in vars(module).items() if getattr(one, "__module__", "") == module.__name__]
+        for name in (name for name in own if not name.startswith("_")):
+            assert f"`{module.__name__.removeprefix('reports.')}.{name}(" in page
+    shown = re.findall(r"\((gallery/\w+\.png)\)", page)
+    assert len(shown) == 9
+    assert all((Path(__file__).parents[2] / "docs" / name).is_file() for name in shown)
 
 
 def test_several_data_sets(records: pd.DataFrame) -> None:

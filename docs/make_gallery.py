@@ -1,0 +1,109 @@
+"""Make ``docs/gallery.md`` and its pictures: ``python docs/make_gallery.py``, from the root of the checkout.
+
+Every picture is drawn from the records of `virtual_brains` in ``experiments/results/quickstart``.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from reports import plot, tabulate  # noqa: E402
+from reports.frame import load  # noqa: E402
+from reports.style import style  # noqa: E402
+
+RUNS = "experiments/results/quickstart"
+FOLDER = ROOT / "docs" / "gallery"
+DPI = 72
+ROWS = 3
+
+OPENING = f"""# Gallery
+
+Each table and each figure of a report is one function of a DataFrame of records. The pictures are of simulated brains
+(`virtual_brains`, one seed: no evidence for one strategy over another) and are made by `python docs/make_gallery.py`.
+```python
+from reports import plot, tabulate
+from reports.frame import load
+
+records = load("{RUNS}")  # a row a pair of a trial; several folders: a list of them
+tabulate.leaderboard(records, primary="dice", baseline="AutoFuse")  # a DataFrame
+ax = plot.differences(records, primary="hd95_mm")  # matplotlib Axes; ax=... draws into your own figure
+ax.figure.savefig("differences.svg")
+```
+`primary` is any recorded metric: `dice`, `hd95_mm`, `assd_mm`, `hd95_vox`, `folding_fraction`, `ndv_fraction`,
+`sd_log_jacobian`, `sdlogj_l2r`, `endpoint_error_mm`. Structures, training and gates have records of their own:
+`load(..., kind="labels")`, `"history"`, `"gates"`. A DataFrame of your own serves as well: `arm`, `seed`, `pair`,
+`block` (pairs that share persons share a block) and the metric are all that is needed.
+"""
+
+
+def main() -> None:
+    """Write the page and its pictures."""
+    records, labels, history, gates = (load(ROOT / RUNS, kind=kind) for kind in ("pairs", "labels", "history", "gates"))  # type: ignore[arg-type]
+    figures: list[tuple[Callable[..., Axes], str, tuple[object, ...], float]] = [
+        (plot.distribution, "records", (records,), 2.6),
+        (plot.differences, "records", (records,), 2.2),
+        (plot.against, 'records, "sd_log_jacobian"', (records, "sd_log_jacobian"), 2.8),
+        (plot.significance, "records", (records,), 2.8),
+        (plot.critical_difference, "records", (records,), 1.8),
+        (plot.stability, "records", (records,), 2.2),
+        (plot.structures, "labels", (labels,), 4.0),
+        (plot.training, "history", (history,), 2.6),
+        (plot.gates, "gates, 3", (gates, 3), 2.4),
+    ]
+    tables: list[tuple[Callable[..., pd.DataFrame], str, tuple[object, ...]]] = [
+        (tabulate.leaderboard, "records", (records,)),
+        (tabulate.differences, "records", (records,)),
+        (tabulate.significance, "records", (records,)),
+        (tabulate.ranks, "records", (records,)),
+        (tabulate.wilcoxon, "records", (records,)),
+        (tabulate.regularity, "records", (records,)),
+        (tabulate.cost, "records", (records,)),
+        (tabulate.seeds, "records", (records,)),
+        (tabulate.structures, "labels", (labels,)),
+    ]
+    FOLDER.mkdir(exist_ok=True)
+    parts = [OPENING, "## Figures\n"]
+    for function, words, arguments, height in figures:
+        with style():
+            figure = Figure(figsize=(7.2, height))
+            function(*arguments, ax=figure.subplots())
+            figure.savefig(FOLDER / f"{function.__name__}.png", dpi=DPI, metadata={"Software": None})
+        parts.append(_entry(f"plot.{function.__name__}({words})", function, f"![](gallery/{function.__name__}.png)"))
+    parts.append("Drawn where strategies stand in several groups: `plot.side_by_side(records)`.\n")
+    parts.append("## Tables\n")
+    parts += [
+        _entry(f"tabulate.{function.__name__}({words})", function, _head(function(*arguments)))
+        for function, words, arguments in tables
+    ]
+    parts.append(
+        "Where strategies stand in several groups, and where there are several data sets: "
+        "`tabulate.side_by_side(records)`, `tabulate.across_datasets(records)`.\n"
+    )
+    (ROOT / "docs" / "gallery.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+def _entry(call: str, function: Callable[..., object], shown: str) -> str:
+    first = str(inspect.getdoc(function)).splitlines()[0].replace("``", "`")
+    return f"**`{call}`**: {first}\n\n{shown}\n"
+
+
+def _head(table: pd.DataFrame) -> str:
+    """The first rows of a table and as many of its columns as a page is wide."""
+    table = table.iloc[:ROWS, :8]
+    rows = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in table.to_numpy()]
+    names = [str(name) for name in table.columns]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [names, ["---"] * len(names), *rows])
+
+
+if __name__ == "__main__":
+    mpl.use("agg")
+    main()
