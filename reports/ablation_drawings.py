@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 from matplotlib.colors import Normalize
@@ -19,7 +20,7 @@ from reports.plans import NAMED_PLANS, is_plan
 from reports.search import SEARCH
 from reports.search_drawings import part_legend
 from reports.search_summaries import objectives
-from reports.search_tables import proposer, title
+from reports.search_tables import proposer
 from reports.style import COLOURS, GREY, WIDTH, style
 from reports.table import caption
 
@@ -159,7 +160,7 @@ def plans(ablation: Ablation) -> Drawing:
     ranked = finished.sort_values(aim.column, ascending=not aim.more_is_better, kind="stable").drop_duplicates("plan")
     if ranked.empty:
         return replace(drawing, caption="No plan has been trained to the end: nothing is drawn.")
-    shown = {str(row["plan"]): f"{title(row)}\n{_gain(row)}" for _, row in ranked.head(DIAGRAMS - 1).iterrows()}
+    shown = {str(row["plan"]): f"{_called(row)}\n{_gain(row)}" for _, row in ranked.head(DIAGRAMS - 1).iterrows()}
     reference = next(plan for plan, name in NAMED_PLANS.items() if name == "AutoFuse")
     known = pd.concat([finished, records.related]) if len(records.related) else finished
     gains = known[(known["plan"] == reference) & (known["state"] == "finished")]
@@ -183,6 +184,11 @@ def plans(ablation: Ablation) -> Drawing:
     return replace(
         drawing, caption=caption(text, records), alt="; ".join(reading(plan) for plan in shown), figure=figure
     )
+
+
+def _called(row: "pd.Series[Any]") -> str:
+    """A plan by itself: a configuration of many settings is too long for a title."""
+    return f"{row['plan']} ({row['name']})" if row["name"] else str(row["plan"])
 
 
 def _gain(row: "pd.Series[float]") -> str:

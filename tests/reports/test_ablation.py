@@ -10,12 +10,14 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
+import reports.style
 from reports import ablation_figures, search_summaries
 from reports.ablation import FINISHED, Ablation, analyse
 from reports.ablation_drawings import ablation_drawings, findings
 from reports.ablation_path import MOST_CHANGES, ablation_path, network, values_of
 from reports.ablation_tables import ablation_tables
 from reports.diagrams import diagram, reading
+from reports.page import write_report
 from reports.search import CONTROL, SEARCH, load_searches
 from reports.style import FAINT, style
 from tests.reports.records_fixture import write_records
@@ -207,3 +209,19 @@ def test_a_study_beside_a_search_changes_nothing(tmp_path: Path) -> None:
     search_and_control(tmp_path)
     write_records(tmp_path)
     assert load_searches([tmp_path])[0].related.empty
+
+
+def test_the_committed_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports.style, "PNG_DPI", 30)
+    results = Path(__file__).parents[2] / "experiments" / "results"
+    page = write_report(
+        [results / "placement", results / "regularity"], tmp_path, study="placement-hippocampus-search"
+    ).read_text(encoding="utf-8")
+    # AutoFuse and early fusion were trained by the study of regularity, from the same budget and data.
+    assert "ggggggg (AutoFuse)" in page
+    assert "Above chance: stage 1 by fANOVA (search); stage 1 by PED-ANOVA (search)." in page
+    assert "Core-hours" in page
+    steps = pd.read_csv(tmp_path / "tables" / "placement-hippocampus-search_path.csv").set_index("configuration")
+    assert steps.loc["jjjjjjj", "final"] == pytest.approx(0.0707, abs=1e-4)
+    shares = pd.read_csv(tmp_path / "tables" / "placement-hippocampus-search_importance.csv")
+    assert shares.groupby("method")["setting"].nunique().tolist() == [7, 7]
