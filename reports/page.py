@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader
 from reports.across import across_sections
 from reports.certainty import Certainty
 from reports.certainty_drawings import certainty_drawings
+from reports.checklist import checklist
 from reports.comparison import Comparison, compare_studies
 from reports.drawings import all_drawings
 from reports.gate_drawings import gate_drawings
@@ -41,7 +42,7 @@ def write_report(
     primary: str | None = None,
     dataset: str | None = None,
 ) -> Path:
-    """Write ``index.html``, ``tables/`` and ``figures/`` below ``out`` from the records in ``runs``; the page's path.
+    """Write ``index.html``, ``CHECKLIST.md``, ``tables/`` and ``figures/`` below ``out`` from the records in ``runs``; the page's path.
 
     Raises:
         NothingToReportError: no study to read in ``runs``, no arm named ``baseline``, no metric ``primary``, or nothing
@@ -54,9 +55,11 @@ def write_report(
     sections = [_section(comparison, out, budget, comparisons) for comparison in comparisons]
     sections += across_sections(comparisons, out)
     sections += [search_section(search, out, budget) for search in searches]
+    practices = checklist(comparisons, searches)
+    (out / "CHECKLIST.md").write_text(practices.markdown(), encoding="utf-8")
     page = out / "index.html"
     part = out / "index.html.part"
-    part.write_text(_template().render(studies=sections), encoding="utf-8")
+    part.write_text(_template().render(studies=sections, checklist=cells(practices)), encoding="utf-8")
     os.replace(part, page)
     return page
 

@@ -10,7 +10,7 @@ from reports.drawings import Drawing
 from reports.style import inline, save
 from reports.table import Table, is_number
 
-_LONG = ("Value", "Trained as", "Reason", "Source")
+_LONG = ("Value", "Trained as", "Question", "From the records", "Reason", "Source")
 
 
 def drawn(stem: str, drawings: Iterable[Drawing], out: Path, budget: int) -> Iterator[dict[str, Any]]:

@@ -33,7 +33,8 @@ def origin(
         "Threads a trial": _distinct(trials["threads"].dropna().map(count)),
         "Commit": _distinct(trials["commit"]),
         "Versions": ", ".join(versions) or NOT_MEASURED,
-        "Commands": _distinct(trials["command"]),
+        "Seeds": _distinct(sorted(trials["seed"].dropna().astype(str).unique(), key=int)),
+        "Commands": _distinct([*trials["command"], *_called(definition)]),
         "Data": _data(dataset),
         "Licence": str(dataset.get("licence") or "not stated"),
         "Budget": _settings(definition.get("budget")),
@@ -44,6 +45,12 @@ def origin(
 
 
 _SAID_ELSEWHERE = ("name", "title", "source", "licence", "synthetic", "labels", "fingerprint")
+
+
+def _called(definition: Mapping[str, Any]) -> list[str]:
+    """The command lines that a study was run by: under an engine, trials only know that of their worker."""
+    given = definition.get("command")
+    return [str(line) for line in given] if isinstance(given, list) else []
 
 
 def _hours(trials: pd.DataFrame) -> str:

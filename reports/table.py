@@ -11,7 +11,8 @@ from reports.latex import booktabs
 # Columns of text; all others hold numbers.
 WORDS = (
     "Arm", "Structure", "Plan", "Verdict", "What", "Value", "Seed", "Key", "State", "Reason", "Configuration", "Part",
-    "Source", "Metric", "Data set", "Against", "Decoded plan", "Trained as", "Over",
+    "Source", "Metric", "Data set", "Against", "Decoded plan", "Trained as", "Over", "Item",
+    "Question", "Answer", "From the records",
 )  # fmt: skip
 
 

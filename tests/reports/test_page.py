@@ -104,6 +104,7 @@ def test_files_stand_beside_the_page(page: Path) -> None:
         assert (page.parent / "figures" / f"fusion_{name}.svg").is_file()
         assert (page.parent / "figures" / f"fusion_{name}.png").read_bytes().startswith(b"\x89PNG")
     assert (page.parent / "tables" / "fusion_arms.csv").is_file()
+    assert "| 2g |" in (page.parent / "CHECKLIST.md").read_text(encoding="utf-8")
     assert not list(page.parent.glob("*.part"))
 
 
