@@ -42,7 +42,7 @@ def write_report(
     primary: str | None = None,
     dataset: str | None = None,
 ) -> Path:
-    """Write ``index.html``, ``CHECKLIST.md``, ``tables/`` and ``figures/`` below ``out`` from the records in ``runs``; the page's path.
+    """Write ``index.html``, ``CHECKLIST.md``, ``tables/`` and ``figures/`` below ``out``; the page's path.
 
     Raises:
         NothingToReportError: no study to read in ``runs``, no arm named ``baseline``, no metric ``primary``, or nothing
