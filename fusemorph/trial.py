@@ -20,7 +20,7 @@ from fusemorph.ledger import Claim, TakenOver, take_claim
 from fusemorph.machine import commit, describe_machine
 from fusemorph.method import Method, PairFailed, load_method
 from fusemorph.networks.padding import padded_shape
-from fusemorph.records import WEIGHTS, RecordError, StorageError, TrialFolder, read_record, read_table
+from fusemorph.records import WEIGHTS, RecordError, StorageError, TrialFolder, history_of, read_record, read_table
 from fusemorph.training import Row, Trained, TrainingFailed, train
 
 
@@ -94,16 +94,26 @@ def run_job(job: Job, runs: Path) -> str | None:
 def is_missing(job: Job, runs: Path) -> bool:
     """Whether a trial or one of its evaluations is still to be done.
 
-    A trial that another study stopped early is missing where nothing may stop it.
-
     Raises:
         RecordError: its folder cannot be read, or was made by another version.
     """
     folder = TrialFolder(runs, job.trial)
     status = folder.status()
-    if status == "failed" or (status == "pruned" and job.stop is not None):
+    if status == "failed" or (status == "pruned" and stays_stopped(job, runs)):
         return False
     return status != "finished" or not all(folder.evaluated(split) for split in job.splits)
+
+
+def stays_stopped(job: Job, runs: Path) -> bool:
+    """Whether a trial that was stopped early has ended for this job: its own rule would have stopped it there too.
+
+    Raises:
+        RecordError: its history cannot be read.
+    """
+    if job.stop is None:
+        return False
+    history = history_of(runs / job.trial.key)
+    return not history or job.stop(runs, history) is not None
 
 
 def _do_missing(job: Job, folder: TrialFolder, *, claim: Claim, started: datetime) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fusemorph.configuration import Json, canonical_json
 from fusemorph.records import TrialFolder
-from fusemorph.trial import Job
+from fusemorph.trial import Job, stays_stopped
 from nas.goals import GOALS, Goal, Result, gains_by_step, measure
 from nas.searcher import Outcome, Searcher
 from nas.space import Space, Values
@@ -210,8 +210,9 @@ class Search:
             known = {step: gain for step, gain in gains.items() if step <= stopped_at}
             self.outcomes[candidate.identity] = Outcome(state="pruned", intermediate=known)
             return
-        missing = [job for job, state in zip(candidate.jobs, states, strict=True) if not _has_ended(job, state)]
-        if not missing or any(state in ("pruned", "failed") for state in states):
+        ended = [self._has_ended(job, state) for job, state in zip(candidate.jobs, states, strict=True)]
+        missing = [job for job, done in zip(candidate.jobs, ended, strict=True) if not done]
+        if not missing or any(done and state != "finished" for done, state in zip(ended, states, strict=True)):
             self.outcomes[candidate.identity] = self._outcome(candidate, states)
             return
         self._pending[candidate.identity] = {job.trial.key: job for job in missing}
@@ -245,6 +246,10 @@ class Search:
             return "failed"
         return TrialFolder(self.plan.runs, job.trial).status()
 
+    def _has_ended(self, job: Job, state: str | None) -> bool:
+        """Whether nothing is left to be done of a trial; one that another study has stopped is judged anew."""
+        return state in ("finished", "failed") or (state == "pruned" and stays_stopped(job, self.plan.runs))
+
     def _to_come(self) -> int:
         return 0 if self.exhausted else max(0, self.plan.trials - len(self.candidates))
 
@@ -253,8 +258,3 @@ class Search:
 
     def _pending_count(self) -> int:
         return sum(len(jobs) for jobs in self._pending.values())
-
-
-def _has_ended(job: Job, state: str | None) -> bool:
-    """Whether nothing is left to be done of a trial; one that was stopped early goes on where nothing may stop it."""
-    return state in ("finished", "failed") or (state == "pruned" and job.stop is not None)

@@ -166,6 +166,18 @@ def test_what_is_stopped_on_one_dataset_is_not_tried_on_another(
     assert list(search.outcomes.values()) == [Outcome(state="pruned")]
 
 
+def test_what_another_search_stopped_is_judged_anew(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
+    strict = make_plan(dataset_entry, tmp_path, trials=1, stop=StopsAt(2))
+    work(Search(plan=strict, searcher=RandomSearcher(SMALL, 0)))
+    lenient = make_plan(dataset_entry, tmp_path, trials=1, stop=StopsAt(3))
+    other = Search(plan=lenient, searcher=RandomSearcher(SMALL, 0))
+    assert len(work(other)) == 1
+    assert [sorted(outcome.intermediate) for outcome in other.outcomes.values()] == [[1, 2, 3]]
+    third = Search(plan=lenient, searcher=RandomSearcher(SMALL, 0))
+    assert work(third) == []
+    assert third.outcomes == other.outcomes
+
+
 def test_a_search_stands_by_its_judgement(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
     """Another study trains to its end what the search has stopped: the search goes on as if it did not know."""
     plan = make_plan(dataset_entry, tmp_path, trials=1, stop=StopsAt(2))
