@@ -134,8 +134,9 @@ class Search:
             if candidate is None:
                 self.exhausted = True
                 return None
-            self._admit(candidate)
+            self.candidates[candidate.identity] = candidate
             self.plan.announce(self)
+            self._admit(candidate)
             if (outcome := self.outcomes.get(candidate.identity)) is not None:
                 self.searcher.tell(candidate.values, outcome)  # an earlier study had done it all
         return self._queue.popleft() if self._queue else None
