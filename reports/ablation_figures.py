@@ -111,7 +111,10 @@ def ablation_path(ax: Axes, steps: pd.DataFrame) -> Axes:
         ax.plot(places[known], values[known], color=colour, linestyle=":", linewidth=0.9)
         ax.plot(places, values, marker=marker, color=colour, markerfacecolor=face, markersize=5, linewidth=1.3)
     gaps = places[steps["gain"].isna().to_numpy()]
-    ax.plot(gaps, np.zeros(len(gaps)), "x", color=GREY, markersize=6, transform=ax.get_xaxis_transform(), clip_on=False)
+    if len(gaps):  # an empty line that is not clipped would count as a point at the corner of the figure
+        ax.plot(
+            gaps, np.zeros(len(gaps)), "x", color=GREY, markersize=6, transform=ax.get_xaxis_transform(), clip_on=False
+        )
     ax.set_xticks(places, [_step(row["configuration"], row["change"]) for _, row in steps.iterrows()], fontsize=6.3)
     ax.tick_params(axis="x", pad=6)
     ax.set_xlim(-0.5, len(steps) - 0.5)

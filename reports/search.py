@@ -144,7 +144,9 @@ def _load_search(
         related=pd.DataFrame(related).reindex(columns=[*_COLUMNS, *steps]),
         entries=entries,
         candidates=table.reindex(columns=[*_COLUMNS, *steps]),
-        trials=shown.reindex(columns=list(dict.fromkeys(["arm", "part", "key", "state", "trained", *MACHINE, *shown]))),
+        trials=shown.reindex(
+            columns=list(dict.fromkeys(["arm", "part", "seed", "key", "state", "trained", *MACHINE, *shown]))
+        ),
         confirmations=confirmed,
         problems=tuple(dict.fromkeys(problems.said)),
     )

@@ -175,6 +175,8 @@ def test_a_path_is_dotted_across_a_gap() -> None:
     assert list(dotted.get_xdata()) == [0, 2]
     assert np.isnan(np.asarray(solid.get_ydata(), dtype=float)).tolist() == [False, True, False]
     assert list(gaps.get_xdata()) == [1]
+    whole = ablation_figures.ablation_path(Figure().subplots(), steps.assign(gain=0.1))
+    assert all(len(line.get_xdata()) for line in whole.lines if not line.get_clip_on())
 
 
 def test_the_band_of_random_search_by_hand(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_search_with_its_control_and_confirmation(tmp_path: Path) -> None:
     write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=1, name="placement-best-of-5"))
     page = page_of(tmp_path)
     text = text_of(page)
-    assert text.count("<article") == 2
+    assert text.count('<article id="placement') == 2
     for words in (
         "the search tried 5 configurations (3 trained to the end, 2 stopped early)",
         "the random control tried 2 configurations (1 trained to the end, 1 stopped early)",
@@ -165,7 +165,7 @@ def test_several_data_sets_make_one_section(tmp_path: Path) -> None:
                  search=both | {"control_of": "p"}),
         )  # fmt: skip
     text = text_of(page_of(tmp_path))
-    assert text.count("<article") == 1
+    assert text.count('<article id="p') == 1
     assert "Synthetic images: a data set is simulated." in text
     assert "counted from identity at 0.300 (brains) and 0.500 (hippocampus)" in text
     assert "mean over 1 seed and 2 data sets" in text
