@@ -58,7 +58,11 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--searcher", help=f"one of {', '.join(SEARCHERS)}; default: the driver's own")
     group.add_argument("--operators", help="symbols that a stage may take; default: the study's own")
     group.add_argument("--objective", action="append", metavar="NAME", help=f"of {', '.join(GOALS)}; default: dice")
-    group.add_argument("--early-stopping", choices=["halving", "none"], help="default: halving with one objective")
+    group.add_argument(
+        "--early-stopping",
+        choices=["halving", "none"],
+        help="default: halving with the one objective dice, one dataset and one seed",
+    )
     group.add_argument("--max-parameters", type=float, metavar="N", help="refuse larger networks")
     group.add_argument("--max-flops", type=float, metavar="N", help="refuse networks of more forward FLOPs")
     group.add_argument("--max-folding", type=float, metavar="X", help="disregard results that fold more")

@@ -61,9 +61,7 @@ def make_hunt(study: SearchStudy, options: argparse.Namespace) -> Hunt:
         ValueError: a wrong name, setting or file, constraints that leave nothing, or choices that do not go together.
     """
     goals = find_goals(options.objective or ["dice"])
-    halving = options.early_stopping != "none" and len(goals) == 1
-    if options.early_stopping == "halving" and not (halving and goals[0].name == "dice"):
-        raise ValueError("--early-stopping halving: it judges val Dice alone, so the one objective must be dice")
+    halving = stops_early(options, goals)
     budget_name = options.budget or study.budget
     budget = find_budget(budget_name)
     space = study.space(budget, options.operators or study.operators)
@@ -75,10 +73,24 @@ def make_hunt(study: SearchStudy, options: argparse.Namespace) -> Hunt:
         name=options.name or f"{options.study}-{'+'.join(names)}-{budget_name}", study_name=options.study, study=study,
         datasets=datasets, budget_name=budget_name, budget=budget, space=space, goals=goals,
         searcher=choose_searcher(options, goals), trials=options.trials or study.trials,
-        seeds=options.seeds or study.seeds, halving=halving and goals[0].name == "dice",
+        seeds=options.seeds or study.seeds, halving=halving,
         limits={name: value for name, value in given.items() if value is not None},
         floors={d.name: unregistered_dice(d, count=budget.validation_pairs) for d in datasets},
     )  # fmt: skip
+
+
+def stops_early(options: argparse.Namespace, goals: Sequence[Goal]) -> bool:
+    """Whether weak trials are stopped: by default with the one objective Dice, on one dataset and with one seed, since
+    a candidate ends with its first trial that does, and one of several says little of their mean.
+
+    Raises:
+        ValueError: it is asked for where nothing can be judged.
+    """
+    possible = [goal.name for goal in goals] == ["dice"]
+    if options.early_stopping == "halving" and not possible:
+        raise ValueError("--early-stopping halving: it judges val Dice alone, so the one objective must be dice")
+    alone = len(options.dataset or []) <= 1 and (options.seeds or 1) == 1
+    return possible and (options.early_stopping == "halving" or (options.early_stopping is None and alone))
 
 
 def require_feasible(hunt: Hunt) -> None:

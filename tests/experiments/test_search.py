@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from experiments.options import parse
+from experiments.searching import stops_early
 from experiments.sweep import main
+from nas.goals import find_goals
 from reports.page import write_report
 
 SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--budget", "smoke"]
@@ -115,7 +118,24 @@ def test_what_cannot_be_is_said_before_anything_starts(
     message: str,
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    (folder / "cache").mkdir(exist_ok=True)
     (tmp_path / "cache").symlink_to(folder / "cache")
     assert call(tmp_path, "placement", "--trials", "2", *arguments) == 2
     assert message in capsys.readouterr().err
     assert not list((tmp_path / "runs").glob("*/record.json"))
+
+
+@pytest.mark.parametrize(
+    ("options", "stops"),
+    [
+        ([], True),
+        (["--early-stopping", "none"], False),
+        (["--dataset", "hippocampus"], False),
+        (["--dataset", "hippocampus", "--early-stopping", "halving"], True),
+        (["--seeds", "2"], False),
+        (["--objective", "flops"], False),
+    ],
+)
+def test_early_stopping_by_default_judges_a_candidate_with_one_trial_alone(options: list[str], stops: bool) -> None:
+    call = parse(["placement", "--dataset", "virtual_brains", *options])
+    assert stops_early(call, find_goals(call.objective or ["dice"])) == stops
