@@ -88,6 +88,13 @@ def classical(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """The report's page in Debian's headless Chromium: offline, both themes, on paper, by keyboard."""
+    install(session, "-e", ".[test,browser]")
+    session.run("pytest", "-m", "browser", *session.posargs)
+
+
+@nox.session
 def submit(session: nox.Session) -> None:
     """``ray submit`` from end to end, over an sshd on loopback; needs Debian's openssh-server and rsync."""
     install(session, "-e", ".[test]")
