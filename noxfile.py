@@ -112,4 +112,11 @@ def gpu(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Speed and memory as ratios, each from one run (pytest-benchmark)."""
     install(session, "-e", ".[test]")
-    session.run("pytest", "tests/benchmarks", "-m", "not gpu", "-s", *session.posargs)
+    session.run("pytest", "tests/benchmarks", "-m", "not gpu and not peers", "-s", *session.posargs)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Our VoxelMorph beside voxelmorph 0.3.4 and MONAI, time and memory as ratios; the largest size takes minutes."""
+    install(session, "-e", ".[peers,test]")
+    session.run("pytest", "tests/benchmarks/test_peers.py", "-m", "peers", "-s", *session.posargs)

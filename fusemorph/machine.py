@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import subprocess
 import sys
 from functools import cache
@@ -28,6 +29,19 @@ def describe_machine(device: torch.device, *, threads: int) -> dict[str, Any]:
         "commit": commit(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
+
+
+def peak_memory_mib() -> float:
+    """The most memory that this process has held since its program began.
+
+    Linux's own account of it, where there is one: ``ru_maxrss`` passes from parent to child through fork and exec, so
+    that a small child of a large process measures its parent.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))) / 1024
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _cpu_name() -> str:

@@ -13,7 +13,7 @@ from torch import nn
 from fusemorph.configuration import Budget, Json, Trial
 from fusemorph.data.dataset import Pair
 from fusemorph.losses.objective import total
-from fusemorph.machine import describe_machine
+from fusemorph.machine import describe_machine, peak_memory_mib
 from fusemorph.method import Method, load_method
 from fusemorph.networks.padding import padded_shape
 from fusemorph.records import read_record, write_json
@@ -88,7 +88,7 @@ def _synchronise(device: torch.device) -> None:
 def _peak_mib(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_memory_mib()
 
 
 def _peak_of_programs_mib() -> float:

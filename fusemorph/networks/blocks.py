@@ -46,6 +46,11 @@ def convolution(
     return layer.to(memory_format=_CHANNELS_LAST[dims])  # type: ignore[call-overload, no-any-return]
 
 
+def channels_last(images: Float[Tensor, "b _ *s"]) -> Float[Tensor, "b _ *s"]:
+    """The same values in the layout that convolutions here read and write."""
+    return images.contiguous(memory_format=_CHANNELS_LAST[images.dim() - 2])
+
+
 def doubling_convolution(
     dims: int, inputs: int, outputs: int, *, bias: bool = True
 ) -> nn.ConvTranspose2d | nn.ConvTranspose3d:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fusemorph.networks.blocks import NEGATIVE_SLOPE, convolution
+from fusemorph.networks.blocks import NEGATIVE_SLOPE, channels_last, convolution
 
 
 class Encoder(nn.Module):
@@ -23,9 +23,9 @@ class Encoder(nn.Module):
 
     def forward(self, images: Float[Tensor, "b c *s"]) -> list[Tensor]:
         """The images and the feature of each layer, finest first."""
-        features = [images]
+        features = [channels_last(images)]  # else each of the skips would be copied, there and back
         for layer in self.layers:
-            features.append(F.leaky_relu(layer(features[-1]), NEGATIVE_SLOPE))
+            features.append(_activate(layer(features[-1])))
         return features
 
 
@@ -59,12 +59,17 @@ class Decoder(nn.Module):
         """The finest feature, from the skipped ones and the coarsest, finest first."""
         *skips, feature = features
         for layer in self.layers:
-            feature = F.leaky_relu(layer(feature), NEGATIVE_SLOPE)
+            feature = _activate(layer(feature))
             if skips:
                 feature = torch.cat((skips.pop(), F.interpolate(feature, scale_factor=2.0)), dim=1)
         for layer in self.last:
-            feature = F.leaky_relu(layer(feature), NEGATIVE_SLOPE)
+            feature = _activate(layer(feature))
         return feature
+
+
+def _activate(feature: Tensor) -> Tensor:
+    """LeakyReLU in place: neither its own gradient nor that of the convolution before needs what was there."""
+    return F.leaky_relu(feature, NEGATIVE_SLOPE, inplace=True)
 
 
 def small_convolution(dims: int, inputs: int, *, deviation: float = 1e-5, bias: float = 0.0) -> nn.Conv2d | nn.Conv3d:

@@ -70,19 +70,20 @@ def test_training_step(benchmark: BenchmarkFixture) -> None:
 
 
 MEMORY = """
-import json, resource, sys, torch
+import json, sys, torch
 from fusemorph.losses import kl, ncc
+from fusemorph.machine import peak_memory_mib
 from fusemorph.networks.fusion_network import FusionNetwork, published_channels
 from fusemorph.warp import warp
 
 network = FusionNetwork(dims=3, plan="autofuse", channels=published_channels(8), checkpointing=sys.argv[1] == "True")
 fixed, moving = torch.rand(2, 1, 1, 160, 192, 160)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_memory_mib()
 with torch.autocast("cpu", torch.bfloat16):
     registration = network(fixed, moving, generator=torch.Generator().manual_seed(0))
     loss = ncc(fixed, warp(moving, registration.displacement)) + kl(registration.velocity, registration.log_variance)
 loss.backward()
-print(json.dumps((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))
+print(json.dumps(peak_memory_mib() - before))
 """
 
 
