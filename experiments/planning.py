@@ -3,8 +3,8 @@
 import argparse
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from experiments.study import Arm, Study, make_trial
@@ -12,6 +12,8 @@ from fusemorph.configuration import Budget, Json, Trial, find_budget
 from fusemorph.cost import count_flops
 from fusemorph.data import open_dataset, parse_setting
 from fusemorph.data.dataset import Dataset
+from fusemorph.fusion.method import Fusion
+from fusemorph.fusion.plan import parse_plan
 from fusemorph.networks.padding import padded_shape
 from fusemorph.trial import Job
 
@@ -117,10 +119,12 @@ def make_sweep(
     budget = find_budget(budget_name)
     split = "val" if study.selects or dataset.missing("test") else "test"
     _require_pairs(dataset, split)
-    all_arms = study.arms(dataset.shape, budget)
+    all_arms = [*study.arms(dataset.shape, budget)]
+    replanned = _replanned(all_arms, options)
+    all_arms += replanned
     skipped = {arm.label: reason for arm in all_arms if (reason := arm.method.skip(dataset))}
     arms = tuple(arm for arm in all_arms if arm.label not in skipped)
-    wanted = _wanted(arms, options.arm)
+    wanted = _wanted(arms, [*options.arm, *(arm.label for arm in replanned)])
     described = describe_dataset(dataset)
     pairs = ((arm, seed) for seed in range(seeds) for arm in wanted if arm.trained or seed == 0)
     trials = tuple((arm, make_trial(arm, described, budget, seed)) for arm, seed in pairs)
@@ -129,6 +133,15 @@ def make_sweep(
         name=name, study_name=study_name, study=study, dataset=dataset, data=data, budget_name=budget_name,
         budget=budget, seeds=tuple(range(seeds)), arms=arms, skipped=skipped, split=split, trials=trials,
     )  # fmt: skip
+
+
+def _replanned(arms: Sequence[Arm], options: argparse.Namespace) -> list[Arm]:
+    """The arms of ``--arm`` with the plan of ``--plan``, as a decoded plan takes the place of gates."""
+    own = [arm for arm in arms if options.plan and arm.label in options.arm]
+    if fixed := [arm.label for arm in own if not isinstance(arm.method, Fusion)]:
+        raise ValueError(f"--plan: {', '.join(fixed)} has no plan to be replaced")
+    plan = parse_plan(options.plan) if own else ""
+    return [replace(arm, label=f"{arm.label} as {plan}", method=replace(arm.method, plan=plan)) for arm in own]  # type: ignore[call-arg]
 
 
 def describe_dataset(dataset: Dataset) -> Json:

@@ -80,7 +80,7 @@ def sheets(view: View, *, aspect: float) -> dict[str, Any]:
     columns = min(_COLUMNS, count)
     quality = 60 if max(width, height) > _LARGE else 85
     encoded = {name: _lossy(_sheet(view[name], columns), quality) for name in ("fixed", "moving", "warped")}
-    encoded["determinant"] = _palette(*_determinant(_sheet(view["determinant"].astype(np.float32), columns)))
+    encoded["determinant"] = _palette(*_determinant(_sheet(view["determinant"].astype(np.float32), columns, fill=1)))
     if "fixed_labels" in view and "warped_labels" in view:
         lines = _edges(view["fixed_labels"]) + 4 * _edges(view["warped_labels"])
         encoded["outlines"] = _address(Image.fromarray(_sheet(lines, columns)).convert("RGB"), lossless=True, method=6)
@@ -102,12 +102,12 @@ def sheets(view: View, *, aspect: float) -> dict[str, Any]:
     }
 
 
-def _sheet(slices: np.ndarray, columns: int) -> np.ndarray:
-    """Slices (n, w, h) side by side as rows of pixels from the top: axis 0 to the right and axis 1 upwards."""
+def _sheet(slices: np.ndarray, columns: int, *, fill: int = 0) -> np.ndarray:
+    """Slices (n, w, h) side by side, ``fill`` after the last: axis 0 to the right and axis 1 upwards."""
     upright = np.swapaxes(slices, 1, 2)[:, ::-1]
     count, height, width = upright.shape
     rows = -(-count // columns)
-    padded = np.zeros((rows * columns, height, width), upright.dtype)
+    padded = np.full((rows * columns, height, width), fill, upright.dtype)
     padded[:count] = upright
     return padded.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
 

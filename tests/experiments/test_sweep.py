@@ -68,6 +68,15 @@ def test_a_dry_run_shows_every_trial_and_writes_nothing(quickstart, capsys: pyte
     assert contents(runs) == before
 
 
+def test_an_arm_is_planned_with_another_plan_beside_its_own(quickstart, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    _, line, _ = quickstart
+    again = ["--arm", "AutoFuse", "--plan=------s", "--name", "decoded", "--dry-run"]
+    assert main([*line, *again]) == 0
+    shown = capsys.readouterr().out
+    assert "AutoFuse as ------s seed 0" in shown
+    assert (shown.count("finished"), shown.count("to do")) == (2, 0)  # that of late, which has been trained
+
+
 def test_the_numbers_can_be_taken_along_without_images_or_paths(quickstart, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     runs, _, _ = quickstart
     name = "quickstart-virtual_brains-smoke"
@@ -107,6 +116,7 @@ def test_the_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
         (["quickstart", "--set", "colour"], "colour"),
         (["quickstart", "--set", "val=1", "--set", "spacing_mm=8.0"], "split 'val' must hold pairs"),
         (["quickstart", "--name", "a/b"], "--name"),
+        (["quickstart", "--arm", "identity", "--plan", "late"], "identity has no plan to be replaced"),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong_and_starts_nothing(

@@ -55,13 +55,14 @@ def test_outlines_run_where_labels_end(rng: np.random.Generator) -> None:
 
 
 def test_folding_is_black_and_kept_volume_white(rng: np.random.Generator) -> None:
-    stored = view((30, 40), rng, count=1)
-    stored["determinant"] = np.ones((1, 30, 40), np.float16)
+    stored = view((30, 40), rng, count=7)
+    stored["determinant"] = np.ones((7, 30, 40), np.float16)
     stored["determinant"][0, 3, 5] = -0.01
     facts = sheets(stored, aspect=1.0)
     shown = tile(decoded(facts["determinant"]), 0, facts)
     assert not shown[3, 5].any()
     assert np.all(shown[10, 10] > 230)
+    assert np.all(tile(decoded(facts["determinant"]), 11, facts) > 230)  # where no slice is, nothing folds
 
 
 def test_displacements_keep_their_size(rng: np.random.Generator) -> None:
