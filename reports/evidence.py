@@ -27,7 +27,7 @@ class Evidence:
     def trials(self) -> pd.DataFrame:
         """Every trial that was begun, once."""
         tables = [one.records.trials for one in self.comparisons] + [one.trials for one in self.searches]
-        joined = pd.concat([table for table in tables if len(table)] or [pd.DataFrame(columns=["key", "state"])])
+        joined = pd.concat([table for table in tables if len(table)] or [pd.DataFrame(columns=["key", "seed", "state"])])
         return joined[~joined["state"].isin(["missing", "unreadable"])].drop_duplicates("key")
 
     @cached_property
