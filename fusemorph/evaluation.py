@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,8 @@ def evaluate(
     files = {"pairs.csv": table(rows), "pictures.npz": archive(arrays), "summary.json": summary.encode()}
     if viewed:
         pair = dataset.pair(indices[chosen["median"]])
-        files["viewer.npz"] = archive(view_pair(pair, method.registration(pair, network=network, device=device)))
+        with suppress(PairFailed):  # near a time limit, the same pair may fail this time
+            files["viewer.npz"] = archive(view_pair(pair, method.registration(pair, network=network, device=device)))
     tables = {"labels.csv": label_rows, "gates.csv": gate_rows}
     return files | {name: table(entries) for name, entries in tables.items() if entries}
 
