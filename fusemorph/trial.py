@@ -1,11 +1,11 @@
 """Running one trial from its configuration to its files: train, evaluate, record. What every driver calls."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors.torch import load_file, save
@@ -24,11 +24,24 @@ from fusemorph.records import WEIGHTS, RecordError, StorageError, TrialFolder, h
 from fusemorph.training import Row, Trained, TrainingFailed, train
 
 
+@runtime_checkable
+class StopRule(Protocol):
+    """Asked after each validation, with the run folder and the history so far, for a reason to stop a trial early.
+
+    ``study``: the name of the study whose rule it is.
+    """
+
+    @property
+    def study(self) -> str: ...
+
+    def __call__(self, runs: Path, history: Sequence[Row], /) -> str | None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A trial with what a machine needs to run it: where the data lie, what to evaluate, with how many threads.
 
-    ``stop`` is asked after each validation, with the run folder and the history so far, for a reason to stop early.
+    ``stop`` is the rule that may end the trial early.
     ``label`` and ``amount`` are for whoever watches: what the trial is called, and how much there is to compute.
     """
 
@@ -38,7 +51,7 @@ class Job:
     splits: tuple[str, ...]
     threads: int = 1
     device: str = "cpu"
-    stop: Callable[[Path, Sequence[Row]], str | None] | None = None
+    stop: StopRule | None = None
     label: str = ""
     amount: float = 1.0
 
@@ -105,14 +118,17 @@ def is_missing(job: Job, runs: Path) -> bool:
 
 
 def stays_stopped(job: Job, runs: Path) -> bool:
-    """Whether a trial that was stopped early has ended for this job: its own rule would have stopped it there too.
+    """Whether a trial that was stopped early has ended for this job: its own study has stopped it, or its rule would.
 
     Raises:
-        RecordError: its history cannot be read.
+        RecordError: record or history cannot be read.
     """
     if job.stop is None:
         return False
-    history = history_of(runs / job.trial.key)
+    folder = runs / job.trial.key
+    if read_record(folder).get("stopped_by") == job.stop.study:
+        return True
+    history = history_of(folder)
     return not history or job.stop(runs, history) is not None
 
 
@@ -193,7 +209,8 @@ def _record(
     assert job.trial.budget is not None
     if reason is not None and progress.step < job.trial.budget["steps"]:
         folder.write_curves(progress.history, progress.gates)
-        folder.prune(facts, reason, measured=measured)
+        assert job.stop is not None
+        folder.prune(facts | {"stopped_by": job.stop.study}, reason, measured=measured)
         return
     weights = save({name: tensor.cpu().contiguous() for name, tensor in trained.network.state_dict().items()})
     folder.finish(facts, history=progress.history, gates=progress.gates, weights=weights, measured=measured)

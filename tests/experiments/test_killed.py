@@ -48,7 +48,8 @@ def digests(folders: list[Path]) -> dict[Path, tuple[int, str]]:
 def determined(runs: Path) -> dict[str, str]:
     """What configuration and seed determine, by name: all files of all trials but the machine-made ones."""
     paths = [p for folder in finished(runs) for p in folder.rglob("*") if p.is_file() and p.name not in MACHINE_MADE]
-    return {str(path.relative_to(runs)): sha256(path.read_bytes()).hexdigest() for path in paths}
+    whole = [path for path in paths if not path.name.startswith(".")]  # a dot begins what a killed writer left
+    return {str(path.relative_to(runs)): sha256(path.read_bytes()).hexdigest() for path in whole}
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ class StopsAt:
     """Stops every trial at a step."""
 
     step: int
+    study: str = "strict"
 
     def __call__(self, runs: Path, history: Sequence[Any]) -> str | None:
         return "stopped by the test" if history[-1]["step"] == self.step else None
@@ -169,7 +170,7 @@ def test_what_is_stopped_on_one_dataset_is_not_tried_on_another(
 def test_what_another_search_stopped_is_judged_anew(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
     strict = make_plan(dataset_entry, tmp_path, trials=1, stop=StopsAt(2))
     work(Search(plan=strict, searcher=RandomSearcher(SMALL, 0)))
-    lenient = make_plan(dataset_entry, tmp_path, trials=1, stop=StopsAt(3))
+    lenient = make_plan(dataset_entry, tmp_path, trials=1, stop=StopsAt(3, "lenient"))
     other = Search(plan=lenient, searcher=RandomSearcher(SMALL, 0))
     assert len(work(other)) == 1
     assert [sorted(outcome.intermediate) for outcome in other.outcomes.values()] == [[1, 2, 3]]
