@@ -59,7 +59,7 @@ def test_a_search_is_run_confirmed_and_extended(folder: Path, capsys: pytest.Cap
     assert write_report([folder / "runs"], folder / "report").is_file()
 
 
-@pytest.mark.parametrize("study", ["gate", "full"])
+@pytest.mark.parametrize("study", ["gate", pytest.param("full", marks=pytest.mark.slow)])
 def test_points_with_many_values_are_known_again(folder: Path, study: str, capsys: pytest.CaptureFixture[str]) -> None:
     alone = ["--driver", "optuna", "--no-control", "--confirm", "0"]
     assert call(folder, study, *alone, "--trials", "1") == 0

@@ -151,6 +151,7 @@ def test_a_job_that_kills_its_workers_is_given_up_and_stops_no_other(
     assert TrialFolder(tmp_path, good.trial).status() == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["closed", "interrupted"])
 def test_a_run_that_is_stopped_leaves_no_worker(cache: Path, cluster: Cluster, tmp_path: Path, how: str) -> None:
     job = make_job(cache, "early", steps=2000)
@@ -199,6 +200,7 @@ def test_what_is_no_fault_of_a_trial_leaves_it_open_with_a_reason(
     assert TrialFolder(tmp_path, other.trial).status() is None
 
 
+@pytest.mark.slow
 def test_storage_that_refuses_ends_the_sweep(cache: Path, cluster: Cluster, tmp_path: Path) -> None:
     job = make_job(cache, "early")
     feed = FixedFeed([job], tmp_path)
