@@ -1,6 +1,7 @@
 """Make ``docs/gallery.md`` and its pictures: ``python docs/make_gallery.py``, from the root of the checkout.
 
-Every picture is drawn from the records of `virtual_brains` in ``experiments/results/quickstart``.
+Pictures of a comparison are of the records of `virtual_brains` in ``experiments/results/quickstart``, those of a search
+of ``experiments/results/placement``.
 """
 
 import inspect
@@ -17,10 +18,15 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from reports import plot, tabulate  # noqa: E402
+from reports.ablation import analyse  # noqa: E402
+from reports.ablation_drawings import ablation_drawings  # noqa: E402
 from reports.frame import load  # noqa: E402
+from reports.search import load_searches  # noqa: E402
+from reports.search_drawings import search_drawings  # noqa: E402
 from reports.style import style  # noqa: E402
 
 RUNS = "experiments/results/quickstart"
+SEARCH = "experiments/results/placement"
 FOLDER = ROOT / "docs" / "gallery"
 DPI = 72
 ROWS = 3
@@ -88,7 +94,37 @@ def main() -> None:
         "Where strategies stand in several groups, and where there are several data sets: "
         "`tabulate.side_by_side(records)`, `tabulate.across_datasets(records)`.\n"
     )
+    parts += _searches()
     (ROOT / "docs" / "gallery.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+SEARCHES = f"""## Searches
+
+What a search found, how far its early steps foretold the end, which stage mattered, and what lies between two plans.
+The pictures are of the search over placements on the hippocampus (`{SEARCH}`).
+```python
+from reports.ablation import analyse
+from reports.ablation_drawings import ablation_drawings
+from reports.search import load_searches
+from reports.search_drawings import search_drawings
+
+(records,) = load_searches(["{SEARCH}"])
+records.candidates  # a DataFrame: a row a candidate
+for drawing in [*search_drawings(records), *ablation_drawings(analyse(records))]:
+    drawing.figure.savefig(f"{{drawing.name}}.svg")  # with drawing.title, drawing.caption and drawing.alt
+```
+"""
+
+
+def _searches() -> list[str]:
+    """Every figure of a search, each drawn by one function of a DataFrame (``reports.search_figures`` and others)."""
+    (records,) = load_searches([ROOT / SEARCH])
+    parts = [SEARCHES]
+    for drawing in [*search_drawings(records), *ablation_drawings(analyse(records))]:
+        if drawing.figure is not None:
+            drawing.figure.savefig(FOLDER / f"search_{drawing.name}.png", dpi=DPI, metadata={"Software": None})
+            parts.append(f"**{drawing.title}**\n\n![{drawing.alt}](gallery/search_{drawing.name}.png)\n")
+    return parts
 
 
 def _entry(call: str, function: Callable[..., object], shown: str) -> str:

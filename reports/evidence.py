@@ -27,7 +27,8 @@ class Evidence:
     def trials(self) -> pd.DataFrame:
         """Every trial that was begun, once."""
         tables = [one.records.trials for one in self.comparisons] + [one.trials for one in self.searches]
-        joined = pd.concat([table for table in tables if len(table)] or [pd.DataFrame(columns=["key", "seed", "state"])])
+        empty = pd.DataFrame(columns=["key", "seed", "state"])
+        joined = pd.concat([table for table in tables if len(table)] or [empty])
         return joined[~joined["state"].isin(["missing", "unreadable"])].drop_duplicates("key")
 
     @cached_property
