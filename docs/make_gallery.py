@@ -1,7 +1,8 @@
-"""Make ``docs/gallery.md`` and its pictures: ``python docs/make_gallery.py``, from the root of the checkout.
+"""Make ``docs/gallery.md`` and its pictures: ``python docs/make_gallery.py [RUNS]``, from the root of the checkout.
 
 Pictures of a comparison are of the records of `virtual_brains` in ``experiments/results/quickstart``, those of a search
-of ``experiments/results/placement``.
+of ``experiments/results/placement``. Those of pairs need slices, which are no numbers: they are drawn from RUNS, a run
+folder of a study on `virtual_brains`, and left as they are without it.
 """
 
 import inspect
@@ -20,7 +21,10 @@ sys.path.insert(0, str(ROOT))
 from reports import plot, tabulate  # noqa: E402
 from reports.ablation import analyse  # noqa: E402
 from reports.ablation_drawings import ablation_drawings  # noqa: E402
+from reports.comparison import compare_studies  # noqa: E402
 from reports.frame import load  # noqa: E402
+from reports.gate_drawings import gate_maps  # noqa: E402
+from reports.pair_drawings import pictured  # noqa: E402
 from reports.search import load_searches  # noqa: E402
 from reports.search_drawings import search_drawings  # noqa: E402
 from reports.style import style  # noqa: E402
@@ -66,6 +70,7 @@ def main() -> None:
         (plot.gates, "gates, 3", (gates, 3), 2.4),
     ]
     tables: list[tuple[Callable[..., pd.DataFrame], str, tuple[object, ...]]] = [
+        (tabulate.overview, "records", (records,)),
         (tabulate.leaderboard, "records", (records,)),
         (tabulate.differences, "records", (records,)),
         (tabulate.significance, "records", (records,)),
@@ -94,8 +99,47 @@ def main() -> None:
         "Where strategies stand in several groups, and where there are several data sets: "
         "`tabulate.side_by_side(records)`, `tabulate.across_datasets(records)`.\n"
     )
+    parts.append(PAIRS)
+    if len(sys.argv) > 1:
+        _draw_pairs(Path(sys.argv[1]))
     parts += _searches()
     (ROOT / "docs" / "gallery.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+PAIRS = """## Pairs
+
+Best, median and worst pair of an arm, and how a gate weighs its paths in space; the page has a viewer of slices too.
+Drawn from a run folder, whose slices are not among the exported numbers.
+```python
+from reports.comparison import compare_studies
+from reports.gate_drawings import gate_drawings
+from reports.pair_drawings import pictured
+
+(comparison,) = compare_studies(["runs"], study="quickstart-virtual_brains-brief")
+for drawing in [*pictured(comparison), *gate_drawings(comparison)]:
+    drawing.figure.savefig(f"{drawing.name}.png")
+```
+![Best, median and worst pair of AutoFuse](gallery/pairs.png)
+
+![Weights of gates over a slice](gallery/gate_maps.png)
+"""
+
+
+def _draw_pairs(runs: Path) -> None:
+    """The pairs of AutoFuse and the maps of its gates, simulated brains alone.
+
+    Raises:
+        ValueError: a study in RUNS is of other images, or none has slices.
+    """
+    (comparison,) = compare_studies([runs])
+    if comparison.records.dataset.get("name") != "virtual_brains":
+        raise ValueError(f"{runs}: the gallery shows no images of people, only virtual_brains")
+    maps = gate_maps(comparison, "AutoFuse")
+    pairs = next(drawing for drawing in pictured(comparison) if drawing.title == "AutoFuse")
+    for name, drawing in (("pairs", pairs), ("gate_maps", maps)):
+        if drawing is None or drawing.figure is None:
+            raise ValueError(f"{runs}: no slices of AutoFuse")
+        drawing.figure.savefig(FOLDER / f"{name}.png", dpi=DPI, metadata={"Software": None})
 
 
 SEARCHES = f"""## Searches

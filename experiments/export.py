@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fusemorph.records import ENDED, RecordError, StorageError, read_json, read_record, write_bytes
+from fusemorph.records import ENDED, RecordError, StorageError, read_json, read_record, write_bytes, write_json
 
 PLAIN = ("record.json", "eval/*/summary.json")
 MACHINE = ("measured.json", "cost.json")
@@ -44,7 +44,8 @@ def export(runs: Path, name: str, out: Path) -> int:
     for key in keys:
         for path, content in _numbers(runs / key):
             _write_once(out / key / path, content)
-    write_bytes(out / "studies" / f"{name}.json", (runs / "studies" / f"{name}.json").read_bytes())
+    commands = {"command": [_without_paths(line) for line in study["command"]]} if "command" in study else {}
+    write_json(out / "studies" / f"{name}.json", study | commands)
     return len(keys)
 
 

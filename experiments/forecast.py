@@ -27,7 +27,7 @@ def describe_sweep(sweep: Sweep, options: argparse.Namespace) -> str:
     left = 0.0
     for arm, trial in sweep.trials:
         parameters, flops = count_cost(arm.method, shape)
-        steps = int(trial.budget["steps"]) if trial.budget else 0
+        steps = sweep.steps(arm, trial)
         seconds = flops * steps * pace
         left += seconds if trial.key in missing else 0.0
         state = "to do" if trial.key in missing else TrialFolder(options.runs, trial).status() or ""
@@ -37,7 +37,9 @@ def describe_sweep(sweep: Sweep, options: argparse.Namespace) -> str:
     skipped = "".join(f"\nskipped: {label}: {reason}" for label, reason in sweep.skipped.items())
     workers = worker_count(options)
     return (
-        f"{title}\n{columns(rows)}{skipped}\nestimate of what is left: {clock(left / workers)} with {workers} workers"
+        f"{title}\n{columns(rows)}{skipped}\n"
+        f"estimate of the training that is left: {clock(left / workers)} with {workers} workers; registering pairs, "
+        "which is most of a classical method's time, comes on top"
     )
 
 

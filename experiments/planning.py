@@ -46,7 +46,7 @@ class Sweep:
         return [
             Job(
                 trial=trial, splits=(self.split,), data=self.data, cache=options.cache, threads=options.threads,
-                device=options.device, label=self.label(trial), amount=amount(arm, trial, shape),
+                device=options.device, label=self.label(trial), amount=self.amount(arm, trial, shape),
             )
             for arm, trial in distinct.values()
         ]  # fmt: skip
@@ -55,10 +55,15 @@ class Sweep:
         """What a trial is called: its arm and seed."""
         return next(f"{arm.label} seed {trial.seed}" for arm, own in self.trials if own.key == trial.key)
 
+    def steps(self, arm: Arm, trial: Trial) -> int:
+        """Training steps of a trial; none where it takes the weights of another one of the sweep."""
+        source = replace(trial, method=arm.method.trained_as.configuration())
+        taken = source.key != trial.key and any(own.key == source.key for _, own in self.trials)
+        return int(trial.budget["steps"]) if trial.budget and not taken else 0
 
-def amount(arm: Arm, trial: Trial, shape: tuple[int, ...]) -> float:
-    """How much there is to do for a trial: forward FLOPs times steps, at least 1."""
-    return max(1.0, count_flops(arm.method, shape) * float(trial.budget["steps"] if trial.budget else 0))
+    def amount(self, arm: Arm, trial: Trial, shape: tuple[int, ...]) -> float:
+        """How much there is to train for a trial: forward FLOPs times steps, at least 1."""
+        return max(1.0, count_flops(arm.method, shape) * float(self.steps(arm, trial)))
 
 
 def make_sweeps(study: Study, options: argparse.Namespace) -> list[Sweep]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fusemorph.configuration import Budget, Json, Trial
+from fusemorph.machine import command_line
 from fusemorph.method import Method
 from fusemorph.records import FORMAT, RecordError, read_json, write_json
 from nas.space import Space
@@ -103,19 +104,24 @@ def make_trial(arm: Arm, dataset: Json, budget: Budget, seed: int) -> Trial:
 
 
 def register_study(runs: Path, entry: Mapping[str, Any]) -> None:
-    """Write ``RUNS/studies/NAME.json``; a study that is there may gain seeds, a search also arms, and nothing else.
+    """Write ``RUNS/studies/NAME.json`` with the command line of this process beside those before.
+
+    A study that is there may gain seeds, and arms that could not serve before; one that cannot serve now stays. A
+    search gains candidates. Nothing else may change.
 
     Raises:
         RecordError: the name is taken by another definition, or by the same on other data or numerics.
     """
     path, present = _entry_path(runs, entry), read_entry(runs, entry)
-    merged = dict(entry)
+    merged = dict(entry) | {"command": [command_line()]}
     if present is not None:
-        if not _same_arms(present, entry):
+        arms = _merged_arms(present, entry)
+        if arms is None:
             raise _taken(path, entry)
-        keys = [arm["keys"] for arm in present["arms"]] + [{}] * (len(entry["arms"]) - len(present["arms"]))
-        merged["arms"] = [new | {"keys": old | new["keys"]} for old, new in zip(keys, entry["arms"], strict=True)]
+        merged["arms"] = arms
+        merged["skipped"] = {k: v for k, v in entry["skipped"].items() if k not in {arm["label"] for arm in arms}}
         merged["seeds"] = sorted({*present["seeds"], *entry["seeds"]})
+        merged["command"] = list(dict.fromkeys([*present.get("command", []), command_line()]))
     write_json(path, {"format": FORMAT} | merged)
 
 
@@ -145,12 +151,19 @@ def _taken(path: Path, entry: Mapping[str, Any]) -> RecordError:
     return RecordError(f"{path} defines another study of the name {entry['name']!r}; choose a --name of its own")
 
 
-def _same_arms(present: Json, entry: Mapping[str, Any]) -> bool:
-    """Whether the arms that are there are the new ones, or, in a search, the first of them."""
-    more = len(entry["arms"]) - len(present["arms"])
-    if more < 0 or (more > 0 and "search" not in entry):
-        return False
-    return all(_same_arm(old, new) for old, new in zip(present["arms"], entry["arms"], strict=False))
+def _merged_arms(present: Json, entry: Mapping[str, Any]) -> list[Json] | None:
+    """The arms of both, seeds joined; None where they are not of one definition."""
+    old, new = ({str(arm["label"]): arm for arm in own["arms"]} for own in (present, entry))
+    gained, lost = new.keys() - old.keys(), old.keys() - new.keys()
+    may_gain, may_lose = (gained, ()) if "search" in entry else (present["skipped"], entry["skipped"])
+    if not (gained <= {*may_gain} and lost <= {*may_lose}):
+        return None
+    if not all(_same_arm(old[label], new[label]) for label in old.keys() & new.keys()):
+        return None
+    joined = {k: arm | {"keys": old.get(k, {}).get("keys", {}) | arm["keys"]} for k, arm in new.items()}
+    # A search's candidates stay in the order in which they came.
+    order = [*old, *new] if "search" in entry else [*new, *old]
+    return [(old | joined)[label] for label in dict.fromkeys(order)]
 
 
 def _same_arm(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -27,8 +27,13 @@ def describe_machine(device: torch.device, *, threads: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {"fusemorph": __version__} | {package: version(package) for package in PACKAGES},
         "commit": commit(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(),
     }
+
+
+def command_line() -> str:
+    """How this process was called, its program by name alone."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def peak_memory_mib() -> float:

@@ -133,8 +133,13 @@ class TrialFolder:
         return str(read_record(self.path, trial=self.trial)["status"]) if path.exists() else None
 
     def begin(self, facts: Mapping[str, Any]) -> None:
-        """Write the record of a running trial."""
+        """Write the record of a running trial; halves of checkpoints that killed processes left are removed.
+
+        For the one process that holds the trial's claim.
+        """
         self._write_record("running", None, facts)
+        for half in self.path.glob(f".{self.checkpoint.name}.*"):
+            half.unlink(missing_ok=True)
 
     def finish(
         self,

@@ -40,8 +40,8 @@ def differences(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric
             rows.append({"interval": statistics.Interval(estimate=nan, limit=limit)})
             continue
         one, other = table.means([arm, baseline])
-        interval = statistics.difference_interval(
-            one, other, first_trained=bool(trained[arm]), second_trained=bool(trained[baseline])
+        interval = table.difference(
+            arm, baseline, first_trained=bool(trained[arm]), second_trained=bool(trained[baseline])
         )
         better = statistics.blocks_better(one, other, higher_is_better=metric.higher_is_better)
         rows.append({"interval": interval, "effect": statistics.paired_effect(one, other), "better": better})
@@ -130,7 +130,7 @@ def _scores(tables: Mapping[str, Blocks], arm: str, metric: Metric, *, trained: 
         means = _over_pairs(np.nanmean, values)
         interval = statistics.Interval(estimate=nan, limit="no values" if len(means) else "no result")
         if values.size and not np.isnan(values).all():
-            interval = statistics.mean_interval(tables[name].means([arm])[0], trained=trained)
+            interval = tables[name].mean(arm, trained=trained)
         row |= {
             name: float(_over_pairs(np.nanmean, means)),
             f"{name}_seed_sd": statistics.seed_spread(means),
@@ -138,7 +138,7 @@ def _scores(tables: Mapping[str, Blocks], arm: str, metric: Metric, *, trained: 
             f"{name}_low": interval.low,
             f"{name}_high": interval.high,
         }
-        row |= {"limit": interval.limit} if name == metric.name else {}
+        row |= {"limit": interval.limit, "persons": interval.persons} if name == metric.name else {}
     values = tables[metric.name].of_seeds(arm) if metric.name in tables else np.empty((0, 0))
     medians = _over_pairs(np.nanmedian, values)
     tails = [statistics.quantile(own, metric.tail_quantile) for own in values.T]

@@ -1,6 +1,7 @@
 """What an arm scores, how regular its fields are, and what it costs: three views of one row an arm."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import isnan
 from typing import Any, TypeAlias
 
@@ -20,6 +21,32 @@ _DIFFERENCE = (
     "difference", "difference_low", "difference_high", "difference_se", "difference_df", "effect_size", "blocks_better",
     "blocks_shared", "p_value", "p_holm", "verdict",
 )  # fmt: skip
+
+IN_OVERVIEW = ("dice", "hd95_mm", "endpoint_error_mm", "folding_fraction", "sd_log_jacobian")
+FRACTIONS = ("folding_fraction", "ndv_fraction")
+
+
+def overview(comparison: Comparison) -> Table:
+    """Every arm in one row: what it scores, how regular it is, what it costs; in the order of the study."""
+    metric = comparison.metric
+    columns: Columns = {
+        "Arm": lambda row: str(row["arm"]),
+        _titled(metric.name): lambda row: _measured(metric.name, row) or "no result",
+        "Seed spread": lambda row: _result(row, seed_spread(row, metric)),
+        "95 % interval": lambda row: _result(row, interval(row, metric)),
+        **{_titled(other): partial(_measured, other) for other in IN_OVERVIEW if other != metric.name},
+        "Parameters": lambda row: count(row["parameters"]),
+        "Latency (s)": lambda row: significant(row["latency_s"]),
+        "Memory (MiB)": lambda row: count(row["peak_memory_mib"]),
+    }
+    text = (
+        "Means over pairs, then over seeds; the tables below say more of each. Latency and peak memory are of one "
+        f"pair, measured once an arm{_machine(comparison)}."
+    )
+    text += _unequal(comparison) + _daggers(comparison.evaluated["limit"])
+    names = [metric.name, f"{metric.name}_seed_sd", f"{metric.name}_low", f"{metric.name}_high", *KNOWN]
+    names += ["parameters", "flops", "latency_s", "peak_memory_mib"]
+    return _table(comparison, "All at a glance", text, columns, list(dict.fromkeys(names)))
 
 
 def leaderboard(comparison: Comparison) -> Table:
@@ -198,6 +225,15 @@ def _table(
         short=tuple(arms["arm" if comparison.arms.duplicated(["group", "family"]).any() else "family"]),
         marked=tuple(arms["arm"] == comparison.baseline),
     )
+
+
+def _titled(name: str) -> str:
+    label = KNOWN[name].label
+    return label[:1].upper() + label[1:]
+
+
+def _measured(name: str, row: Row) -> str:
+    return _result(row, share(row[name]) if name in FRACTIONS else KNOWN[name].number(row[name]))
 
 
 def _result(row: Row, text: str) -> str:

@@ -123,13 +123,21 @@ def _baseline(records: StudyRecords, asked: str | None) -> str:
 
 
 def _families(records: StudyRecords) -> list[str]:
-    """What arms of one plan are called, whatever their size: the beginning of their shortest label."""
+    """What arms of one plan are called, whatever their size: the beginning of their shortest label.
+
+    A second arm of a plan within one group is of a family of its own.
+    """
     plans = records.trials.dropna(subset=["canonical_plan"]).drop_duplicates("arm").set_index("arm")["canonical_plan"]
-    identities = []
-    for arm, plan, method in records.arms[["arm", "plan", "method"]].itertuples(index=False):
+    identities: list[str] = []
+    taken = set()
+    for arm, label, group, plan, method in records.arms[["arm", "label", "group", "plan", "method"]].itertuples(
+        index=False
+    ):
         # A missing plan in a column of strings is NaN, which is true.
         known = (name for name in (plans.get(arm), plan, method) if isinstance(name, str) and name)
-        identities.append(next(known, str(arm)))
+        identity = next(known, str(arm))
+        identities.append(label if (group, identity) in taken else identity)
+        taken.add((group, identity))
     shortest: dict[str, str] = {}
     for identity, label in zip(identities, records.arms["label"], strict=True):
         shortest[identity] = min(shortest.get(identity, label), label, key=len)

@@ -18,6 +18,8 @@ from reports.style import WIDTH, dressed, style
 from reports.table import caption
 
 MOST_STRUCTURES = 24
+# How much stands in a line of a legend, and how high one is, in inches.
+LEGEND_CHARACTERS, LEGEND_LINE = 110, 0.18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +61,7 @@ def differences(comparison: Comparison) -> Drawing:
     """Differences to the baseline with intervals."""
     drawing = Drawing(name="differences", title=f"Difference to {comparison.baseline}", caption="")
     compared, metric = comparison.compared, comparison.metric
-    trained = compared[compared["trained"]]
-    arms = (trained if len(trained) else compared).dropna(subset=["difference"])
+    arms = _in_sight(compared.dropna(subset=["difference"]))
     if arms.empty:
         return replace(drawing, caption="No arm has a difference to the baseline: nothing is drawn.")
     figure = new_figure(0.7 + 0.32 * len(arms))
@@ -78,6 +79,16 @@ def differences(comparison: Comparison) -> Drawing:
     )
     alt = f"Dot plot of differences in mean {metric.title} to {comparison.baseline} with 95 % intervals. "
     return replace(drawing, caption=caption(text, comparison.records), alt=alt + "; ".join(said), figure=figure)
+
+
+def _in_sight(compared: pd.DataFrame) -> pd.DataFrame:
+    """Trained arms, and others that do not lie beyond the intervals of all of those."""
+    trained = compared[compared["trained"]]
+    if trained.empty:
+        return compared
+    ends = trained[["difference_low", "difference", "difference_high"]]
+    lowest, highest = min(0.0, float(ends.min().min())), max(0.0, float(ends.max().max()))
+    return compared[compared["trained"] | compared["difference"].between(lowest, highest)]
 
 
 def regularity(comparison: Comparison) -> Drawing:
@@ -246,15 +257,18 @@ def new_figure(height: float) -> Figure:
 
 
 def _legend(figure: Figure, arms: pd.DataFrame, *, groups: bool = True) -> None:
-    """A row of families and, with ``groups``, a row of groups, above the panels."""
+    """Rows of families and, with ``groups``, a row of groups, above the panels; the figure grows with them."""
     rows = [row for row in figures.legend(arms, groups=groups) if len(row) > 1]
     if not rows:
         return
-    columns = max(len(row) for row in rows)
+    longest = max(len(str(handle.get_label())) for row in rows for handle in row)
+    columns = min(max(map(len, rows)), max(1, LEGEND_CHARACTERS // (longest + 4)))
+    lines = [row[start : start + columns] for row in rows for start in range(0, len(row), columns)]
     nothing = Line2D([], [], linestyle="none", label=" ")
-    padded = [[*row, *[nothing] * (columns - len(row))] for row in rows]
+    padded = [[*line, *[nothing] * (columns - len(line))] for line in lines]
     # A legend is filled column by column.
     handles = [handle for column in zip(*padded, strict=True) for handle in column]
+    figure.set_figheight(figure.get_figheight() + LEGEND_LINE * (len(lines) - len(rows)))
     figure.legend(handles=handles, loc="outside upper left", ncols=columns, columnspacing=1.4, handletextpad=0.4)
 
 

@@ -141,12 +141,20 @@ def structures(ax: Axes, labels: pd.DataFrame, arms: pd.DataFrame) -> Axes:
 
 
 def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[list[Line2D]]:
-    """Handles that say which colour is which family and, with ``groups``, which marker is which group."""
+    """Handles that say which colour is which family and, with ``groups``, which marker is which group.
+
+    Where colours serve several families, the group of each is said beside it.
+    """
     families, shapes = arms.drop_duplicates("family"), arms.drop_duplicates("group")
+    shared = families["colour"][families["trained"]].duplicated().any()
     lines = [
-        Line2D([], [], color=colour, marker="o" if groups else "", linestyle="none" if groups else "-", label=family)
-        for family, colour in zip(families["family"], families["colour"], strict=True)
-    ]
+        Line2D(
+            [], [], color=arm["colour"], marker=(arm["marker"] if shared else "o") if groups else "",
+            linestyle="none" if groups else "-",
+            label=f"{arm['family']} ({arm['group']})" if shared and not groups else arm["family"],
+        )
+        for _, arm in families.iterrows()
+    ]  # fmt: skip
     points = [
         Line2D([], [], color=GREY, marker=shape, linestyle="none", label=group)
         for group, shape in zip(shapes["group"], shapes["marker"], strict=True)

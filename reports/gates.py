@@ -192,7 +192,7 @@ def _compared(comparison: Comparison, one: Decoded) -> tuple[float, statistics.I
     value = _score(study, arm)
     if study is not comparison:
         return value, nothing, f"{arm}, in the study {study.records.name}"
-    return value, statistics.difference_interval(*comparison.blocks.means([arm, one.arm])), arm
+    return value, comparison.blocks.difference(arm, one.arm, first_trained=True, second_trained=True), arm
 
 
 def _score(comparison: Comparison, arm: str) -> float:

@@ -129,7 +129,11 @@ def _limits(comparison: Comparison) -> str:
     if len(evaluated):
         trained = evaluated[evaluated["trained"]]
         blocks, pairs = int(evaluated["blocks"].max()), int(evaluated["pairs"].max())
-        parts.append(f"{plural(blocks, 'block')} of persons ({plural(pairs, 'pair')})")
+        persons = int(evaluated["persons"].max())
+        weighed = (
+            f", connected: left out one by one, its {persons} persons give a conservative interval" if persons else ""
+        )
+        parts.append(f"{plural(blocks, 'block')} of persons ({plural(pairs, 'pair')}){weighed}")
         parts.append(_seeds(trained) if len(trained) else "no trained arm")
     parts.append(f"{records.dataset.get('title') or records.dataset.get('name') or 'a data set that is not named'}")
     if records.dataset.get("synthetic"):

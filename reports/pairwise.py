@@ -27,8 +27,8 @@ def pairwise(comparison: Comparison) -> pd.DataFrame:
         one, other = comparison.blocks.means([first, second])
         interval = statistics.Interval(estimate=float("nan"), limit=MIXED)
         if not mixes(versions[first], versions[second]):
-            interval = statistics.difference_interval(
-                one, other, first_trained=bool(trained[first]), second_trained=bool(trained[second])
+            interval = comparison.blocks.difference(
+                first, second, first_trained=bool(trained[first]), second_trained=bool(trained[second])
             )
         effect = statistics.paired_effect(one, other)
         rows.append({"first": first, "second": second, "interval": interval, "effect_size": effect})

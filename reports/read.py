@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 FORMAT = 1
+PERSONS = ("fixed_person", "moving_person")
 
 METRICS = (
     "dice",
@@ -132,7 +133,7 @@ def read_pairs(path: Path) -> pd.DataFrame:
     Raises:
         RecordError: a missing column, text or infinity for a number, a Dice outside 0 to 1, a pair twice.
     """
-    pairs = _read_csv(path, text=("pair", "block"), numbers=("dice",), others=METRICS)
+    pairs = _read_csv(path, text=("pair", "block"), numbers=("dice",), others=METRICS, optional_text=PERSONS)
     twice = pairs["pair"][pairs["pair"].duplicated()]
     if len(twice):
         raise RecordError(path, f"pair {twice.iloc[0]} stands there more than once")

@@ -11,8 +11,11 @@ from math import isnan, nan, sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 SEEDS_FOR_A_CLAIM = 3
+FEWEST_PERSONS = 4
 # A spread below the rounding of the values themselves is none.
 _ROUNDING = 1e-12
 
@@ -24,7 +27,8 @@ class Interval:
     """A mean and its confidence interval; NaN where it cannot be given.
 
     ``limit`` is empty when a claim may rest on the interval, and otherwise says in words why none may. With one seed
-    the interval is over blocks alone, conditional on that one trained network, and has no p-value.
+    the interval is over blocks alone, conditional on that one trained network, and has no p-value. ``persons``: how
+    many persons it rests on in place of blocks, where the pairs are one block; 0 elsewhere.
     """
 
     estimate: float
@@ -35,6 +39,7 @@ class Interval:
     p_value: float = nan
     blocks: int = 0
     seeds: int = 0
+    persons: int = 0
     limit: str = ""
 
     @property
@@ -43,13 +48,45 @@ class Interval:
         return self.limit == "one seed"
 
 
-def mean_interval(values: ArrayLike, *, trained: bool = True, level: float = 0.95) -> Interval:
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a mean varies with the persons who were scanned: ``variance``, and how many persons it rests on."""
+
+    variance: float
+    persons: int
+
+
+def person_sampling(values: ArrayLike, fixed: ArrayLike, moving: ArrayLike) -> Sampling | None:
+    """Jackknife over persons, for pairs that shared persons connect: each person's pairs are left out in turn.
+
+    ``values (pairs,)``; ``fixed`` and ``moving (pairs,)`` name the persons. Its expectation is not below the variance
+    of the mean over one person less, so that it is conservative. None where persons do not connect all pairs, are
+    fewer than four, or one of them is in every pair.
+
+    Source: Efron and Stein 1981, The jackknife estimate of variance, Annals of Statistics 9(3):586.
+    """
+    given = np.asarray(values, dtype=np.float64)
+    named = np.concatenate([np.asarray(fixed, dtype=str), np.asarray(moving, dtype=str)])
+    persons, codes = np.unique(named, return_inverse=True)
+    ends, count = codes.reshape(2, -1), len(persons)
+    components = connected_components(coo_array((np.ones(len(given)), tuple(ends)), shape=(count, count)))[0]
+    left = (np.arange(count)[:, None, None] != ends).all(axis=1)
+    if components > 1 or count < FEWEST_PERSONS or not left.any(axis=1).all():
+        return None
+    means = left @ given / left.sum(axis=1)
+    return Sampling(variance=float(means.var()) * (count - 1), persons=count)
+
+
+def mean_interval(
+    values: ArrayLike, *, trained: bool = True, sampling: Sampling | None = None, level: float = 0.95
+) -> Interval:
     """Interval of an arm's mean over blocks and seeds, from ``values (seeds, blocks)``.
 
     Blocks with a NaN in any seed are left out. An arm that is not ``trained`` has no variation between seeds.
+    ``sampling`` serves where there is but one block.
     """
     complete = _complete_blocks(_table(values, "mean_interval", "values"))[0]
-    return _interval(complete.mean(axis=0), _seed_terms([(complete, trained)]), level=level)
+    return _interval(complete.mean(axis=0), _seed_terms([(complete, trained)]), sampling, level=level)
 
 
 def difference_interval(
@@ -58,12 +95,14 @@ def difference_interval(
     *,
     first_trained: bool = True,
     second_trained: bool = True,
+    sampling: Sampling | None = None,
     level: float = 0.95,
 ) -> Interval:
     """Interval of the mean difference ``first - second`` of two arms, each ``(seeds, blocks)`` over the same blocks.
 
     The variance is ``s2_block / n_blocks + sum over arms of s2_seed / n_seeds``, with Satterthwaite's degrees of
     freedom: ``s2_block`` between the blocks' differences (means over seeds), ``s2_seed`` between an arm's seed means.
+    Where there is but one block, ``sampling`` of the difference, if given, stands for the first term.
 
     Raises:
         ValueError: the arms have not the same number of blocks.
@@ -74,7 +113,7 @@ def difference_interval(
         raise ValueError(f"difference_interval(): 'first' and 'second' must share their blocks, got shapes {shapes}")
     one, other = _complete_blocks(*tables)
     terms = _seed_terms([(one, first_trained), (other, second_trained)])
-    return _interval(one.mean(axis=0) - other.mean(axis=0), terms, level=level)
+    return _interval(one.mean(axis=0) - other.mean(axis=0), terms, sampling, level=level)
 
 
 def holm(p_values: ArrayLike) -> Values:
@@ -162,18 +201,23 @@ def _seed_terms(arms: Sequence[tuple[Values, bool]]) -> _SeedTerms:
     )
 
 
-def _interval(blocks: Values, seeds: _SeedTerms, *, level: float) -> Interval:
+def _interval(blocks: Values, seeds: _SeedTerms, sampling: Sampling | None, *, level: float) -> Interval:
     """Interval of the mean of ``blocks`` whose variance also has the terms of ``seeds``."""
     counts = {"blocks": len(blocks), "seeds": min(seeds.seeds, default=1)}
-    if len(blocks) < 2:
+    if len(blocks) == 1 and sampling is not None:
+        counts["persons"] = sampling.persons
+        of_blocks, units = sampling.variance, sampling.persons
+    elif len(blocks) < 2:
         limit = "one block" if len(blocks) else "no values"
         return Interval(estimate=float(blocks[0]) if len(blocks) else nan, limit=limit, **counts)
+    else:
+        of_blocks, units = float(blocks.var(ddof=1)) / len(blocks), len(blocks)
     estimate = float(blocks.mean())
-    terms = np.array([blocks.var(ddof=1) / len(blocks), *seeds.variances])
+    terms = np.array([of_blocks, *seeds.variances])
     if sqrt(terms.sum()) <= _ROUNDING * max(1.0, abs(estimate)):
         limit = seeds.limit or "no variation between blocks or seeds"
         return Interval(estimate=estimate, low=estimate, high=estimate, standard_error=0.0, limit=limit, **counts)
-    degrees = terms.sum() ** 2 / np.sum(terms**2 / np.array([len(blocks) - 1, *seeds.degrees]))
+    degrees = terms.sum() ** 2 / np.sum(terms**2 / np.array([units - 1, *seeds.degrees]))
     error = sqrt(terms.sum())
     half = error * float(stats.t.ppf(0.5 + level / 2, degrees))
     p_value = 2 * float(stats.t.sf(abs(estimate) / error, degrees))

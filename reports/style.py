@@ -70,12 +70,18 @@ def style() -> Iterator[None]:
 
 
 def dressed(arms: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """``arms`` with a ``colour`` by family (the baseline's first, grey if untrained) and a ``marker`` by group."""
+    """``arms`` with a ``colour`` by family (the baseline's first, grey if untrained) and a ``marker`` by group.
+
+    Where there are more families than colours, those of each group begin anew.
+    """
     trained = arms[arms["trained"]]
-    families = list(dict.fromkeys([*trained["family"][trained["arm"] == baseline], *trained["family"]]))
+    trained = pd.concat([trained[trained["arm"] == baseline], trained]).drop_duplicates("family")
+    places = trained.groupby("group").cumcount() if len(trained) > len(COLOURS) else range(len(trained))
+    colours = {one: COLOURS[place % len(COLOURS)] for one, place in zip(trained["family"], places, strict=True)}
+    trained = arms[arms["trained"]]
     groups = list(dict.fromkeys([*trained["group"], *arms["group"]]))
     return arms.assign(
-        colour=[COLOURS[families.index(one) % len(COLOURS)] if one in families else GREY for one in arms["family"]],
+        colour=[colours.get(one, GREY) for one in arms["family"]],
         marker=[MARKERS[groups.index(group) % len(MARKERS)] for group in arms["group"]],
     )
 

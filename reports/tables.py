@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.arm_tables import Row, cost, differences, interval, leaderboard, regularity
+from reports.arm_tables import cost, differences, leaderboard, overview, regularity
 from reports.certainty import Certainty
 from reports.certainty_tables import ranks, significance
 from reports.comparison import Comparison, compare_studies
 from reports.groups import side_by_side
-from reports.metric import KNOWN, Metric
-from reports.numerals import MINUS, NOT_MEASURED, count, number, share, significant
+from reports.metric import KNOWN
+from reports.numerals import MINUS, NOT_MEASURED, number
 from reports.published import published
 from reports.search import load_searches
 from reports.search_tables import search_text
@@ -75,7 +75,7 @@ def trials(comparison: Comparison) -> Table:
 
 def all_tables(certainty: Certainty) -> dict[str, Table]:
     """Every table by the name of its file; ``arms`` holds all numbers of an arm in one row."""
-    made = (leaderboard, differences, side_by_side, regularity, cost, structures, seeds, trials, published)
+    made = (overview, leaderboard, differences, side_by_side, regularity, cost, structures, seeds, trials, published)
     tables = {table.__name__: table(certainty.comparison) for table in made}
     return tables | {"significance": significance(certainty), "ranks": ranks(certainty)}
 
@@ -107,12 +107,9 @@ def arms_text(runs: Sequence[Path], *, study: str | None = None, baseline: str |
 
 
 def _text(comparison: Comparison) -> str:
-    metric = comparison.metric
-    header = ["arm", metric.title, "seed spread", "95 % interval", "folding", "parameters", "step (s)"]
-    lines = [header, *(_text_row(row, metric) for _, row in comparison.arms.iterrows())]
-    if comparison.arms["endpoint_error_mm"].notna().any():
-        errors = ["" if isnan(error) else f"{error:.2f}" for error in comparison.arms["endpoint_error_mm"]]
-        lines = [[*line, cell] for line, cell in zip(lines, ["endpoint error (mm)", *errors], strict=True)]
+    shown = overview(comparison).shown
+    lines = [[str(cell).replace(NOT_MEASURED, "-").replace(MINUS, "-") for cell in row] for row in shown.to_numpy()]
+    lines.insert(0, [str(name) for name in shown.columns])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
     body = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
@@ -121,20 +118,3 @@ def _text(comparison: Comparison) -> str:
         ["Blocks are of unequal size; the interval gives each the same weight."] if comparison.blocks_differ else []
     )
     return "\n".join([title, *(line.rstrip() for line in body), *unequal, *comparison.notes])
-
-
-def _text_row(row: Row, metric: Metric) -> list[str]:
-    if not row["seeds"]:
-        return [row["arm"], "no result", "", "", "", count(row["parameters"]).replace(NOT_MEASURED, "-"), ""]
-    step = row["train_step_s"] if isnan(row["step_s"]) else row["step_s"]
-    deviation = row[f"{metric.name}_seed_sd"]
-    spread = "-" if isnan(deviation) else f"± {number(deviation, metric.digits + 1)}"
-    cells = [
-        metric.number(row[metric.name]),
-        spread,
-        interval(row, metric),
-        share(row["folding_fraction"]),
-        count(row["parameters"]),
-    ]
-    plain = [cell.replace(NOT_MEASURED, "-").replace(MINUS, "-") for cell in [*cells, significant(step)]]
-    return [str(row["arm"]), *plain]

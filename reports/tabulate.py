@@ -12,6 +12,11 @@ from reports.certainty import Certainty
 from reports.frame import comparison_of
 
 
+def overview(records: pd.DataFrame, *, primary: str = "dice") -> pd.DataFrame:
+    """Every arm in one row: its scores with the interval of the primary one, parameters, FLOPs, latency, memory."""
+    return arm_tables.overview(comparison_of(records, primary=primary)).numbers
+
+
 def leaderboard(records: pd.DataFrame, *, primary: str = "dice", baseline: str | None = None) -> pd.DataFrame:
     """Mean, median, 0.3-quantile, spread between seeds and interval of every arm, the best of each group first."""
     return arm_tables.leaderboard(comparison_of(records, primary=primary, baseline=baseline)).numbers

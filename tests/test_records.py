@@ -31,6 +31,17 @@ def test_a_trial_runs_then_finishes(tmp_path: Path) -> None:
     assert (folder.path / "history.csv").read_text() == "step,val_dice\n1,\n"
 
 
+def test_halves_of_checkpoints_go_and_the_checkpoint_stays(tmp_path: Path) -> None:
+    folder = TrialFolder(tmp_path, TRIAL)
+    folder.begin({})
+    half = folder.checkpoint.with_name(f".{folder.checkpoint.name}.0123abcd")
+    for path in (folder.checkpoint, half):
+        path.write_bytes(b"weights")
+    folder.begin({})
+    assert folder.checkpoint.exists()
+    assert not half.exists()
+
+
 def test_what_has_ended_is_never_overwritten(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     before = (folder.path / "record.json").read_bytes()

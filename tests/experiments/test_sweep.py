@@ -5,6 +5,7 @@ import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,16 +157,39 @@ def test_every_search_has_a_space_that_its_method_knows(name: str) -> None:
     assert [arm.label for arm in study.rivals(BUDGETS["smoke"])] == ["early", "middle", "late", "AutoFuse"]
 
 
-def test_a_name_keeps_its_definition_and_may_gain_seeds(tmp_path: Path) -> None:
-    entry = {"name": "a", "study": "s", "dataset": {}, "budget": {}, "reference": "x", "seeds": [0]}
-    entry |= {"reported_split": "val"}
-    arm = {"label": "x", "group": "g", "method": {"name": "identity"}, "budget_changes": {}, "keys": {"0": "k0"}}
-    register_study(tmp_path, entry | {"arms": [arm]})
-    register_study(tmp_path, entry | {"seeds": [1], "arms": [arm | {"keys": {"1": "k1"}}]})
-    written = json.loads((tmp_path / "studies" / "a.json").read_text())
-    assert written["arms"][0]["keys"] == {"0": "k0", "1": "k1"}
-    assert written["seeds"] == [0, 1]
+ENTRY = {"name": "a", "study": "s", "dataset": {}, "budget": {}, "reference": "x", "reported_split": "val"}
+ENTRY |= {"seeds": [0], "skipped": {}}
+ARM = {"label": "x", "group": "g", "method": {"name": "identity"}, "budget_changes": {}, "keys": {"0": "k0"}}
+
+
+def written(runs: Path) -> dict[str, Any]:
+    entry: dict[str, Any] = json.loads((runs / "studies" / "a.json").read_text())
+    return entry
+
+
+def test_a_name_keeps_its_definition_and_may_gain_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for line in ("first", "second", "first"):
+        monkeypatch.setattr("sys.argv", ["/somewhere/sweep.py", line])
+        register_study(tmp_path, ENTRY | {"arms": [ARM]})
+    register_study(tmp_path, ENTRY | {"seeds": [1], "arms": [ARM | {"keys": {"1": "k1"}}]})
+    assert written(tmp_path)["arms"][0]["keys"] == {"0": "k0", "1": "k1"}
+    assert written(tmp_path)["seeds"] == [0, 1]
+    assert written(tmp_path)["command"] == ["sweep.py first", "sweep.py second"]
     with pytest.raises(RecordError, match=r"a\.json defines another study"):
-        register_study(tmp_path, entry | {"arms": [arm | {"label": "y"}]})
+        register_study(tmp_path, ENTRY | {"arms": [ARM | {"label": "y"}]})
     with pytest.raises(RecordError, match=r"a\.json defines another study"):
-        register_study(tmp_path, entry | {"arms": [arm | {"keys": {"0": "a key of other numerics"}}]})
+        register_study(tmp_path, ENTRY | {"arms": [ARM | {"keys": {"0": "a key of other numerics"}}]})
+
+
+def test_a_method_may_join_once_its_package_is_there_and_stays_where_it_is_not(tmp_path: Path) -> None:
+    other = ARM | {"label": "syn", "keys": {"0": "k1"}}
+    register_study(tmp_path, ENTRY | {"arms": [ARM], "skipped": {"syn": "pip install antspyx"}})
+    for arms, skipped in (([other, ARM], {}), ([ARM], {"syn": "pip install antspyx"})):
+        register_study(tmp_path, ENTRY | {"arms": arms, "skipped": skipped})
+        assert {arm["label"]: arm["keys"] for arm in written(tmp_path)["arms"]} == {
+            "syn": {"0": "k1"},
+            "x": {"0": "k0"},
+        }
+        assert written(tmp_path)["skipped"] == {}
+    with pytest.raises(RecordError, match=r"a\.json defines another study"):
+        register_study(tmp_path, ENTRY | {"arms": [ARM]})

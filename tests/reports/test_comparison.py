@@ -85,6 +85,21 @@ def test_pairs_without_dice_are_left_out_of_both_arms(tmp_path: Path) -> None:
     assert np.isfinite(arm(comparison, "early")["p_value"])
 
 
+def test_one_connected_block_rests_on_its_persons(tmp_path: Path) -> None:
+    """A ring: each of eight persons beside the next."""
+    write_records(tmp_path, Records(blocks=1, pairs_in_block=8))
+    for path in tmp_path.glob("*/eval/val/pairs.csv"):
+        persons = {"fixed_person": range(8), "moving_person": [*range(1, 8), 0]}
+        pd.read_csv(path).assign(**persons).to_csv(path, index=False)
+    comparison = compare(load_studies([tmp_path])[0])
+    row = arm(comparison, "early")
+    assert (row["blocks"], row["persons"], row["difference_limit"]) == (1, 8, "")
+    assert row["dice_low"] < row["dice"] < row["dice_high"]
+    assert row["difference_low"] < row["difference"] < row["difference_high"]
+    limits = opening(comparison)[2]
+    assert "1 block of persons (8 pairs), connected: left out one by one, its 8 persons give a" in limits
+
+
 def test_other_pairs_are_noted(tmp_path: Path) -> None:
     write_records(tmp_path)
     change_pairs(tmp_path, "fusion0100", lambda pairs: pairs.iloc[:-2])

@@ -14,7 +14,7 @@ from reports.comparison import Comparison, compare_studies
 from reports.drawings import all_drawings, structures
 from reports.pictures import LONGEST_SIDE, RANKS, deformed_grid, of_pair, outlines
 from reports.style import GREY, dressed, save
-from tests.reports.records_fixture import FUSION_ARMS, Records, write_records
+from tests.reports.records_fixture import ARMS, FUSION_ARMS, Arm, Records, write_records
 
 
 @pytest.fixture
@@ -39,6 +39,31 @@ def test_colour_says_the_family_and_marker_the_group(arms: pd.DataFrame) -> None
     assert arms.drop_duplicates("family")["colour"].is_unique
     assert (arms.groupby("group")["marker"].nunique() == 1).all()
     assert set(arms["colour"][~arms["trained"]]) == {GREY}
+
+
+def test_more_families_than_colours_are_told_apart_by_colour_and_group(tmp_path: Path) -> None:
+    many = tuple(
+        Arm(label=f"{group} {number}", plan=f"{group}{number}", group=group, dice=0.7)
+        for group in ("a", "b")
+        for number in range(7)
+    )
+    write_records(tmp_path, Records(arms=(*ARMS, *many), seeds=1))
+    arms = dressed((found := compare_studies([tmp_path])[0]).arms, found.baseline)
+    trained = arms[arms["trained"]]
+    assert not trained.duplicated(["colour", "marker"]).any()
+    labels = [str(line.get_label()) for line in figures.legend(trained, groups=False)[0]]
+    assert "a 1 (a)" in labels
+    figure = next(one.figure for one in all_drawings(found) if one.name == "price")
+    assert figure is not None
+    (legend,) = figure.legends
+    figure.canvas.draw()
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
+
+
+def test_a_second_arm_of_a_plan_in_one_group_is_of_a_family_of_its_own(tmp_path: Path) -> None:
+    other = Arm(label="AutoFuse, transformer", plan="ggggggg", dice=0.7)
+    write_records(tmp_path, Records(arms=(*ARMS, other)))
+    assert compare_studies([tmp_path])[0].arms["family"].is_unique
 
 
 def test_pairs_by_arm(ax: Axes, comparison: Comparison, arms: pd.DataFrame) -> None:
@@ -92,6 +117,17 @@ def test_every_drawing_is_made(comparison: Comparison) -> None:
     drawings = list(all_drawings(comparison))
     names = ["distribution", "differences", "groups", "regularity", "price", "training", "gates", "structures"]
     assert [drawing.name for drawing in drawings if drawing.figure] == names
+
+
+@pytest.mark.parametrize(("difference", "drawn"), [(-0.01, True), (-0.3, False)])
+def test_what_is_not_trained_is_drawn_beside_the_others_where_it_is_in_sight(
+    comparison: Comparison, difference: float, drawn: bool
+) -> None:
+    arms = comparison.arms
+    moved = arms.assign(difference=arms["difference"].where(arms["arm"] != "identity", difference))
+    drawing = next(one for one in all_drawings(replace(comparison, arms=moved)) if one.name == "differences")
+    assert ("identity" in drawing.alt) == drawn
+    assert ("Not drawn, far off or without a value: identity" in drawing.caption) != drawn
 
 
 def test_many_structures_are_thinned(comparison: Comparison) -> None:

@@ -42,8 +42,8 @@ def test_the_frame_gives_what_the_files_give(runs: Path, records: pd.DataFrame) 
 
 
 TABLES = (
-    tabulate.leaderboard, tabulate.differences, tabulate.significance, tabulate.ranks, tabulate.wilcoxon,
-    tabulate.side_by_side, tabulate.regularity, tabulate.cost, tabulate.seeds,
+    tabulate.overview, tabulate.leaderboard, tabulate.differences, tabulate.significance, tabulate.ranks,
+    tabulate.wilcoxon, tabulate.side_by_side, tabulate.regularity, tabulate.cost, tabulate.seeds,
 )  # fmt: skip
 FIGURES = (
     plot.distribution, plot.differences, plot.side_by_side, plot.significance, plot.critical_difference, plot.stability,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from reports.comparison import compare_studies
 from reports.page import write_report
 from reports.tables import arms_text
 
@@ -22,3 +23,19 @@ def test_a_report_is_drawn_from_the_committed_numbers(name: str, tmp_path: Path)
 def test_identity_on_the_val_pairs_is_what_everybody_measures() -> None:
     row = next(line for line in arms_text([RESULTS / "fusion"]).splitlines() if line.startswith("identity"))
     assert row.split()[1] == "0.512"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "identity", "syn"),
+    [("hippocampus", (0.511, 0.513), (0.70, 0.72)), ("multi_atlas", (0.40, 0.46), (0.46, 0.56)),
+     ("acdc", (0.58, 0.69), (0.69, 0.80))],
+)  # fmt: skip
+def test_what_is_known_of_the_classical_methods_holds(
+    dataset: str, identity: tuple[float, float], syn: tuple[float, float]
+) -> None:
+    """Within 0.03 of what others measured on these images; `multi_atlas` begins aligned."""
+    (comparison,) = compare_studies([RESULTS / "baselines"], dataset=dataset)
+    arms = comparison.arms.set_index("label")
+    for label, (low, high) in {"identity": identity, "syn": syn}.items():
+        assert low <= arms.loc[label, "dice"] <= high
+    assert arms.loc["syn", "folding_fraction"] <= 1e-2

@@ -1,5 +1,7 @@
 """Intervals against hand-worked cases and scipy, and how often they name a winner on simulated values."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -9,6 +11,7 @@ from reports.statistics import (
     difference_interval,
     holm,
     mean_interval,
+    person_sampling,
     quantile,
     seed_spread,
     verdict,
@@ -130,6 +133,40 @@ def test_verdict_needs_the_correction() -> None:
     assert verdict(interval, 0.04) == "lower"
     assert verdict(interval, 0.06) == "no difference shown"
     assert verdict(interval, np.nan) == "no difference shown"
+
+
+def test_the_jackknife_over_persons_worked_by_hand() -> None:
+    """All pairs of four persons with values of their own: the mean varies as twice the mean of persons does."""
+    persons = np.array([1.0, 2.0, 4.0, 9.0])
+    fixed, moving = (np.array(own) for own in zip(*permutations(range(4), 2), strict=True))
+    sampling = person_sampling(persons[fixed] + persons[moving], fixed, moving)
+    assert sampling is not None
+    assert sampling.persons == 4
+    assert sampling.variance == pytest.approx(4 * persons.var(ddof=1) / 4)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "moving"), [("abcd", "efgh"), ("aaaa", "bcde"), ("abc", "bca")], ids=["disjoint", "atlas", "three"]
+)
+def test_the_jackknife_needs_connected_persons_none_of_them_in_every_pair(fixed: str, moving: str) -> None:
+    assert person_sampling(range(len(fixed)), list(fixed), list(moving)) is None
+
+
+@pytest.mark.parametrize("people", [4, 8])
+def test_connected_pairs_are_rarely_named_without_a_difference(rng: np.random.Generator, people: int) -> None:
+    """Every person with every other, whose common effect differs between the arms, and training seeds that vary."""
+    fixed, moving = (np.array(own) for own in zip(*permutations(range(people), 2), strict=True))
+    intervals = []
+    for _ in range(200):
+        person = rng.normal(0, 0.01, people)
+        seeds = rng.normal(0, 0.004, (2, SEEDS, 1))
+        noise = rng.normal(0, 0.005, (2, SEEDS, len(fixed)))
+        first, second = seeds + noise + np.stack([person[fixed] + person[moving], 0 * person[fixed]])[:, None]
+        sampling = person_sampling(first.mean(axis=0) - second.mean(axis=0), fixed, moving)
+        means = (own.mean(axis=1, keepdims=True) for own in (first, second))
+        intervals.append(difference_interval(*means, sampling=sampling))
+    assert {interval.persons for interval in intervals} == {people}
+    assert np.mean([interval.low <= 0 <= interval.high for interval in intervals]) >= 0.93
 
 
 BLOCKS, SEEDS = 10, 3
