@@ -16,6 +16,7 @@ from fusemorph.losses.objective import total
 from fusemorph.machine import describe_machine, peak_memory_mib
 from fusemorph.method import Method, load_method
 from fusemorph.networks.padding import padded_shape
+from fusemorph.precision import autocast
 from fusemorph.records import read_record, write_json
 from fusemorph.trial import Job
 from fusemorph.warp import warp
@@ -53,7 +54,7 @@ def _training_step(
     generator = torch.Generator(device=fixed.device).manual_seed(0)
 
     def step() -> None:
-        with torch.autocast(fixed.device.type, torch.bfloat16, enabled=budget.precision == "bfloat16"):
+        with autocast(budget.precision, fixed.device):
             registration = network(fixed, moving, generator=generator)
             terms = objective.terms(registration, fixed=fixed, warped=warp(moving, registration.displacement))
         optimiser.zero_grad(set_to_none=True)

@@ -23,6 +23,7 @@ from fusemorph.configuration import Budget
 from fusemorph.data.dataset import Dataset, Pair, Scan
 from fusemorph.losses.objective import Objective, total
 from fusemorph.method import Method, image_tensor
+from fusemorph.precision import autocast
 from fusemorph.records import write_bytes
 from fusemorph.validation import validate
 from fusemorph.warp import warp
@@ -165,7 +166,7 @@ def _step(
     labels = stack_labels(pairs, device) if objective.dice_weight else None
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(budget, step)
-    with torch.autocast(device.type, torch.bfloat16, enabled=budget.precision == "bfloat16"):
+    with autocast(budget.precision, device):
         registration = network(fixed, moving, generator=_generator(seed, step, device))
         warped = warp(moving, registration.displacement)
         terms = objective.terms(registration, fixed=fixed, warped=warped, labels=labels, spacing_mm=dataset.spacing_mm)

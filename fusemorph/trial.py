@@ -20,6 +20,7 @@ from fusemorph.ledger import Claim, TakenOver, take_claim
 from fusemorph.machine import commit, describe_machine
 from fusemorph.method import Method, PairFailed, load_method
 from fusemorph.networks.padding import padded_shape
+from fusemorph.precision import computed_in
 from fusemorph.records import WEIGHTS, RecordError, StorageError, TrialFolder, history_of, read_record, read_table
 from fusemorph.training import Row, Trained, TrainingFailed, train
 
@@ -275,5 +276,8 @@ def load_trial(folder: Path) -> tuple[Method, nn.Module | None, Json]:
 def _measured(job: Job, started: datetime) -> dict[str, Any]:
     """Where, when and with what a trial ran."""
     times = {"started": started, "ended": datetime.now(UTC)}
-    machine = describe_machine(torch.device(job.device), threads=job.threads)
+    device = torch.device(job.device)
+    machine = describe_machine(device, threads=job.threads)
+    if job.trial.budget:
+        machine["precision"] = computed_in(job.trial.budget["precision"], device)
     return machine | {name: time.isoformat(timespec="seconds") for name, time in times.items()}

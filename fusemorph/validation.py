@@ -11,6 +11,7 @@ from fusemorph.evaluation import nan_mean
 from fusemorph.fusion.gate import mean_weights
 from fusemorph.method import image_tensor
 from fusemorph.metrics import dice_per_label, folding_fraction, sd_log_jacobian
+from fusemorph.precision import Precision, autocast
 from fusemorph.warp import warp_moving_labels
 
 
@@ -30,13 +31,15 @@ def spread(indices: tuple[PairIndex, ...], count: int) -> tuple[PairIndex, ...]:
     return tuple(indices[i] for i in chosen)
 
 
-def validate(network: nn.Module, dataset: Dataset, *, count: int, precision: str, device: torch.device) -> Validation:
+def validate(
+    network: nn.Module, dataset: Dataset, *, count: int, precision: Precision, device: torch.device
+) -> Validation:
     """Register ``count`` val pairs with the mean velocity, in the precision of the training, and measure them."""
     pairs = [dataset.pair(index) for index in spread(dataset.pairs("val"), count)]
     dice, folding, spread_of_volume, gates = [], [], [], []
     for pair in pairs:
         fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        with torch.inference_mode(), autocast(precision, device):
             registration = network(fixed, moving)
         displacement = registration.displacement.cpu()
         dice.append(pair_dice(pair, displacement, dataset))
