@@ -33,7 +33,7 @@ def describe_sweep(sweep: Sweep, options: argparse.Namespace) -> str:
         state = "to do" if trial.key in missing else TrialFolder(options.runs, trial).status() or ""
         sizes = [str(getattr(arm.method, "plan", "-")), f"{parameters:,}", f"{flops / 1e9:.2f}", str(steps)]
         rows.append([sweep.label(trial), trial.key, *sizes, state, clock(seconds)])
-    title = f"{sweep.name}: {len(rows) - 1} trials on {sweep.dataset.title}, evaluated on {sweep.split}"
+    title = f"{sweep.title(options)}; evaluated on {sweep.split}"
     skipped = "".join(f"\nskipped: {label}: {reason}" for label, reason in sweep.skipped.items())
     workers = worker_count(options)
     return (

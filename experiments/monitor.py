@@ -11,33 +11,48 @@ from nas.feed import Status
 
 PLAIN_EVERY_S = 15.0
 EARLIEST_FORECAST = 0.005
-"""Share of the work that must be done before the time left is told: untrained arms end in no time, and mean nothing."""
+"""Share of the training that must be done before the pace is taken: what is not trained says nothing of the rest."""
 
 
 def watch(statuses: Iterator[Status]) -> Status:
     """Show the statuses until the work ends; returns the last one."""
-    began, first, shown, status = time.monotonic(), None, 0.0, None
+    began, shown, status = time.monotonic(), 0.0, None
+    forecast = Forecast()
     terminal = sys.stdout.isatty()
     with Live(console=Console(), refresh_per_second=2, transient=True) if terminal else _Quiet() as live:
         for status in statuses:
-            first = _work_left(status) if first is None else first
+            elapsed_s = time.monotonic() - began
+            left_s = forecast.left_s(_work_left(status), elapsed_s)
             if terminal:
-                live.update(describe(status, time.monotonic() - began, first))
+                live.update(describe(status, elapsed_s, left_s))
             elif time.monotonic() - shown > PLAIN_EVERY_S and status.left:
-                print(describe(status, time.monotonic() - began, first), flush=True)
+                print(describe(status, elapsed_s, left_s), flush=True)
                 shown = time.monotonic()
     assert status is not None
     return status
 
 
-def describe(status: Status, elapsed_s: float, work_at_first: float) -> str:
+class Forecast:
+    """The time left, by the pace of training since the first of it was done: what came before was no training."""
+
+    def __init__(self) -> None:
+        self._all: float | None = None
+        self._began: tuple[float, float] = (0.0, 0.0)
+
+    def left_s(self, remaining: float, elapsed_s: float) -> float | None:
+        """Seconds until the remaining work is done; None while there is no pace to go by."""
+        self._all = remaining if self._all is None else self._all
+        if self._all - remaining <= EARLIEST_FORECAST * self._all:
+            self._began = (remaining, elapsed_s)
+        done, seconds = self._began[0] - remaining, elapsed_s - self._began[1]
+        return seconds * remaining / done if done > 0 and elapsed_s > 5 else None
+
+
+def describe(status: Status, elapsed_s: float, left_s: float | None = None) -> str:
     """One line: trials ended of all, the feed's note, what is running and how far, elapsed time and the time left."""
     running = ", ".join(f"{job.label} {_place(facts)}" for job, facts in status.running[:3])
     more = f" and {len(status.running) - 3} more" if len(status.running) > 3 else ""
-    remaining = _work_left(status)
-    done = work_at_first - remaining
-    judged = done > EARLIEST_FORECAST * work_at_first and elapsed_s > 5
-    left = f", about {clock(elapsed_s * remaining / done)} left" if judged else ""
+    left = f", about {clock(left_s)} left" if left_s is not None else ""
     told = "".join(
         f", {text}" for text in (f"{len(status.given_up)} given up" * bool(status.given_up), status.note) if text
     )

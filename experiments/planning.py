@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import torch
+
 from experiments.study import Arm, Study, make_trial
 from fusemorph.configuration import Budget, Json, Trial, find_budget
 from fusemorph.cost import count_flops
@@ -15,6 +17,7 @@ from fusemorph.data.dataset import Dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.plan import parse_plan
 from fusemorph.networks.padding import padded_shape
+from fusemorph.precision import computed_in
 from fusemorph.trial import Job
 
 
@@ -60,6 +63,14 @@ class Sweep:
         source = replace(trial, method=arm.method.trained_as.configuration())
         taken = source.key != trial.key and any(own.key == source.key for _, own in self.trials)
         return int(trial.budget["steps"]) if trial.budget and not taken else 0
+
+    def title(self, options: argparse.Namespace) -> str:
+        """How much is to be done on what, and whether otherwise than the budget says."""
+        told = f"{self.name}: {len(self.trials)} trials on {self.dataset.title}"
+        asked, device = self.budget.precision, torch.device(options.device)
+        if any(arm.trained for arm, _ in self.trials) and (got := computed_in(asked, device)) != asked:
+            told += f", trained in {got} since this processor has no {asked}"
+        return told
 
     def amount(self, arm: Arm, trial: Trial, shape: tuple[int, ...]) -> float:
         """How much there is to train for a trial: forward FLOPs times steps, at least 1."""

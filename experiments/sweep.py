@@ -137,7 +137,7 @@ def run(sweeps: Sequence[Sweep], options: argparse.Namespace) -> int:
     for sweep in sweeps:
         for label, reason in sweep.skipped.items():
             print(f"skipped: {label}: {reason}")
-        print(f"{sweep.name}: {len(sweep.trials)} trials on {sweep.dataset.title}, in {options.runs}", flush=True)
+        print(f"{sweep.title(options)}; in {options.runs}", flush=True)
     feed = FixedFeed((job for sweep in sweeps for job in sweep.jobs(options)), options.runs)
     status = watch(drive(feed, options))
     for sweep in sweeps:

@@ -237,7 +237,11 @@ def _pictures(arm: str, seed: str, evaluation: Path, problems: Problems) -> dict
 
 def _mixtures(trials: pd.DataFrame) -> Iterable[str]:
     """Statements about trials that should not stand in one table."""
-    for column, what in (("numerics", "versions of the numerics"), ("fingerprint", "fingerprints of the data")):
+    for column, what, so in (
+        ("numerics", "versions of the numerics", "their arms are not comparable"),
+        ("fingerprint", "fingerprints of the data", "their arms are not comparable"),
+        ("precision", "precisions of training", "arms may differ by that alone"),
+    ):
         known = sorted({str(value) for value in trials[column].dropna()}) if column in trials else []
         if len(known) > 1:
-            yield f"the trials mix {len(known)} {what} ({', '.join(known)}): their arms are not comparable"
+            yield f"the trials mix {len(known)} {what} ({', '.join(known)}): {so}"

@@ -30,6 +30,7 @@ def origin(
         "Between": _span(trials),
         "Device": _distinct(trials["device"]),
         "Processor": _distinct(trials["host_cpu"]),
+        "Trained in": _distinct(trials["precision"]),
         "Threads a trial": _distinct(trials["threads"].dropna().map(count)),
         "Commit": _distinct(trials["commit"]),
         "Versions": ", ".join(versions) or NOT_MEASURED,

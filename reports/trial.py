@@ -21,7 +21,7 @@ from reports.read import (
 EVALUATED = "evaluated"
 COST = ("latency_s", "train_step_s", "peak_memory_mib", "train_peak_memory_mib")
 _MEASURED = ("training_s", "step_s", "peak_memory_mib", "threads", "resumed_at")
-_SAID = ("started", "ended", "device", "host_cpu", "commit", "command")
+_SAID = ("started", "ended", "device", "host_cpu", "precision", "commit", "command")
 MACHINE = (*_MEASURED, *_SAID, "versions", *(f"cost_{name}" for name in (*COST, "threads", "device", "shape")))
 
 
@@ -45,6 +45,8 @@ def load_trial(
         problems.said.append(str(error))
         return row | {"state": "unreadable", "reason": str(error)}, {}
     row |= _of_record(record) | _of_machine(folder, problems) | {"folder": str(folder)}
+    # Records from before it was measured were trained as their budgets say.
+    row["precision"] = row.get("precision") or as_object(record["configuration"].get("budget")).get("precision")
     tables = {
         name: table
         for name, read in (("history", read_history), ("gates", read_gates))

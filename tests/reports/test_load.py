@@ -188,6 +188,16 @@ def test_mixed_records_are_said(runs: Path) -> None:
     assert any("mix 2 fingerprints of the data" in problem for problem in problems)
 
 
+def test_precision_is_what_was_measured_and_else_what_was_asked_for(runs: Path) -> None:
+    for folder in runs.glob("fusion0[01]00*"):
+        configuration = json.loads((folder / "record.json").read_text())["configuration"]
+        edit(folder / "record.json", configuration=configuration | {"budget": {"precision": "bfloat16"}})
+    edit(next(runs.glob("fusion0000*")) / "measured.json", precision="float32")
+    records = load(runs)
+    assert sorted(records.trials["precision"].dropna()) == ["bfloat16", "float32"]
+    assert any("mix 2 precisions of training (bfloat16, float32)" in problem for problem in records.problems)
+
+
 def test_labels_that_groups_share_are_told_apart(tmp_path: Path) -> None:
     write_records(tmp_path, Records(arms=ARMS[:2]))
     path = tmp_path / "studies" / "fusion.json"
