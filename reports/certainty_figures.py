@@ -1,5 +1,7 @@
 """Figures of all pairs of arms and of ranks: tables onto Axes."""
 
+from itertools import chain
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -66,7 +68,7 @@ def critical_difference(ax: Axes, ranks: "pd.Series[float]", p_values: pd.DataFr
     """Mean ranks on a line; a bar joins arms that Wilcoxon's test with Holm's correction does not tell apart."""
     import scikit_posthocs
 
-    scikit_posthocs.critical_difference_diagram(
+    drawn = scikit_posthocs.critical_difference_diagram(
         ranks,
         p_values,
         ax=ax,
@@ -79,6 +81,8 @@ def critical_difference(ax: Axes, ranks: "pd.Series[float]", p_values: pd.DataFr
         crossbar_props={"color": INK, "linewidth": 2.2},
         text_h_margin=0.02 * max(1.0, float(np.ptp(ranks))),
     )
+    for bar in chain.from_iterable(drawn["crossbars"]):  # its points come from a set, in an order of their own
+        bar.set_data(sorted(bar.get_xdata()), bar.get_ydata())
     ax.grid(visible=False)
     ax.spines["top"].set_visible(True)
     ax.set_xlabel("Mean rank over blocks, 1 the best", labelpad=6)

@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -209,19 +210,20 @@ def _read_csv(
     finite: bool = True,
 ) -> pd.DataFrame:
     """``text`` and ``numbers`` must be there, ``others`` become NaN where the file has no such column."""
-    raw = _read_text(path)
-    missing = [name for name in (*text, *numbers) if name not in raw]
+    cells = _read_cells(path)
+    missing = [name for name in (*text, *numbers) if name not in cells]
     if missing:
         raise RecordError(path, f"lacks the columns {', '.join(missing)}")
-    columns: dict[str, object] = {name: raw[name] for name in text}
-    columns |= {name: raw.get(name, "") for name in optional_text}
+    count = len(next(iter(cells.values()), []))
+    columns: dict[str, object] = {name: pd.Series(cells[name], dtype=str) for name in text}
+    columns |= {name: pd.Series(cells.get(name, [""] * count), dtype=str) for name in optional_text}
     for name in dict.fromkeys((*numbers, *others)):
-        columns[name] = _numbers(path, name, raw[name], finite=finite) if name in raw else np.nan
-    return pd.DataFrame(columns, index=raw.index)
+        columns[name] = _numbers(path, name, cells[name], finite=finite) if name in cells else np.full(count, np.nan)
+    return pd.DataFrame(columns)
 
 
-def _read_text(path: Path) -> pd.DataFrame:
-    """Every cell as text, so that ids stay what they are and what is no number can be named."""
+def _read_cells(path: Path) -> dict[str, list[str]]:
+    """Every column's cells as text, so that ids stay what they are and what is no number can be named."""
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8", newline="") as file:
@@ -230,17 +232,20 @@ def _read_text(path: Path) -> pd.DataFrame:
         raise RecordError(path, f"cannot be read as a table ({error})") from error
     if not rows:
         raise RecordError(path, "is empty")
-    wrong = next((number for number, row in enumerate(rows) if len(row) != len(rows[0])), None)
+    header = rows[0]
+    wrong = next((number for number, row in enumerate(rows) if len(row) != len(header)), None)
     if wrong is not None:
-        raise RecordError(path, f"row {wrong} has {len(rows[wrong])} cells, the header {len(rows[0])}")
-    return pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
+        raise RecordError(path, f"row {wrong} has {len(rows[wrong])} cells, the header {len(header)}")
+    if twice := [name for name, times in Counter(header).items() if times > 1]:
+        raise RecordError(path, f"has the columns {', '.join(twice)} more than once")
+    return {name: [row[place] for row in rows[1:]] for place, name in enumerate(header)}
 
 
-def _numbers(path: Path, name: str, column: "pd.Series[str]", *, finite: bool) -> np.ndarray:
+def _numbers(path: Path, name: str, column: Sequence[str], *, finite: bool) -> np.ndarray:
     """The cells as numbers: NaN where they are empty, and where they are infinite if that may be."""
     # Cell by cell: a table has few rows, and pandas would take most of the time of a report over thousands of trials.
     values = np.full(len(column), np.nan)
-    for row, cell in enumerate(column.tolist()):
+    for row, cell in enumerate(column):
         if (text := cell.strip().lower()) in ("", "nan"):
             continue
         try:

@@ -155,6 +155,7 @@ def test_the_diagram_joins_what_is_not_told_apart(records: pd.DataFrame) -> None
     assert {text.get_text().split(" (")[0].split(") ")[-1] for text in drawn.texts} == set(certainty.ranks.index)
     bars = [line for line in ax.lines if line.get_linewidth() > 2]
     assert bars
+    assert all(list(line.get_xdata()) == sorted(line.get_xdata()) for line in bars)
     spans = [(min(line.get_xdata()), max(line.get_xdata())) for line in bars]
     assert all(low >= certainty.ranks.min() and high <= certainty.ranks.max() for low, high in spans)
 
