@@ -14,6 +14,7 @@ from torch import Tensor
 from fusemorph.losses import folding, kl, ncc
 from fusemorph.networks.fusion_network import FusionNetwork, published_channels
 from fusemorph.networks.registration import Registration
+from fusemorph.precision import autocast
 from fusemorph.warp import warp
 from tests.benchmarks.dense_ncc import dense_ncc
 
@@ -42,7 +43,7 @@ def make_step(kind: type[FusionNetwork], *, plain: bool) -> Callable[[], float]:
     generator = torch.Generator().manual_seed(0)
 
     def step() -> float:
-        with torch.autocast("cpu", torch.bfloat16, enabled=not plain):
+        with autocast("float32" if plain else "bfloat16", torch.device("cpu")):
             registration = network(fixed, moving, generator=generator)
             warped = warp(moving, registration.displacement)
             loss = (dense_ncc if plain else ncc)(fixed, warped) + loss_terms(registration)
@@ -74,12 +75,13 @@ import json, sys, torch
 from fusemorph.losses import kl, ncc
 from fusemorph.machine import peak_memory_mib
 from fusemorph.networks.fusion_network import FusionNetwork, published_channels
+from fusemorph.precision import autocast
 from fusemorph.warp import warp
 
 network = FusionNetwork(dims=3, plan="autofuse", channels=published_channels(8), checkpointing=sys.argv[1] == "True")
 fixed, moving = torch.rand(2, 1, 1, 160, 192, 160)
 before = peak_memory_mib()
-with torch.autocast("cpu", torch.bfloat16):
+with autocast("bfloat16", torch.device("cpu")):
     registration = network(fixed, moving, generator=torch.Generator().manual_seed(0))
     loss = ncc(fixed, warp(moving, registration.displacement)) + kl(registration.velocity, registration.log_variance)
 loss.backward()
