@@ -80,11 +80,17 @@ def evaluate(
     summary = json.dumps(summarise(split, rows) | {"pictures": shown}, indent=1) + "\n"
     files = {"pairs.csv": table(rows), "pictures.npz": archive(arrays), "summary.json": summary.encode()}
     if viewed:
-        pair = dataset.pair(indices[chosen["median"]])
-        with suppress(PairFailed):  # near a time limit, the same pair may fail this time
-            files["viewer.npz"] = archive(view_pair(pair, method.registration(pair, network=network, device=device)))
+        files |= _viewer(method, network, dataset.pair(indices[chosen["median"]]), device=device)
     tables = {"labels.csv": label_rows, "gates.csv": gate_rows}
     return files | {name: table(entries) for name, entries in tables.items() if entries}
+
+
+def _viewer(method: Method, network: nn.Module | None, pair: Pair, *, device: torch.device) -> dict[str, bytes]:
+    """The file of the viewer's slices; none where the pair, near a time limit, fails this time."""
+    with suppress(PairFailed):
+        registration = method.registration(pair, network=network, device=device)
+        return {"viewer.npz": archive(view_pair(pair, registration))}
+    return {}
 
 
 def picture(

@@ -127,32 +127,17 @@ def _conditions(comparison: Comparison, arm: str) -> str:
     return json.dumps([method, budget, records.dataset, records.split], sort_keys=True)
 
 
+_HEADINGS = (
+    "Arm", "Plan", "Decoded plan", "Seeds that agree", "Gated {title}", "Decoded {title}", "Difference", "Trained as",
+)  # fmt: skip
+_DECODED = (
+    "arm", "plan", "decoded", "agreeing", "seeds", "gated", "of_decoded", "difference", "low", "high", "trained_as",
+)  # fmt: skip
+
+
 def decoded_plans(comparison: Comparison, beside: Sequence[Comparison] = ()) -> Table:
     """What a decoded plan scores against its gated parent, or the line that would train it."""
     title = comparison.metric.title
-    columns = [
-        "Arm",
-        "Plan",
-        "Decoded plan",
-        "Seeds that agree",
-        f"Gated {title}",
-        f"Decoded {title}",
-        "Difference",
-        "Trained as",
-    ]
-    names = [
-        "arm",
-        "plan",
-        "decoded",
-        "agreeing",
-        "seeds",
-        "gated",
-        "of_decoded",
-        "difference",
-        "low",
-        "high",
-        "trained_as",
-    ]
     rows, shown = [], []
     for one in decoded_arms(comparison, beside):
         gated = _score(comparison, one.arm)
@@ -176,8 +161,8 @@ def decoded_plans(comparison: Comparison, beside: Sequence[Comparison] = ()) -> 
     return Table(
         title="Decoded plans",
         caption=caption(text, comparison.records),
-        numbers=pd.DataFrame(rows, columns=names),
-        shown=pd.DataFrame(shown, columns=columns),
+        numbers=pd.DataFrame(rows, columns=list(_DECODED)),
+        shown=pd.DataFrame(shown, columns=[heading.format(title=title) for heading in _HEADINGS]),
     )
 
 

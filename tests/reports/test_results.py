@@ -11,7 +11,7 @@ from reports.tables import arms_text
 RESULTS = Path(__file__).parents[2] / "experiments" / "results"
 
 
-@pytest.mark.parametrize("name", ["fusion", "quickstart", "tuning"])
+@pytest.mark.parametrize("name", ["baselines", "fusion", "quickstart", "regularity", "standard", "tuning"])
 def test_a_report_is_drawn_from_the_committed_numbers(name: str, tmp_path: Path) -> None:
     page = write_report([RESULTS / name], tmp_path)
     text = page.read_text(encoding="utf-8")
