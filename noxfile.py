@@ -36,7 +36,9 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Laws, contracts and small whole runs, on two processes of one torch thread each."""
     install(session, "-e", ".[test]")
-    session.run("pytest", "-n", "2", "--dist", "loadscope", "--durations=12", *session.posargs)
+    session.run(
+        "pytest", "-n", "2", "--dist", "loadscope", "--no-loadscope-reorder", "--durations=12", *session.posargs
+    )
 
 
 @nox.session

@@ -1,8 +1,12 @@
 """The report: one HTML page that works offline, with tables and figures as files beside it."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import chain
+from multiprocessing import get_context
+from operator import call
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,9 @@ from reports.viewer import viewers
 # Below the 8 MB that go into a mail, with room for text and tables.
 MOST_PICTURE_BYTES = 7_000_000
 VIEWED = 0.75  # the share of what figures leave that slices to scroll may take
+MANY = 1_000  # trials; fewer are drawn before other processes have begun
+
+Section = dict[str, Any]
 
 
 def write_report(
@@ -52,9 +59,10 @@ def write_report(
     searches = [one for one in load_searches(runs, study=study) if dataset in (None, *one.searched["datasets"])]
     out.mkdir(parents=True, exist_ok=True)
     budget = MOST_PICTURE_BYTES // max(1, len(comparisons) + len(searches))
-    sections = [_section(comparison, out, budget, comparisons) for comparison in comparisons]
-    sections += across_sections(comparisons, out)
-    sections += [search_section(search, out, budget) for search in searches]
+    parts = [partial(_section, comparison, out, budget, comparisons) for comparison in comparisons]
+    parts += [partial(search_section, search, out, budget) for search in searches]
+    made = _make(parts, trials=sum(len(one.trials) for one in [*(c.records for c in comparisons), *searches]))
+    sections = [*made[: len(comparisons)], *across_sections(comparisons, out), *made[len(comparisons) :]]
     practices = checklist(comparisons, searches)
     (out / "CHECKLIST.md").write_text(practices.markdown(), encoding="utf-8")
     page = out / "index.html"
@@ -64,13 +72,21 @@ def write_report(
     return page
 
 
+def _make(parts: Sequence[Callable[[], Section]], *, trials: int) -> list[Section]:
+    """The sections of the page; those of many trials side by side, each in a process of its own."""
+    if len(parts) < 2 or trials < MANY:
+        return [part() for part in parts]
+    with ProcessPoolExecutor(min(len(parts), os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
+        return list(pool.map(call, parts))
+
+
 def _template() -> Any:
     folder = Path(__file__).parent
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template("page.html.j2")
 
 
-def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Comparison]) -> dict[str, Any]:
+def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Comparison]) -> Section:
     """What the template says of one study; its tables and figures are written on the way."""
     records, definition = comparison.records, comparison.records.definition
     certainty = Certainty(comparison)

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import nan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +207,7 @@ def _curve(history: pd.DataFrame, floor: float) -> Curve:
     """Gain over ``floor``, folding and regularity at each step that was validated."""
     columns = ("step", "val_dice", "val_folding_fraction", "val_sd_log_jacobian")
     rows = zip(*(history[name].tolist() for name in columns), strict=True)
-    known = (row for row in rows if not np.isnan(row[:2]).any())
+    known = (row for row in rows if not (isnan(row[0]) or isnan(row[1])))
     return {int(step): (dice - floor, folding, spread) for step, dice, folding, spread in known}
 
 

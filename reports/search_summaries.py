@@ -166,8 +166,8 @@ def placement(candidates: pd.DataFrame, operators: str) -> pd.DataFrame:
 def effect(candidates: pd.DataFrame, parameter: dict[str, Any]) -> pd.DataFrame:
     """``value`` of a parameter, and gain at the shared step, of the candidates where it is active and in its space."""
     known, name = judged(candidates), parameter["name"]
-    allowed = set(levels(parameter))
-    active = known[[name in own and level_of(own[name], parameter) in allowed for own in known["values"]]]
+    allowed, level = set(levels(parameter)), level_of(parameter)
+    active = known[[name in own and level(own[name]) in allowed for own in known["values"]]]
     # As objects, so that None stays None beside numbers.
     return active.assign(value=pd.Series([v[name] for v in active["values"]], index=active.index, dtype=object))
 

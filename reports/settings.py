@@ -1,6 +1,7 @@
 """What each candidate of a search chose, as a table of levels: a row a candidate, a column a stage or other setting."""
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import inf
 from operator import itemgetter
@@ -57,8 +58,8 @@ def _stage(symbols: "pd.Series[str]", words: Sequence[str]) -> "pd.Series[Any]":
 
 
 def _parameter(values: "pd.Series[Any]", parameter: dict[str, Any]) -> "pd.Series[Any]":
-    name = parameter["name"]
-    met = values.map(lambda own: level_of(own[name], parameter) if name in own else INACTIVE)
+    name, level = parameter["name"], level_of(parameter)
+    met = values.map(lambda own: level(own[name]) if name in own else INACTIVE)
     return _ordered(met, [*levels(parameter), *sorted(set(met) - {INACTIVE}), INACTIVE])
 
 
@@ -68,13 +69,19 @@ def levels(parameter: dict[str, Any]) -> list[str]:
     return list(range_levels(parameter)) if listed is None else [word(value) for value in listed]
 
 
-def level_of(value: Any, parameter: dict[str, Any]) -> str:
-    """The level that a value belongs to; a value beyond its space is a level of its own."""
-    if parameter.get("values") is not None or isinstance(value, bool) or not isinstance(value, int | float):
-        return word(value)
+def level_of(parameter: dict[str, Any]) -> Callable[[Any], str]:
+    """What gives the level that a value belongs to; a value beyond its space is a level of its own."""
+    if parameter.get("values") is not None:
+        return word
     bins = range_levels(parameter)
-    starts = [low for low, _ in bins.values()]
-    return list(bins)[max(0, int(np.searchsorted(starts, value, side="right")) - 1)]
+    names, starts = list(bins), [low for low, _ in bins.values()]
+
+    def level(value: Any) -> str:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return word(value)
+        return names[max(0, bisect_right(starts, value) - 1)]
+
+    return level
 
 
 def range_levels(parameter: dict[str, Any]) -> dict[str, tuple[float, float]]:
@@ -92,5 +99,6 @@ def word(value: Any) -> str:
 
 
 def _ordered(met: "pd.Series[Any]", known: Sequence[str]) -> "pd.Series[Any]":
-    levels = [level for level in dict.fromkeys(known) if level in set(met)]
+    there = set(met)
+    levels = [level for level in dict.fromkeys(known) if level in there]
     return pd.Series(pd.Categorical(met, categories=levels, ordered=True), index=met.index)

@@ -21,7 +21,7 @@ def test_every_method_has_an_arm() -> None:
 def test_a_table_of_methods_of_each_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = ("identity", "oracle", "affine", "voxelmorph_1", "affine, refined")
     chosen = [word for label in labels for word in ("--arm", label)]
-    small = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--budget", "smoke"]
+    small = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--set", "test=4", "--budget", "smoke"]
     folders = ["--runs", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
     assert main(["baselines", "--dataset", "virtual_brains", *small, *folders, *chosen]) == 0
     said = capsys.readouterr().out

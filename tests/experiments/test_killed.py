@@ -13,13 +13,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--budget", "smoke", "--seeds", "3"]
+SMALL = [
+    "--set",
+    "spacing_mm=8.0",
+    "--set",
+    "train=4",
+    "--set",
+    "val=4",
+    "--set",
+    "test=4",
+    "--budget",
+    "smoke",
+    "--seeds",
+    "2",
+]
 DRIVERS = {
     "inline": ["--driver", "inline", "--workers", "2"],
     "optuna": ["--driver", "optuna", "--workers", "2"],
     "ray": ["--driver", "ray", "--cpus-per-trial", "1"],
 }
-TRIALS = 14
+TRIALS = 10
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}  # no token left in the home
 MACHINE_MADE = ("measured.json", "cost.json")
 

@@ -11,7 +11,7 @@ from experiments.sweep import main
 from nas.goals import find_goals
 from reports.page import write_report
 
-SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--budget", "smoke"]
+SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--set", "test=4", "--budget", "smoke"]
 CONFIRM = ["--confirm", "1", "--confirm-budget", "smoke", "--confirm-seeds", "1"]
 NAME = "placement-virtual_brains-smoke"
 CONFIRMED = f"{NAME}-best-of-3-1-smoke"

@@ -17,7 +17,7 @@ from fusemorph.records import RecordError
 from reports.page import write_report
 
 ROOT = Path(__file__).parents[2]
-SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--budget", "smoke"]
+SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--set", "test=4", "--budget", "smoke"]
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
