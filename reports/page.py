@@ -61,7 +61,8 @@ def write_report(
     budget = MOST_PICTURE_BYTES // max(1, len(comparisons) + len(searches))
     parts = [partial(_section, comparison, out, budget, comparisons) for comparison in comparisons]
     parts += [partial(search_section, search, out, budget) for search in searches]
-    made = _make(parts, trials=sum(len(one.trials) for one in [*(c.records for c in comparisons), *searches]))
+    trials = sum(len(one.records.trials) for one in comparisons) + sum(len(one.trials) for one in searches)
+    made = _make(parts, trials=trials)
     sections = [*made[: len(comparisons)], *across_sections(comparisons, out), *made[len(comparisons) :]]
     practices = checklist(comparisons, searches)
     (out / "CHECKLIST.md").write_text(practices.markdown(), encoding="utf-8")

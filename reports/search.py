@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import isnan, nan
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ import pandas as pd
 from reports.load import Definitions, load_definitions
 from reports.numerals import listing, number
 from reports.plans import NAMED_PLANS
-from reports.read import Problems
+from reports.read import Problems, read_curve
 from reports.relatives import related_arms
 from reports.reuse import reused, start_times
 from reports.settings import is_parameter
-from reports.trial import EVALUATED, MACHINE, as_object, load_trial
+from reports.trial import EVALUATED, MACHINE, as_object, csv_path, load_trial
 
 SEARCH, CONTROL = "search", "random control"
 _ENDED_BADLY = ("failed", "unreadable", "pruned", "running", "missing")
@@ -197,16 +198,18 @@ def _load_trials(
     for entry, arm in arms:
         floor = entry["search"]["floors"].get(as_object(entry.get("dataset")).get("name"), nan)
         for seed, key in sorted(arm["keys"].items(), key=lambda item: int(item[0])):
-            row, tables = load_trial(key, runs, "val", problems, gates=False)
+            row, _ = load_trial(key, runs, "val", problems, training=False)
             rows.append({"seed": seed, "key": key, **row, "state": _state(row["state"])})
-            curves.append(_curve(tables["history"], floor) if "history" in tables else {})
+            path = csv_path(Path(row["folder"]) / "history") if row["folder"] else None
+            history = problems.attempt(read_curve, path) if path else None
+            curves.append(_curve(history, floor) if history else {})
     return rows, curves
 
 
-def _curve(history: pd.DataFrame, floor: float) -> Curve:
+def _curve(history: dict[str, list[float]], floor: float) -> Curve:
     """Gain over ``floor``, folding and regularity at each step that was validated."""
     columns = ("step", "val_dice", "val_folding_fraction", "val_sd_log_jacobian")
-    rows = zip(*(history[name].tolist() for name in columns), strict=True)
+    rows = zip(*(history[name] for name in columns), strict=True)
     known = (row for row in rows if not (isnan(row[0]) or isnan(row[1])))
     return {int(step): (dice - floor, folding, spread) for step, dice, folding, spread in known}
 
@@ -222,8 +225,8 @@ def _candidate(search: Entry, arm: Entry, rows: Sequence[dict[str, Any]], curves
     One that the search has stopped counts as it was then, whatever another study has trained of it since.
     """
     shared = sorted(set[int].intersection(*map(set, curves))) if curves else []
-    gains = {step: float(np.mean([curve[step][0] for curve in curves])) for step in shared}
-    seconds = float(np.sum([_number(row.get("training_s")) for row in rows if row["state"] != "missing"]))
+    gains = {step: fmean(curve[step][0] for curve in curves) for step in shared}
+    seconds = sum((_number(row.get("training_s")) for row in rows if row["state"] != "missing"), 0.0)
     ended = as_object(arm.get("ended"))
     stopped = [step for step in shared if ended.get("state") == "pruned" and step <= ended["step"]]
     if stopped and stopped != shared:
@@ -272,8 +275,8 @@ def _name(search: Entry, arm: Entry, plan: str) -> str:
 
 
 def _mean(values: Iterable[float]) -> float:
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else nan
+    known = [value for value in values if not isnan(value)]
+    return fmean(known) if known else nan
 
 
 def _number(value: Any) -> float:

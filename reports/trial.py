@@ -29,9 +29,9 @@ Tables = dict[str, pd.DataFrame]
 
 
 def load_trial(
-    key: str, runs: Sequence[Path], split: str, problems: Problems, *, gates: bool = True
+    key: str, runs: Sequence[Path], split: str, problems: Problems, *, training: bool = True
 ) -> tuple[dict[str, Any], Tables]:
-    """A row for the table of trials, and the trial's own tables; without ``gates``, those are not read."""
+    """A row for the table of trials, and the trial's own tables; without ``training``, none of how it was trained."""
     row: dict[str, Any] = {"state": "missing", "reason": "not run", "trained": True, "folder": ""}
     folders = sorted((run / key for run in runs if (run / key).is_dir()), key=lambda folder: _rank(folder, split))
     if not folders:
@@ -50,9 +50,7 @@ def load_trial(
     tables = {
         name: table
         for name, read in (("history", read_history), ("gates", read_gates))
-        if (gates or name != "gates")
-        and (path := _csv(folder / name))
-        and (table := problems.attempt(read, path)) is not None
+        if training and (path := csv_path(folder / name)) and (table := problems.attempt(read, path)) is not None
     }
     if record["status"] != "finished":
         return row | {"state": record["status"], "reason": str(record.get("reason") or "")}, tables
@@ -62,7 +60,7 @@ def load_trial(
 
 def _evaluation(folder: Path, problems: Problems) -> tuple[dict[str, str], Tables]:
     """How the evaluation on a split stands, and its tables."""
-    path = _csv(folder / "pairs")
+    path = csv_path(folder / "pairs")
     if path is None:
         return {"state": "not evaluated", "reason": f"no pairs.csv for split {folder.name}"}, {}
     try:
@@ -71,17 +69,17 @@ def _evaluation(folder: Path, problems: Problems) -> tuple[dict[str, str], Table
         problems.said.append(str(error))
         return {"state": "unreadable", "reason": str(error)}, {}
     for name, file, read in (("labels", "labels", read_labels), ("pair_gates", "gates", read_pair_gates)):
-        if (found := _csv(folder / file)) and (table := problems.attempt(read, found)) is not None:
+        if (found := csv_path(folder / file)) and (table := problems.attempt(read, found)) is not None:
             tables[name] = table
     return {"state": EVALUATED, "reason": ""}, tables
 
 
 def _rank(folder: Path, split: str) -> tuple[bool, bool]:
     """Evaluated copies of a trial first, then those with a record."""
-    return _csv(folder / "eval" / split / "pairs") is None, not (folder / "record.json").is_file()
+    return csv_path(folder / "eval" / split / "pairs") is None, not (folder / "record.json").is_file()
 
 
-def _csv(stem: Path) -> Path | None:
+def csv_path(stem: Path) -> Path | None:
     """``stem.csv``, plain or compressed."""
     return next((path for path in (stem.with_suffix(".csv"), stem.with_suffix(".csv.gz")) if path.is_file()), None)
 
