@@ -245,3 +245,14 @@ def test_reports_import_no_torch() -> None:
     command = [sys.executable, "-W", "error", "-c", code]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(reports.__file__).parents[1])
     assert run.stdout.strip() == "[]"
+
+
+def test_sections_made_side_by_side_are_those_made_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        write_records(tmp_path / "runs", Records(arms=ARMS[:3], name=name, pictures=False))
+    pages = []
+    for many in (1_000_000, 1):
+        monkeypatch.setattr(reports.page, "MANY", many)
+        pages.append(write_report([tmp_path / "runs"], tmp_path / f"from {many}").read_text(encoding="utf-8"))
+    assert pages[0] == pages[1]
+    assert "Study “two”" in pages[0]
