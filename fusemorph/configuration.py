@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -73,14 +73,16 @@ BUDGETS = {
 
 
 def find_budget(name: str) -> Budget:
-    """The budget of that name.
+    """The budget of that name; ``search-80`` is ``search`` with 80 steps.
 
     Raises:
         ValueError: no such budget; the message lists the known ones.
     """
-    if name not in BUDGETS:
-        raise ValueError(f"find_budget(): unknown budget {name!r}; known: {', '.join(BUDGETS)}")
-    return BUDGETS[name]
+    known, _, steps = name.partition("-")
+    if known not in BUDGETS or (name != known and not steps.isdecimal()):
+        listed = ", ".join(BUDGETS)
+        raise ValueError(f"find_budget(): unknown budget {name!r}; known: {listed}, and each with steps: search-80")
+    return replace(BUDGETS[known], steps=int(steps)) if steps else BUDGETS[known]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -134,6 +134,15 @@ def test_budgets_by_name() -> None:
         find_budget("huge")
 
 
+def test_a_budget_may_be_asked_for_with_other_steps() -> None:
+    assert find_budget("search-80") == replace(BUDGETS["search"], steps=80)
+    for wrong in ("search-", "search-long", "huge-80", "-80"):
+        with pytest.raises(ValueError, match=f"unknown budget '{wrong}'.*search-80"):
+            find_budget(wrong)
+    with pytest.raises(ValueError, match="'steps' must be positive"):
+        find_budget("search-0")
+
+
 def test_validation_steps_end_with_the_last() -> None:
     budget = Budget(steps=10, width=2, learning_rate=1.0, validations=3)
     assert budget.validation_steps() == (3, 7, 10)
