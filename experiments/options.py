@@ -20,7 +20,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dataset", action="append", default=[], metavar="NAME", help="default: the study's own")
     parser.add_argument("--data", action="append", default=[], metavar="NAME=DIR", help="where a dataset's files lie")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the dataset")
-    parser.add_argument("--budget", help=f"one of {', '.join(BUDGETS)}, or with other steps: search-80; default: the study's own")
+    parser.add_argument("--budget", help=f"{', '.join(BUDGETS)}, or search-80: 80 steps; default: the study's own")
     parser.add_argument("--seeds", type=int, metavar="N", help="train with seeds 0 to N-1; default: the study's own")
     parser.add_argument("--arm", action="append", default=[], metavar="LABEL", help="run these arms alone")
     parser.add_argument("--plan", metavar="PLAN", help="train the arms of --arm with this plan beside their own, too")
