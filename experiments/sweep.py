@@ -12,6 +12,7 @@ if __name__ == "__main__":
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).resolve().parent]
 
 import argparse
+import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -177,4 +178,5 @@ def conclude(sweep: Sweep, status: Status, options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # kill, timeout and schedulers stop it as Ctrl-C does
     sys.exit(main())

@@ -175,15 +175,22 @@ class _Crew:
 def _work(pipe: Connection, runs: Path) -> None:
     """One worker: job by job, until the driver is gone.
 
-    Any error but a refused write ends the process as Python does, with its traceback and exit code 1.
+    Any error but a refused write ends the process as Python does, with its traceback and exit code 1. SIGTERM leaves
+    nothing behind: what another package computes for the worker is stopped, and the claim on the trial is free.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver to handle
+    signal.signal(signal.SIGTERM, _leave)
     try:
         pipe.send(False)
         while True:
             pipe.send(run_job(pipe.recv(), runs) is not None)
-    except EOFError:
+    except (EOFError, ConnectionError):
         return
     except StorageError as error:
         print(error, file=sys.stderr)
         raise SystemExit(STORAGE_EXIT) from error
+
+
+def _leave(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once is enough: a second one would cut the tidying short
+    raise SystemExit(128 + number)

@@ -14,10 +14,12 @@ from reports.fronts import with_fronts
 from reports.groups import draw_side_by_side, repeated
 from reports.metric import Metric
 from reports.numerals import listing, number
-from reports.style import WIDTH, dressed, style
+from reports.style import INK, WIDTH, dressed, style
 from reports.table import caption
 
 MOST_STRUCTURES = 24
+STIFF = 1e-3
+"""SD of the log determinant below which a field does not deform: identity, affine."""
 # How much stands in a line of a legend, and how high one is, in inches.
 LEGEND_CHARACTERS, LEGEND_LINE = 110, 0.18
 
@@ -95,11 +97,23 @@ def regularity(comparison: Comparison) -> Drawing:
     """The primary metric against how regular the fields are, with a front where a weight of the loss was varied."""
     panels = (("sd_log_jacobian", "SD of log determinant", 1.0), ("folding_fraction", "Folding fraction / 10⁻⁴", 1e-4))
     fronts = with_fronts(comparison.records.definition, comparison.arms)
-    text = ""
+    arms = replace(comparison, arms=fronts).evaluated
+    arms = _numbered(arms[arms["trained"] | (arms["sd_log_jacobian"] > STIFF)])
+    text = (
+        ""
+        if arms["trained"].all()
+        else " Numerals: arms that are not trained, and deform; the table has their intervals."
+    )
     if fronts["front"].notna().any():
-        text = f" A line joins the arms of one strategy that differ in {fronts['varied'].dropna().iloc[0]} alone."
-    comparison = replace(comparison, arms=fronts)
-    return _against(comparison, "regularity", f"{comparison.metric.title} against regularity", panels, text)
+        text += f" A line joins the arms of one strategy that differ in {fronts['varied'].dropna().iloc[0]} alone."
+    return _against(comparison, arms, "regularity", f"{comparison.metric.title} against regularity", panels, text)
+
+
+def _numbered(arms: pd.DataFrame) -> pd.DataFrame:
+    """``arms`` with a numeral as marker where one is not trained: those share one colour."""
+    numerals = (~arms["trained"]).cumsum().map("${}$".format)
+    trained = arms["trained"]
+    return arms.assign(marker=arms["marker"].where(trained, numerals), colour=arms["colour"].where(trained, INK))
 
 
 def groups(comparison: Comparison) -> Drawing:
@@ -126,7 +140,8 @@ def price(comparison: Comparison) -> Drawing:
         ("flops", "Forward FLOPs (G)", 1e9),
         ("latency_s", "Latency (s)", 1.0),
     )
-    return _against(comparison, "price", f"{comparison.metric.title} against parameters, FLOPs and latency", panels)
+    arms, title = comparison.evaluated, f"{comparison.metric.title} against parameters, FLOPs and latency"
+    return _against(comparison, arms[arms["trained"]], "price", title, panels, " Trained arms only.")
 
 
 def training(comparison: Comparison) -> Drawing:
@@ -220,14 +235,15 @@ def structures(comparison: Comparison) -> Drawing:
 
 
 def _against(
-    comparison: Comparison, name: str, title: str, panels: tuple[tuple[str, str, float], ...], more: str = ""
-) -> Drawing:
-    arms, metric = comparison.evaluated[comparison.evaluated["trained"]], comparison.metric
+    comparison: Comparison, arms: pd.DataFrame, name: str, title: str, panels: tuple[tuple[str, str, float], ...],
+    more: str = "",
+) -> Drawing:  # fmt: skip
+    metric = comparison.metric
     panels = tuple(panel for panel in panels if panel[0] != metric.name)
     known = [panel for panel in panels if arms[panel[0]].notna().any() and (arms[panel[0]] != 0).any()]
     zero = [label.split(" /")[0] for column, label, _ in panels if len(arms) and (arms[column] == 0).all()]
     if arms[metric.name].isna().all() or not known:
-        return Drawing(name=name, title=title, caption="No trained arm has these figures: nothing is drawn.")
+        return Drawing(name=name, title=title, caption="No arm has these figures: nothing is drawn.")
     figure = new_figure(3.2)
     for ax, (column, label, unit) in zip(
         np.atleast_1d(figure.subplots(1, len(known), sharey=True)), known, strict=True
@@ -235,8 +251,9 @@ def _against(
         figures.against(ax, arms, column, label=label, unit=unit, metric=metric)
         ax.label_outer()
     _legend(figure, arms)
-    text = f"Trained arms only. Means over blocks; lines are 95 % intervals, {_over(arms['limit'])}.{more}"
-    text += f" {listing(zero)}: 0 in every trained arm, not drawn." if zero else ""
+    over = _over(arms[arms["trained"]]["limit"]) if arms["trained"].any() else "over blocks"
+    text = f"Means over blocks; lines are 95 % intervals, {over}.{more}"
+    text += f" {listing(zero)}: 0 in every arm, not drawn." if zero else ""
     columns = listing([label for _, label, _ in known])
     means = _values(arms, f"{metric.name}_blocks", metric)
     alt = f"Scatter plots of mean {metric.title} against {columns}. Mean {metric.title}: {means}"

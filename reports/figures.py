@@ -58,21 +58,25 @@ def differences(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DI
 
 
 def against(ax: Axes, arms: pd.DataFrame, column: str, *, label: str, unit: float = 1.0, metric: Metric = DICE) -> Axes:
-    """Means of the trained arms over blocks against another column, with intervals where there are any.
+    """Means of the arms over blocks against another column, with intervals where there are any.
 
+    A numeral has no interval, which would cross it out.
     Arms of one ``front`` are joined by a line, in the order of their ``weight``.
     """
     height = f"{metric.name}_blocks"
     across = f"{column}_blocks" if f"{column}_blocks" in arms else column
-    for _, arm in arms[arms["trained"]].dropna(subset=[height, across]).iterrows():
+    known = arms.dropna(subset=[height, across])
+    for (_, arm), numeral in zip(known.iterrows(), is_numeral(known["marker"]), strict=True):
         ax.errorbar(
             arm[across] / unit,
             arm[height],
-            xerr=_error(arm, column, unit) if across != column else None,
-            yerr=_error(arm, metric.name, 1.0),
-            fmt=arm["marker"],
+            xerr=_error(arm, column, unit) if across != column and not numeral else None,
+            yerr=None if numeral else _error(arm, metric.name, 1.0),
+            marker=arm["marker"],
+            linestyle="none",
             color=arm["colour"],
             markersize=6,
+            markeredgewidth=0,
             elinewidth=0.8,
             alpha=0.9,
         )
@@ -140,20 +144,27 @@ def structures(ax: Axes, labels: pd.DataFrame, arms: pd.DataFrame) -> Axes:
     return ax
 
 
+def is_numeral(markers: "pd.Series[str]") -> "pd.Series[bool]":
+    """Which markers are numerals (``$7$``), as arms have that share a colour."""
+    return markers.str.startswith("$")
+
+
 def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[list[Line2D]]:
     """Handles that say which colour is which family and, with ``groups``, which marker is which group.
 
     Where colours serve several families, the group of each is said beside it.
     """
-    families, shapes = arms.drop_duplicates("family"), arms.drop_duplicates("group")
+    families = arms.drop_duplicates("family")
+    shapes = arms[~is_numeral(arms["marker"])].drop_duplicates("group")
     shared = families["colour"][families["trained"]].duplicated().any()
     lines = [
         Line2D(
-            [], [], color=arm["colour"], marker=(arm["marker"] if shared else "o") if groups else "",
+            [], [], color=arm["colour"], marker=(arm["marker"] if shared or numeral else "o") if groups else "",
+            markeredgewidth=0,
             linestyle="none" if groups else "-",
             label=f"{arm['family']} ({arm['group']})" if shared and not groups else arm["family"],
         )
-        for _, arm in families.iterrows()
+        for (_, arm), numeral in zip(families.iterrows(), is_numeral(families["marker"]), strict=True)
     ]  # fmt: skip
     points = [
         Line2D([], [], color=GREY, marker=shape, linestyle="none", label=group)

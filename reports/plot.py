@@ -43,8 +43,8 @@ def side_by_side(
 def against(records: pd.DataFrame, column: str, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
     """The primary metric of the trained arms against ``column``: ``sd_log_jacobian``, ``parameters``, ``latency_s``."""
     own = _dressed(records, primary=primary)
-    drawn = figures.against(_axes(ax), own.arms, column, label=column, metric=own.metric)
-    return _named(drawn, own.arms[own.arms["trained"]])
+    trained = own.arms[own.arms["trained"]]
+    return _named(figures.against(_axes(ax), trained, column, label=column, metric=own.metric), trained)
 
 
 def significance(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from reports import figures
 from reports.comparison import Comparison, compare_studies
-from reports.drawings import all_drawings, structures
+from reports.drawings import all_drawings, regularity, structures
 from reports.pictures import LONGEST_SIDE, RANKS, deformed_grid, of_pair, outlines
 from reports.style import GREY, dressed, save
 from tests.reports.records_fixture import ARMS, FUSION_ARMS, Arm, Records, write_records
@@ -82,9 +82,9 @@ def test_differences_are_filled_when_shown(ax: Axes, arms: pd.DataFrame) -> None
     assert drawn == pytest.approx(list(arms["difference"].dropna()))
 
 
-def test_against_has_one_mark_a_trained_arm(ax: Axes, arms: pd.DataFrame) -> None:
+def test_against_has_one_mark_an_arm(ax: Axes, arms: pd.DataFrame) -> None:
     figures.against(ax, arms, "parameters", label="Parameters (millions)", unit=1e6)
-    assert len(ax.containers) == int(arms["trained"].sum())
+    assert len(ax.containers) == len(arms)
 
 
 def test_training_curve_is_the_mean_of_the_seeds(ax: Axes, comparison: Comparison, arms: pd.DataFrame) -> None:
@@ -128,6 +128,20 @@ def test_what_is_not_trained_is_drawn_beside_the_others_where_it_is_in_sight(
     drawing = next(one for one in all_drawings(replace(comparison, arms=moved)) if one.name == "differences")
     assert ("identity" in drawing.alt) == drawn
     assert ("Not drawn, far off or without a value: identity" in drawing.caption) != drawn
+
+
+def test_what_is_not_trained_but_deforms_is_a_numeral_beside_the_networks(comparison: Comparison) -> None:
+    arms = dressed(comparison.arms, comparison.baseline)
+    syn = arms[arms["arm"] == "identity"].assign(arm="syn", label="syn", family="syn", sd_log_jacobian=0.1)
+    drawing = regularity(replace(comparison, arms=pd.concat([arms, syn], ignore_index=True)))
+    assert drawing.figure is not None
+    handles = {h.get_label(): h.get_marker() for legend in drawing.figure.legends for h in legend.legend_handles}
+    assert handles["syn"] == "$1$"
+    assert "identity" not in handles, "it does not deform"
+    assert handles["AutoFuse"] == "o"
+    marks = [line.get_marker() for line in drawing.figure.axes[0].lines]
+    assert marks.count("$1$") == 1
+    assert "Numerals: arms that are not trained" in drawing.caption
 
 
 def test_many_structures_are_thinned(comparison: Comparison) -> None:

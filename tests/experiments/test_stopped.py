@@ -1,0 +1,53 @@
+"""SIGTERM to the driver, as from ``kill``, ``timeout`` or a scheduler, stops all that it has started."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from fusemorph.ledger import holder
+
+ROOT = Path(__file__).parents[2]
+# Demons on pairs that it needs seconds for.
+LINE = ["--arm", "demons", "--dataset", "virtual_brains", "--set", "spacing_mm=4.0", "--set", "test=4"]
+
+
+def running(marker: Path) -> list[str]:
+    """Command lines of the processes whose environment names the marker."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(marker).encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue  # it has ended meanwhile, or is another user's
+    return [command for command in found if command and "resource_tracker" not in command]
+
+
+def wait_for(said: str, met: object, *, limit_s: float = 240.0) -> None:
+    until = time.monotonic() + limit_s
+    while not met():  # type: ignore[operator]
+        assert time.monotonic() < until, said
+        time.sleep(0.05)
+
+
+def test_sigterm_leaves_no_process_no_claim_and_no_file(tmp_path: Path) -> None:
+    runs, scratch = tmp_path / "runs", tmp_path / "scratch"
+    scratch.mkdir()
+    call = [sys.executable, "-m", "experiments.sweep", "baselines", *LINE, "--runs", str(runs), "--workers", "1"]
+    process = subprocess.Popen(
+        [*call, "--cache", str(tmp_path / "cache")], cwd=ROOT, env=os.environ | {"TMPDIR": str(scratch)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for("demons starts", lambda: any(scratch.glob("fusemorph-demons-*/log.txt")))
+    assert len(running(scratch)) == 3, "driver, worker and what computes demons"
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert said.strip() == "interrupted; the same line goes on where this one stopped"
+    wait_for("all have ended", lambda: not running(scratch), limit_s=10)
+    (folder,) = {path.parent for path in runs.glob("*/claim-*")}
+    assert holder(folder) is None
+    assert not list(scratch.glob("fusemorph-*"))
