@@ -74,6 +74,10 @@ class InstanceOptimisation(Method):
     def missing(self) -> str | None:
         return self.of.missing()
 
+    def versions(self) -> dict[str, str]:
+        """What the other method says of its package."""
+        return self.of.versions()
+
     def skip(self, dataset: Dataset) -> str | None:
         return self.of.skip(dataset)
 

@@ -42,7 +42,10 @@ class NiftyReg(ExternalMethod):
         return {"niftyreg": subprocess.run(call, capture_output=True, text=True).stdout.strip()}
 
     def missing(self) -> str | None:
-        absent = [name for name in BINARIES if shutil.which(name, path=os.environ.get(FOLDER)) is None]
+        folder = os.environ.get(FOLDER)
+        if folder and not os.path.isabs(folder):
+            return f"{FOLDER} must be an absolute path, got {folder}"
+        absent = [name for name in BINARIES if shutil.which(name, path=folder) is None]
         if not absent:
             return None
         return f"{', '.join(absent)} not found; {INSTALL}"

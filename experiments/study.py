@@ -14,6 +14,7 @@ from nas.space import Space
 
 COUNTS = ("trials", "duplicates", "refused")
 """What the entry of a search says that may change while it goes on."""
+OWN_NAME = "choose a --name of its own: what is finished is used again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +107,8 @@ def make_trial(arm: Arm, dataset: Json, budget: Budget, seed: int) -> Trial:
 def register_study(runs: Path, entry: Mapping[str, Any]) -> None:
     """Write ``RUNS/studies/NAME.json`` with the command line of this process beside those before.
 
-    A study that is there may gain seeds, and arms that could not serve before; one that cannot serve now stays. A
-    search gains candidates. Nothing else may change.
+    A study that is there may gain seeds and arms, as a method of one's own or a search's candidates, and loses none:
+    one that cannot serve now stays. Nothing else may change.
 
     Raises:
         RecordError: the name is taken by another definition, or by the same on other data or numerics.
@@ -115,10 +116,10 @@ def register_study(runs: Path, entry: Mapping[str, Any]) -> None:
     path, present = _entry_path(runs, entry), read_entry(runs, entry)
     merged = dict(entry) | {"command": [command_line()]}
     if present is not None:
-        arms = _merged_arms(present, entry)
-        if arms is None:
-            raise _taken(path, entry)
-        merged["arms"] = arms
+        old, new = ({str(arm["label"]): arm for arm in own["arms"]} for own in (present, entry))
+        if changed := [label for label in new if label in old and not _same_arm(old[label], new[label])]:
+            raise RecordError(f"{path} has {', '.join(changed)} with other settings, data or numerics; {OWN_NAME}")
+        merged["arms"] = arms = _merged_arms(old, new, last="search" in entry)
         merged["skipped"] = {k: v for k, v in entry["skipped"].items() if k not in {arm["label"] for arm in arms}}
         merged["seeds"] = sorted({*present["seeds"], *entry["seeds"]})
         merged["command"] = list(dict.fromkeys([*present.get("command", []), command_line()]))
@@ -148,22 +149,14 @@ def _entry_path(runs: Path, entry: Mapping[str, Any]) -> Path:
 
 
 def _taken(path: Path, entry: Mapping[str, Any]) -> RecordError:
-    return RecordError(f"{path} defines another study of the name {entry['name']!r}; choose a --name of its own")
+    return RecordError(f"{path} defines another study of the name {entry['name']!r}; {OWN_NAME}")
 
 
-def _merged_arms(present: Json, entry: Mapping[str, Any]) -> list[Json] | None:
-    """The arms of both, seeds joined; None where they are not of one definition."""
-    old, new = ({str(arm["label"]): arm for arm in own["arms"]} for own in (present, entry))
-    gained, lost = new.keys() - old.keys(), old.keys() - new.keys()
-    may_gain, may_lose = (gained, ()) if "search" in entry else (present["skipped"], entry["skipped"])
-    if not (gained <= {*may_gain} and lost <= {*may_lose}):
-        return None
-    if not all(_same_arm(old[label], new[label]) for label in old.keys() & new.keys()):
-        return None
+def _merged_arms(old: Mapping[str, Json], new: Mapping[str, Json], *, last: bool) -> list[Json]:
+    """The arms of both by label, seeds joined; in the order of the new ones, or those ``last``, as a search's come."""
     joined = {k: arm | {"keys": old.get(k, {}).get("keys", {}) | arm["keys"]} for k, arm in new.items()}
-    # A search's candidates stay in the order in which they came.
-    order = [*old, *new] if "search" in entry else [*new, *old]
-    return [(old | joined)[label] for label in dict.fromkeys(order)]
+    order = [*old, *new] if last else [*new, *old]
+    return [{**old, **joined}[label] for label in dict.fromkeys(order)]
 
 
 def _same_arm(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -7,6 +7,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from fusemorph.method import Method
 from fusemorph.networks.swin import WindowAttention
 
+ATTENTIONS = (WindowAttention, nn.MultiheadAttention)
+
 
 def count_cost(method: Method, shape: tuple[int, ...]) -> tuple[int, int]:
     """Parameters, and forward FLOPs as ``count_flops`` counts them; 0 and 0 without a network."""
@@ -23,7 +25,8 @@ def count_parameters(method: Method, dims: int) -> int:
 def count_flops(method: Method, shape: tuple[int, ...]) -> int:
     """Forward FLOPs of convolutions, linear layers and attention for one pair of that shape, 0 without a network.
 
-    Interpolations are left out, however they are computed, as in torch's own counter.
+    Attention is torch's ``MultiheadAttention`` and our ``WindowAttention``; products that a module of another kind makes
+    by hand are not counted. Interpolations are left out, however they are computed, as in torch's own counter.
     """
     with torch.device("meta"):
         network = method.network(len(shape))
@@ -35,12 +38,12 @@ def count_flops(method: Method, shape: tuple[int, ...]) -> int:
     counts = counter.get_flop_counts()
     convolutions = sum(n for operation, n in counts["Global"].items() if "convolution" in str(operation))
     products = (f"{type(network).__name__}.{path}" for path in _matrix_products(network))
-    return int(convolutions + sum(sum(counts[path].values()) for path in products))
+    return int(convolutions + sum(sum(counts.get(path, {}).values()) for path in products))
 
 
 def _matrix_products(network: nn.Module) -> list[str]:
     """Paths of the attentions of a network, and of the linear layers outside them."""
-    attentions = [path for path, part in network.named_modules() if isinstance(part, WindowAttention)]
+    attentions = [path for path, part in network.named_modules() if isinstance(part, ATTENTIONS)]
     inside = tuple(f"{path}." for path in attentions)
     linear = [path for path, part in network.named_modules() if isinstance(part, nn.Linear)]
     return attentions + [path for path in linear if not path.startswith(inside)]

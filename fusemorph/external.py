@@ -40,6 +40,23 @@ THREADS = (
 )
 """What packages read their number of threads from."""
 
+# A large process's child takes its peak memory along (``ru_maxrss``), a small one's does not. Hence this one between.
+_LAUNCHER = """
+import os, resource, subprocess, sys
+status = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+if status < 0:
+    os.kill(os.getpid(), -status)
+sys.exit(status)
+"""
+_peaks_mib: list[float] = []
+
+
+def peak_of_programs_mib() -> float:
+    """The most memory that one of the programs has held which methods of this process have called; 0 without any."""
+    return max(_peaks_mib, default=0.0)
+
 
 @dataclass(frozen=True)
 class Package:
@@ -54,7 +71,9 @@ class Package:
 
     def interpreter(self) -> str | None:
         """The first Python interpreter that has the package: this one, then those of ``FUSEMORPH_INTERPRETERS``."""
-        named = [entry for entry in os.environ.get(INTERPRETERS, "").split(os.pathsep) if entry]
+        named = [os.path.expanduser(entry) for entry in os.environ.get(INTERPRETERS, "").split(os.pathsep) if entry]
+        # Where the program runs, a path from here leads nowhere; a bare name is looked for in PATH.
+        named = [os.path.abspath(entry) if os.sep in entry else entry for entry in named]
         return next((python for python in (sys.executable, *named) if _version(self.name, python)), None)
 
     def found(self) -> dict[str, str]:
@@ -77,7 +96,7 @@ class Package:
 def _version(package: str, python: str) -> str | None:
     question = f"import importlib.metadata as m; print(m.version({package!r}))"
     with suppress(OSError):
-        answer = subprocess.run([os.path.expanduser(python), "-c", question], capture_output=True, text=True)
+        answer = subprocess.run([python, "-c", question], capture_output=True, text=True)
         return answer.stdout.strip() if answer.returncode == 0 else None
     return None
 
@@ -138,8 +157,7 @@ class ExternalMethod(Method):
             # The trial's device, not one that the package finds by itself.
             hidden = {"CUDA_VISIBLE_DEVICES": ""} if device.type == "cpu" else {}
             threads = dict.fromkeys(THREADS, str(torch.get_num_threads()))
-            command = (os.path.expanduser(python), "worker.py")
-            run_limited(command, folder=folder, limit_s=self.limit_s, environment=threads | hidden)
+            run_limited((python, "worker.py"), folder=folder, limit_s=self.limit_s, environment=threads | hidden)
             return _read_displacement(folder / "displacement.nii", pair).to(device)
 
 
@@ -151,10 +169,11 @@ def run_limited(
     Raises:
         PairFailed: it took longer than ``limit_s``, was killed, or failed; with the end of what it printed.
     """
-    log = folder / "log.txt"
+    log, peak = folder / "log.txt", folder / "peak_kib.txt"
+    launcher = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(peak))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=folder, env=os.environ | dict(environment or {}), stdin=subprocess.DEVNULL, stdout=output,
+            [*launcher, *command], cwd=folder, env=os.environ | dict(environment or {}), stdin=subprocess.DEVNULL, stdout=output,
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
@@ -165,6 +184,8 @@ def run_limited(
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+    if peak.exists():
+        _peaks_mib.append(int(peak.read_text(encoding="ascii")) / 1024)
     if status:
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         said = log.read_text(encoding="utf-8", errors="replace").strip()
@@ -192,9 +213,13 @@ def _read_displacement(path: Path, pair: Pair) -> Float[Tensor, "1 d *s"]:
     shape, spacing_mm = pair.fixed.image.shape, np.array(pair.fixed.spacing_mm)
     if not path.exists():
         raise PairFailed("it wrote no displacement")
-    image = nib.load(path)
-    assert isinstance(image, nib.Nifti1Image)
-    field = np.asarray(image.dataobj, np.float64).reshape(*shape, len(shape))
+    try:
+        field = np.asarray(nib.Nifti1Image.from_filename(path).dataobj, np.float64)
+    except Exception as error:  # nibabel's errors have no base of their own, and whatever it is, the pair has failed
+        raise PairFailed(f"its displacement cannot be read: {error}") from error
+    if field.size != len(shape) * pair.fixed.image.size:
+        raise PairFailed(f"its displacement is of shape {field.shape}, and the fixed image of {shape}")
+    field = field.reshape(*shape, len(shape))
     voxels = torch.from_numpy(np.moveaxis(field * LPS[: len(shape)] / spacing_mm, -1, 0))
     _check_displacement(voxels, pair)
     return voxels[None].float()

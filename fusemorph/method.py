@@ -128,7 +128,7 @@ class LearnedMethod(Method):
     def skip(self, dataset: Dataset) -> str | None:
         if self.loss.dice_weight and not dataset.labels:
             return f"it learns from labels, and {dataset.name} has none"
-        return None
+        return super().skip(dataset)
 
     def register(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Float[Tensor, "1 d *s"]:
         return self.registration(pair, network=network, device=device).displacement

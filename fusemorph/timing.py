@@ -1,7 +1,6 @@
 """What a method costs when it runs: latency, training step and memory, in a process with nothing beside it."""
 
 import argparse
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from torch import nn
 
 from fusemorph.configuration import Budget, Json, Trial
 from fusemorph.data.dataset import Pair
+from fusemorph.external import peak_of_programs_mib
 from fusemorph.losses.objective import total
 from fusemorph.machine import describe_machine, peak_memory_mib
 from fusemorph.method import Method, load_method
@@ -92,17 +92,12 @@ def _peak_mib(device: torch.device) -> float:
     return peak_memory_mib()
 
 
-def _peak_of_programs_mib() -> float:
-    """The most that one of the programs has taken that a method has called, as classical ones do."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-
-
 def measure(method: Method, budget: Budget | None, pair: Pair, *, device: torch.device) -> Json:
     """Latency and peak memory of registering the pair, then of training on its shape where the method is trained."""
     before = _peak_mib(device)
     latency_s = measure_latency(method, pair, device=device)
     own_mib = _peak_mib(device) - before
-    cost: Json = {"latency_s": latency_s, "peak_memory_mib": max(own_mib, _peak_of_programs_mib())}
+    cost: Json = {"latency_s": latency_s, "peak_memory_mib": max(own_mib, peak_of_programs_mib())}
     if budget is not None:
         shape = padded_shape(pair.fixed.image.shape)
         cost["train_step_s"] = measure_training_step(method, budget, shape, device=device)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -79,6 +80,20 @@ def leaves(*, affine: bool, threads: int) -> None:
     nib.Nifti1Image(field, fixed.affine).to_filename("displacement.nii")
 
 
+def scribbles(*, affine: bool, threads: int) -> None:
+    """Write what is no image."""
+    with open("displacement.nii", "w") as file:
+        file.write("no image")
+
+
+def shrinks(*, affine: bool, threads: int) -> None:
+    """Write a field of another shape."""
+    import nibabel as nib
+    import numpy as np
+
+    nib.Nifti1Image(np.zeros((3, 3, 3, 1, 3), np.float32), np.eye(4)).to_filename("displacement.nii")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outside(ExternalMethod):
     name: ClassVar[str] = "outside"
@@ -136,6 +151,8 @@ def test_one_that_takes_too_long_is_ended_with_all_that_it_started(
         (dies, "was ended by SIGSEGV: it printed nothing"),
         (complains, r"(?s)ended with status 1: .*ValueError: 1 asked, 1 given to ITK"),
         (forgets, "wrote no displacement"),
+        (scribbles, "its displacement cannot be read: Binary block is wrong size"),
+        (shrinks, r"its displacement is of shape \(3, 3, 3, 1, 3\), and the fixed image of \(12, 10, 14\)"),
         (leaves, "sends 100% of the fixed image fixed outside the moving image moving"),
     ],
 )
@@ -149,6 +166,55 @@ def test_an_empty_image_is_refused_by_name() -> None:
     empty = replace(pair.moving, image=np.zeros((12, 10, 14), np.float32))
     with pytest.raises(PairFailed, match="the moving image moving is 0 everywhere"):
         register(moves, replace(pair, moving=empty))
+
+
+MEMORY = """
+import sys
+sys.path.insert(0, {root!r})
+from tests.test_external import forgets, grows, register
+from fusemorph.external import peak_of_programs_mib
+from fusemorph.method import PairFailed
+
+held = bytearray(b"x") * 600 * 2**20
+seen = [peak_of_programs_mib()]
+for work in (forgets, grows):
+    try:
+        register(work)
+    except PairFailed:
+        seen.append(peak_of_programs_mib())
+print(*seen)
+"""
+
+
+def grows(*, affine: bool, threads: int) -> None:
+    """Let a program of its own take 200 MiB."""
+    import subprocess
+    import sys
+
+    subprocess.run([sys.executable, "-c", "bytearray(b'x') * (200 * 2**20)"], check=True)
+
+
+def test_memory_is_of_the_program_and_not_of_the_process_that_calls_it() -> None:
+    script = MEMORY.format(root=str(Path(__file__).parents[1]))
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    nothing, little, much = map(float, said.split())
+    assert nothing == 0
+    assert 0 < little < 60
+    assert 200 < much < 260
+
+
+def test_an_interpreter_may_be_named_from_here_or_by_name_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "here-python").symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setenv("FUSEMORPH_INTERPRETERS", "bin/here-python")
+    assert Package("pip", "1").interpreter() == str(tmp_path / "bin" / "here-python")
+    monkeypatch.setenv("FUSEMORPH_INTERPRETERS", "here-python")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    assert Package("pip", "1").interpreter() == "here-python"
 
 
 def test_a_missing_package_comes_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,7 +167,9 @@ def written(runs: Path) -> dict[str, Any]:
     return entry
 
 
-def test_a_name_keeps_its_definition_and_may_gain_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_keeps_its_definition_and_may_gain_seeds_and_arms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for line in ("first", "second", "first"):
         monkeypatch.setattr("sys.argv", ["/somewhere/sweep.py", line])
         register_study(tmp_path, ENTRY | {"arms": [ARM]})
@@ -176,9 +178,12 @@ def test_a_name_keeps_its_definition_and_may_gain_seeds(tmp_path: Path, monkeypa
     assert written(tmp_path)["seeds"] == [0, 1]
     assert written(tmp_path)["command"] == ["sweep.py first", "sweep.py second"]
     with pytest.raises(RecordError, match=r"a\.json defines another study"):
-        register_study(tmp_path, ENTRY | {"arms": [ARM | {"label": "y"}]})
-    with pytest.raises(RecordError, match=r"a\.json defines another study"):
-        register_study(tmp_path, ENTRY | {"arms": [ARM | {"keys": {"0": "a key of other numerics"}}]})
+        register_study(tmp_path, ENTRY | {"dataset": {"name": "another"}, "arms": [ARM]})
+    for changes in ({"keys": {"0": "a key of other numerics"}}, {"method": {"name": "syn"}}):
+        with pytest.raises(RecordError, match=r"a\.json has x with other settings, data or numerics; choose a --name"):
+            register_study(tmp_path, ENTRY | {"arms": [ARM | changes]})
+    register_study(tmp_path, ENTRY | {"arms": [ARM | {"label": "mine"}, ARM]})
+    assert [arm["label"] for arm in written(tmp_path)["arms"]] == ["mine", "x"]
 
 
 def test_a_method_may_join_once_its_package_is_there_and_stays_where_it_is_not(tmp_path: Path) -> None:
@@ -191,5 +196,3 @@ def test_a_method_may_join_once_its_package_is_there_and_stays_where_it_is_not(t
             "x": {"0": "k0"},
         }
         assert written(tmp_path)["skipped"] == {}
-    with pytest.raises(RecordError, match=r"a\.json defines another study"):
-        register_study(tmp_path, ENTRY | {"arms": [ARM]})
