@@ -25,8 +25,8 @@ def count_parameters(method: Method, dims: int) -> int:
 def count_flops(method: Method, shape: tuple[int, ...]) -> int:
     """Forward FLOPs of convolutions, linear layers and attention for one pair of that shape, 0 without a network.
 
-    Attention is torch's ``MultiheadAttention`` and our ``WindowAttention``; products that a module of another kind makes
-    by hand are not counted. Interpolations are left out, however they are computed, as in torch's own counter.
+    Attention is torch's ``MultiheadAttention`` and our ``WindowAttention``; products that another module makes by hand
+    are not counted. Interpolations are left out, however they are computed, as in torch's own counter.
     """
     with torch.device("meta"):
         network = method.network(len(shape))

@@ -173,8 +173,8 @@ def run_limited(
     launcher = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(peak))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*launcher, *command], cwd=folder, env=os.environ | dict(environment or {}), stdin=subprocess.DEVNULL, stdout=output,
-            stderr=subprocess.STDOUT, start_new_session=True,
+            [*launcher, *command], cwd=folder, env=os.environ | dict(environment or {}), stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
             status = process.wait(limit_s)
