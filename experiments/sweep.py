@@ -174,6 +174,10 @@ def conclude(sweep: Sweep, status: Status, options: argparse.Namespace) -> int:
         if reason is not None:
             failed += 1
             print(f"failed: {job.label} ({job.trial.key}): {reason}")
+        elif (summary := folder.path / "eval" / sweep.split / "summary.json").exists():
+            facts = read_json(summary)
+            if lost := facts.get("failed_pairs"):
+                print(f"failed: {lost} of {facts['pairs']} pairs of {job.label} ({job.trial.key}); the report says why")
     return 1 if failed else 0
 
 

@@ -108,6 +108,9 @@ def _facts(records: StudyRecords) -> pd.DataFrame:
     for name, column in (("pairs", "pair"), ("blocks", "block")):
         counts = evaluated[column].nunique() if evaluated is not None else pd.Series(dtype=int)
         facts[name] = counts.reindex(facts.index, fill_value=0)
+    failed = records.pairs[records.pairs["failure"] != ""] if len(records.pairs) else records.pairs
+    facts["failed_pairs"] = failed.groupby("arm").size().reindex(facts.index, fill_value=0) if len(failed) else 0
+    facts["evaluations"] = evaluated.size().reindex(facts.index, fill_value=0) if evaluated is not None else 0
     known = trials[["parameters", "flops", "training_s", "step_s", *costs]].apply(pd.to_numeric, errors="coerce")
     numbers = known.astype(float).groupby(trials["arm"], sort=False)
     facts[["parameters", "flops"]] = numbers[["parameters", "flops"]].first()

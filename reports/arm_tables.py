@@ -5,6 +5,7 @@ from functools import partial
 from math import isnan
 from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 
 from reports.comparison import Comparison
@@ -216,6 +217,11 @@ def _table(
     if unknown:
         text += f" Not measured in any arm: {listing([name.strip() for name in unknown])}."
     empty = [name for name in columns if len(shown) and set(shown[name]) == {""}]
+    failing = arms[arms["failed_pairs"] > 0]
+    if len(failing):
+        shown["Arm"] += np.where(arms["failed_pairs"] > 0, " ‡", "")
+        told = (f"{arm['arm']} on {arm['failed_pairs']} of {arm['evaluations']}" for _, arm in failing.iterrows())
+        text += f" ‡ Failed on pairs that its means leave out: {listing(list(told))}."
     return Table(
         title=title,
         caption=caption(text, comparison.records),

@@ -152,9 +152,10 @@ def _notes(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric: Met
     pairs = records.pairs
     if pairs.empty:
         return notes
-    for arm, count in pairs[pairs[metric.name].isna()].groupby("arm").size().items():
-        every = int((pairs["arm"] == arm).sum())
-        notes.append(f"{arm}: {count} of its {every} evaluations have no {metric.title}; left out.")
+    for arm, unknown in pairs[pairs[metric.name].isna()].groupby("arm"):
+        every, failed = int((pairs["arm"] == arm).sum()), int((unknown["failure"] != "").sum())
+        why = f" ({failed} failed; the table of missing and failed trials says why)" if failed else ""
+        notes.append(f"{arm}: {len(unknown)} of its {every} evaluations have no {metric.title}; left out{why}.")
     sets = pairs.groupby(["arm", "seed"])["pair"].agg(frozenset)
     if sets.nunique() > 1:
         fewest, most = sets.map(len).min(), sets.map(len).max()

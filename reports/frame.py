@@ -31,6 +31,7 @@ _BUILT = ("arms", "trials", "pairs")
 _DEFAULTS: dict[str, Any] = {
     "group": "arms", "method": "", "plan": None, "key": "", "state": EVALUATED, "reason": "", "trained": True,
     "canonical_plan": None, "parameters": np.nan, "flops": np.nan, "folder": "",
+    "failure": "",
 }  # fmt: skip
 
 Kind = Literal["pairs", "labels", "history", "gates"]
@@ -117,7 +118,7 @@ def _study_of(records: pd.DataFrame) -> StudyRecords:
         },
         arms=arms[[*_OF_ARM, "keys"]].reset_index(drop=True),
         trials=trials.reindex(columns=["arm", *of_trial, *MACHINE]).reset_index(drop=True),
-        pairs=pairs.reindex(columns=[*_NEEDED, *KNOWN]).reset_index(drop=True),
+        pairs=pairs.reindex(columns=[*_NEEDED, *KNOWN, "failure"]).fillna({"failure": ""}).reset_index(drop=True),
         pictures={},
         problems=(),
         **tables,

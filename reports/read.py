@@ -129,12 +129,14 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def read_pairs(path: Path) -> pd.DataFrame:
-    """Metrics of every pair of a split; those that the file has no column for are NaN.
+    """Metrics of every pair of a split; those that the file has no column for are NaN, or an empty ``failure``.
 
     Raises:
         RecordError: a missing column, text or infinity for a number, a Dice outside 0 to 1, a pair twice.
     """
-    pairs = _read_csv(path, text=("pair", "block"), numbers=("dice",), others=METRICS, optional_text=PERSONS)
+    pairs = _read_csv(
+        path, text=("pair", "block"), numbers=("dice",), others=METRICS, optional_text=(*PERSONS, "failure")
+    )
     twice = pairs["pair"][pairs["pair"].duplicated()]
     if len(twice):
         raise RecordError(path, f"pair {twice.iloc[0]} stands there more than once")

@@ -64,13 +64,32 @@ def seeds(comparison: Comparison) -> Table:
 
 
 def trials(comparison: Comparison) -> Table:
-    """Every planned trial that has no result, and why."""
+    """Every planned trial that has no result, or not of all pairs, and why."""
     records = comparison.records
     columns = ["arm", "seed", "key", "state", "reason"]
-    numbers = records.trials[columns]
+    numbers = records.trials[columns].copy()
+    count = int((numbers["state"] != EVALUATED).sum())
+    text = f"Planned trials without a result: {count} of {len(numbers)}."
+    if failures := failed_pairs(records.pairs):
+        for (arm, seed), (state, reason) in failures.items():
+            numbers.loc[(numbers["arm"] == arm) & (numbers["seed"] == seed), ["state", "reason"]] = state, reason
+        text += f" With a result of some pairs alone: {len(failures)}."
     shown = numbers[numbers["state"] != EVALUATED].rename(columns=str.capitalize)
-    text = caption(f"Planned trials without a result: {len(shown)} of {len(numbers)}.", records)
-    return Table(title="Missing and failed trials", caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
+    title, text = "Missing and failed trials", caption(text, records)
+    return Table(title=title, caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
+
+
+def failed_pairs(pairs: pd.DataFrame) -> dict[tuple[str, int], tuple[str, str]]:
+    """By arm and seed of the trials with pairs that failed: how many of how many, and the distinct reasons."""
+    if pairs.empty or not (pairs["failure"] != "").any():
+        return {}
+    told = {}
+    for trial, own in pairs.groupby(["arm", "seed"], sort=False):
+        reasons = own[own["failure"] != ""]["failure"].value_counts()
+        if len(reasons):
+            state = f"{reasons.sum()} of {len(own)} pairs failed"
+            told[trial] = (state, "; ".join(f"{times} times: {reason}" for reason, times in reasons.items()))
+    return told
 
 
 def all_tables(certainty: Certainty) -> dict[str, Table]:

@@ -3,6 +3,7 @@
 from math import nan
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -125,6 +126,26 @@ def test_what_one_arm_lacks_says_so(runs: Path) -> None:
     shown = tables_of(compare_studies([runs])[0])["cost"].shown.set_index("Arm")
     assert shown.loc["early", "Latency (s)"] == "not measured"
     assert shown.loc["late", "Latency (s)"] == "0.098"
+
+
+def test_pairs_that_failed_are_marked_and_told(tmp_path: Path) -> None:
+    write_records(tmp_path)
+    path = tmp_path / "fusion0100".ljust(16, "0") / "eval" / "val" / "pairs.csv"
+    pairs = pd.read_csv(path)
+    lost = pairs.index < 3
+    reasons = np.where(lost, "took longer than 1 s", "")
+    pairs.mask(np.outer(lost, pairs.columns == "dice")).assign(failure=reasons).to_csv(path, index=False)
+    comparison = compare_studies([tmp_path])[0]
+    tables = tables_of(comparison)
+    for table in (tables["overview"], tables["leaderboard"]):
+        assert "early ‡" in set(table.shown["Arm"])
+        assert "‡ Failed on pairs that its means leave out: early on 3 of 120." in table.caption
+    table = tables["trials"]
+    assert table.shown[["Arm", "Seed", "State", "Reason"]].to_numpy().tolist() == [
+        ["early", "0", "3 of 40 pairs failed", "3 times: took longer than 1 s"]
+    ]
+    assert "without a result: 0 of 10. With a result of some pairs alone: 1." in table.caption
+    assert any("(3 failed; the table of missing and failed trials says why)" in note for note in comparison.notes)
 
 
 def test_structures(comparison: Comparison) -> None:
