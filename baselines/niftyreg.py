@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fusemorph.external import ExternalMethod
+from fusemorph.method import PublishedScore
 
 FOLDER = "FUSEMORPH_NIFTYREG"
 BINARIES = ("reg_aladin", "reg_f3d", "reg_transform")
@@ -29,6 +30,9 @@ class NiftyReg(ExternalMethod):
 
     name: ClassVar[str] = "niftyreg"
     source: ClassVar[str] = "Modat et al. 2010, reg_f3d, Comput Methods Programs Biomed 98(3):278; NiftyReg (BSD)"
+    published: ClassVar[tuple[PublishedScore, ...]] = (
+        PublishedScore("ixi", "dice", 0.645, "Chen et al. 2022, TransMorph, in its preprocessing"),
+    )
 
     levels: int = 3
     iterations: int = 150

@@ -3,8 +3,7 @@
 Source: Chen et al. 2022, Medical Image Analysis 82:102615, arXiv 2111.10480. Public code: MIT; ours is written from the
 paper, with the public settings. In 3-D it has 46,771,251 parameters, as published (46.77 M).
 
-The size for a CPU is ``width=24`` (3.03 M; a training step takes 1.5 times that of AutoFuse at c = 8); the published
-Tiny, ``width=6, heads=(2, 2, 4, 4)``, has 0.24 M.
+The size for a CPU is ``width=24`` (3.03 M); the published Tiny, ``width=6, heads=(2, 2, 4, 4)``, has 0.24 M.
 
 Deviations: images of any shape, by padding to sides of 16, then by windows padded with zeros, odd sides merged with a
 zero and cropped in the decoder; windows no larger than the feature; up-sampling with aligned corners.

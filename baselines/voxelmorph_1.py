@@ -25,9 +25,7 @@ class VoxelMorph1(LearnedMethod):
         PublishedScore(
             "oasis", "dice", 0.847, "Learn2Reg 2021, validation, labels in training; VoxelMorph, size not named"
         ),
-        PublishedScore(
-            "ixi", "dice", 0.729, "Chen et al. 2022, TransMorph, in its preprocessing; VoxelMorph, size not named"
-        ),
+        PublishedScore("ixi", "dice", 0.729, "Chen et al. 2022, TransMorph, in its preprocessing"),
         PublishedScore("acdc", "dice", 0.753, "EOIR, Table IV, unsupervised; VoxelMorph, size not named"),
     )
 

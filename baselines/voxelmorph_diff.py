@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fusemorph.integrate import exponential, resize_displacement
 from fusemorph.losses.objective import Objective
-from fusemorph.method import LearnedMethod
+from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.head import sample_velocity
 from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.networks.registration import Registration
@@ -32,6 +32,9 @@ class VoxelMorphDiff(LearnedMethod):
 
     name: ClassVar[str] = "voxelmorph_diff"
     source: ClassVar[str] = "Dalca et al. 2019, VoxelMorph-diff, Medical Image Analysis 57:226, built from the paper"
+    published: ClassVar[tuple[PublishedScore, ...]] = (
+        PublishedScore("ixi", "dice", 0.580, "Chen et al. 2022, TransMorph, in its preprocessing"),
+    )
 
     encoder: tuple[int, ...] = (16, 32, 32, 32)
     decoder: tuple[int, ...] = (32, 32, 32, 32)

@@ -5,7 +5,8 @@ arXiv 2512.01913) in VoxelMorph (Balakrishnan et al. 2019). Public code: rethink
 
 Everything but the two streams is VoxelMorph-2's: channels, loss, head. One set of encoder weights sees fixed and
 moving; at the coarsest resolution and at every skip the two features are concatenated. So the decoder reads twice the
-channels, and in 3-D it has 397,747 parameters; ``scaled`` narrows it to the capacity of another network.
+channels, and in 3-D it has 397,747 parameters to VoxelMorph-2's 301,411: what it gains may be capacity. ``scaled``
+narrows it to the capacity of another network; the study ``baselines`` runs it as it is.
 """
 
 from collections.abc import Sequence

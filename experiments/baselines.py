@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from baselines.affine import Affine
-from baselines.instance_optimisation import InstanceOptimisation
 from baselines.transmorph import Transmorph
 from experiments.fusion import TUNED, named_plans
-from experiments.study import Arm, Study
+from experiments.study import Arm, Study, refined
 from fusemorph.configuration import Budget
 from fusemorph.fusion.method import Fusion
 from fusemorph.method import Method, known_methods, load_method
@@ -15,6 +13,7 @@ from fusemorph.networks.fusion_network import published_channels
 
 WIDTH_ON_CPU = 24
 LISTED_BY_VARIANT = ("fusion", "instance_optimisation", "transmorph")
+REFINED = ("affine", "voxelmorph_2", "AutoFuse")
 
 
 def baseline_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
@@ -32,16 +31,12 @@ def baseline_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
     channels = published_channels(budget.width // 2, backbone="transformer")
     transformer = Fusion(plan="autofuse", channels=channels, backbone="transformer", loss=TUNED)
     fusion.append(Arm(label="AutoFuse, transformer, narrow", group="fusion", method=transformer))
-    refined = {"affine": Affine(), "voxelmorph_2": methods["voxelmorph_2"], "AutoFuse": fusion[3].method}
-    return [*floors, *classical, *learned, *fusion, *(_refined(label, method) for label, method in refined.items())]
+    arms = [*floors, *classical, *learned, *fusion]
+    return [*arms, *(refined(arm) for arm in arms if arm.label in REFINED)]
 
 
 def _group(method: Method) -> str:
     return "learned" if method.objective else "classical"
-
-
-def _refined(label: str, method: Method) -> Arm:
-    return Arm(label=f"{label}, refined", group="refined for each pair", method=InstanceOptimisation(of=method))
 
 
 STUDY = Study(

@@ -24,6 +24,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, metavar="N", help="train with seeds 0 to N-1; default: the study's own")
     parser.add_argument("--arm", action="append", default=[], metavar="LABEL", help="run these arms alone")
     parser.add_argument("--plan", metavar="PLAN", help="train the arms of --arm with this plan beside their own, too")
+    parser.add_argument("--refine", type=int, metavar="STEPS", help="run the arms of --arm refined for each pair, too")
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="default: ./runs")
     parser.add_argument("--name", help="what the study is called in RUNS; default: STUDY-DATASET-BUDGET")
     parser.add_argument("--driver", default="inline", choices=DRIVERS, help="default: inline, no engine")
@@ -42,7 +43,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"name a study: {', '.join(known_studies())} (or --list)")
     if options.plan and not options.arm:
         parser.error("--plan needs --arm: the arm whose plan it takes the place of")
-    for name in ("seeds", "workers", "threads", "trials"):
+    if options.refine and not options.arm:
+        parser.error("--refine needs --arm: the arms whose results are refined")
+    for name in ("seeds", "workers", "threads", "trials", "refine"):
         value = getattr(options, name)
         if value is not None and value < 1:
             parser.error(f"--{name} must be at least 1, got {value}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from experiments.study import Arm, Study, make_trial
+from experiments.study import Arm, Study, make_trial, refined
 from fusemorph.configuration import Budget, Json, Trial, find_budget
 from fusemorph.cost import count_flops
 from fusemorph.data import open_dataset, parse_setting
@@ -136,11 +136,11 @@ def make_sweep(
     split = "val" if study.selects or dataset.missing("test") else "test"
     _require_pairs(dataset, split)
     all_arms = [*study.arms(dataset.shape, budget)]
-    replanned = _replanned(all_arms, options)
-    all_arms += replanned
+    added = [*_replanned(all_arms, options), *_refined(all_arms, options)]
+    all_arms += [arm for arm in added if arm not in all_arms]
     skipped = {arm.label: reason for arm in all_arms if (reason := arm.method.skip(dataset))}
     arms = tuple(arm for arm in all_arms if arm.label not in skipped)
-    wanted = _wanted(arms, [*options.arm, *(arm.label for arm in replanned)])
+    wanted = _wanted(arms, [*options.arm, *(arm.label for arm in added)])
     described = describe_dataset(dataset)
     pairs = ((arm, seed) for seed in range(seeds) for arm in wanted if arm.trained or seed == 0)
     trials = tuple((arm, make_trial(arm, described, budget, seed)) for arm, seed in pairs)
@@ -158,6 +158,11 @@ def _replanned(arms: Sequence[Arm], options: argparse.Namespace) -> list[Arm]:
         raise ValueError(f"--plan: {', '.join(fixed)} has no plan to be replaced")
     plan = parse_plan(options.plan) if own else ""
     return [replace(arm, label=f"{arm.label} as {plan}", method=replace(arm.method, plan=plan)) for arm in own]  # type: ignore[call-arg]
+
+
+def _refined(arms: Sequence[Arm], options: argparse.Namespace) -> list[Arm]:
+    """The arms of ``--arm`` refined for each pair in the steps of ``--refine``."""
+    return [refined(arm, steps=options.refine) for arm in arms if options.refine and arm.label in options.arm]
 
 
 def describe_dataset(dataset: Dataset) -> Json:

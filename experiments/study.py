@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from baselines.instance_optimisation import InstanceOptimisation
 from fusemorph.configuration import Budget, Json, Trial
 from fusemorph.machine import command_line
 from fusemorph.method import Method
@@ -33,6 +34,13 @@ class Arm:
     def trained(self) -> bool:
         """Whether the method learns, so that budget and seed count."""
         return self.method.objective is not None
+
+
+def refined(arm: Arm, **settings: Any) -> Arm:
+    """The arm with each of its results refined on the pair itself, by instance optimisation with these settings."""
+    method = InstanceOptimisation(of=arm.method, **settings)
+    steps = "" if method.steps == InstanceOptimisation().steps else f" in {method.steps} steps"
+    return replace(arm, label=f"{arm.label}, refined{steps}", group="refined for each pair", method=method)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -161,7 +161,8 @@ def known_methods() -> tuple[str, ...]:
     if find_spec("baselines") is None:  # the core installed alone
         return ("fusion",)
     folder = import_module("baselines").__path__
-    return ("fusion", *sorted(module.name for module in pkgutil.iter_modules(folder)))
+    names = (module.name for module in pkgutil.iter_modules(folder))
+    return ("fusion", *sorted(name for name in names if not name.startswith("_")))
 
 
 def load_method(configuration: Mapping[str, Any]) -> Method:
@@ -184,7 +185,10 @@ def _kind(name: str) -> type[Method]:
     """The one method that the file of that name defines."""
     module = import_module("fusemorph.fusion.method" if name == "fusion" else f"baselines.{name}")
     kinds = [kind for kind in vars(module).values() if _is_method_of(kind, module.__name__)]
-    assert len(kinds) == 1, f"{module.__name__} must define one Method, has {len(kinds)}"
+    if len(kinds) != 1:
+        raise ValueError(
+            f"{module.__file__} must define one subclass of Method, has {len(kinds)}; a file without one begins with _"
+        )
     return kinds[0]
 
 

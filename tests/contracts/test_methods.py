@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import baselines
 from fusemorph.data.dataset import Pair, Scan
 from fusemorph.evaluation import METRICS
 from fusemorph.external import ExternalMethod
@@ -63,6 +64,21 @@ def test_any_pair_gives_one_displacement_and_the_same_again(name: str, shape: tu
     assert first.shape == (1, len(shape), *shape)
     assert first.isfinite().all()
     assert method.nondeterministic or torch.equal(first, again)
+
+
+def test_a_file_without_a_method_is_named_and_one_of_helpers_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_helpers", "empty"):
+        (tmp_path / f"{name}.py").write_text('"""Nothing."""\n')
+    monkeypatch.setattr(baselines, "__path__", [*baselines.__path__, str(tmp_path)])
+    known_methods.cache_clear()
+    try:
+        assert "_helpers" not in known_methods()
+        with pytest.raises(ValueError, match=r"empty\.py must define one subclass of Method, has 0"):
+            load_method({"name": "empty"})
+    finally:
+        known_methods.cache_clear()
 
 
 @pytest.mark.parametrize("name", [name for name in known_methods() if needs_more(name)])

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.baselines import baseline_arms
+from baselines.instance_optimisation import InstanceOptimisation
+from experiments.baselines import REFINED, baseline_arms
 from experiments.sweep import main
 from fusemorph.configuration import BUDGETS
 from fusemorph.method import known_methods
@@ -15,6 +16,8 @@ def test_every_method_has_an_arm() -> None:
     arms = baseline_arms((32, 32, 32), BUDGETS["smoke"])
     assert {arm.method.name for arm in arms} == set(known_methods())
     assert len({arm.label for arm in arms}) == len(arms)
+    after = {arm.label: arm.method.of for arm in arms if isinstance(arm.method, InstanceOptimisation)}
+    assert after == {f"{arm.label}, refined": arm.method for arm in arms if arm.label in REFINED}
 
 
 @pytest.mark.slow

@@ -78,6 +78,16 @@ def test_an_arm_is_planned_with_another_plan_beside_its_own(quickstart, capsys: 
     assert (shown.count("finished"), shown.count("to do")) == (2, 0)  # that of late, which has been trained
 
 
+def test_an_arm_is_refined_for_each_pair_beside_its_own(quickstart, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    _, line, _ = quickstart
+    chosen = [word for label in ("identity", "AutoFuse") for word in ("--arm", label)]
+    assert main([*line, *chosen, "--refine", "3", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "AutoFuse, refined in 3 steps seed 0" in shown
+    assert "identity, refined in 3 steps seed 0" in shown
+    assert (shown.count("finished"), shown.count("to do")) == (2, 2)
+
+
 def test_the_numbers_can_be_taken_along_without_images_or_paths(quickstart, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     runs, _, _ = quickstart
     name = "quickstart-virtual_brains-smoke"
