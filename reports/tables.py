@@ -79,16 +79,16 @@ def trials(comparison: Comparison) -> Table:
     return Table(title=title, caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
 
 
-def failed_pairs(pairs: pd.DataFrame) -> dict[tuple[str, int], tuple[str, str]]:
+def failed_pairs(pairs: pd.DataFrame) -> dict[tuple[str, str], tuple[str, str]]:
     """By arm and seed of the trials with pairs that failed: how many of how many, and the distinct reasons."""
     if pairs.empty or not (pairs["failure"] != "").any():
         return {}
     told = {}
-    for trial, own in pairs.groupby(["arm", "seed"], sort=False):
+    for (arm, seed), own in pairs.groupby(["arm", "seed"], sort=False):
         reasons = own[own["failure"] != ""]["failure"].value_counts()
         if len(reasons):
             state = f"{reasons.sum()} of {len(own)} pairs failed"
-            told[trial] = (state, "; ".join(f"{times} times: {reason}" for reason, times in reasons.items()))
+            told[str(arm), str(seed)] = (state, "; ".join(f"{times} times: {reason}" for reason, times in reasons.items()))
     return told
 
 
