@@ -88,7 +88,10 @@ def failed_pairs(pairs: pd.DataFrame) -> dict[tuple[str, str], tuple[str, str]]:
         reasons = own[own["failure"] != ""]["failure"].value_counts()
         if len(reasons):
             state = f"{reasons.sum()} of {len(own)} pairs failed"
-            told[str(arm), str(seed)] = (state, "; ".join(f"{times} times: {reason}" for reason, times in reasons.items()))
+            told[str(arm), str(seed)] = (
+                state,
+                "; ".join(f"{times} times: {reason}" for reason, times in reasons.items()),
+            )
     return told
 
 

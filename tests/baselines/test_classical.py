@@ -1,4 +1,4 @@
-"""The classical methods on a textured pair whose map is known, each after its own affine step."""
+"""What is not trained, on a textured pair whose map is known, deformable methods after their own affine step."""
 
 from pathlib import Path
 
@@ -13,15 +13,19 @@ from fusemorph.method import known_methods, load_method
 from tests.textured_pair import endpoint_error, matrix, pair
 
 CPU = torch.device("cpu")
-METHODS = [name for name in known_methods() if isinstance(load_method({"name": name}), ExternalMethod)]
+NONE_OF_THEM = {"identity", "oracle", "instance_optimisation"}
+METHODS = {name: load_method({"name": name}) for name in known_methods() if name not in NONE_OF_THEM}
 GRIDS = [((40, 44, 36), 1.0), ((40, 44, 24), 2.0), ((48, 40), 1.5)]
 # SimpleITK is among the packages of the tests; the others are installed by ``nox -s classical``.
 CASES = [
-    pytest.param(name, shape, spacing, marks=[] if name == "demons" else pytest.mark.classical)
-    for name in METHODS
+    pytest.param(
+        name, shape, spacing,
+        marks=pytest.mark.classical if isinstance(method, ExternalMethod) and name != "demons" else [],
+    )
+    for name, method in METHODS.items()
     for shape, spacing in GRIDS
-    if len(shape) in load_method({"name": name}).dims  # type: ignore[attr-defined]
-]
+    if method.objective is None and len(shape) in getattr(method, "dims", (2, 3))
+]  # fmt: skip
 
 
 def make_pair(fixed: torch.Tensor, moving: torch.Tensor, spacing_mm: tuple[float, ...]) -> Pair:

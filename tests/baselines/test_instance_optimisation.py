@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from baselines.identity import Identity
-from baselines.instance_optimisation import SMOOTH, InstanceOptimisation, integrate
+from baselines.instance_optimisation import SMOOTH, InstanceOptimisation, parametrise
 from baselines.voxelmorph_1 import VoxelMorph1
 from fusemorph.configuration import Budget, Trial
 from fusemorph.data import open_dataset
@@ -17,6 +17,7 @@ from fusemorph.data.dataset import Pair, Scan
 from fusemorph.fusion.method import Fusion
 from fusemorph.losses.objective import Objective, total
 from fusemorph.method import Method, PairFailed, image_tensor, known_methods, load_method
+from fusemorph.metrics import folding_fraction
 from fusemorph.networks.registration import Registration
 from fusemorph.trial import Job, load_trial, run_job
 from fusemorph.warp import warp
@@ -94,9 +95,10 @@ def test_a_velocity_is_integrated_as_its_network_does(name: str, shape: tuple[in
         if isinstance(layer, (torch.nn.Conv2d, torch.nn.Conv3d)) and layer.out_channels == len(shape):
             torch.nn.init.normal_(layer.weight, std=0.05)
     found = method.registration(make_pair(shape), network=network, device=CPU)
-    if found.velocity is not None:
-        assert found.displacement.abs().max() > 1e-3
-        assert torch.equal(integrate(found.velocity, shape), found.displacement)
+    assert found.displacement.abs().max() > 1e-3
+    first, transform = parametrise(found, learned=True)
+    assert torch.equal(transform(first).displacement, found.displacement)
+    assert torch.equal(first, found.displacement if found.velocity is None else found.velocity)
 
 
 @pytest.mark.parametrize("name", ["fusion", "voxelmorph_1", "identity"])
@@ -117,6 +119,7 @@ def test_a_method_without_network_is_gone_on_from() -> None:
     start, found = (m.register(pair, network=None, device=CPU) for m in (refining.of, refining))
     assert start.abs().max() > 1
     assert 0 < (found - start).abs().max() < 2
+    assert folding_fraction(found) == 0
 
 
 def test_a_loss_that_is_not_finite_fails_the_pair() -> None:

@@ -35,7 +35,8 @@ def make_pair(shape: tuple[int, ...]) -> Pair:
     from_centre = (np.indices(shape).T - (np.array(shape) - 1) / 2).T
     scans = [
         Scan(
-            id=person, person=person, labels=None, spacing_mm=(1.0,) * len(shape), affine=np.eye(len(shape) + 1),
+            id=person, person=person, labels=None, spacing_mm=(1.0, 1.5, 0.8)[: len(shape)],
+            affine=np.eye(len(shape) + 1),
             # Methods that align the two need something to align.
             image=(np.exp(-(from_centre**2).sum(0) / width**2) + 0.1 * rng.random(shape)).astype(np.float32),
         )
