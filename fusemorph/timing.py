@@ -22,7 +22,7 @@ from fusemorph.trial import Job
 from fusemorph.warp import warp
 
 REPEATS = 10
-LIMIT_S = 60.0
+LIMIT_S = 30.0
 """Time for the repeats of one measurement; who needs more has fewer of them."""
 
 
