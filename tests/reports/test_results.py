@@ -27,12 +27,17 @@ def test_identity_on_the_val_pairs_is_what_everybody_measures() -> None:
 
 @pytest.mark.parametrize(
     ("dataset", "identity", "syn"),
-    [("hippocampus", (0.511, 0.513), (0.70, 0.72)), ("acdc", (0.58, 0.69), (0.67, 0.80))],
+    [
+        ("hippocampus", (0.511, 0.513), (0.70, 0.72)),
+        ("acdc", (0.58, 0.69), (0.67, 0.80)),
+        ("multi_atlas", (0.40, 0.46), (0.46, 0.56)),
+    ],
 )
 def test_what_is_known_of_the_classical_methods_holds(
     dataset: str, identity: tuple[float, float], syn: tuple[float, float]
 ) -> None:
-    """Within 0.03 of what others measured on these images; `acdc` is at half of its resolution in the plane."""
+    """Within 0.03 of what others measured on these images; `acdc` is at half of its resolution in the plane, and
+    `multi_atlas` begins where an affine step ended."""
     (comparison,) = compare_studies([RESULTS / "baselines"], dataset=dataset)
     arms = comparison.arms.set_index("label")
     for label, (low, high) in {"identity": identity, "syn": syn}.items():
