@@ -94,13 +94,14 @@ def confirmation(hunt: Hunt, found: Sequence[Arm]) -> Study:
     def arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
         return [Arm(label="identity", group="floor", method=Identity()), *hunt.study.rivals(budget), *found]
 
-    goals = ", ".join(goal.title for goal in hunt.goals)
+    objectives = ", ".join(objective.title for objective in hunt.objectives)
     return Study(
         question=f"Does what the search found hold up when trained anew? {hunt.study.question}",
         protocol=(
             *hunt.study.protocol,
-            f"The {len(found)} best of {hunt.trials} configurations by {goals} on val, searched at {hunt.budget_name}, "
-            "are trained anew with fresh seeds of this budget beside the named plans; only these see test.",
+            f"The {len(found)} best of {hunt.trials} configurations by {objectives} on val, "
+            f"searched at {hunt.budget_name}, are trained anew "
+            "with fresh seeds of this budget beside the named plans; only these see test.",
         ),
         reference=hunt.study.rivals(hunt.budget)[-1].label,
         arms=arms,

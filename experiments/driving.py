@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from experiments.scalars import log_scalars
-from nas.feed import Feed, Status
-from nas.goals import Goal
 from nas.inline import run_inline
+from nas.jobs import JobQueue, Status
+from nas.objectives import Objective
 from nas.searcher import GridSearcher, RandomSearcher, Searcher
 from nas.space import Space
 
@@ -21,23 +21,23 @@ DRIVERS = {
 SEARCHERS = tuple(dict.fromkeys(searcher for offered in DRIVERS.values() for searcher in offered))
 
 
-def drive(feed: Feed, options: argparse.Namespace) -> Iterator[Status]:
-    """Run the feed's jobs by the driver asked for.
+def drive(queue: JobQueue, options: argparse.Namespace) -> Iterator[Status]:
+    """Run the queue's jobs by the driver asked for.
 
     Raises:
         ValueError: what the driver needs is not there; nothing has started.
     """
-    statuses = _drive(feed, options)
+    statuses = _drive(queue, options)
     return log_scalars(statuses, options.runs, options.tensorboard) if options.tensorboard else statuses
 
 
-def _drive(feed: Feed, options: argparse.Namespace) -> Iterator[Status]:
+def _drive(queue: JobQueue, options: argparse.Namespace) -> Iterator[Status]:
     if options.driver != "ray":
-        return run_inline(feed, options.runs, workers=worker_count(options))
+        return run_inline(queue, options.runs, workers=worker_count(options))
     from nas.ray import run_ray  # an extra, like all of Ray
 
     amounts = {"cpus_per_trial": options.cpus_per_trial, "gpus_per_trial": options.gpus_per_trial}
-    return run_ray(feed, options.runs, address=options.address, **amounts)
+    return run_ray(queue, options.runs, address=options.address, **amounts)
 
 
 def worker_count(options: argparse.Namespace) -> int:
@@ -47,21 +47,23 @@ def worker_count(options: argparse.Namespace) -> int:
     return 1 if options.device != "cpu" else max(1, (os.cpu_count() or 1) // options.threads)
 
 
-def choose_searcher(options: argparse.Namespace, goals: Sequence[Goal]) -> str:
+def choose_searcher(options: argparse.Namespace, objectives: Sequence[Objective]) -> str:
     """The searcher asked for, or the driver's own for so many objectives.
 
     Raises:
         ValueError: the driver does not offer it, or it cannot serve several objectives.
     """
     offered = DRIVERS[options.driver]
-    default = "nsga2" if len(goals) > 1 and "nsga2" in offered else offered[0]
+    default = "nsga2" if len(objectives) > 1 and "nsga2" in offered else offered[0]
     name = str(options.searcher or default)
     if name not in offered:
         raise ValueError(f"--searcher: driver {options.driver} offers {', '.join(offered)}, got {name!r}")
     return name
 
 
-def make_searcher(name: str, space: Space, goals: Sequence[Goal], *, driver: str, seed: int, journal: Path) -> Searcher:
+def make_searcher(
+    name: str, space: Space, objectives: Sequence[Objective], *, driver: str, seed: int, journal: Path
+) -> Searcher:
     """The searcher of that name; the inline driver's need no engine.
 
     Raises:
@@ -71,5 +73,5 @@ def make_searcher(name: str, space: Space, goals: Sequence[Goal], *, driver: str
         return GridSearcher(space, seed) if name == "grid" else RandomSearcher(space, seed)
     from nas.optuna import OptunaSearcher  # an extra, like all of Optuna
 
-    directions = [goal.direction for goal in goals]
+    directions = [objective.direction for objective in objectives]
     return OptunaSearcher(space, directions=directions, sampler=name, seed=seed, journal=journal)  # type: ignore[arg-type]

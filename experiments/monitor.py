@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Console
 from rich.live import Live
 
-from nas.feed import Status
+from nas.jobs import Status
 
 PLAIN_EVERY_S = 15.0
 EARLIEST_FORECAST = 0.005
@@ -49,7 +49,7 @@ class Forecast:
 
 
 def describe(status: Status, elapsed_s: float, left_s: float | None = None) -> str:
-    """One line: trials ended of all, the feed's note, what is running and how far, elapsed time and the time left."""
+    """One line: trials ended of all, the queue's note, what is running and how far, elapsed time and the time left."""
     running = ", ".join(f"{job.label} {_place(facts)}" for job, facts in status.running[:3])
     more = f" and {len(status.running) - 3} more" if len(status.running) > 3 else ""
     left = f", about {clock(left_s)} left" if left_s is not None else ""
@@ -61,7 +61,7 @@ def describe(status: Status, elapsed_s: float, left_s: float | None = None) -> s
 
 
 def _work_left(status: Status) -> float:
-    return status.work - sum(job.amount * _share(facts) for job, facts in status.running)
+    return status.work - sum(job.work * _share(facts) for job, facts in status.running)
 
 
 def _share(facts: Mapping[str, object]) -> float:

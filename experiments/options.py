@@ -10,7 +10,7 @@ import torch
 from experiments.driving import DRIVERS, SEARCHERS
 from experiments.study import known_studies
 from fusemorph.configuration import BUDGETS
-from nas.goals import GOALS
+from nas.objectives import OBJECTIVES
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -63,7 +63,9 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--trials", type=int, metavar="N", help="distinct configurations in all, those done included")
     group.add_argument("--searcher", help=f"one of {', '.join(SEARCHERS)}; default: the driver's own")
     group.add_argument("--operators", help="symbols that a stage may take; default: the study's own")
-    group.add_argument("--objective", action="append", metavar="NAME", help=f"of {', '.join(GOALS)}; default: dice")
+    group.add_argument(
+        "--objective", action="append", metavar="NAME", help=f"of {', '.join(OBJECTIVES)}; default: dice"
+    )
     group.add_argument(
         "--early-stopping",
         choices=["halving", "none"],

@@ -49,7 +49,7 @@ class Sweep:
         return [
             Job(
                 trial=trial, splits=(self.split,), data=self.data, cache=options.cache, threads=options.threads,
-                device=options.device, label=self.label(trial), amount=self.amount(arm, trial, shape),
+                device=options.device, label=self.label(trial), work=self.work(arm, trial, shape),
             )
             for arm, trial in distinct.values()
         ]  # fmt: skip
@@ -72,7 +72,7 @@ class Sweep:
             told += f", trained in {got} since this processor has no {asked}"
         return told
 
-    def amount(self, arm: Arm, trial: Trial, shape: tuple[int, ...]) -> float:
+    def work(self, arm: Arm, trial: Trial, shape: tuple[int, ...]) -> float:
         """How much there is to train for a trial: forward FLOPs times steps, at least 1."""
         return max(1.0, count_flops(arm.method, shape) * float(self.steps(arm, trial)))
 

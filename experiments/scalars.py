@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fusemorph.records import RecordError, history_of
-from nas.feed import Status
+from nas.jobs import Status
 
 
 def log_scalars(statuses: Iterator[Status], runs: Path, folder: Path) -> Iterator[Status]:

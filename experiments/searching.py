@@ -21,11 +21,11 @@ from fusemorph.networks.padding import padded_shape
 from fusemorph.records import require_space
 from fusemorph.trial import Job
 from fusemorph.validation import unregistered_dice
-from nas.goals import Goal, find_goals, front, hypervolume
-from nas.halving import Halving, rungs_of
-from nas.search import Candidate, Plan, Search
+from nas.objectives import Objective, find_objectives, front, hypervolume
+from nas.search import Candidate, Search, SearchPlan
 from nas.searcher import RandomSearcher, Searcher
 from nas.space import Space, Values
+from nas.successive_halving import SuccessiveHalving, rungs_of
 
 PROBES = 200
 SHOWN = 10
@@ -45,13 +45,13 @@ class Hunt:
     budget_name: str
     budget: Budget
     space: Space
-    goals: tuple[Goal, ...]
+    objectives: tuple[Objective, ...]
     searcher: str
     trials: int
     seeds: int
     halving: bool
     limits: Mapping[str, float]
-    floors: Mapping[str, float]
+    identity_dice: Mapping[str, float]
 
 
 def make_hunt(study: SearchStudy, options: argparse.Namespace) -> Hunt:
@@ -60,8 +60,8 @@ def make_hunt(study: SearchStudy, options: argparse.Namespace) -> Hunt:
     Raises:
         ValueError: a wrong name, setting or file, constraints that leave nothing, or choices that do not go together.
     """
-    goals = find_goals(options.objective or ["dice"])
-    halving = stops_early(options, goals)
+    objectives = find_objectives(options.objective or ["dice"])
+    halving = stops_early(options, objectives)
     budget_name = options.budget or study.budget
     budget = find_budget(budget_name)
     space = study.space(budget, options.operators or study.operators)
@@ -71,22 +71,22 @@ def make_hunt(study: SearchStudy, options: argparse.Namespace) -> Hunt:
     given = {name: getattr(options, f"max_{name}") for name in ("parameters", "flops", "folding")}
     return Hunt(
         name=options.name or f"{options.study}-{'+'.join(names)}-{budget_name}", study_name=options.study, study=study,
-        datasets=datasets, budget_name=budget_name, budget=budget, space=space, goals=goals,
-        searcher=choose_searcher(options, goals), trials=options.trials or study.trials,
+        datasets=datasets, budget_name=budget_name, budget=budget, space=space, objectives=objectives,
+        searcher=choose_searcher(options, objectives), trials=options.trials or study.trials,
         seeds=options.seeds or study.seeds, halving=halving,
         limits={name: value for name, value in given.items() if value is not None},
-        floors={d.name: unregistered_dice(d, count=budget.validation_pairs) for d in datasets},
+        identity_dice={d.name: unregistered_dice(d, count=budget.validation_pairs) for d in datasets},
     )  # fmt: skip
 
 
-def stops_early(options: argparse.Namespace, goals: Sequence[Goal]) -> bool:
+def stops_early(options: argparse.Namespace, objectives: Sequence[Objective]) -> bool:
     """Whether weak trials are stopped: by default with the one objective Dice, on one dataset and with one seed, since
     a candidate ends with its first trial that does, and one of several says little of their mean.
 
     Raises:
         ValueError: it is asked for where nothing can be judged.
     """
-    possible = [goal.name for goal in goals] == ["dice"]
+    possible = [objective.name for objective in objectives] == ["dice"]
     if options.early_stopping == "halving" and not possible:
         raise ValueError("--early-stopping halving: it judges val Dice alone, so the one objective must be dice")
     alone = len(options.dataset or []) <= 1 and (options.seeds or 1) == 1
@@ -153,21 +153,21 @@ def make_search(hunt: Hunt, options: argparse.Namespace, *, control: bool) -> Se
     else:
         journal = options.runs / "studies" / f"{hunt.name}.journal"
         searcher = make_searcher(
-            hunt.searcher, hunt.space, hunt.goals, driver=options.driver, seed=options.search_seed, journal=journal
+            hunt.searcher, hunt.space, hunt.objectives, driver=options.driver, seed=options.search_seed, journal=journal
         )
-    announce = partial(_announce, hunt, options, searcher_name, control)
-    plan = Plan(
+    save_candidates = partial(_save_candidates, hunt, options, searcher_name, control)
+    plan = SearchPlan(
         name=f"{hunt.name}, {'random control' if control else f'search by {hunt.searcher}'}",
         space=hunt.space,
         trials=hunt.trials,
-        goals=hunt.goals,
-        floors=hunt.floors,
+        objectives=hunt.objectives,
+        identity_dice=hunt.identity_dice,
         runs=options.runs,
         seed=options.search_seed,
         make=candidate_maker(hunt, options, control=control),
         refuses=refusal(hunt),
         limits={name: most for name, most in hunt.limits.items() if name == "folding"},
-        announce=announce,
+        save_candidates=save_candidates,
     )
     search = Search(plan=plan, searcher=searcher)
     search.resume(known)
@@ -182,10 +182,10 @@ def candidate_maker(hunt: Hunt, options: argparse.Namespace, *, control: bool) -
     def job(dataset: Dataset, seed: int, method: Json, budget: Budget, label: str) -> Job:
         trial = Trial(method=method, dataset=described[dataset.name], budget=asdict(budget), seed=seed)
         name = entry_name(hunt, dataset, control=control)
-        stop = Halving(study=name, seed=seed, rungs=rungs_of(budget)) if hunt.halving else None
+        stop = SuccessiveHalving(study=name, seed=seed, rungs=rungs_of(budget)) if hunt.halving else None
         return Job(
             trial=trial, data=folders.get(dataset.name), cache=options.cache, splits=(), threads=options.threads,
-            device=options.device, stop=stop, label=label, amount=float(budget.steps),
+            device=options.device, stop=stop, label=label, work=float(budget.steps),
         )  # fmt: skip
 
     def make(values: Values) -> Candidate:
@@ -212,7 +212,7 @@ def point_label(space: Space, values: Values) -> str:
 def _known_points(
     hunt: Hunt, options: argparse.Namespace, searcher: str, control: bool
 ) -> list[tuple[Values, int | None]]:
-    """The points that an earlier call announced, in their order, with the step at which it stopped them, if it did.
+    """The points that an earlier call saved, in their order, with the step at which it stopped them, if it did.
 
     Raises:
         RecordError: an entry of the name, on any of the datasets, is of another definition.
@@ -227,7 +227,7 @@ def _known_points(
     ]
 
 
-def _announce(hunt: Hunt, options: argparse.Namespace, searcher: str, control: bool, search: Search) -> None:
+def _save_candidates(hunt: Hunt, options: argparse.Namespace, searcher: str, control: bool, search: Search) -> None:
     """Write the search's entries, one a dataset: its candidates, and how it judged those that have ended."""
     candidates = tuple(search.candidates.values())
     for dataset in hunt.datasets:
@@ -246,7 +246,8 @@ def search_entry(
     """What ``RUNS/studies/NAME.json`` says of a search on one dataset."""
     search: dict[str, Any] = {
         "space": hunt.space.as_json(), "searcher": searcher, "seed": options.search_seed, "trials": hunt.trials,
-        "objectives": [goal.name for goal in hunt.goals], "limits": dict(hunt.limits), "floors": dict(hunt.floors),
+        "objectives": [objective.name for objective in hunt.objectives], "limits": dict(hunt.limits),
+        "floors": dict(hunt.identity_dice),
         "early_stopping": hunt.halving, "datasets": [dataset.name for dataset in hunt.datasets],
         "control_of": hunt.name if control else None,
     }  # fmt: skip
@@ -273,19 +274,19 @@ def run_search(hunt: Hunt, search: Search, options: argparse.Namespace) -> None:
     known = f", {len(search.candidates)} of them known" if search.candidates else ""
     print(f"{search.plan.name}: {hunt.trials} configurations{known}, in {options.runs}", flush=True)
     watch(drive(search, options))
-    search.plan.announce(search)  # how the last ones have ended
+    search.plan.save_candidates(search)  # how the last ones have ended
     print(summary(search))
 
 
 def summary(search: Search) -> str:
-    """The best candidates of a search, or its front where there are several goals, and how the others ended."""
-    goals, ranked = search.plan.goals, search.ranked()
+    """The best candidates of a search, or its front where there are several objectives, and how the others ended."""
+    objectives, ranked = search.plan.objectives, search.ranked()
     values, volume = [search.outcomes[candidate.identity].values for candidate in ranked], ""
-    if len(goals) > 1 and values:
-        volume = _dominated(goals, values)
-        kept = front(values, [goal.direction for goal in goals])
+    if len(objectives) > 1 and values:
+        volume = _dominated(objectives, values)
+        kept = front(values, [objective.direction for objective in objectives])
         ranked, values = [ranked[i] for i in kept], [values[i] for i in kept]
-    rows = [["configuration", *(goal.title for goal in goals)]]
+    rows = [["configuration", *(objective.title for objective in objectives)]]
     rows += [[c.label, *(f"{v:.4g}" for v in own)] for c, own in zip(ranked[:SHOWN], values[:SHOWN], strict=True)]
     states = [outcome.state for outcome in search.outcomes.values()]
     told = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
@@ -294,11 +295,14 @@ def summary(search: Search) -> str:
     return f"{columns(rows)}\n{volume}{told}{more}{end}"
 
 
-def _dominated(goals: Sequence[Goal], values: Sequence[Sequence[float]]) -> str:
-    """The hypervolume of the front, as a share of the box between the worst and the best value of each goal."""
-    directions = [goal.direction for goal in goals]
+def _dominated(objectives: Sequence[Objective], values: Sequence[Sequence[float]]) -> str:
+    """The hypervolume of the front, as a share of the box between the worst and the best value of each objective."""
+    directions = [objective.direction for objective in objectives]
     bounds = [(min(own), max(own)) for own in zip(*values, strict=True)]
-    worst = [low if goal.direction == "maximize" else high for goal, (low, high) in zip(goals, bounds, strict=True)]
+    worst = [
+        low if objective.direction == "maximize" else high
+        for objective, (low, high) in zip(objectives, bounds, strict=True)
+    ]
     box = math.prod(high - low for low, high in bounds)
     share = hypervolume(values, directions, reference=worst) / box if box else 0.0
     return f"hypervolume: {share:.3f} of the box between the worst and the best values found\n"

@@ -32,8 +32,8 @@ from fusemorph.fusion.plan import NAMED_PLANS, parse_plan, vocabulary
 from fusemorph.method import known_methods
 from fusemorph.records import RecordError, StorageError, TrialFolder, read_json, require_space
 from fusemorph.trial import is_missing
-from nas.feed import FixedFeed, Status
 from nas.inline import WorkersDied
+from nas.jobs import JobList, Status
 from nas.search import Search
 from reports.page import write_report
 from reports.tables import arms_text
@@ -139,8 +139,8 @@ def run(sweeps: Sequence[Sweep], options: argparse.Namespace) -> int:
         for label, reason in sweep.skipped.items():
             print(f"skipped: {label}: {reason}")
         print(f"{sweep.title(options)}; in {options.runs}", flush=True)
-    feed = FixedFeed((job for sweep in sweeps for job in sweep.jobs(options)), options.runs)
-    status = watch(drive(feed, options))
+    queue = JobList((job for sweep in sweeps for job in sweep.jobs(options)), options.runs)
+    status = watch(drive(queue, options))
     for sweep in sweeps:
         if sweep.study.measure_cost:
             measure_costs(sweep, options)

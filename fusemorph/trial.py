@@ -43,7 +43,7 @@ class Job:
     """A trial with what a machine needs to run it: where the data lie, what to evaluate, with how many threads.
 
     ``stop`` is the rule that may end the trial early.
-    ``label`` and ``amount`` are for whoever watches: what the trial is called, and how much there is to compute.
+    ``label`` and ``work`` are for whoever watches: what the trial is called, and how much there is to compute.
     """
 
     trial: Trial
@@ -54,7 +54,7 @@ class Job:
     device: str = "cpu"
     stop: StopRule | None = None
     label: str = ""
-    amount: float = 1.0
+    work: float = 1.0
 
     def open_dataset(self) -> Dataset:
         """The trial's dataset; its settings are those of the configuration.

@@ -19,7 +19,7 @@ from pathlib import Path
 from fusemorph.ledger import holder, last_claim, take_claim
 from fusemorph.records import StorageError, TrialFolder
 from fusemorph.trial import Job, run_job
-from nas.feed import Feed, Status
+from nas.jobs import JobQueue, Status
 
 POLL_S = 1.0
 PATIENCE_S = 3.0
@@ -31,8 +31,8 @@ class WorkersDied(RuntimeError):
     """No worker lives long enough to take a job."""
 
 
-def run_inline(feed: Feed, runs: Path, *, workers: int) -> Iterator[Status]:
-    """Run the feed's jobs in ``workers`` processes; yields the status at least every second until all have ended.
+def run_inline(queue: JobQueue, runs: Path, *, workers: int) -> Iterator[Status]:
+    """Run the queue's jobs in ``workers`` processes; yields the status at least every second until all have ended.
 
     A worker that dies is replaced and its trial goes on from its checkpoint; a trial that takes a second worker with
     it is given up, and recorded as failed if it killed them outright (out of memory). Closing the iterator stops the
@@ -43,17 +43,17 @@ def run_inline(feed: Feed, runs: Path, *, workers: int) -> Iterator[Status]:
         RecordError: a trial's folder cannot be read, or was made by another version.
         WorkersDied: workers die before they take a job.
     """
-    crew = _Crew(feed=feed, runs=runs)
+    pool = _WorkerPool(queue=queue, runs=runs)
     try:
-        while feed.left or feed.open:
-            crew.bury()
-            crew.hire(workers)
-            crew.assign()
-            yield crew.status()
-            crew.listen()
-        yield crew.status()
+        while queue.left or queue.open:
+            pool.reap()
+            pool.start(workers)
+            pool.assign()
+            yield pool.status()
+            pool.listen()
+        yield pool.status()
     finally:
-        crew.dismiss()
+        pool.stop()
 
 
 @dataclass(eq=False, kw_only=True)
@@ -67,10 +67,10 @@ class _Worker:
 
 
 @dataclass(kw_only=True)
-class _Crew:
+class _WorkerPool:
     """The workers; the jobs to be given again, from when on; and how often each job has cost a worker its life."""
 
-    feed: Feed
+    queue: JobQueue
     runs: Path
     workers: list[_Worker] = field(default_factory=list)
     again: deque[tuple[float, Job]] = field(default_factory=deque)
@@ -82,13 +82,13 @@ class _Crew:
         taken = [worker.job for worker in self.workers if worker.job is not None]
         running = tuple((job, facts) for job in taken if (facts := holder(self.runs / job.trial.key)) is not None)
         return Status(
-            total=self.feed.total, left=self.feed.left, work=self.feed.work, running=running,
-            given_up=dict(self.given_up), note=self.feed.note,
+            total=self.queue.total, left=self.queue.left, work=self.queue.work, running=running,
+            given_up=dict(self.given_up), note=self.queue.note,
         )  # fmt: skip
 
-    def hire(self, count: int) -> None:
+    def start(self, count: int) -> None:
         """Start workers up to that number, and no more than there are jobs."""
-        for _ in range(min(count, self.feed.left if not self.feed.open else count) - len(self.workers)):
+        for _ in range(min(count, self.queue.left if not self.queue.open else count) - len(self.workers)):
             ours, theirs = multiprocessing.Pipe()
             process = multiprocessing.get_context("spawn").Process(target=_work, args=(theirs, self.runs), daemon=True)
             process.start()
@@ -106,7 +106,7 @@ class _Crew:
                     return  # it has just died, and is buried in the next round
 
     def _next(self) -> Job | None:
-        if (job := self.feed.take()) is not None:
+        if (job := self.queue.next()) is not None:
             return job
         due = self.again and self.again[0][0] <= time.monotonic()
         return self.again.popleft()[1] if due else None
@@ -125,11 +125,11 @@ class _Crew:
         """The first word of a worker is that it is there; every other, whether its job has ended."""
         worker.ready, job, worker.job = True, worker.job, None
         if job is not None and ended:
-            self.feed.settle(job)
+            self.queue.complete(job)
         elif job is not None:
             self.again.append((time.monotonic() + PATIENCE_S, job))
 
-    def bury(self) -> None:
+    def reap(self) -> None:
         """Drop the workers that have died, and settle what they had."""
         for worker in [worker for worker in self.workers if not worker.process.is_alive()]:
             self.workers.remove(worker)
@@ -156,7 +156,7 @@ class _Crew:
         self.given_up[key] = str(claim.get("error") or killed)
         if exit_code < 0:
             self._record_failure(job, self.given_up[key])
-        self.feed.settle(job, given_up=self.given_up[key])
+        self.queue.complete(job, given_up=self.given_up[key])
 
     def _record_failure(self, job: Job, reason: str) -> None:
         folder, claim = TrialFolder(self.runs, job.trial), take_claim(self.runs / job.trial.key)
@@ -164,7 +164,7 @@ class _Crew:
             with claim:
                 folder.fail(reason, measured={})
 
-    def dismiss(self) -> None:
+    def stop(self) -> None:
         """Stop all workers."""
         for worker in self.workers:
             worker.process.terminate()

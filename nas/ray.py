@@ -31,8 +31,8 @@ from ray.tune.search import Searcher as TuneSearcher
 
 from fusemorph.records import StorageError
 from fusemorph.trial import Job, run_job
-from nas.dealer import Dealer, Stopped
-from nas.feed import Feed, Status
+from nas.dispatch import Dispatcher, Stopped
+from nas.jobs import JobQueue, Status
 from nas.parameter import Parameter, Range
 from nas.space import Space
 
@@ -57,13 +57,13 @@ except Exception as error:
 
 
 def run_ray(
-    feed: Feed, runs: Path, *, address: str | None = None, cpus_per_trial: float = 1, gpus_per_trial: float = 0
+    queue: JobQueue, runs: Path, *, address: str | None = None, cpus_per_trial: float = 1, gpus_per_trial: float = 0
 ) -> Iterator[Status]:
-    """Run the feed's jobs on Ray; yields the status at least every second until all have ended.
+    """Run the queue's jobs on Ray; yields the status at least every second until all have ended.
 
     ``address``: of a running cluster, or ``auto`` for the one that this machine belongs to; None starts Ray here.
     A trial has a torch thread per CPU, and runs on ``cuda`` if it is given GPUs, of which it may have a fraction.
-    Connects at once; the first status starts the trials; closing the iterator stops them. The feed is called by
+    Connects at once; the first status starts the trials; closing the iterator stops them. The queue is called by
     another thread, but never while the caller looks at a status.
 
     Raises:
@@ -79,38 +79,38 @@ def run_ray(
     except ValueError:
         ray.shutdown()
         raise
-    statuses = _drive(Dealer(feed=feed, runs=runs.absolute()), cpus_per_trial, gpus_per_trial)
+    statuses = _drive(Dispatcher(queue=queue, runs=runs.absolute()), cpus_per_trial, gpus_per_trial)
     next(statuses)  # from here on closing it disconnects
     return statuses
 
 
-def _drive(dealer: Dealer, cpus: float, gpus: float) -> Iterator[Status]:
+def _drive(dispatcher: Dispatcher, cpus: float, gpus: float) -> Iterator[Status]:
     with tempfile.TemporaryDirectory(prefix="fusemorph-ray-", ignore_cleanup_errors=True) as scratch:
-        thread = threading.Thread(target=_tune, args=(dealer, cpus, gpus, scratch), daemon=True)
+        thread = threading.Thread(target=_tune, args=(dispatcher, cpus, gpus, scratch), daemon=True)
         try:
-            yield dealer.status()
+            yield dispatcher.status()
             thread.start()
-            while not dealer.ended.wait(POLL_S):  # join() takes the thread for ended once Ctrl-C has interrupted it
-                with dealer.lock:
-                    yield dealer.status()
-            if dealer.error is not None:
-                raise dealer.error
-            yield dealer.status()
+            while not dispatcher.ended.wait(POLL_S):  # join() takes the thread for ended once Ctrl-C has interrupted it
+                with dispatcher.lock:
+                    yield dispatcher.status()
+            if dispatcher.error is not None:
+                raise dispatcher.error
+            yield dispatcher.status()
         finally:
-            dealer.stopped = True
+            dispatcher.stopped = True
             if thread.ident is not None:
-                dealer.ended.wait(CONNECT_S)
+                dispatcher.ended.wait(CONNECT_S)
             ray.shutdown()
 
 
-def _tune(dealer: Dealer, cpus: float, gpus: float, scratch: str) -> None:
+def _tune(dispatcher: Dispatcher, cpus: float, gpus: float, scratch: str) -> None:
     """Let Tune run until no job can come any more, or until it is stopped."""
-    search = _Search(dealer, threads=max(1, int(cpus)), gpu=gpus > 0)
+    search = _Search(dispatcher, threads=max(1, int(cpus)), gpu=gpus > 0)
     tuning = tune.TuneConfig(
         search_alg=search, num_samples=-1, reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id
     )
     running = tune.RunConfig(
-        name="tune", storage_path=scratch, verbose=0, callbacks=[_Events(dealer)],
+        name="tune", storage_path=scratch, verbose=0, callbacks=[_Events(dispatcher)],
         checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
     )  # fmt: skip
     trainable = tune.with_resources(_Worker, {"cpu": cpus, "gpu": gpus})
@@ -119,26 +119,26 @@ def _tune(dealer: Dealer, cpus: float, gpus: float, scratch: str) -> None:
     except Stopped:
         pass
     except Exception as error:
-        dealer.error = error
+        dispatcher.error = error
     finally:
-        dealer.ended.set()
+        dispatcher.ended.set()
 
 
 class _Search(TuneSearcher):
     """Tune asks here for its next trial, and tells of each that has ended well."""
 
-    def __init__(self, dealer: Dealer, *, threads: int, gpu: bool) -> None:
+    def __init__(self, dispatcher: Dispatcher, *, threads: int, gpu: bool) -> None:
         super().__init__()
-        self.dealer = dealer
+        self.dispatcher = dispatcher
         self.threads = threads
         self.gpu = gpu
 
     def suggest(self, trial_id: str) -> Any:
-        with self.dealer.serving():
-            job = self.dealer.deal(trial_id)
+        with self.dispatcher.serving():
+            job = self.dispatcher.assign(trial_id)
             if job is None:
-                return self.FINISHED if self.dealer.over else None
-            return {"job": self._place(job), "runs": self.dealer.runs, "command": sys.argv}
+                return self.FINISHED if self.dispatcher.over else None
+            return {"job": self._place(job), "runs": self.dispatcher.runs, "command": sys.argv}
 
     def _place(self, job: Job) -> Job:
         """The job with the threads and the device of a worker; without GPUs Ray hides those that a node has."""
@@ -147,8 +147,8 @@ class _Search(TuneSearcher):
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         if not error:  # _Events hears of errors, and of their reason
-            with self.dealer.serving():
-                self.dealer.settle(trial_id, result["status"] if result else None)
+            with self.dispatcher.serving():
+                self.dispatcher.complete(trial_id, result["status"] if result else None)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the records say it all."""
@@ -157,20 +157,20 @@ class _Search(TuneSearcher):
 class _Events(tune.Callback):
     """Tune tells here of every step of its loop, and of each trial that has lost its worker."""
 
-    def __init__(self, dealer: Dealer) -> None:
-        self.dealer = dealer
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.dispatcher = dispatcher
 
     def on_step_begin(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
-        if self.dealer.stopped:
+        if self.dispatcher.stopped:
             raise Stopped
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        with self.dealer.serving():
+        with self.dispatcher.serving():
             error = _error_of(trial)
             if isinstance(error, StorageError):
                 raise error
             preempted = isinstance(error, RayActorError) and error.preempted
-            self.dealer.lose(trial.trial_id, _reason(error), blamed=not preempted)
+            self.dispatcher.worker_died(trial.trial_id, _reason(error), blamed=not preempted)
 
 
 def _error_of(trial: TuneTrial) -> BaseException | None:

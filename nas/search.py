@@ -1,4 +1,4 @@
-"""A search as a feed of jobs: points proposed by a searcher, told by the records, none tried twice."""
+"""A search as a queue of jobs: points proposed by a searcher, told by the records, none tried twice."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from fusemorph.configuration import Json, canonical_json
 from fusemorph.records import TrialFolder
 from fusemorph.trial import Job, stays_stopped
-from nas.goals import GOALS, Goal, Result, gains_by_step, measure
+from nas.objectives import OBJECTIVES, Objective, Result, gains_by_step, measure
 from nas.searcher import Outcome, Searcher
 from nas.space import Space, Values
 
@@ -43,37 +43,37 @@ def identity(method: Mapping[str, Any], budget_changes: Mapping[str, Any]) -> st
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class SearchPlan:
     """What a search is to do, and with what.
 
-    ``trials``: distinct configurations in all, those of earlier calls included. ``goals``: the objectives. ``floors``:
-    val Dice of identity by dataset. ``make``: the candidate of a point. ``refuses``: why a configuration must not be
-    trained, if so. ``limits``: the largest value of goals that only training tells, such as folding. ``announce``:
-    called before a new candidate starts.
+    ``trials``: distinct configurations in all, those of earlier calls included. ``identity_dice``: val Dice of identity
+    by dataset. ``make``: the candidate of a point. ``refuses``: why a configuration must not be trained, if so.
+    ``limits``: the largest value of objectives that only training tells, such as folding. ``save_candidates``: called
+    before a new candidate starts.
     """
 
     name: str
     space: Space
     trials: int
-    goals: tuple[Goal, ...]
-    floors: Mapping[str, float]
+    objectives: tuple[Objective, ...]
+    identity_dice: Mapping[str, float]
     runs: Path
     seed: int
     make: Callable[[Values], Candidate]
     refuses: Callable[[Json], str | None]
     limits: Mapping[str, float]
-    announce: Callable[["Search"], None]
+    save_candidates: Callable[["Search"], None]
 
 
 @dataclass(kw_only=True)
 class Search:
-    """The feed of a search, rebuilt from the points that an earlier call announced.
+    """The queue of a search, rebuilt from the points that an earlier call saved.
 
     ``candidates`` by identity, in the order of their proposal; ``outcomes`` of those that have ended.
     ``refused``: why, by identity, what a constraint ruled out; ``duplicates``: how often a known point was proposed.
     """
 
-    plan: Plan
+    plan: SearchPlan
     searcher: Searcher
     candidates: dict[str, Candidate] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Search:
     _given_up: set[str] = field(default_factory=set)
 
     def resume(self, known: Sequence[tuple[Values, int | None]]) -> None:
-        """Take in the points that an earlier call announced, in their order; what is missing of them comes first.
+        """Take in the points that an earlier call saved, in their order; what is missing of them comes first.
 
         Each comes with the step at which the search has stopped it, if it has: what another study trained of it since
         was not known when the search went on without it.
@@ -109,8 +109,8 @@ class Search:
     @property
     def work(self) -> float:
         """Amount of computing that is left; candidates to come count as the mean of those known."""
-        pending = sum(job.amount for jobs in self._pending.values() for job in jobs.values())
-        amounts = [job.amount for candidate in self.candidates.values() for job in candidate.jobs]
+        pending = sum(job.work for jobs in self._pending.values() for job in jobs.values())
+        amounts = [job.work for candidate in self.candidates.values() for job in candidate.jobs]
         return pending + self._to_come() * self._jobs_each() * (float(np.mean(amounts)) if amounts else 1.0)
 
     @property
@@ -127,7 +127,7 @@ class Search:
         """Whether a job may still come."""
         return bool(self._queue) or self._to_come() > 0
 
-    def take(self) -> Job | None:
+    def next(self) -> Job | None:
         """The next trial, of a new candidate where those known have none left."""
         while not self._queue and self._to_come() > 0:
             candidate = self._propose()
@@ -135,13 +135,13 @@ class Search:
                 self.exhausted = True
                 return None
             self.candidates[candidate.identity] = candidate
-            self.plan.announce(self)
+            self.plan.save_candidates(self)
             self._admit(candidate)
             if (outcome := self.outcomes.get(candidate.identity)) is not None:
                 self.searcher.tell(candidate.values, outcome)  # an earlier study had done it all
         return self._queue.popleft() if self._queue else None
 
-    def settle(self, job: Job, *, given_up: str | None = None) -> None:
+    def complete(self, job: Job, *, given_up: str | None = None) -> None:
         """A trial has ended. A candidate ends with its last trial, or with the first that did not finish."""
         candidate = self._owner[job.trial.key]
         pending = self._pending.get(candidate.identity, {})
@@ -159,9 +159,9 @@ class Search:
             self.searcher.tell(candidate.values, outcome)
 
     def ranked(self) -> list[Candidate]:
-        """The finished candidates that keep the constraints, the best in the first goal first."""
+        """The finished candidates that keep the constraints, the best in the first objective first."""
         finished = {own: outcome.values[0] for own, outcome in self.outcomes.items() if outcome.values}
-        best_first = sorted(finished, key=finished.__getitem__, reverse=self.plan.goals[0].direction == "maximize")
+        best_first = sorted(finished, key=finished.__getitem__, reverse=self.plan.objectives[0].direction == "maximize")
         return [self.candidates[own] for own in best_first]
 
     def _propose(self) -> Candidate | None:
@@ -227,10 +227,13 @@ class Search:
         steps = self._gains_by_step(results)
         if "pruned" in states:
             return Outcome(state="pruned", intermediate=steps)
-        values = tuple(measure(goal, results, self.plan.floors) for goal in self.plan.goals)
+        values = tuple(measure(objective, results, self.plan.identity_dice) for objective in self.plan.objectives)
         if not np.isfinite(values).all():
             return Outcome(state="failed")
-        if any(measure(GOALS[name], results, self.plan.floors) > most for name, most in self.plan.limits.items()):
+        if any(
+            measure(OBJECTIVES[name], results, self.plan.identity_dice) > most
+            for name, most in self.plan.limits.items()
+        ):
             return Outcome(state="refused")
         return Outcome(state="finished", values=values, intermediate=steps)
 
@@ -239,8 +242,8 @@ class Search:
         return [] if None in states else [Result.read(job, self.plan.runs) for job in candidate.jobs]
 
     def _gains_by_step(self, results: Sequence[Result]) -> dict[int, float]:
-        """The mean gain by step; none where there are several goals."""
-        return gains_by_step(results, self.plan.floors) if results and len(self.plan.goals) == 1 else {}
+        """The mean gain by step; none where there are several objectives."""
+        return gains_by_step(results, self.plan.identity_dice) if results and len(self.plan.objectives) == 1 else {}
 
     def _status(self, job: Job) -> str | None:
         if job.trial.key in self._given_up:

@@ -15,10 +15,10 @@ from fusemorph.configuration import BUDGETS, Trial
 from fusemorph.fusion.method import Fusion
 from fusemorph.records import TrialFolder
 from fusemorph.trial import Job
-from nas.feed import FixedFeed
-from nas.goals import find_goals
+from nas.jobs import JobList
+from nas.objectives import find_objectives
 from nas.optuna import OptunaSearcher
-from nas.search import Candidate, Plan, Search
+from nas.search import Candidate, Search, SearchPlan
 from nas.searcher import RandomSearcher, Searcher
 from nas.space import Values
 from nas.spaces import full
@@ -70,14 +70,14 @@ def measured(benchmark: BenchmarkFixture, work: Any) -> Any:
 
 def test_what_is_missing(benchmark: BenchmarkFixture, points: Sequence[Values], runs: Path) -> None:
     jobs = [job for values in points for job in candidate(values).jobs]
-    assert measured(benchmark, lambda: FixedFeed(jobs, runs)).left == 0
+    assert measured(benchmark, lambda: JobList(jobs, runs)).left == 0
 
 
 @pytest.mark.parametrize("kind", ["random", "tpe"])
 def test_a_search_taken_up_again(benchmark: BenchmarkFixture, kind: str, points: Sequence[Values], runs: Path) -> None:
-    plan = Plan(
-        name="many", space=SPACE, trials=COUNT, goals=find_goals(["dice"]), floors={"d": 0.5}, runs=runs, seed=0,
-        make=candidate, refuses=lambda method: None, limits={}, announce=lambda search: None,
+    plan = SearchPlan(
+        name="many", space=SPACE, trials=COUNT, objectives=find_objectives(["dice"]), identity_dice={"d": 0.5},
+        runs=runs, seed=0, make=candidate, refuses=lambda method: None, limits={}, save_candidates=lambda search: None,
     )  # fmt: skip
 
     def resume() -> Search:

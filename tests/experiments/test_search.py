@@ -8,7 +8,7 @@ import pytest
 from experiments.options import parse
 from experiments.searching import stops_early
 from experiments.sweep import main
-from nas.goals import find_goals
+from nas.objectives import find_objectives
 from reports.page import write_report
 
 SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--set", "test=4", "--budget", "smoke"]
@@ -86,8 +86,8 @@ def test_a_dry_run_tells_size_hours_and_price(folder: Path, capsys: pytest.Captu
 
 
 def test_several_objectives_give_a_front(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    goals = ["--objective", "dice", "--objective", "parameters", "--max-parameters", "100000"]
-    line = ["--driver", "optuna", "--trials", "3", "--name", "front", "--no-control", "--confirm", "0", *goals]
+    objectives = ["--objective", "dice", "--objective", "parameters", "--max-parameters", "100000"]
+    line = ["--driver", "optuna", "--trials", "3", "--name", "front", "--no-control", "--confirm", "0", *objectives]
     assert call(folder, "placement", *line) == 0
     said = capsys.readouterr().out
     assert "search by nsga2" in said
@@ -138,4 +138,4 @@ def test_what_cannot_be_is_said_before_anything_starts(
 )
 def test_early_stopping_by_default_judges_a_candidate_with_one_trial_alone(options: list[str], stops: bool) -> None:
     call = parse(["placement", "--dataset", "virtual_brains", *options])
-    assert stops_early(call, find_goals(call.objective or ["dice"])) == stops
+    assert stops_early(call, find_objectives(call.objective or ["dice"])) == stops

@@ -16,8 +16,8 @@ from fusemorph.fusion.method import Fusion
 from fusemorph.losses.objective import Objective
 from fusemorph.records import StorageError, TrialFolder
 from fusemorph.trial import Job, is_missing, run_job
-from nas.feed import FixedFeed
 from nas.inline import run_inline
+from nas.jobs import JobList
 
 SETTINGS = {"spacing_mm": 8.0, "train": 4, "val": 4}
 BUDGET = Budget(steps=12, width=2, learning_rate=1e-3, validations=2, validation_pairs=2)
@@ -47,7 +47,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(cache: Path, tmp_path: P
     job = make_job(cache, METHOD, steps=40)
     run_job(job, tmp_path / "whole")
     killed = False
-    for status in run_inline(FixedFeed([job], tmp_path / "broken"), tmp_path / "broken", workers=1):
+    for status in run_inline(JobList([job], tmp_path / "broken"), tmp_path / "broken", workers=1):
         for _, facts in status.running:
             if not killed and int(str(facts.get("step", 0))) >= 2:
                 os.kill(int(str(facts["process"])), signal.SIGKILL)
@@ -62,7 +62,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(cache: Path, tmp_path: P
 def test_a_trial_that_fails_is_a_record_and_stops_no_other(cache: Path, tmp_path: Path) -> None:
     bad = make_job(cache, replace(METHOD, loss=Objective(kl_weight=1e38, prior_lambda=1e38)))
     good = make_job(cache, replace(METHOD, plan="late"))
-    *_, last = run_inline(FixedFeed([bad, good], tmp_path), tmp_path, workers=1)
+    *_, last = run_inline(JobList([bad, good], tmp_path), tmp_path, workers=1)
     assert last.left == 0
     record = json.loads((tmp_path / bad.trial.key / "record.json").read_text())
     assert record["status"] == "failed"
@@ -76,7 +76,7 @@ def test_an_evaluation_that_fails_is_given_up_with_its_reason(cache: Path, tmp_p
     run_job(job, tmp_path)
     weights = TrialFolder(tmp_path, job.trial).weights
     weights.write_bytes(weights.read_bytes()[:1000])
-    *_, last = run_inline(FixedFeed([replace(job, splits=("val", "test"))], tmp_path), tmp_path, workers=1)
+    *_, last = run_inline(JobList([replace(job, splits=("val", "test"))], tmp_path), tmp_path, workers=1)
     assert "weights.safetensors do not fit" in last.given_up[job.trial.key]
     assert TrialFolder(tmp_path, job.trial).status() == "finished"
 
@@ -85,7 +85,7 @@ def test_storage_that_refuses_ends_the_sweep(cache: Path, tmp_path: Path) -> Non
     job = make_job(cache, METHOD)
     (tmp_path / job.trial.key).write_text("a file where a folder is due")
     with pytest.raises(StorageError, match="could not write"):
-        drain(run_inline(FixedFeed([job], tmp_path), tmp_path, workers=1))
+        drain(run_inline(JobList([job], tmp_path), tmp_path, workers=1))
 
 
 def test_data_that_changed_since_the_plan_are_refused(cache: Path, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_data_that_changed_since_the_plan_are_refused(cache: Path, tmp_path: Pat
 def test_two_workers_share_the_trials_and_agree_with_one(cache: Path, tmp_path: Path) -> None:
     jobs = [make_job(cache, replace(METHOD, plan=plan)) for plan in ("early", "late")]
     for number in (1, 2):
-        drain(run_inline(FixedFeed(jobs, tmp_path / str(number)), tmp_path / str(number), workers=number))
+        drain(run_inline(JobList(jobs, tmp_path / str(number)), tmp_path / str(number), workers=number))
     for job in jobs:
         assert digests(tmp_path / "1" / job.trial.key) == digests(tmp_path / "2" / job.trial.key)
 

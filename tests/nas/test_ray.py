@@ -24,7 +24,7 @@ from fusemorph.ledger import take_claim
 from fusemorph.records import StorageError, TrialFolder, read_json
 from fusemorph.training import Row
 from fusemorph.trial import Job, run_job
-from nas.feed import FixedFeed, Status
+from nas.jobs import JobList, Status
 from nas.ray import run_ray, tune_parameters
 from nas.space import Choice, Range, Space
 
@@ -106,7 +106,7 @@ def drain(statuses: Iterator[Status]) -> Status:
 
 def test_each_file_equals_that_of_a_run_without_ray(cache: Path, alone: Path, tmp_path: Path) -> None:
     jobs = [make_job(cache, plan) for plan in PLANS]
-    last = drain(run_ray(FixedFeed(jobs, tmp_path), tmp_path))
+    last = drain(run_ray(JobList(jobs, tmp_path), tmp_path))
     assert (last.total, last.left, dict(last.given_up)) == (3, 0, {})
     assert not ray.is_initialized()
     assert determined(tmp_path) == determined(alone)
@@ -123,7 +123,7 @@ def test_a_killed_worker_costs_nothing_but_time(cache: Path, cluster: Cluster, t
     job = make_long_job(cache)
     run_job(replace(job, stop=None), whole)
     killed = 0
-    for status in run_ray(FixedFeed([job], broken), broken, address=cluster.address):
+    for status in run_ray(JobList([job], broken), broken, address=cluster.address):
         step, process = step_of(status, job)
         if step >= 7 and not killed:
             os.kill(process, signal.SIGKILL)
@@ -139,7 +139,7 @@ def test_a_job_that_kills_its_workers_is_given_up_and_stops_no_other(
 ) -> None:
     deadly, good = make_job(cache, "early", steps=2000), make_job(cache, "late")
     killed = set()
-    for status in run_ray(FixedFeed([deadly, good], tmp_path), tmp_path, address=cluster.address):
+    for status in run_ray(JobList([deadly, good], tmp_path), tmp_path, address=cluster.address):
         _, process = step_of(status, deadly)
         if process not in (0, *killed):
             os.kill(process, signal.SIGKILL)
@@ -155,7 +155,7 @@ def test_a_job_that_kills_its_workers_is_given_up_and_stops_no_other(
 @pytest.mark.parametrize("how", ["closed", "interrupted"])
 def test_a_run_that_is_stopped_leaves_no_worker(cache: Path, cluster: Cluster, tmp_path: Path, how: str) -> None:
     job = make_job(cache, "early", steps=2000)
-    statuses = run_ray(FixedFeed([job], tmp_path), tmp_path, address=cluster.address)
+    statuses = run_ray(JobList([job], tmp_path), tmp_path, address=cluster.address)
     step, process = 0, 0
     while step < 1:
         step, process = step_of(next(statuses), job)
@@ -181,7 +181,7 @@ def test_a_job_that_another_process_holds_is_asked_after_again(cache: Path, clus
     claim = take_claim(tmp_path / held.trial.key)
     assert claim is not None
     with claim:
-        statuses = run_ray(FixedFeed([held, free], tmp_path), tmp_path, address=cluster.address)
+        statuses = run_ray(JobList([held, free], tmp_path), tmp_path, address=cluster.address)
         while next(statuses).left > 1:
             pass
         assert TrialFolder(tmp_path, held.trial).status() is None
@@ -194,7 +194,7 @@ def test_what_is_no_fault_of_a_trial_leaves_it_open_with_a_reason(
 ) -> None:
     job = make_job(cache, "early")
     other = replace(job, trial=replace(job.trial, dataset=job.trial.dataset | {"fingerprint": "of other files"}))
-    last = drain(run_ray(FixedFeed([other], tmp_path), tmp_path, address=cluster.address))
+    last = drain(run_ray(JobList([other], tmp_path), tmp_path, address=cluster.address))
     assert "DataError" in last.given_up[other.trial.key]
     assert "have changed" in last.given_up[other.trial.key]
     assert TrialFolder(tmp_path, other.trial).status() is None
@@ -203,10 +203,10 @@ def test_what_is_no_fault_of_a_trial_leaves_it_open_with_a_reason(
 @pytest.mark.slow
 def test_storage_that_refuses_ends_the_sweep(cache: Path, cluster: Cluster, tmp_path: Path) -> None:
     job = make_job(cache, "early")
-    feed = FixedFeed([job], tmp_path)
+    queue = JobList([job], tmp_path)
     (tmp_path / job.trial.key).write_text("a file where a folder is due")
     with pytest.raises(StorageError, match="cannot write"):
-        drain(run_ray(feed, tmp_path, address=cluster.address))
+        drain(run_ray(queue, tmp_path, address=cluster.address))
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_more_than_a_node_has_is_refused_at_once(
     cluster: Cluster, tmp_path: Path, amounts: dict[str, float], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        run_ray(FixedFeed([], tmp_path), tmp_path, address=cluster.address, **amounts)
+        run_ray(JobList([], tmp_path), tmp_path, address=cluster.address, **amounts)
     assert not ray.is_initialized()
 
 
@@ -233,8 +233,8 @@ def test_a_cluster_that_grows_may_bring_what_is_missing(
     launched = {"head": {"resources": {"CPU": 2}}, "worker": {"resources": {"CPU": 8, "GPU": 1}}}
     (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps({"available_node_types": launched}))
     with pytest.raises(ValueError, match="2 GPUs"):
-        run_ray(FixedFeed([], tmp_path), tmp_path, address=cluster.address, gpus_per_trial=2)
-    statuses = run_ray(FixedFeed([], tmp_path), tmp_path, address=cluster.address, gpus_per_trial=1)
+        run_ray(JobList([], tmp_path), tmp_path, address=cluster.address, gpus_per_trial=2)
+    statuses = run_ray(JobList([], tmp_path), tmp_path, address=cluster.address, gpus_per_trial=1)
     statuses.close()  # type: ignore[attr-defined]
     assert not ray.is_initialized()
 
@@ -250,7 +250,7 @@ def test_a_cluster_that_grows_may_bring_what_is_missing(
 def test_no_cluster_at_the_address_is_said_at_once(tmp_path: Path, address: str, message: str) -> None:
     began = time.monotonic()
     with pytest.raises(ValueError, match=f"no cluster at 'address' '{address}': .*{message}"):
-        run_ray(FixedFeed([], tmp_path), tmp_path, address=address)
+        run_ray(JobList([], tmp_path), tmp_path, address=address)
     assert time.monotonic() - began < 15
 
 
@@ -259,7 +259,7 @@ def test_something_else_at_the_address_is_not_waited_for(tmp_path: Path) -> None
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(ValueError, match="none answers within 20 s"):
-            run_ray(FixedFeed([], tmp_path), tmp_path, address=address)
+            run_ray(JobList([], tmp_path), tmp_path, address=address)
 
 
 @pytest.mark.slow
@@ -272,7 +272,7 @@ def test_a_trial_of_a_lost_node_goes_on_at_another(cache: Path, no_token: None, 
     try:
         doomed = cluster.add_node(num_cpus=1, object_store_memory=STORE)
         lost = False
-        for status in run_ray(FixedFeed([job], broken), broken, address=cluster.address):
+        for status in run_ray(JobList([job], broken), broken, address=cluster.address):
             step, _ = step_of(status, job)
             if step >= 7 and not lost:
                 cluster.remove_node(doomed, allow_graceful=False)

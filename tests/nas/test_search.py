@@ -1,4 +1,4 @@
-"""The search as a feed: distinct configurations, told by the records, rebuilt from them."""
+"""The search as a queue: distinct configurations, told by the records, rebuilt from them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,8 +13,8 @@ from fusemorph.data import open_dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.records import TrialFolder
 from fusemorph.trial import Job, is_missing, run_job
-from nas.goals import find_goals
-from nas.search import Candidate, Plan, Search
+from nas.objectives import find_objectives
+from nas.search import Candidate, Search, SearchPlan
 from nas.searcher import GridSearcher, Outcome, RandomSearcher, Searcher
 from nas.space import Choice, Space, Values
 
@@ -58,7 +58,7 @@ def dataset_entry(tmp_path_factory: pytest.TempPathFactory) -> tuple[Json, Path]
     return {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}, cache
 
 
-def make_plan(entry: tuple[Json, Path], runs: Path, *, trials: int, space: Space = SMALL, **changes: Any) -> Plan:
+def make_plan(entry: tuple[Json, Path], runs: Path, *, trials: int, space: Space = SMALL, **changes: Any) -> SearchPlan:
     described, cache = entry
     stop = changes.pop("stop", None)
     budget = changes.pop("budget", BUDGET)
@@ -71,19 +71,20 @@ def make_plan(entry: tuple[Json, Path], runs: Path, *, trials: int, space: Space
         return Candidate(label=str(values), values=values, method=method, budget_changes=budget_changes, jobs=(job,))
 
     settled: dict[str, Any] = {
-        "name": "test", "space": space, "trials": trials, "goals": find_goals(["dice"]), "runs": runs, "seed": 0,
-        "floors": {"virtual_brains": 0.5}, "make": make, "refuses": lambda method: None, "limits": {},
-        "announce": lambda search: None,
+        "name": "test", "space": space, "trials": trials, "objectives": find_objectives(["dice"]),
+        "runs": runs, "seed": 0,
+        "identity_dice": {"virtual_brains": 0.5}, "make": make, "refuses": lambda method: None, "limits": {},
+        "save_candidates": lambda search: None,
     }  # fmt: skip
-    return Plan(**settled | changes)
+    return SearchPlan(**settled | changes)
 
 
 def work(search: Search) -> list[str]:
     """Run the search to its end in this process; returns the keys in their order."""
     keys = []
-    while (job := search.take()) is not None:
+    while (job := search.next()) is not None:
         run_job(job, search.plan.runs)
-        search.settle(job)
+        search.complete(job)
         keys.append(job.trial.key)
     assert (search.left, search.open) == (0, False)
     return keys
@@ -110,18 +111,18 @@ def test_more_trials_later_add_to_those_that_are_there(dataset_entry: tuple[Json
 
 
 def test_an_interrupted_trial_comes_first_again(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
-    announced: list[list[Values]] = []
+    saved: list[list[Values]] = []
     plan = make_plan(
         dataset_entry,
         tmp_path,
         trials=2,
-        announce=lambda s: announced.append([c.values for c in s.candidates.values()]),
+        save_candidates=lambda s: saved.append([c.values for c in s.candidates.values()]),
     )
     killed = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
-    job = killed.take()
+    job = killed.next()
     assert job is not None
     again = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
-    again.resume([(values, None) for values in announced[-1]])
+    again.resume([(values, None) for values in saved[-1]])
     assert work(again)[0] == job.trial.key
     assert len(again.candidates) == 2
 
@@ -230,8 +231,8 @@ def test_constraints_refuse_before_training(dataset_entry: tuple[Json, Path], tm
 
 def test_a_trial_that_a_driver_gives_up_has_failed(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
     search = Search(plan=make_plan(dataset_entry, tmp_path, trials=1), searcher=RandomSearcher(SMALL, 0))
-    job = search.take()
+    job = search.next()
     assert job is not None
-    search.settle(job, given_up="it killed two workers")
+    search.complete(job, given_up="it killed two workers")
     assert [outcome.state for outcome in search.outcomes.values()] == ["failed"]
     assert search.left == 0

@@ -9,13 +9,13 @@ from fusemorph.data import open_dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.records import read_json, write_json
 from fusemorph.trial import Job
-from nas.goals import find_goals
-from nas.halving import Halving, rungs_of
 from nas.inline import run_inline
+from nas.objectives import find_objectives
 from nas.optuna import OptunaSearcher
-from nas.search import Candidate, Plan, Search
+from nas.search import Candidate, Search, SearchPlan
 from nas.space import Values
 from nas.spaces import placement
+from nas.successive_halving import SuccessiveHalving, rungs_of
 
 TRIALS = 12
 BUDGET = Budget(steps=8, width=2, learning_rate=3e-3, validations=4, validation_pairs=2)
@@ -27,7 +27,7 @@ def make_search(runs: Path, cache: Path) -> Search:
     dataset = open_dataset("virtual_brains", cache=cache, spacing_mm=8.0, train=4, val=4)
     described = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
     space, entry = placement(METHOD.configuration()), runs / "studies" / "tiny.json"
-    stop = Halving(study="tiny", seed=0, rungs=rungs_of(BUDGET))
+    stop = SuccessiveHalving(study="tiny", seed=0, rungs=rungs_of(BUDGET))
 
     def make(values: Values) -> Candidate:
         method, changes = space.configure(values)
@@ -35,16 +35,17 @@ def make_search(runs: Path, cache: Path) -> Search:
         job = Job(trial=trial, data=None, cache=cache, splits=(), stop=stop)
         return Candidate(label=method["plan"], values=values, method=method, budget_changes=changes, jobs=(job,))
 
-    def announce(search: Search) -> None:
+    def save_candidates(search: Search) -> None:
         candidates = search.candidates.values()
         arms = [{"values": c.values, "keys": {"0": c.jobs[0].trial.key}} for c in candidates]
         write_json(entry, {"arms": arms})
 
-    plan = Plan(
-        name="tiny", space=space, trials=TRIALS, goals=find_goals(["dice"]), floors={dataset.name: 0.5}, runs=runs,
-        seed=0, make=make, refuses=lambda method: None, limits={}, announce=announce,
+    plan = SearchPlan(
+        name="tiny", space=space, trials=TRIALS, objectives=find_objectives(["dice"]),
+        identity_dice={dataset.name: 0.5},
+        runs=runs, seed=0, make=make, refuses=lambda method: None, limits={}, save_candidates=save_candidates,
     )  # fmt: skip
-    directions = [goal.direction for goal in plan.goals]
+    directions = [objective.direction for objective in plan.objectives]
     search = Search(plan=plan, searcher=OptunaSearcher(space, directions=directions, sampler="tpe", seed=0))
     search.resume([(arm["values"], None) for arm in read_json(entry)["arms"]] if entry.exists() else [])
     return search

@@ -13,7 +13,7 @@ RUNG_SHARES = (1 / 2, 3 / 4)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Halving:
+class SuccessiveHalving:
     """Stops a trial at a rung unless it is among the best ``1 / reduction`` of its peers there.
 
     Peers are the trials of the same seed that the study's entry lists and that have come to the rung, now or earlier,

@@ -15,7 +15,7 @@ Direction = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Goal:
+class Objective:
     """A number to be made large or small: where a record has it, and in which direction it is better.
 
     ``of_record``: a fact that the configuration determines; otherwise a column of the history, at its last row.
@@ -28,30 +28,30 @@ class Goal:
     of_record: bool = False
 
 
-GOALS = {
-    goal.name: goal
-    for goal in (
-        Goal(name="dice", title="val Dice, gain over identity", direction="maximize", column="val_dice"),
-        Goal(name="regularity", title="sd log Jacobian", direction="minimize", column="val_sd_log_jacobian"),
-        Goal(name="folding", title="folding fraction", direction="minimize", column="val_folding_fraction"),
-        Goal(name="flops", title="FLOPs", direction="minimize", column="flops", of_record=True),
-        Goal(name="parameters", title="parameters", direction="minimize", column="parameters", of_record=True),
+OBJECTIVES = {
+    objective.name: objective
+    for objective in (
+        Objective(name="dice", title="val Dice, gain over identity", direction="maximize", column="val_dice"),
+        Objective(name="regularity", title="sd log Jacobian", direction="minimize", column="val_sd_log_jacobian"),
+        Objective(name="folding", title="folding fraction", direction="minimize", column="val_folding_fraction"),
+        Objective(name="flops", title="FLOPs", direction="minimize", column="flops", of_record=True),
+        Objective(name="parameters", title="parameters", direction="minimize", column="parameters", of_record=True),
     )
 }
 
 
-def find_goals(names: Sequence[str]) -> tuple[Goal, ...]:
-    """The goals of these names.
+def find_objectives(names: Sequence[str]) -> tuple[Objective, ...]:
+    """The objectives of these names.
 
     Raises:
-        ValueError: an unknown goal (the known ones are listed), or the same one twice.
+        ValueError: an unknown objective (the known ones are listed), or the same one twice.
     """
-    unknown = sorted(set(names) - set(GOALS))
+    unknown = sorted(set(names) - set(OBJECTIVES))
     if unknown:
-        raise ValueError(f"find_goals(): unknown objective {', '.join(unknown)}; known: {', '.join(GOALS)}")
+        raise ValueError(f"find_objectives(): unknown objective {', '.join(unknown)}; known: {', '.join(OBJECTIVES)}")
     if len(set(names)) < len(names):
-        raise ValueError(f"find_goals(): each objective once, got {', '.join(names)}")
-    return tuple(GOALS[name] for name in names)
+        raise ValueError(f"find_objectives(): each objective once, got {', '.join(names)}")
+    return tuple(OBJECTIVES[name] for name in names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,26 +73,26 @@ class Result:
         return cls(dataset=job.trial.dataset["name"], record=read_record(folder), history=history_of(folder))
 
 
-def measure(goal: Goal, results: Sequence[Result], floors: Mapping[str, float]) -> float:
-    """The goal's mean over the finished trials of a candidate; Dice counts from the floor of each dataset."""
+def measure(objective: Objective, results: Sequence[Result], identity_dice: Mapping[str, float]) -> float:
+    """The objective's mean over the finished trials of a candidate; Dice counts from the floor of each dataset."""
     values = []
     for result in results:
-        row: Mapping[str, Any] = result.record if goal.of_record else result.history[-1]
-        floor = floors[result.dataset] if goal.name == "dice" else 0.0
-        values.append(float(row[goal.column]) - floor)
+        row: Mapping[str, Any] = result.record if objective.of_record else result.history[-1]
+        floor = identity_dice[result.dataset] if objective.name == "dice" else 0.0
+        values.append(float(row[objective.column]) - floor)
     return float(np.mean(values))
 
 
-def gains_by_step(results: Sequence[Result], floors: Mapping[str, float]) -> dict[int, float]:
+def gains_by_step(results: Sequence[Result], identity_dice: Mapping[str, float]) -> dict[int, float]:
     """Mean gain in val Dice over the trials at each step that all of them have come to."""
-    curves = [{int(row["step"]): row["val_dice"] - floors[r.dataset] for row in r.history} for r in results]
+    curves = [{int(row["step"]): row["val_dice"] - identity_dice[r.dataset] for row in r.history} for r in results]
     shared = sorted(set.intersection(*(set(curve) for curve in curves)))
     means = {step: float(np.mean([curve[step] for curve in curves])) for step in shared}
     return {step: mean for step, mean in means.items() if math.isfinite(mean)}
 
 
 def front(values: Sequence[Sequence[float]], directions: Sequence[Direction]) -> list[int]:
-    """Which of the points no other one dominates: at least as good in every goal and better in one."""
+    """Which of the points no other one dominates: at least as good in every objective and better in one."""
     costs = _as_costs(values, directions)
     return [
         i for i, own in enumerate(costs) if not any((other <= own).all() and (other < own).any() for other in costs)
@@ -102,7 +102,7 @@ def front(values: Sequence[Sequence[float]], directions: Sequence[Direction]) ->
 def hypervolume(
     values: Sequence[Sequence[float]], directions: Sequence[Direction], *, reference: Sequence[float]
 ) -> float:
-    """Volume that the points dominate up to the reference, by slicing along the last goal."""
+    """Volume that the points dominate up to the reference, by slicing along the last objective."""
     costs = _as_costs(values, directions)
     limit = _as_costs([reference], directions)[0]
     return _volume([cost for cost in costs if (cost < limit).all()], limit)

@@ -1,4 +1,4 @@
-"""What a driver works on and what it tells: the feed of jobs, and the status of the work."""
+"""What a driver works on and what it tells: the queue of jobs, and the status of the work."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ class Status:
     """How far the work is.
 
     ``total`` and ``left`` count jobs; ``work`` is the amount of computing in those left, running ones included;
-    ``note`` is what the feed has to say, such as the best result so far.
+    ``note`` is what the queue has to say, such as the best result so far.
     """
 
     total: int
@@ -28,10 +28,10 @@ class Status:
     note: str = ""
 
 
-class Feed(Protocol):
+class JobQueue(Protocol):
     """Gives a driver its jobs one by one, and hears how each has ended.
 
-    ``take`` returns the next job, or None while there is none to give: because none is left, which ``open`` tells, or
+    ``next`` returns the next job, or None while there is none to give: because none is left, which ``open`` tells, or
     because others must end first. ``left``, ``work`` and ``note`` are those of the status.
     """
 
@@ -50,14 +50,14 @@ class Feed(Protocol):
     @property
     def open(self) -> bool: ...
 
-    def take(self) -> Job | None: ...
+    def next(self) -> Job | None: ...
 
-    def settle(self, job: Job, *, given_up: str | None = None) -> None:
+    def complete(self, job: Job, *, given_up: str | None = None) -> None:
         """A job that was taken has ended: as its record says, or given up without one, for the reason named."""
 
 
-class FixedFeed:
-    """The feed of a list that is known beforehand: what is missing of it, in order.
+class JobList:
+    """The queue of a list that is known beforehand: what is missing of it, in order.
 
     Raises:
         RecordError: the folder of a trial cannot be read, or was made by another version.
@@ -81,7 +81,7 @@ class FixedFeed:
     @property
     def work(self) -> float:
         """Amount of computing in the jobs that have not ended."""
-        return sum(job.amount for job in self._left.values())
+        return sum(job.work for job in self._left.values())
 
     @property
     def note(self) -> str:
@@ -93,10 +93,10 @@ class FixedFeed:
         """Whether a job of the list has not been taken."""
         return bool(self._waiting)
 
-    def take(self) -> Job | None:
+    def next(self) -> Job | None:
         """The next missing job."""
         return self._waiting.popleft() if self._waiting else None
 
-    def settle(self, job: Job, *, given_up: str | None = None) -> None:
+    def complete(self, job: Job, *, given_up: str | None = None) -> None:
         """Strike the job from the list."""
         self._left.pop(job.trial.key, None)

@@ -6,9 +6,9 @@ import pytest
 
 from fusemorph.configuration import BUDGETS, Budget
 from fusemorph.records import table, write_bytes, write_json
-from nas.halving import Halving, rungs_of
+from nas.successive_halving import SuccessiveHalving, rungs_of
 
-RULE = Halving(study="s", seed=0, rungs=(50, 100))
+RULE = SuccessiveHalving(study="s", seed=0, rungs=(50, 100))
 
 
 def judge(runs: Path, own: float, others: list[float], *, step: int = 50) -> str | None:

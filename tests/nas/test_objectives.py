@@ -2,7 +2,7 @@
 
 import pytest
 
-from nas.goals import find_goals, front, hypervolume
+from nas.objectives import find_objectives, front, hypervolume
 
 
 def test_the_front_is_what_nothing_dominates() -> None:
@@ -37,4 +37,4 @@ def test_points_beyond_the_reference_count_for_nothing() -> None:
 )
 def test_goals_that_cannot_be(names: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        find_goals(names)
+        find_objectives(names)

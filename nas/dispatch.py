@@ -1,4 +1,4 @@
-"""Between a feed and an engine that calls from a thread of its own: who has which job, and what each has cost."""
+"""Between a queue and an engine that calls from a thread of its own: who has which job, and what each has cost."""
 
 import threading
 import time
@@ -11,8 +11,8 @@ from typing import Any
 
 from fusemorph.ledger import holder
 from fusemorph.trial import Job
-from nas.feed import Feed, Status
 from nas.inline import WorkersDied
+from nas.jobs import JobQueue, Status
 
 PATIENCE_S = 3.0
 LONGEST_PATIENCE_S = 30.0
@@ -24,15 +24,15 @@ class Stopped(BaseException):
 
 
 @dataclass(kw_only=True)
-class Dealer:
+class Dispatcher:
     """Hands jobs out under names of the engine's, and again where a worker has died or another sweep holds the job.
 
-    ``lock`` is held by the caller while it looks at a status, so that the feed does not change under its eyes.
+    ``lock`` is held by the caller while it looks at a status, so that the queue does not change under its eyes.
     ``stopped`` is the caller's word that it wants no more; ``ended`` the engine's that it has come to its end, by
     ``error`` if there is one, which the caller raises.
     """
 
-    feed: Feed
+    queue: JobQueue
     runs: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
     stopped: bool = False
@@ -68,37 +68,37 @@ class Dealer:
         taken = tuple(self._taken.values())
         running = tuple((job, facts) for job in taken if (facts := holder(self.runs / job.trial.key)) is not None)
         return Status(
-            total=self.feed.total, left=self.feed.left, work=self.feed.work, running=running,
-            given_up=dict(self._given_up), note=self.feed.note,
+            total=self.queue.total, left=self.queue.left, work=self.queue.work, running=running,
+            given_up=dict(self._given_up), note=self.queue.note,
         )  # fmt: skip
 
     @property
     def over(self) -> bool:
         """Whether no job can come any more."""
-        return not (self.feed.open or self._taken or self._again)
+        return not (self.queue.open or self._taken or self._again)
 
-    def deal(self, name: str) -> Job | None:
+    def assign(self, name: str) -> Job | None:
         """The next job, known by that name from now on; None while there is none to give."""
         due = next((entry for entry in self._again if entry[0] <= time.monotonic()), None)
         if due is not None:
             self._again.remove(due)
-        job = self.feed.take() if due is None else due[1]
+        job = self.queue.next() if due is None else due[1]
         if job is not None:
             self._taken[name] = job
         return job
 
-    def settle(self, name: str, status: str | None) -> None:
+    def complete(self, name: str, status: str | None) -> None:
         """A worker is through with a job, or None: another sweep holds it, and it is asked after again later."""
         job = self._taken.pop(name)
         if status is not None:
-            self.feed.settle(job)
+            self.queue.complete(job)
             return
         key = job.trial.key
         patience = min(PATIENCE_S * 2 ** self._waits[key], LONGEST_PATIENCE_S)
         self._waits[key] += 1
         self._again.append((time.monotonic() + patience, job))
 
-    def lose(self, name: str, reason: str, *, blamed: bool = True) -> None:
+    def worker_died(self, name: str, reason: str, *, blamed: bool = True) -> None:
         """A worker has died, of its job if that is ``blamed``: one that takes too many with it is given up.
 
         Raises:
@@ -113,4 +113,4 @@ class Dealer:
         if not (self.runs / key).exists():
             raise WorkersDied(f"workers die before they take a job: {reason}")
         self._given_up[key] = f"{self._deaths[key]} workers failed at it, the last with {reason}"
-        self.feed.settle(job, given_up=self._given_up[key])
+        self.queue.complete(job, given_up=self._given_up[key])
