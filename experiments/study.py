@@ -87,8 +87,8 @@ class SearchStudy:
 
 
 def known_studies() -> tuple[str, ...]:
-    """Names of the studies: the modules of this folder that define ``STUDY``."""
-    modules = Path(__file__).parent.glob("*.py")
+    """Names of the studies: the modules of ``experiments/studies`` that define ``STUDY``."""
+    modules = (Path(__file__).parent / "studies").glob("*.py")
     return tuple(sorted(path.stem for path in modules if "\nSTUDY = " in path.read_text(encoding="utf-8")))
 
 
@@ -100,7 +100,7 @@ def find_study(name: str) -> Study | SearchStudy:
     """
     if name not in known_studies():
         raise ValueError(f"find_study(): unknown study {name!r}; known: {', '.join(known_studies())}")
-    study: Study | SearchStudy = import_module(f"experiments.{name}").STUDY
+    study: Study | SearchStudy = import_module(f"experiments.studies.{name}").STUDY
     return study
 
 

@@ -17,21 +17,21 @@ import subprocess
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from experiments.confirming import confirming_sweeps, plan_confirmation
-from experiments.driving import drive, worker_count
-from experiments.forecast import describe_search, describe_sweep
-from experiments.monitor import watch
-from experiments.options import parse
-from experiments.planning import Sweep, make_sweeps, study_entry
-from experiments.searching import Hunt, make_hunt, make_search, require_feasible, require_storage, run_search
+from experiments.runner.command_line import parse
+from experiments.runner.confirmation import confirming_sweeps, plan_confirmation
+from experiments.runner.drivers import drive, worker_count
+from experiments.runner.dry_run import describe_search, describe_sweep
+from experiments.runner.progress import watch
+from experiments.runner.search import Hunt, make_hunt, make_search, require_feasible, require_storage, run_search
+from experiments.runner.sweep_plan import Sweep, make_sweeps, study_entry
 from experiments.study import SearchStudy, Study, find_study, known_studies, register_study
+from fusemorph.complexity import count_parameters
 from fusemorph.configuration import BUDGETS
-from fusemorph.cost import count_parameters
 from fusemorph.data import known_datasets
 from fusemorph.fusion.plan import NAMED_PLANS, parse_plan, vocabulary
 from fusemorph.method import known_methods
 from fusemorph.records import RecordError, StorageError, TrialFolder, read_json, require_space
-from fusemorph.trial import is_missing
+from fusemorph.trials.run import is_missing
 from nas.inline import WorkersDied
 from nas.jobs import JobList, Status
 from nas.search import Search
@@ -153,7 +153,7 @@ def measure_costs(sweep: Sweep, options: argparse.Namespace) -> None:
         folder = TrialFolder(options.runs, trial)
         if trial.seed == 0 and folder.status() == "finished" and not (folder.path / "cost.json").exists():
             print(f"measuring the cost of {arm.label}", flush=True)
-            call = [sys.executable, "-m", "fusemorph.timing", str(folder.path)]
+            call = [sys.executable, "-m", "fusemorph.trials.timing", str(folder.path)]
             call += ["--threads", str(options.threads), "--device", options.device]
             folders = {"--data": sweep.data, "--cache": options.cache}
             call += [word for name, path in folders.items() if path for word in (name, str(path))]

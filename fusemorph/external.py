@@ -26,9 +26,9 @@ from torch import Tensor, nn
 
 from fusemorph.affine import LEAST_OVERLAP, affine_displacement, register_affine
 from fusemorph.data.dataset import Dataset, Pair
+from fusemorph.data.world import LPS
 from fusemorph.grid import identity_grid
 from fusemorph.method import Method, PairFailed, image_tensor
-from fusemorph.spatial import LPS
 from fusemorph.warp import warp
 
 INTERPRETERS = "FUSEMORPH_INTERPRETERS"

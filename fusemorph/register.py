@@ -20,12 +20,7 @@ from torch import Tensor
 
 from fusemorph.data.dataset import Pair, Scan
 from fusemorph.data.preprocess import Volume, normalise, read_image, read_labels, resample
-from fusemorph.grid import sample
-from fusemorph.metrics.dice import dice_per_label
-from fusemorph.metrics.regularity import folding_fraction, ndv_fraction, sd_log_jacobian
-from fusemorph.metrics.surface import surface_distances
-from fusemorph.records import write_bytes
-from fusemorph.spatial import (
+from fusemorph.data.world import (
     LPS,
     centre_mm,
     check_overlap,
@@ -36,7 +31,12 @@ from fusemorph.spatial import (
     to_mm,
     to_voxels,
 )
-from fusemorph.trial import load_trial
+from fusemorph.grid import sample
+from fusemorph.metrics.dice import dice_per_label
+from fusemorph.metrics.regularity import folding_fraction, ndv_fraction, sd_log_jacobian
+from fusemorph.metrics.surface import surface_distances
+from fusemorph.records import write_bytes
+from fusemorph.trials.run import load_trial
 
 Estimate = Callable[[Pair], Tensor]
 """From two scans on one grid to the displacement ``(1, d, *s)`` in its voxels."""

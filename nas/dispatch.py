@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fusemorph.ledger import holder
-from fusemorph.trial import Job
+from fusemorph.trials.claims import holder
+from fusemorph.trials.run import Job
 from nas.inline import WorkersDied
 from nas.jobs import JobQueue, Status
 

@@ -16,9 +16,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from fusemorph.ledger import holder, last_claim, take_claim
 from fusemorph.records import StorageError, TrialFolder
-from fusemorph.trial import Job, run_job
+from fusemorph.trials.claims import holder, last_claim, take_claim
+from fusemorph.trials.run import Job, run_job
 from nas.jobs import JobQueue, Status
 
 POLL_S = 1.0

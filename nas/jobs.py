@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fusemorph.trial import Job, is_missing
+from fusemorph.trials.run import Job, is_missing
 
 Facts = Mapping[str, Any]
 """What the claim of a running job says: host, process, step, ..."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fusemorph.records import history_of, read_record
-from fusemorph.trial import Job
+from fusemorph.trials.run import Job
 
 Direction = Literal["maximize", "minimize"]
 

@@ -30,7 +30,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher as TuneSearcher
 
 from fusemorph.records import StorageError
-from fusemorph.trial import Job, run_job
+from fusemorph.trials.run import Job, run_job
 from nas.dispatch import Dispatcher, Stopped
 from nas.jobs import JobQueue, Status
 from nas.parameter import Parameter, Range

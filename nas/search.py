@@ -10,7 +10,7 @@ import numpy as np
 
 from fusemorph.configuration import Json, canonical_json
 from fusemorph.records import TrialFolder
-from fusemorph.trial import Job, stays_stopped
+from fusemorph.trials.run import Job, stays_stopped
 from nas.objectives import OBJECTIVES, Objective, Result, gains_by_step, measure
 from nas.searcher import Outcome, Searcher
 from nas.space import Space, Values

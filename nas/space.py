@@ -149,8 +149,8 @@ class Space:
         Raises:
             ValueError: it is no point of this space, or the method refuses a value.
         """
+        from fusemorph.fusion.fusion_network import published_channels
         from fusemorph.method import load_method  # imports torch, which counting a space does not need
-        from fusemorph.networks.fusion_network import published_channels
 
         fitted = self.fit(values)
         method, changes = json.loads(canonical_json(self.base)), {}

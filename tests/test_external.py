@@ -20,10 +20,10 @@ from torch import nn
 from fusemorph.configuration import Trial
 from fusemorph.data import open_dataset
 from fusemorph.data.dataset import Dataset, Pair, Scan
-from fusemorph.evaluation import evaluate
 from fusemorph.external import ExternalMethod, Package
 from fusemorph.method import Method, PairFailed
-from fusemorph.trial import Job, run_job
+from fusemorph.trials.evaluation import evaluate
+from fusemorph.trials.run import Job, run_job
 
 CPU = torch.device("cpu")
 BRAINS = {"spacing_mm": 8.0, "train": 2, "val": 3}

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fusemorph.networks.fusion_network import FusionNetwork, published_channels
+from fusemorph.fusion.fusion_network import FusionNetwork, published_channels
 
 pytestmark = pytest.mark.gpu
 

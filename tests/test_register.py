@@ -16,10 +16,10 @@ from fusemorph.configuration import Trial
 from fusemorph.data.dataset import Pair
 from fusemorph.data.errors import DataError
 from fusemorph.data.preprocess import Volume, read_image, read_labels
+from fusemorph.data.world import coordinates_in, pulled_from, read_at, read_labels_at
 from fusemorph.method import load_method
 from fusemorph.records import TrialFolder
 from fusemorph.register import Estimate, main, measure_labels, register_images, save
-from fusemorph.spatial import coordinates_in, pulled_from, read_at, read_labels_at
 
 CENTRE_MM = np.array([10.0, -20.0, 30.0])
 TRAINING = {"spacing_mm": (2.0, 2.0, 2.0), "percentiles": (1.0, 99.0)}

@@ -5,34 +5,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from fusemorph.data import datasets
 from fusemorph.data.dataset import Dataset, Pair, PairIndex, Scan
 from fusemorph.data.errors import DataError
 from fusemorph.data.settings import parse_setting
 
 __all__ = ["DataError", "Dataset", "Pair", "PairIndex", "Scan", "known_datasets", "open_dataset", "parse_setting"]
 
-MACHINERY = frozenset(
-    {
-        "align",
-        "cache",
-        "check",
-        "dataset",
-        "errors",
-        "files",
-        "listing",
-        "pairing",
-        "phantom",
-        "preprocess",
-        "settings",
-        "survey",
-    }
-)
-"""The modules of this package that are not datasets."""
-
 
 def known_datasets() -> tuple[str, ...]:
     """Names of the datasets, without importing or opening any."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in MACHINERY))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(datasets.__path__)))
 
 
 def open_dataset(name: str, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> Dataset:
@@ -44,6 +27,6 @@ def open_dataset(name: str, data: Path | None = None, *, cache: Path | None = No
     """
     if name not in known_datasets():
         raise ValueError(f"open_dataset(): 'name' must be among {list(known_datasets())}, got {name!r}")
-    kind = getattr(import_module(f"{__name__}.{name}"), name.title().replace("_", ""))
+    kind = getattr(import_module(f"{datasets.__name__}.{name}"), name.title().replace("_", ""))
     dataset: Dataset = kind(data, cache=cache, **settings)
     return dataset

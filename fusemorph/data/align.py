@@ -12,8 +12,8 @@ from fusemorph.affine import register_affine
 from fusemorph.data.cache import Arrays
 from fusemorph.data.errors import DataError
 from fusemorph.data.preprocess import Volume, resample, resampling, smoothed, window
+from fusemorph.data.world import read_at, read_labels_at
 from fusemorph.grid import identity_grid
-from fusemorph.spatial import read_at, read_labels_at
 
 
 def align(

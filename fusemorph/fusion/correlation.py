@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fusemorph.fusion.operator import Features, GateSettings, GateWeights
+from fusemorph.fusion.operator import Features, GateSettings
 from fusemorph.networks.blocks import ConvUnit
+from fusemorph.networks.registration import GateWeights
 
 SYMBOL = "c"
 READS = ("fixed", "moving")

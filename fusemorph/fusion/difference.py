@@ -6,8 +6,9 @@ Source: the subtraction branch of Daudt et al. 2018 (FC-Siam-diff), arXiv 1810.0
 import torch
 from torch import Tensor, nn
 
-from fusemorph.fusion.operator import Features, GateSettings, GateWeights
+from fusemorph.fusion.operator import Features, GateSettings
 from fusemorph.networks.blocks import ConvUnit
+from fusemorph.networks.registration import GateWeights
 
 SYMBOL = "d"
 READS = ("fixed", "moving")

@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fusemorph.fusion.operator import Features, GateSettings, GateWeights
+from fusemorph.fusion.operator import Features, GateSettings
 from fusemorph.fusion.single import Single
 from fusemorph.networks.blocks import convolution
+from fusemorph.networks.registration import GateWeights
 
 SYMBOL = "g"
 READS = ("joint", "fixed", "moving")

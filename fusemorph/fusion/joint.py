@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from fusemorph.fusion.operator import Features, GateSettings, GateWeights
+from fusemorph.fusion.operator import Features, GateSettings
+from fusemorph.networks.registration import GateWeights
 
 SYMBOL = "j"
 READS = ("joint",)

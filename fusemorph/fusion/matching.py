@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import cache
 from typing import Literal
 
-from fusemorph.cost import count_flops, count_parameters
+from fusemorph.complexity import count_flops, count_parameters
+from fusemorph.fusion.fusion_network import SHARES, Channels
 from fusemorph.fusion.method import Fusion
 from fusemorph.method import Method
-from fusemorph.networks.fusion_network import SHARES, Channels
 
 Measure = Literal["parameters", "flops"]
 

@@ -3,10 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from fusemorph.fusion.operator import GateSettings
-from fusemorph.fusion.plan import parse_plan
-from fusemorph.method import LATER, LearnedMethod
-from fusemorph.networks.fusion_network import (
+from fusemorph.fusion.fusion_network import (
     SHARES,
     Backbone,
     Channels,
@@ -14,6 +11,9 @@ from fusemorph.networks.fusion_network import (
     check_channels,
     published_channels,
 )
+from fusemorph.fusion.operator import GateSettings
+from fusemorph.fusion.plan import parse_plan
+from fusemorph.method import LATER, LearnedMethod
 
 PUBLISHED_WIDTH = 16
 

@@ -55,13 +55,6 @@ class Features(NamedTuple):
     moving: Tensor | None
 
 
-class GateWeights(NamedTuple):
-    """Weights of the two features in a gate's mix, ``(b, 1 or C, *s or ones)``, detached."""
-
-    joint: Tensor
-    single: Tensor
-
-
 def build_operator(symbol: str, *, dims: int, channels: int, gate: GateSettings) -> nn.Module:
     """The operator of that symbol for features of ``channels`` channels.
 

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from fusemorph.fusion.operator import Features, GateSettings, GateWeights
+from fusemorph.fusion.operator import Features, GateSettings
 from fusemorph.networks.blocks import ConvUnit
+from fusemorph.networks.registration import GateWeights
 
 SYMBOL = "s"
 READS = ("fixed", "moving")

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from fusemorph.fusion.operator import Features, GateSettings, GateWeights
+from fusemorph.fusion.operator import Features, GateSettings
 from fusemorph.fusion.single import Single
+from fusemorph.networks.registration import GateWeights
 
 SYMBOL = "p"
 READS = ("joint", "fixed", "moving")

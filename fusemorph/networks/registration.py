@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
-from fusemorph.fusion.operator import GateWeights
+
+class GateWeights(NamedTuple):
+    """Weights of the two features in a gate's mix, ``(b, 1 or C, *s or ones)``, detached."""
+
+    joint: Tensor
+    single: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import torch
 
 from baselines.dual_stream_pyramid import DualStreamPyramid
-from fusemorph.cost import count_parameters
+from fusemorph.complexity import count_parameters
 from fusemorph.warp import warp
 
 

@@ -19,7 +19,7 @@ from fusemorph.losses.objective import Objective, total
 from fusemorph.method import Method, PairFailed, image_tensor, known_methods, load_method
 from fusemorph.metrics import folding_fraction
 from fusemorph.networks.registration import Registration
-from fusemorph.trial import Job, load_trial, run_job
+from fusemorph.trials.run import Job, load_trial, run_job
 from fusemorph.warp import warp
 
 CPU = torch.device("cpu")

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from baselines.lapirn import Lapirn
+from fusemorph.complexity import count_parameters
 from fusemorph.configuration import Budget
-from fusemorph.cost import count_parameters
 from fusemorph.data import open_dataset
 from fusemorph.losses.ncc import ncc
 from fusemorph.losses.pyramid import PyramidObjective, halve
 from fusemorph.networks.registration import Registration
-from fusemorph.training import train
+from fusemorph.trials.training import train
 
 METHOD = Lapirn(channels=4)
 BUDGET = Budget(steps=8, width=2, learning_rate=1e-3, validations=4, validation_pairs=2)
@@ -53,7 +53,7 @@ def test_levels_that_have_not_begun_do_not_change(tmp_path: Path) -> None:
 
 
 def test_a_killed_training_ends_bit_equal_at_every_level(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fusemorph.training.CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr("fusemorph.trials.training.CHECKPOINT_EVERY_S", 0.0)
     dataset = open_dataset("virtual_brains", cache=tmp_path, spacing_mm=8.0, train=4, val=4, test=4)
     whole = train(METHOD, dataset, BUDGET, 0, device=CPU)
     for at in (2, 3, 5):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from baselines.transmorph import Transmorph
-from fusemorph.cost import count_flops, count_parameters
+from fusemorph.complexity import count_flops, count_parameters
 
 TINY = Transmorph(width=6, heads=(2, 2, 4, 4))
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from baselines.voxelmorph_1 import VoxelMorph1
 from baselines.voxelmorph_2 import VoxelMorph2
 from baselines.voxelmorph_diff import VoxelMorphDiff
-from fusemorph.cost import count_parameters
+from fusemorph.complexity import count_parameters
 from fusemorph.method import Method
 
 

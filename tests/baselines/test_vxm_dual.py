@@ -5,7 +5,7 @@ import torch
 
 from baselines.voxelmorph_2 import VoxelMorph2
 from baselines.vxm_dual import VxmDual
-from fusemorph.cost import count_cost, count_parameters
+from fusemorph.complexity import count_cost, count_parameters
 from fusemorph.fusion.matching import match_scale
 
 SHAPE = (32, 32, 32)

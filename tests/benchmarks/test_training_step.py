@@ -11,8 +11,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
+from fusemorph.fusion.fusion_network import FusionNetwork, published_channels
 from fusemorph.losses import folding, kl, ncc
-from fusemorph.networks.fusion_network import FusionNetwork, published_channels
 from fusemorph.networks.registration import Registration
 from fusemorph.precision import autocast
 from fusemorph.warp import warp
@@ -74,7 +74,7 @@ MEMORY = """
 import json, sys, torch
 from fusemorph.losses import kl, ncc
 from fusemorph.machine import peak_memory_mib
-from fusemorph.networks.fusion_network import FusionNetwork, published_channels
+from fusemorph.fusion.fusion_network import FusionNetwork, published_channels
 from fusemorph.precision import autocast
 from fusemorph.warp import warp
 

@@ -18,7 +18,7 @@ NAMES = known_datasets()
 
 
 def kind(name: str) -> type[Dataset]:
-    return getattr(import_module(f"fusemorph.data.{name}"), name.title().replace("_", ""))
+    return getattr(import_module(f"fusemorph.data.datasets.{name}"), name.title().replace("_", ""))
 
 
 class Example:

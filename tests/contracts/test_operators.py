@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from fusemorph.fusion.fusion_network import FusionNetwork
 from fusemorph.fusion.operator import Features, GateSettings, build_operator
 from fusemorph.fusion.plan import vocabulary
-from fusemorph.networks.fusion_network import FusionNetwork
 
 CARDS = list(vocabulary().values())
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fusemorph.data import DataError, Dataset, open_dataset
-from fusemorph.data.hippocampus import Hippocampus
+from fusemorph.data.datasets.hippocampus import Hippocampus
 from fusemorph.grid import identity_grid
 from tests.textured_pair import textured
 

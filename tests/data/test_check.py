@@ -9,8 +9,8 @@ import pytest
 
 from fusemorph.cli import main
 from fusemorph.data.check import check
-from fusemorph.data.folder import Folder
-from fusemorph.data.hippocampus import Hippocampus
+from fusemorph.data.datasets.folder import Folder
+from fusemorph.data.datasets.hippocampus import Hippocampus
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fusemorph.ledger import holder
+from fusemorph.trials.claims import holder
 
 ROOT = Path(__file__).parents[2]
 # Demons on pairs that it needs seconds for.

@@ -7,7 +7,7 @@ import pytest
 
 from fusemorph.configuration import Trial
 from fusemorph.records import RecordError
-from fusemorph.trial import Job
+from fusemorph.trials.run import Job
 from nas import dispatch
 from nas.dispatch import Dispatcher, Stopped
 from nas.inline import WorkersDied

@@ -15,7 +15,7 @@ from fusemorph.data import DataError, open_dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.losses.objective import Objective
 from fusemorph.records import StorageError, TrialFolder
-from fusemorph.trial import Job, is_missing, run_job
+from fusemorph.trials.run import Job, is_missing, run_job
 from nas.inline import run_inline
 from nas.jobs import JobList
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fusemorph.records import history_of, read_json
-from fusemorph.trial import run_job
+from fusemorph.trials.run import run_job
 from tests.nas import tiny_search
 
 ENDED = ("finished", "pruned")

@@ -16,14 +16,14 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from fusemorph import training
 from fusemorph.configuration import BUDGETS, Trial
 from fusemorph.data import open_dataset
 from fusemorph.fusion.method import Fusion
-from fusemorph.ledger import take_claim
 from fusemorph.records import StorageError, TrialFolder, read_json
-from fusemorph.training import Row
-from fusemorph.trial import Job, run_job
+from fusemorph.trials import training
+from fusemorph.trials.claims import take_claim
+from fusemorph.trials.run import Job, run_job
+from fusemorph.trials.training import Row
 from nas.jobs import JobList, Status
 from nas.ray import run_ray, tune_parameters
 from nas.space import Choice, Range, Space

@@ -12,7 +12,7 @@ from fusemorph.configuration import Budget, Json, Trial
 from fusemorph.data import open_dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.records import TrialFolder
-from fusemorph.trial import Job, is_missing, run_job
+from fusemorph.trials.run import Job, is_missing, run_job
 from nas.objectives import find_objectives
 from nas.search import Candidate, Search, SearchPlan
 from nas.searcher import GridSearcher, Outcome, RandomSearcher, Searcher

@@ -11,12 +11,12 @@ import pytest
 from scipy import stats
 
 from fusemorph.configuration import canonical_json
+from fusemorph.fusion.fusion_network import published_channels
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.operator import GateSettings
 from fusemorph.fusion.plan import canonical, vocabulary
 from fusemorph.losses.objective import Objective
 from fusemorph.method import load_method
-from fusemorph.networks.fusion_network import published_channels
 from nas.space import Choice, Parameter, Range, Space, Value, Values
 from nas.spaces import full, gate, placement
 

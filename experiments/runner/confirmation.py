@@ -1,0 +1,109 @@
+"""The confirmation of a search: its best configurations trained anew beside their rivals, and evaluated on test."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from baselines.identity import Identity
+from experiments.runner.search import Hunt, entry_name
+from experiments.runner.sweep_plan import Sweep, make_sweep, study_entry
+from experiments.study import Arm, Study, register_study
+from fusemorph.configuration import Budget, find_budget
+from fusemorph.method import load_method
+from fusemorph.records import read_json
+from nas.search import Search
+
+FOUND = "found"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """How many of a search's best are confirmed, at which budget, with how many seeds."""
+
+    count: int
+    budget_name: str
+    budget: Budget
+    seeds: int
+
+
+def plan_confirmation(hunt: Hunt, options: argparse.Namespace) -> Confirmation:
+    """What was asked for, or else what the study says.
+
+    Raises:
+        ValueError: an unknown budget.
+    """
+    name = options.confirm_budget or hunt.study.confirm_budget
+    return Confirmation(
+        count=hunt.study.confirmed if options.confirm is None else options.confirm,
+        budget_name=name,
+        budget=find_budget(name),
+        seeds=options.confirm_seeds or hunt.study.confirm_seeds,
+    )
+
+
+def confirming_sweeps(hunt: Hunt, search: Search, options: argparse.Namespace) -> list[Sweep]:
+    """The confirmation on each dataset, with its entry written; none where nothing is to be confirmed."""
+    plan = plan_confirmation(hunt, options)
+    suffix = "" if (plan.count, plan.budget_name) == _usual(hunt) else f"-{plan.count}-{plan.budget_name}"
+    names = [f"{entry_name(hunt, d, control=False)}-best-of-{hunt.trials}{suffix}" for d in hunt.datasets]
+    found = _chosen(options.runs, names[0]) or _choose(search, plan.count)
+    if not found:
+        return []
+    sweeps = [
+        make_sweep(
+            confirmation(hunt, found), options, study_name=hunt.study_name, budget_name=plan.budget_name,
+            dataset=dataset, name=name, seeds=plan.seeds,
+        )
+        for dataset, name in zip(hunt.datasets, names, strict=True)
+    ]  # fmt: skip
+    for sweep in sweeps:
+        register_study(options.runs, study_entry(sweep))
+    return sweeps
+
+
+def _usual(hunt: Hunt) -> tuple[int, str]:
+    return hunt.study.confirmed, hunt.study.confirm_budget
+
+
+def _choose(search: Search, count: int) -> list[Arm]:
+    """The best of a search, as arms."""
+    return [
+        Arm(
+            label=f"found {i + 1}: {candidate.label}", group=FOUND, method=load_method(candidate.method),
+            budget_changes=candidate.budget_changes,
+        )
+        for i, candidate in enumerate(search.ranked()[:count])
+    ]  # fmt: skip
+
+
+def _chosen(runs: Path, name: str) -> list[Arm]:
+    """The arms chosen earlier under that name: another study may since have trained what the search had stopped, and
+    a choice that was made is not made again."""
+    path = runs / "studies" / f"{name}.json"
+    present = [arm for arm in read_json(path)["arms"] if arm["group"] == FOUND] if path.exists() else []
+    return [
+        Arm(label=arm["label"], group=FOUND, method=load_method(arm["method"]), budget_changes=arm["budget_changes"])
+        for arm in present
+    ]
+
+
+def confirmation(hunt: Hunt, found: Sequence[Arm]) -> Study:
+    """The study that trains what was found again, beside its rivals."""
+
+    def arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
+        return [Arm(label="identity", group="floor", method=Identity()), *hunt.study.rivals(budget), *found]
+
+    objectives = ", ".join(objective.title for objective in hunt.objectives)
+    return Study(
+        question=f"Does what the search found hold up when trained anew? {hunt.study.question}",
+        protocol=(
+            *hunt.study.protocol,
+            f"The {len(found)} best of {hunt.trials} configurations by {objectives} on val, "
+            f"searched at {hunt.budget_name}, are trained anew "
+            "with fresh seeds of this budget beside the named plans; only these see test.",
+        ),
+        reference=hunt.study.rivals(hunt.budget)[-1].label,
+        arms=arms,
+        measure_cost=False,
+    )

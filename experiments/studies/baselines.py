@@ -1,0 +1,54 @@
+"""What does everything else score on the same pairs? Every method that can be found, in one table."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from baselines.transmorph import Transmorph
+from experiments.studies.fusion import TUNED, named_plans
+from experiments.study import Arm, Study, refined
+from fusemorph.configuration import Budget
+from fusemorph.fusion.fusion_network import published_channels
+from fusemorph.fusion.method import Fusion
+from fusemorph.method import Method, known_methods, load_method
+
+WIDTH_ON_CPU = 24
+LISTED_BY_VARIANT = ("fusion", "instance_optimisation", "transmorph")
+REFINED = ("affine", "voxelmorph_2", "AutoFuse")
+
+
+def baseline_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
+    """Every method under its published settings, the four fusion strategies, and some refined for each pair.
+
+    TransMorph and the transformer of AutoFuse are narrower than published, so that they train on a CPU.
+    """
+    methods = {name: load_method({"name": name}) for name in known_methods() if name not in LISTED_BY_VARIANT}
+    floors = [Arm(label=name, group="floor", method=methods.pop(name)) for name in ("identity", "oracle")]
+    found = [Arm(label=name, group=_group(method), method=method) for name, method in methods.items()]
+    classical = [arm for arm in found if not arm.trained]
+    learned = [arm for arm in found if arm.trained]
+    learned.append(Arm(label="transmorph, narrow", group="learned", method=Transmorph(width=WIDTH_ON_CPU)))
+    fusion = [replace(arm, group="fusion") for arm in named_plans(budget)]
+    channels = published_channels(budget.width // 2, backbone="transformer")
+    transformer = Fusion(plan="autofuse", channels=channels, backbone="transformer", loss=TUNED)
+    fusion.append(Arm(label="AutoFuse, transformer, narrow", group="fusion", method=transformer))
+    arms = [*floors, *classical, *learned, *fusion]
+    return [*arms, *(refined(arm) for arm in arms if arm.label in REFINED)]
+
+
+def _group(method: Method) -> str:
+    return "learned" if method.objective else "classical"
+
+
+STUDY = Study(
+    question="How do fusion networks stand beside the learned and the classical methods that the field uses?",
+    protocol=(
+        "Every method registers the same pairs and is measured by the same code.",
+        "Learned methods have the published widths and losses, and the budget's steps and learning rate, which were "
+        "chosen for the fusion networks; transformers are narrower than published where their label says so.",
+        "Classical methods have their packages' defaults, after an affine step of their own.",
+        "Methods refined for each pair start from another's result and descend its loss on that pair alone.",
+    ),
+    reference="AutoFuse",
+    arms=baseline_arms,
+    dataset="hippocampus",
+)

@@ -1,0 +1,143 @@
+"""The three-path U-Net in which early, middle, late and AutoFuse fusion differ only by their plan.
+
+Source: Meng et al. 2025, "AutoFuse", section 3, both variants.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from fusemorph.fusion.operator import Features, GateSettings, build_operator
+from fusemorph.fusion.plan import STAGES, joint_stages, live_stages, parse_plan, single_stages
+from fusemorph.fusion.refinement import Refinement
+from fusemorph.fusion.swin_path import SwinPath, heads_for
+from fusemorph.fusion.unet_path import LEVEL, UNetPath
+from fusemorph.integrate import exponential, resize_displacement
+from fusemorph.networks.head import VelocityHead, sample_velocity
+from fusemorph.networks.pair_network import PairNetwork
+from fusemorph.networks.registration import GateWeights, Registration
+
+Backbone = Literal["convolution", "transformer"]
+Channels = tuple[int, ...]
+
+SHARES: dict[Backbone, Channels] = {"convolution": (2, 4, 4, 8, 8), "transformer": (4, 8, 16, 32)}
+"""Channels of the joint path for each of AutoFuse's width c: at resolutions 1 to 1/16, without 1 in the transformer."""
+
+
+def published_channels(width: int, *, backbone: Backbone = "convolution") -> Channels:
+    """Channels of the joint path for AutoFuse's width c (the paper's is 16); the single-image path has half.
+
+    The transformer's are those of its own w = 2c, so that both backbones are as wide at 1/2 of the resolution.
+    """
+    return tuple(share * width for share in SHARES[backbone])
+
+
+def check_channels(channels: Channels, *, backbone: Backbone, caller: str) -> None:
+    """Refuse an unknown backbone, or channels that its paths cannot be built with.
+
+    Raises:
+        ValueError: the message begins with the ``caller``.
+    """
+    if backbone not in SHARES:
+        raise ValueError(f"{caller}(): 'backbone' must be one of {', '.join(SHARES)}, got {backbone!r}")
+    resolutions = len(SHARES[backbone])
+    if len(channels) != resolutions or any(count < 2 or count % 2 for count in channels):
+        raise ValueError(
+            f"{caller}(): 'channels' must be even and positive at the {resolutions} resolutions of the {backbone} "
+            f"backbone, got {channels}"
+        )
+
+
+class FusionNetwork(PairNetwork):
+    """A registration network that fuses the two images as its plan says.
+
+    Paths of either ``backbone`` have the same stages, operators and head. Dead stages are neither built nor computed.
+    Images of any shape from 8 voxels a side are padded inside and the displacement cropped. ``checkpointing`` computes
+    the blocks again in the backward pass to save memory; results are the same.
+    """
+
+    def __init__(
+        self,
+        *,
+        dims: int,
+        plan: str,
+        channels: Channels,
+        backbone: Backbone = "convolution",
+        refine: bool = True,
+        gate: GateSettings | None = None,
+        checkpointing: bool = False,
+    ) -> None:
+        super().__init__(dims=dims)
+        self.plan = parse_plan(plan)
+        self.checkpointing = checkpointing
+        check_channels(channels, backbone=backbone, caller="FusionNetwork")
+
+        def path(inputs: int, share: int, stages: Collection[int]) -> UNetPath | SwinPath:
+            own = tuple(count // share for count in channels)
+            if backbone == "convolution":
+                return UNetPath(dims=dims, inputs=inputs, channels=own, stages=stages)
+            return SwinPath(dims=dims, inputs=inputs, channels=own, heads=heads_for(channels), stages=stages)
+
+        self.single, self.joint = path(1, 2, single_stages(self.plan)), path(2, 1, joint_stages(self.plan))
+        self.operators, self.refinements = nn.ModuleDict(), nn.ModuleDict()
+        for stage in sorted(live_stages(self.plan)):
+            count = channels[LEVEL[stage]]
+            symbol = self.plan[stage - 1]
+            self.operators[str(stage)] = build_operator(symbol, dims=dims, channels=count, gate=gate or GateSettings())
+            if refine:
+                self.refinements[str(stage)] = Refinement(dims=dims, channels=count)
+        self.head = VelocityHead(dims=dims, channels=channels[LEVEL[STAGES[-1]]])
+
+    def align(
+        self, fixed: Float[Tensor, "b 1 *s"], moving: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
+    ) -> Registration:
+        """Predict the transformation on the padded grid.
+
+        With a ``generator`` the velocity is sampled and hard gates are noisy, as in training; without, both take
+        their mean or most likely value.
+        """
+        feature, gates = self._fuse(fixed, moving, generator)
+        velocity, log_variance = self._run(self.head, feature)
+        displacement = exponential(sample_velocity(velocity, log_variance, generator))
+        displacement = resize_displacement(displacement, tuple(fixed.shape[2:]))
+        return Registration(displacement=displacement, velocity=velocity, log_variance=log_variance, gates=gates)
+
+    def _fuse(
+        self, fixed: Tensor, moving: Tensor, generator: torch.Generator | None
+    ) -> tuple[Tensor, dict[int, GateWeights]]:
+        """The last stage's mixed feature, and the weights of the gates on the way."""
+        singles = self._single_features(torch.cat((fixed, moving)))
+        mixed: dict[int, Tensor] = {}
+        gates: dict[int, GateWeights] = {}
+        if 1 in self.joint:
+            mixed[0] = self._run(self.joint.begin, torch.cat((fixed, moving), dim=1))
+        for stage in sorted(live_stages(self.plan)):
+            of_fixed, of_moving = singles[stage].chunk(2) if stage in singles else (None, None)
+            joint = self._run(self.joint.stage, stage, mixed) if stage in self.joint else None
+            # Not recomputed under checkpointing: a hard gate must see the same noise once.
+            feature, weights = self.operators[str(stage)](Features(joint, of_fixed, of_moving), generator=generator)
+            if str(stage) in self.refinements:
+                feature = self._run(self.refinements[str(stage)], feature)
+            mixed[stage] = feature
+            if weights is not None:
+                gates[stage] = weights
+        return mixed[STAGES[-1]], gates
+
+    def _single_features(self, images: Float[Tensor, "b2 1 *s"]) -> dict[int, Tensor]:
+        """Features of fixed and moving, stacked along the batch: one pass for both, normalised per image."""
+        features: dict[int, Tensor] = {}
+        if 1 in self.single:
+            features[0] = self._run(self.single.begin, images)
+        for stage in STAGES:
+            if stage in self.single:
+                features[stage] = self._run(self.single.stage, stage, features)
+        return features
+
+    def _run(self, block: Callable[..., Any], *inputs: Any) -> Any:
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(block, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return block(*inputs)

@@ -1,0 +1,192 @@
+"""Measures of a method on the pairs of a split: one row a pair, one a pair and label, a summary, and small pictures."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fusemorph.data.dataset import Dataset, Pair
+from fusemorph.fusion.gate import mean_weights
+from fusemorph.method import Method, PairFailed
+from fusemorph.metrics import (
+    dice_per_label,
+    endpoint_error_mm,
+    folding_fraction,
+    ndv_fraction,
+    sd_log_jacobian,
+    sdlogj_l2r,
+    surface_distances,
+)
+from fusemorph.networks.registration import Registration
+from fusemorph.records import table
+from fusemorph.trials.slices import archive, best_median_worst, draw_pair
+from fusemorph.trials.viewer_slices import view_pair
+from fusemorph.warp import warp_moving_labels
+
+Row = dict[str, Any]
+Drawing = tuple[dict[str, np.ndarray], Row]
+PER_LABEL = ("dice", "hd95_mm", "assd_mm", "hd95_vox")
+METRICS = (*PER_LABEL, "folding_fraction", "ndv_fraction", "sd_log_jacobian", "sdlogj_l2r", "endpoint_error_mm")
+
+
+def evaluate(
+    method: Method,
+    network: nn.Module | None,
+    dataset: Dataset,
+    split: str,
+    *,
+    device: torch.device,
+    on_pair: Callable[[int, int], None] = lambda done, count: None,
+    viewed: bool = True,
+) -> dict[str, bytes]:
+    """Register and measure every pair of a split; returns the files of ``eval/SPLIT`` by name.
+
+    Where it is ``viewed``, the median pair is registered once more for the slices of the report's viewer. A pair that
+    failed has no metrics but a ``failure``, its reason.
+
+    Raises:
+        ValueError: the split has no pairs.
+        PairFailed: all of them failed.
+    """
+    indices = dataset.pairs(split)
+    if not indices:
+        raise ValueError(f"evaluate(): 'split' must hold pairs, {split!r} of {dataset.name} has none")
+    rows, label_rows, gate_rows, drawings = [], [], [], {}
+    for number, index in enumerate(indices):
+        pair = dataset.pair(index)
+        try:
+            registration = method.registration(pair, network=network, device=device)
+        except PairFailed as failure:
+            rows.append(failed_row(pair, failure))
+        else:
+            displacement = registration.displacement.float().cpu()
+            gate_rows.extend(measure_gates(pair, registration))
+            row, labels = measure_pair(pair, displacement, dataset.labels)
+            rows.append(row)
+            label_rows.extend(labels)
+            drawings[number] = draw_pair(pair, displacement)
+        on_pair(number + 1, len(indices))
+    if not drawings:
+        raise PairFailed(f"all {len(rows)} pairs of {split} failed; the first one: {rows[0]['failure']}")
+    drawn = list(drawings)
+    chosen = {rank: drawn[at] for rank, at in best_median_worst([rows[i]["dice"] for i in drawn]).items()}
+    shown, arrays = picture(rows, drawings, chosen)
+    summary = json.dumps(summarise(split, rows) | {"pictures": shown}, indent=1) + "\n"
+    files = {"pairs.csv": table(rows), "pictures.npz": archive(arrays), "summary.json": summary.encode()}
+    if viewed:
+        files |= _viewer(method, network, dataset.pair(indices[chosen["median"]]), device=device)
+    tables = {"labels.csv": label_rows, "gates.csv": gate_rows}
+    return files | {name: table(entries) for name, entries in tables.items() if entries}
+
+
+def _viewer(method: Method, network: nn.Module | None, pair: Pair, *, device: torch.device) -> dict[str, bytes]:
+    """The file of the viewer's slices; none where the pair, near a time limit, fails this time."""
+    with suppress(PairFailed):
+        registration = method.registration(pair, network=network, device=device)
+        return {"viewer.npz": archive(view_pair(pair, registration))}
+    return {}
+
+
+def picture(
+    rows: Sequence[Row], drawings: Mapping[int, Drawing], chosen: Mapping[str, int]
+) -> tuple[Row, dict[str, np.ndarray]]:
+    """What the summary says of the pairs chosen by rank, and their drawings, named after the rank."""
+    shown = {
+        rank: {"pair": rows[i]["pair"], "dice": _known(rows[i]["dice"]), **drawings[i][1]} for rank, i in chosen.items()
+    }
+    return shown, {f"{rank}_{name}": array for rank, i in chosen.items() for name, array in drawings[i][0].items()}
+
+
+def measure_gates(pair: Pair, registration: Registration) -> list[Row]:
+    """Mean weight of the joint and of the single-image feature at each gated stage; none without gates."""
+    means = {stage: mean_weights(weights) for stage, weights in registration.gates.items()}
+    return [
+        {"pair": pair.name, "stage": stage, "joint_weight": joint, "single_weight": single}
+        for stage, (joint, single) in sorted(means.items())
+    ]
+
+
+def measure_pair(pair: Pair, displacement: Float[Tensor, "1 d *s"], labels: dict[int, str]) -> tuple[Row, list[Row]]:
+    """All metrics of one registered pair: its row, and one row a label."""
+    mask = torch.from_numpy(np.array(pair.foreground))
+    row = name_pair(pair)
+    per_label = measure_labels(pair, displacement, labels)
+    row |= {name: nan_mean([entry[name] for entry in per_label]) for name in PER_LABEL}
+    row |= {
+        "folding_fraction": folding_fraction(displacement, mask=mask),
+        "ndv_fraction": ndv_fraction(displacement, mask=mask),
+        "sd_log_jacobian": sd_log_jacobian(displacement, mask=mask),
+        "sdlogj_l2r": sdlogj_l2r(displacement),
+        "endpoint_error_mm": math.nan,
+    }
+    if pair.displacement is not None:
+        truth = torch.tensor(pair.displacement)[None]
+        row["endpoint_error_mm"] = endpoint_error_mm(displacement, truth, spacing_mm=pair.fixed.spacing_mm, mask=mask)
+    return row, per_label
+
+
+def name_pair(pair: Pair) -> Row:
+    """The cells of a pair's row that say which one it is."""
+    return {
+        "split": pair.split,
+        "pair": pair.name,
+        "fixed": pair.fixed.id,
+        "moving": pair.moving.id,
+        "fixed_person": pair.fixed.person,
+        "moving_person": pair.moving.person,
+        "block": pair.block,
+    }
+
+
+def failed_row(pair: Pair, failure: PairFailed) -> Row:
+    """The row of a pair that could not be registered: no metric is known, and why, in one line."""
+    unknown = dict.fromkeys(METRICS, math.nan)
+    return name_pair(pair) | unknown | {"failure": " ".join(str(failure).split())}
+
+
+def measure_labels(pair: Pair, displacement: Float[Tensor, "1 d *s"], labels: dict[int, str]) -> list[Row]:
+    """Overlap and surface distances of each label; none where a scan has no labels."""
+    if pair.fixed.labels is None or pair.moving.labels is None:
+        return []
+    fixed, moving = pair.fixed.labels, pair.moving.labels
+    warped = warp_moving_labels(moving, displacement)
+    values = tuple(labels)
+    measures = {"dice": dice_per_label(fixed, warped, moving_labels=moving, labels=values)}
+    measures |= surface_distances(fixed, warped, moving_labels=moving, labels=values, spacing_mm=pair.fixed.spacing_mm)
+    return [
+        {"pair": pair.name, "label": value, "name": labels[value]} | {m: float(measures[m][i]) for m in PER_LABEL}
+        for i, value in enumerate(values)
+    ]
+
+
+def summarise(split: str, rows: Sequence[Row]) -> Row:
+    """Means over pairs, and the median and 0.3-quantile of Dice; None where a metric is not known."""
+    dice = np.array([row["dice"] for row in rows], dtype=float)
+    summary: Row = {"split": split, "pairs": len(rows), "blocks": len({row["block"] for row in rows})}
+    summary |= {"label_warp": "linear", **{name: _known(nan_mean([row[name] for row in rows])) for name in METRICS}}
+    known = dice[np.isfinite(dice)]
+    summary["dice"] = {"mean": nan_mean(list(known)), "median": quantile(known, 0.5), "dice30": quantile(known, 0.3)}
+    summary["dice"] = {name: _known(value) for name, value in summary["dice"].items()}
+    failed = sum("failure" in row for row in rows)
+    return summary | ({"failed_pairs": failed} if failed else {})
+
+
+def nan_mean(values: Sequence[float]) -> float:
+    """Mean of the values that are not NaN; NaN where none is left."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
+
+
+def quantile(values: np.ndarray, share: float) -> float:
+    """Quantile of the values; NaN where there are none."""
+    return float(np.quantile(values, share)) if values.size else math.nan
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

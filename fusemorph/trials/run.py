@@ -1,0 +1,283 @@
+"""Running one trial from its configuration to its files: train, evaluate, record. What every driver calls."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from safetensors.torch import load_file, save
+from torch import nn
+
+from fusemorph.complexity import count_cost
+from fusemorph.configuration import Budget, Json, Trial
+from fusemorph.data import DataError, open_dataset
+from fusemorph.data.dataset import Dataset
+from fusemorph.machine import commit, describe_machine
+from fusemorph.method import Method, PairFailed, load_method
+from fusemorph.networks.padding import padded_shape
+from fusemorph.precision import computed_in
+from fusemorph.records import WEIGHTS, RecordError, StorageError, TrialFolder, history_of, read_record, read_table
+from fusemorph.trials.claims import Claim, TakenOver, take_claim
+from fusemorph.trials.evaluation import evaluate
+from fusemorph.trials.training import Row, Trained, TrainingFailed, train
+
+
+@runtime_checkable
+class StopRule(Protocol):
+    """Asked after each validation, with the run folder and the history so far, for a reason to stop a trial early.
+
+    ``study``: the name of the study whose rule it is.
+    """
+
+    @property
+    def study(self) -> str: ...
+
+    def __call__(self, runs: Path, history: Sequence[Row], /) -> str | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A trial with what a machine needs to run it: where the data lie, what to evaluate, with how many threads.
+
+    ``stop`` is the rule that may end the trial early.
+    ``label`` and ``work`` are for whoever watches: what the trial is called, and how much there is to compute.
+    """
+
+    trial: Trial
+    data: Path | None
+    cache: Path | None
+    splits: tuple[str, ...]
+    threads: int = 1
+    device: str = "cpu"
+    stop: StopRule | None = None
+    label: str = ""
+    work: float = 1.0
+
+    def open_dataset(self) -> Dataset:
+        """The trial's dataset; its settings are those of the configuration.
+
+        Raises:
+            DataError: the files are not those that the trial was planned with.
+        """
+        settings = {k: v for k, v in self.trial.dataset.items() if k not in ("name", "fingerprint")}
+        dataset = open_dataset(self.trial.dataset["name"], self.data, cache=self.cache, **settings)
+        if dataset.fingerprint() != self.trial.dataset["fingerprint"]:
+            raise DataError(f"{dataset.name}: the files in {self.data} have changed since the trial was planned")
+        return dataset
+
+
+def run_job(job: Job, runs: Path) -> str | None:
+    """Do what is missing of a trial and return its status; None where another process is at it.
+
+    A finished trial is only evaluated on splits that lack it. A trial that cannot be trained ends as ``failed`` with
+    its reason. Whatever is no fault of the trial leaves it to be continued.
+
+    Raises:
+        StorageError, DataError, RecordError: storage, data or run folder cannot serve.
+        Exception: the evaluation of a finished trial failed.
+    """
+    folder = TrialFolder(runs, job.trial)
+    if not is_missing(job, runs):
+        return folder.status()
+    claim = take_claim(folder.path)
+    if claim is None:
+        return None
+    torch.set_num_threads(job.threads)
+    commit()  # what is checked out now is what runs, whatever is committed meanwhile
+    started = datetime.now(UTC)
+    with claim:
+        try:
+            _do_missing(job, folder, claim=claim, started=started)
+        except TakenOver:
+            return None
+        except (StorageError, DataError, RecordError):
+            raise
+        except Exception as error:
+            if folder.status() not in (None, "running"):
+                raise
+            reason = (
+                str(error) if isinstance(error, (TrainingFailed, PairFailed)) else f"{type(error).__name__}: {error}"
+            )
+            folder.fail(reason, measured=_measured(job, started))
+        return folder.status()
+
+
+def is_missing(job: Job, runs: Path) -> bool:
+    """Whether a trial or one of its evaluations is still to be done.
+
+    Raises:
+        RecordError: its folder cannot be read, or was made by another version.
+    """
+    folder = TrialFolder(runs, job.trial)
+    status = folder.status()
+    if status == "failed" or (status == "pruned" and stays_stopped(job, runs)):
+        return False
+    return status != "finished" or not all(folder.evaluated(split) for split in job.splits)
+
+
+def stays_stopped(job: Job, runs: Path) -> bool:
+    """Whether a trial that was stopped early has ended for this job: its own study has stopped it, or its rule would.
+
+    Raises:
+        RecordError: record or history cannot be read.
+    """
+    if job.stop is None:
+        return False
+    folder = runs / job.trial.key
+    if read_record(folder).get("stopped_by") == job.stop.study:
+        return True
+    history = history_of(folder)
+    return not history or job.stop(runs, history) is not None
+
+
+def _do_missing(job: Job, folder: TrialFolder, *, claim: Claim, started: datetime) -> None:
+    dataset, method = job.open_dataset(), load_method(job.trial.method)
+    if folder.status() != "finished":
+        _train(job, folder, method, dataset, claim=claim, started=started)
+    if folder.status() == "finished":
+        _evaluate(job, folder, method, dataset, claim=claim)
+
+
+def _train(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, claim: Claim, started: datetime) -> None:
+    facts = describe(method, dataset)
+    folder.begin(facts)
+    if job.trial.budget is None:
+        # Evaluated first: a method that fails on every pair is a failed trial.
+        _evaluate(job, folder, method, dataset, claim=claim)
+        measured = _measured(job, started)
+        measured["versions"] |= method.versions()
+        folder.finish(facts | {"step": 0}, measured=measured)
+        return
+    other = find_trained(folder, method)
+    if other is not None:
+        _take(job, folder, other, facts, started=started)
+        return
+    budget = Budget(**job.trial.budget)
+
+    reason = None
+
+    def on_step(step: int, terms: Mapping[str, float]) -> None:
+        claim.note(step=step, of=budget.steps, loss=terms["loss"])
+        if step % 20 == 0 or step == budget.steps:
+            claim.require()
+
+    def stops(history: Sequence[Row]) -> bool:
+        nonlocal reason
+        claim.require()
+        folder.write_curves(history, ())
+        reason = job.stop(folder.path.parent, history) if job.stop else None
+        return reason is not None
+
+    trained = train(
+        method, dataset, budget, job.trial.seed,
+        device=torch.device(job.device), checkpoint=folder.checkpoint, on_step=on_step, stops=stops,
+    )  # fmt: skip
+    _record(job, folder, trained, facts, reason=reason, started=started)
+
+
+def find_trained(folder: TrialFolder, method: Method) -> TrialFolder | None:
+    """The finished trial whose weights are those that training ``method`` would yield, as the method says itself."""
+    if method.trained_as == method:
+        return None
+    trial = replace(folder.trial, method=method.trained_as.configuration())
+    other = TrialFolder(folder.path.parent, trial)
+    return other if other.status() == "finished" and other.weights.exists() else None
+
+
+def _take(job: Job, folder: TrialFolder, other: TrialFolder, facts: Json, *, started: datetime) -> None:
+    """Finish with the weights and curves of another trial, in place of training to the same bits."""
+    history, gates = (read_table(other.path / name) for name in ("history.csv", "gates.csv"))
+    folder.finish(
+        facts | {"step": read_record(other.path)["step"]}, history=history, gates=gates,
+        weights=other.weights.read_bytes(), measured=_measured(job, started) | {"weights_from": other.trial.key},
+    )  # fmt: skip
+
+
+def _record(
+    job: Job, folder: TrialFolder, trained: Trained, facts: Json, *, reason: str | None, started: datetime
+) -> None:
+    """Write how training ended: all steps done, or stopped early for a reason."""
+    progress = trained.progress
+    measured = _measured(job, started) | {
+        "training_s": progress.seconds,
+        "step_s": statistics.median(trained.step_s) if trained.step_s else None,
+        "resumed_at": trained.resumed_at,
+    }
+    facts |= {"step": progress.step}
+    assert job.trial.budget is not None
+    if reason is not None and progress.step < job.trial.budget["steps"]:
+        folder.write_curves(progress.history, progress.gates)
+        assert job.stop is not None
+        folder.prune(facts | {"stopped_by": job.stop.study}, reason, measured=measured)
+        return
+    weights = save({name: tensor.cpu().contiguous() for name, tensor in trained.network.state_dict().items()})
+    folder.finish(facts, history=progress.history, gates=progress.gates, weights=weights, measured=measured)
+
+
+def _evaluate(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, claim: Claim) -> None:
+    device = torch.device(job.device)
+    network = load_network(folder.path, method, len(dataset.shape))
+    if network is not None:
+        network.to(device)
+
+    def on_pair(done: int, count: int) -> None:
+        claim.note(pair=done, pairs=count)
+        claim.require()
+
+    for split in job.splits:
+        if not folder.evaluated(split):
+            files = evaluate(
+                method, network, dataset, split,
+                device=device, on_pair=on_pair, viewed=job.trial.seed == 0,  # one trial an arm is shown
+            )  # fmt: skip
+            folder.write_evaluation(split, files)
+
+
+def describe(method: Method, dataset: Dataset) -> Json:
+    """Facts that the configuration determines: grid of the images, canonical plan, parameters, FLOPs when padded."""
+    parameters, flops = count_cost(method, padded_shape(dataset.shape))
+    grid = {"shape": list(dataset.shape), "spacing_mm": list(dataset.spacing_mm)}
+    return grid | {"plan": getattr(method, "plan", None), "parameters": parameters, "flops": flops}
+
+
+def load_network(folder: Path, method: Method, dims: int) -> nn.Module | None:
+    """The trained network of a run folder, or None for a method without one.
+
+    Raises:
+        ValueError: the weights are missing, damaged, or do not fit; the message names the file.
+    """
+    network = method.network(dims)
+    if network is None:
+        return None
+    path = folder / WEIGHTS
+    try:
+        network.load_state_dict(load_file(path))
+    except Exception as error:
+        raise ValueError(f"load_network(): weights {path} do not fit the method {method.name!r}: {error}") from error
+    return network.eval()
+
+
+def load_trial(folder: Path) -> tuple[Method, nn.Module | None, Json]:
+    """Method, trained network and record of a finished trial.
+
+    Raises:
+        ValueError: no finished record there, another version, or weights that do not fit.
+    """
+    record = read_record(folder)
+    if record["status"] != "finished":
+        raise ValueError(f"load_trial(): {folder} must hold a finished trial, it is {record['status']}")
+    method = load_method(record["configuration"]["method"])
+    return method, load_network(folder, method, len(record["shape"])), record
+
+
+def _measured(job: Job, started: datetime) -> dict[str, Any]:
+    """Where, when and with what a trial ran."""
+    times = {"started": started, "ended": datetime.now(UTC)}
+    device = torch.device(job.device)
+    machine = describe_machine(device, threads=job.threads)
+    if job.trial.budget:
+        machine["precision"] = computed_in(job.trial.budget["precision"], device)
+    return machine | {name: time.isoformat(timespec="seconds") for name, time in times.items()}

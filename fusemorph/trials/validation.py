@@ -1,0 +1,73 @@
+"""Selection metrics during training: val Dice, folding and what the gates do."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from fusemorph.data.dataset import Dataset, Pair, PairIndex
+from fusemorph.fusion.gate import mean_weights
+from fusemorph.method import image_tensor
+from fusemorph.metrics import dice_per_label, folding_fraction, sd_log_jacobian
+from fusemorph.precision import Precision, autocast
+from fusemorph.trials.evaluation import nan_mean
+from fusemorph.warp import warp_moving_labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """Means over the validation pairs; ``gates`` holds joint and single weight by stage."""
+
+    dice: float
+    folding_fraction: float
+    sd_log_jacobian: float
+    gates: dict[int, tuple[float, float]]
+
+
+def spread(indices: tuple[PairIndex, ...], count: int) -> tuple[PairIndex, ...]:
+    """At most ``count`` of the pairs, at equal distances."""
+    chosen = np.unique(np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int))
+    return tuple(indices[i] for i in chosen)
+
+
+def validate(
+    network: nn.Module, dataset: Dataset, *, count: int, precision: Precision, device: torch.device
+) -> Validation:
+    """Register ``count`` val pairs with the mean velocity, in the precision of the training, and measure them."""
+    pairs = [dataset.pair(index) for index in spread(dataset.pairs("val"), count)]
+    dice, folding, spread_of_volume, gates = [], [], [], []
+    for pair in pairs:
+        fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
+        with torch.inference_mode(), autocast(precision, device):
+            registration = network(fixed, moving)
+        displacement = registration.displacement.cpu()
+        dice.append(pair_dice(pair, displacement, dataset))
+        folding.append(folding_fraction(displacement, mask=pair.foreground))
+        spread_of_volume.append(sd_log_jacobian(displacement, mask=pair.foreground))
+        gates.append({stage: mean_weights(weights) for stage, weights in registration.gates.items()})
+    by_stage = {
+        s: (float(np.mean([g[s][0] for g in gates])), float(np.mean([g[s][1] for g in gates]))) for s in gates[0]
+    }
+    return Validation(
+        dice=nan_mean(dice),
+        folding_fraction=nan_mean(folding),
+        sd_log_jacobian=nan_mean(spread_of_volume),
+        gates=by_stage,
+    )
+
+
+def unregistered_dice(dataset: Dataset, *, count: int) -> float:
+    """Mean Dice of the pairs that ``validate`` takes, before registration: the floor of val Dice."""
+    pairs = [dataset.pair(index) for index in spread(dataset.pairs("val"), count)]
+    still = torch.zeros(1, len(dataset.shape), *dataset.shape)
+    return nan_mean([pair_dice(pair, still, dataset) for pair in pairs])
+
+
+def pair_dice(pair: Pair, displacement: torch.Tensor, dataset: Dataset) -> float:
+    """Mean Dice over the dataset's labels, moving labels warped as one-hot, linearly; NaN without labels."""
+    if pair.fixed.labels is None or pair.moving.labels is None:
+        return float("nan")
+    warped = warp_moving_labels(pair.moving.labels, displacement)
+    scores = dice_per_label(pair.fixed.labels, warped, moving_labels=pair.moving.labels, labels=tuple(dataset.labels))
+    return nan_mean(list(scores))

@@ -1,0 +1,127 @@
+"""ACDC: its official layout on made-up volumes, and its known figures on the real ones (``images``)."""
+
+import os
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from fusemorph.data import DataError, open_dataset
+from fusemorph.data.datasets.acdc import Acdc
+from fusemorph.metrics import dice_per_label
+
+REAL = Path(os.environ.get("FUSEMORPH_DATA") or Path(__file__).parents[4] / "shared" / "data") / "ACDC"
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> dict:
+    return Acdc.example(tmp_path / "ACDC") | {"cache": tmp_path / "cache"}
+
+
+def copy_patient(data: Path, old: str, new: str) -> None:
+    folder = data / "training" / new
+    shutil.copytree(data / "training" / old, folder)
+    for path in folder.glob("patient*"):
+        path.rename(folder / path.name.replace(old, new))
+
+
+def test_patients_are_split_and_paired_within_themselves(arguments: dict) -> None:
+    dataset = open_dataset("acdc", **arguments)
+    assert dataset.scan_ids("val") == ("patient003_ED", "patient003_ES", "patient006_ED", "patient006_ES")
+    assert dataset.scan_ids("test") == ("patient101_ED", "patient101_ES", "patient102_ED", "patient102_ES")
+    names = [(index.name, index.block) for index in dataset.pairs("val")]
+    assert names == [
+        ("patient003_ED<-patient003_ES", "01"),
+        ("patient003_ES<-patient003_ED", "01"),
+        ("patient006_ED<-patient006_ES", "02"),
+        ("patient006_ES<-patient006_ED", "02"),
+    ]
+
+
+def test_a_scan_read_twice_is_one_person_in_one_split_and_not_mixed(arguments: dict) -> None:
+    copy_patient(arguments["data"], "patient002", "patient074")
+    copy_patient(arguments["data"], "patient002", "patient076")
+    dataset = open_dataset("acdc", **arguments)
+    assert dataset.person("patient074_ED") == dataset.person("patient076_ES") == "074"
+    pairs = [index for index in dataset.pairs("train") if "07" in index.name]
+    assert {index.fixed[:10] == index.moving[:10] for index in pairs} == {True}
+    assert (len(pairs), len({index.block for index in pairs})) == (4, 1)
+
+
+def test_a_patient_has_one_window_that_holds_both_hearts(arguments: dict) -> None:
+    dataset = open_dataset("acdc", **arguments)
+    first, second = (dataset.scan(f"patient001_{phase}") for phase in ("ED", "ES"))
+    assert np.array_equal(first.affine, second.affine)
+    for scan_id in dataset.scan_ids("train"):
+        labels = dataset.scan(scan_id).labels
+        assert np.count_nonzero(labels) == np.count_nonzero(nib.load(dataset.files(scan_id)[1]).dataobj)
+
+
+def test_a_grid_that_is_too_shallow_names_the_file(arguments: dict) -> None:
+    dataset = open_dataset("acdc", **(arguments | {"shape": [8, 8, 8]}))
+    with pytest.raises(DataError, match=r"patient\d+_frame\d+_gt\.nii\.gz: the grid \(8, 8, 8\) would lose"):
+        dataset.prepare()
+
+
+def test_spacing_is_that_of_train_and_val(arguments: dict) -> None:
+    for path in (arguments["data"] / "testing").glob("*/*.nii.gz"):
+        image = nib.load(path)
+        nib.Nifti1Image(np.asarray(image.dataobj), image.affine @ np.diag([2, 2, 2, 1])).to_filename(path)
+    assert open_dataset("acdc", **arguments).spacing_mm == (1.0, 1.0, 1.0)
+    assert open_dataset("acdc", **(arguments | {"spacing_mm": [2, 2, 1]})).spacing_mm == (2.0, 2.0, 1.0)
+
+
+def test_absent_patients_are_counted(arguments: dict) -> None:
+    dataset = open_dataset("acdc", **arguments)
+    assert dataset.missing("train") == ("64 of the 67 patients of train are missing, the first is patient005",)
+    assert dataset.missing("test") == ("48 of the 50 patients of test are missing, the first is patient103",)
+    assert dataset.missing("exam") == ("acdc has no split 'exam' here",)
+
+
+@pytest.mark.parametrize("text", ["", "ED: 1\n", "ED: 1\nES: 1\n", "ED: x\nES: 9\n"])
+def test_an_info_that_names_no_two_frames_is_named(arguments: dict, text: str) -> None:
+    (arguments["data"] / "training" / "patient002" / "Info.cfg").write_text(text)
+    with pytest.raises(DataError, match=r"patient002/Info\.cfg: must name two frames"):
+        open_dataset("acdc", **arguments)
+
+
+def test_what_the_layout_lacks_has_its_line(arguments: dict) -> None:
+    training = arguments["data"] / "training"
+    (training / "patient001" / "Info.cfg").unlink()
+    for path in (training / "patient004").glob("*frame09*"):
+        path.unlink()
+    with pytest.raises(DataError) as caught:
+        open_dataset("acdc", **arguments)
+    assert [line.rpartition("/")[2] for line in str(caught.value).splitlines()] == [
+        "Info.cfg: cannot be read (No such file or directory)",
+        "patient004_frame09.nii.gz: no such file",
+    ]
+    (training / "patient004").rename(training / "patient999")
+    with pytest.raises(DataError, match="patient999: must be named patientNNN"):
+        open_dataset("acdc", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"shape": [128, 128]}, "'shape' must be 3 sides of 8 or more"),
+        ({"spacing_mm": [1, 0, 1]}, "'spacing_mm' must be 3 positive numbers"),
+        ({"percentiles": [99, 1]}, "'percentiles' must rise within 0 and 100"),
+    ],
+)
+def test_a_setting_against_its_rule_is_named(arguments: dict, setting: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        open_dataset("acdc", **(arguments | setting))
+
+
+@pytest.mark.images
+def test_overlap_before_registration_of_the_real_images(tmp_path: Path) -> None:
+    dataset = open_dataset("acdc", REAL, cache=tmp_path)
+    dice = []
+    for index in dataset.pairs("val"):
+        fixed, moving = dataset.scan(index.fixed).labels, dataset.scan(index.moving).labels
+        dice.append(np.mean(dice_per_label(fixed, moving, moving_labels=moving, labels=(1, 2, 3))))
+    assert (len(dice), len({index.block for index in dataset.pairs("val")})) == (20, 10)
+    assert np.mean(dice) == pytest.approx(0.659, abs=5e-4)

@@ -1,0 +1,141 @@
+"""A search as its user calls it: planned, run, extended, confirmed, and refused where it cannot be."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments.runner.command_line import parse
+from experiments.runner.search import stops_early
+from experiments.sweep import main
+from nas.objectives import find_objectives
+from reports.page import write_report
+
+SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--set", "test=4", "--budget", "smoke"]
+CONFIRM = ["--confirm", "1", "--confirm-budget", "smoke", "--confirm-seeds", "1"]
+NAME = "placement-virtual_brains-smoke"
+CONFIRMED = f"{NAME}-best-of-3-1-smoke"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("search")
+
+
+def call(folder: Path, *arguments: str) -> int:
+    place = ["--dataset", "virtual_brains", *SMALL, "--runs", str(folder / "runs"), "--cache", str(folder / "cache")]
+    return main([arguments[0], *place, *arguments[1:]])
+
+
+def arms(folder: Path, name: str) -> list[dict[str, object]]:
+    return list(json.loads((folder / "runs" / "studies" / f"{name}.json").read_text())["arms"])
+
+
+def test_a_search_is_run_confirmed_and_extended(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(folder, "placement", "--driver", "optuna", "--trials", "3", *CONFIRM) == 0
+    said = capsys.readouterr().out
+    assert "search by tpe: 3 configurations" in said
+    assert "random control: 3 configurations" in said
+    assert "found 1: " in said
+    first = arms(folder, NAME)
+    assert (len(first), len(arms(folder, f"{NAME}-random"))) == (3, 3)
+    confirmed = [arm["label"] for arm in arms(folder, CONFIRMED)]
+    assert confirmed[:5] == ["identity", "early", "middle", "late", "AutoFuse"]
+    for arm in arms(folder, CONFIRMED):
+        (key,) = arm["keys"].values()  # type: ignore[attr-defined]
+        assert (folder / "runs" / key / "eval" / "test").is_dir()
+    for arm in first:
+        (key,) = arm["keys"].values()  # type: ignore[attr-defined]
+        if not any(key in other["keys"].values() for other in arms(folder, CONFIRMED)):  # type: ignore[attr-defined]
+            assert not (folder / "runs" / key / "eval").exists()
+    chosen = (folder / "runs" / "studies" / f"{CONFIRMED}.json").read_bytes()
+    assert call(folder, "placement", "--driver", "optuna", "--trials", "3", "--no-control", *CONFIRM) == 0
+    assert (folder / "runs" / "studies" / f"{CONFIRMED}.json").read_bytes() == chosen
+    capsys.readouterr()
+    assert call(folder, "placement", "--driver", "optuna", "--trials", "5", "--no-control", "--confirm", "0") == 0
+    assert "5 configurations, 3 of them known" in capsys.readouterr().out
+    assert arms(folder, NAME)[:3] == first
+    assert len({json.dumps(arm["method"]) for arm in arms(folder, NAME)}) == 5
+    assert write_report([folder / "runs"], folder / "report").is_file()
+
+
+@pytest.mark.parametrize("study", ["gate", pytest.param("full", marks=pytest.mark.slow)])
+def test_points_with_many_values_are_known_again(folder: Path, study: str, capsys: pytest.CaptureFixture[str]) -> None:
+    alone = ["--driver", "optuna", "--no-control", "--confirm", "0"]
+    assert call(folder, study, *alone, "--trials", "1") == 0
+    first = arms(folder, f"{study}-virtual_brains-smoke")
+    assert call(folder, study, *alone, "--trials", "2") == 0
+    assert "2 configurations, 1 of them known" in capsys.readouterr().out
+    assert arms(folder, f"{study}-virtual_brains-smoke")[:1] == first
+
+
+def test_another_definition_of_the_name_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(folder, "placement", "--driver", "optuna", "--trials", "3", "--operators", "js") == 2
+    assert "defines another study of the name" in capsys.readouterr().err
+
+
+def test_a_dry_run_tells_size_hours_and_price(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted((folder / "runs").rglob("*"))
+    assert call(folder, "placement", "--trials", "60", "--price", "2.5", "--dry-run", "--driver", "optuna") == 0
+    said = capsys.readouterr().out
+    assert "691 distinct plans, 691 configurations" in said
+    assert "2 x 60 configurations x 1 trials" in said
+    assert "core-hours" in said
+    assert "at 2.5 an hour" in said
+    assert sorted((folder / "runs").rglob("*")) == before
+
+
+def test_several_objectives_give_a_front(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    objectives = ["--objective", "dice", "--objective", "parameters", "--max-parameters", "100000"]
+    line = ["--driver", "optuna", "--trials", "3", "--name", "front", "--no-control", "--confirm", "0", *objectives]
+    assert call(folder, "placement", *line) == 0
+    said = capsys.readouterr().out
+    assert "search by nsga2" in said
+    for arm in arms(folder, "front"):
+        (key,) = arm["keys"].values()  # type: ignore[attr-defined]
+        assert json.loads((folder / "runs" / key / "record.json").read_text())["parameters"] <= 100_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--objective", "speed"], "unknown objective speed; known: dice"),
+        (["--objective", "dice", "--objective", "flops", "--early-stopping", "halving"], "judges val Dice alone"),
+        (["--max-parameters", "10"], "no configuration of the space keeps to it"),
+        (["--searcher", "tpe"], "driver inline offers random, grid, got 'tpe'"),
+        (["--operators", "jx"], "unknown operator"),
+        (["--confirm-budget", "huge"], "unknown budget 'huge'"),
+        (["--driver", "ray", "--cpus-per-trial", "512"], "512 CPUs"),
+        (["--driver", "ray", "--address", "127.0.0.1:1"], "no cluster"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_starts(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    (folder / "cache").mkdir(exist_ok=True)
+    (tmp_path / "cache").symlink_to(folder / "cache")
+    assert call(tmp_path, "placement", "--trials", "2", *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not list((tmp_path / "runs").glob("*/record.json"))
+
+
+@pytest.mark.parametrize(
+    ("options", "stops"),
+    [
+        ([], True),
+        (["--early-stopping", "none"], False),
+        (["--dataset", "hippocampus"], False),
+        (["--dataset", "hippocampus", "--early-stopping", "halving"], True),
+        (["--seeds", "2"], False),
+        (["--objective", "flops"], False),
+    ],
+)
+def test_early_stopping_by_default_judges_a_candidate_with_one_trial_alone(options: list[str], stops: bool) -> None:
+    call = parse(["placement", "--dataset", "virtual_brains", *options])
+    assert stops_early(call, find_objectives(call.objective or ["dice"])) == stops

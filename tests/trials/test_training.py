@@ -1,0 +1,134 @@
+"""Training: the same bits after an interruption, honest failure, stated schedule."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fusemorph.configuration import Budget
+from fusemorph.data import open_dataset
+from fusemorph.data.dataset import Dataset
+from fusemorph.fusion.method import Fusion
+from fusemorph.fusion.operator import GateSettings
+from fusemorph.losses.objective import Objective
+from fusemorph.trials.training import (
+    Progress,
+    Trained,
+    TrainingFailed,
+    learning_rate,
+    restore,
+    save_checkpoint,
+    stack_images,
+    stack_labels,
+    train,
+    training_pairs,
+)
+
+BUDGET = Budget(steps=6, width=2, learning_rate=1e-3, validations=2, validation_pairs=2)
+METHOD = Fusion(channels=(4, 8, 8, 16, 16), gate=GateSettings(hard=True))
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return open_dataset(
+        "virtual_brains", cache=tmp_path_factory.mktemp("cache"), spacing_mm=8.0, train=4, val=4, test=4
+    )
+
+
+class Killed(BaseException):
+    """What a test raises in place of a signal."""
+
+
+def interrupted(dataset: Dataset, checkpoint: Path, *, at: int, monkeypatch: pytest.MonkeyPatch) -> Trained:
+    monkeypatch.setattr("fusemorph.trials.training.CHECKPOINT_EVERY_S", 0.0)
+
+    def kill(step: int, terms: object) -> None:
+        if step == at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(METHOD, dataset, BUDGET, 0, device=CPU, checkpoint=checkpoint, on_step=kill)
+    return train(METHOD, dataset, BUDGET, 0, device=CPU, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("at", [1, 2, 4, 6])
+def test_a_killed_training_ends_bit_equal(
+    dataset: Dataset, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(METHOD, dataset, BUDGET, 0, device=CPU)
+    resumed = interrupted(dataset, tmp_path / "checkpoint.safetensors", at=at, monkeypatch=monkeypatch)
+    assert resumed.resumed_at == at - 1
+    pairs = zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert whole.progress.history == resumed.progress.history
+    assert whole.progress.gates == resumed.progress.gates
+
+
+def test_history_and_gates_are_taken_where_the_budget_says(dataset: Dataset) -> None:
+    trained = train(METHOD, dataset, BUDGET, 0, device=CPU)
+    assert [row["step"] for row in trained.progress.history] == [3, 6]
+    assert {(row["step"], row["stage"]) for row in trained.progress.gates} == {
+        (s, k) for s in (3, 6) for k in range(1, 8)
+    }
+    for row in trained.progress.history:
+        terms = row["similarity"] + row["kl"] + row["folding_penalty"]
+        assert row["loss"] == pytest.approx(terms, rel=1e-5)
+
+
+def test_labels_take_part_where_the_objective_weighs_them(dataset: Dataset) -> None:
+    semi = replace(METHOD, loss=Objective(dice_weight=1.0))
+    histories = [train(method, dataset, BUDGET, 0, device=CPU).progress.history for method in (METHOD, semi)]
+    assert "dice_loss" not in histories[0][0]
+    assert 0 < histories[1][0]["dice_loss"] < 1
+    assert histories[0][-1]["similarity"] != histories[1][-1]["similarity"]
+
+
+def test_a_pair_with_one_labelled_scan_counts_as_unlabelled(dataset: Dataset) -> None:
+    pairs = training_pairs(dataset, 2, seed=0, step=0)
+    pairs[1] = replace(pairs[1], fixed=replace(pairs[1].fixed, labels=None))
+    fixed, moving = stack_labels(pairs, CPU)
+    assert [bool(own.any()) for labels in (fixed, moving) for own in labels] == [True, False, True, False]
+    assert fixed.shape == stack_images(pairs, CPU)[0].shape
+
+
+def test_seeds_differ_in_weights_and_in_pairs(dataset: Dataset) -> None:
+    first, again, other = (stack_images(training_pairs(dataset, 2, seed=s, step=5), CPU) for s in (0, 0, 1))
+    assert torch.equal(first[0], again[0])
+    assert not torch.equal(first[0], other[0])
+
+
+def test_loss_falls(dataset: Dataset) -> None:
+    budget = replace(BUDGET, steps=40, learning_rate=3e-3, validations=4)
+    history = train(replace(METHOD, plan="early"), dataset, budget, 0, device=CPU).progress.history
+    assert history[-1]["similarity"] < history[0]["similarity"] - 0.01
+
+
+def test_a_loss_that_is_not_finite_ends_with_its_reason(dataset: Dataset) -> None:
+    method = replace(METHOD, loss=Objective(kl_weight=1e38, prior_lambda=1e38))
+    with pytest.raises(TrainingFailed, match="not finite at step 1"):
+        train(method, dataset, BUDGET, 0, device=CPU)
+
+
+def test_schedules() -> None:
+    budget = replace(BUDGET, steps=100, learning_rate=1.0, warmup_steps=9)
+    rates = [learning_rate(budget, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == pytest.approx(1.0)
+    assert rates[99] < 0.001
+    assert np.all(np.diff(rates[9:]) < 0)
+    assert learning_rate(replace(budget, schedule="constant"), 99) == 1.0
+
+
+def test_a_checkpoint_of_another_network_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    network, other = METHOD.network(3), replace(METHOD, plan="early").network(3)
+    optimiser = torch.optim.Adam(network.parameters())
+    save_checkpoint(path, network, optimiser, Progress(step=1))
+    with pytest.raises(ValueError, match=r"checkpoint\.safetensors does not fit"):
+        restore(path, other, torch.optim.Adam(other.parameters()))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"checkpoint\.safetensors does not fit"):
+        restore(path, network, optimiser)
