@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from baselines.identity import Identity
 from fusemorph.data.dataset import Dataset, Pair
 from fusemorph.integrate import exponential, resize_displacement
-from fusemorph.losses.objective import Objective, total
+from fusemorph.losses.training_loss import TrainingLoss, total
 from fusemorph.method import Method, PairFailed, image_tensor, load_method
 from fusemorph.networks.padding import crop, padded_shape
 from fusemorph.networks.registration import Registration
 from fusemorph.warp import compose, warp
 
-SMOOTH = Objective(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0)
+SMOOTH = TrainingLoss(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0)
 
 Transform = Callable[[Tensor], Registration]
 """From what is optimised to the transformation that it describes."""
@@ -46,7 +46,7 @@ class InstanceOptimisation(Method):
     of: Method = field(default_factory=Identity)
     steps: int = 50
     learning_rate: float = 0.1
-    loss: Objective = SMOOTH
+    loss: TrainingLoss = SMOOTH
 
     def __post_init__(self) -> None:
         if self.steps < 0 or not self.learning_rate > 0:
@@ -58,7 +58,7 @@ class InstanceOptimisation(Method):
             object.__setattr__(self, "loss", SMOOTH)
 
     @property
-    def objective(self) -> Objective | None:
+    def objective(self) -> TrainingLoss | None:
         """The loss that trains the other method's network, and then refines; None where it has none."""
         return self.of.objective
 

@@ -8,7 +8,7 @@ Deviations: none known. The agreement of the trunk with MONAI's is tested on vox
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from fusemorph.losses.objective import Objective
+from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.voxelmorph import VoxelMorph
 
@@ -32,7 +32,9 @@ class VoxelMorph1(LearnedMethod):
     encoder: tuple[int, ...] = (16, 32, 32, 32)
     decoder: tuple[int, ...] = (32, 32, 32, 32)
     last: tuple[int, ...] = (8, 8)
-    loss: Objective = field(default_factory=lambda: Objective(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0))
+    loss: TrainingLoss = field(
+        default_factory=lambda: TrainingLoss(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0)
+    )
 
     def network(self, dims: int) -> VoxelMorph:
         """A freshly initialised network for 2-D or 3-D images."""

@@ -13,7 +13,7 @@ before the last up-sampling: 300,547 parameters.
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from fusemorph.losses.objective import Objective
+from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.voxelmorph import VoxelMorph
 
@@ -37,7 +37,9 @@ class VoxelMorph2(LearnedMethod):
     encoder: tuple[int, ...] = (16, 32, 32, 32)
     decoder: tuple[int, ...] = (32, 32, 32, 32)
     last: tuple[int, ...] = (32, 16, 16)
-    loss: Objective = field(default_factory=lambda: Objective(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0))
+    loss: TrainingLoss = field(
+        default_factory=lambda: TrainingLoss(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0)
+    )
 
     def network(self, dims: int) -> VoxelMorph:
         """A freshly initialised network for 2-D or 3-D images."""

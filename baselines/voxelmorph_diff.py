@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fusemorph.integrate import exponential, resize_displacement
-from fusemorph.losses.objective import Objective
+from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.head import sample_velocity
 from fusemorph.networks.pair_network import PairNetwork
@@ -39,8 +39,8 @@ class VoxelMorphDiff(LearnedMethod):
     encoder: tuple[int, ...] = (16, 32, 32, 32)
     decoder: tuple[int, ...] = (32, 32, 32, 32)
     last: tuple[int, ...] = (16,)
-    loss: Objective = field(
-        default_factory=lambda: Objective(
+    loss: TrainingLoss = field(
+        default_factory=lambda: TrainingLoss(
             similarity="mse", kl_weight=IMAGE_SIGMA**2, prior_lambda=25.0, folding_weight=0.0
         )
     )

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fusemorph.losses.objective import Objective
+from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.method import LearnedMethod
 from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.networks.registration import Registration
@@ -34,7 +34,9 @@ class VxmDual(LearnedMethod):
     encoder: tuple[int, ...] = (16, 32, 32, 32)
     decoder: tuple[int, ...] = (32, 32, 32, 32)
     last: tuple[int, ...] = (32, 16, 16)
-    loss: Objective = field(default_factory=lambda: Objective(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0))
+    loss: TrainingLoss = field(
+        default_factory=lambda: TrainingLoss(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0)
+    )
 
     def network(self, dims: int) -> "DualStreamUNet":
         """A freshly initialised network for 2-D or 3-D images."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from fusemorph.configuration import canonical_json
 from fusemorph.data.dataset import Dataset, Pair
-from fusemorph.losses.objective import Objective
+from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.networks.registration import Registration
 
 
@@ -60,7 +60,7 @@ class Method(ABC):
     nondeterministic: ClassVar[str] = ""
 
     @property
-    def objective(self) -> Objective | None:
+    def objective(self) -> TrainingLoss | None:
         """The loss that trains the network; None where there is nothing to train."""
         return None
 
@@ -118,10 +118,10 @@ class Method(ABC):
 class LearnedMethod(Method):
     """A method whose network predicts the displacement in one pass; ``loss`` is what trains it."""
 
-    loss: Objective = field(default_factory=Objective)
+    loss: TrainingLoss = field(default_factory=TrainingLoss)
 
     @property
-    def objective(self) -> Objective:
+    def objective(self) -> TrainingLoss:
         """The loss that trains the network."""
         return self.loss
 

@@ -9,11 +9,11 @@ from fusemorph.configuration import Budget
 from fusemorph.fusion.fusion_network import published_channels
 from fusemorph.fusion.matching import Measure, match_channels
 from fusemorph.fusion.method import Fusion
-from fusemorph.losses.objective import Objective
+from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.networks.padding import padded_shape
 
 PLANS = {"early": "early", "middle": "middle", "late": "late", "AutoFuse": "autofuse"}
-TUNED = Objective(kl_weight=3e-3)
+TUNED = TrainingLoss(kl_weight=3e-3)
 """The objective that the study ``tuning`` chose for the four plans together; see LOG.md."""
 MATCHED: dict[str, Measure] = {"matched by parameters": "parameters", "matched by FLOPs": "flops"}
 

@@ -9,7 +9,7 @@ from experiments.studies.fusion import named_plans
 from experiments.study import Arm, Study
 from fusemorph.configuration import Budget
 from fusemorph.fusion.method import Fusion
-from fusemorph.losses.objective import Objective
+from fusemorph.losses.training_loss import TrainingLoss
 
 KL_WEIGHTS = (1e-3, 3e-3, 1e-2, 3e-2)
 
@@ -19,7 +19,7 @@ def regularity_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
     arms = [Arm(label="identity", group="floor", method=Identity())]
     for weight, arm in product(KL_WEIGHTS, named_plans(budget)):
         assert isinstance(arm.method, Fusion)
-        method = replace(arm.method, loss=Objective(kl_weight=weight))
+        method = replace(arm.method, loss=TrainingLoss(kl_weight=weight))
         arms.append(Arm(label=f"{arm.label}, KL {weight:g}", group=f"KL {weight:g}", method=method))
     return arms
 

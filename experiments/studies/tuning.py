@@ -9,7 +9,7 @@ from experiments.studies.fusion import named_plans
 from experiments.study import Arm, Study
 from fusemorph.configuration import Budget
 from fusemorph.fusion.method import Fusion
-from fusemorph.losses.objective import Objective
+from fusemorph.losses.training_loss import TrainingLoss
 
 RATES = (2.5e-4, 5e-4, 1e-3)
 KL_WEIGHTS = (3e-3, 1e-2)
@@ -22,7 +22,7 @@ def tuning_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
     for rate, weight in product(RATES, KL_WEIGHTS):
         for arm in named_plans(budget):
             assert isinstance(arm.method, Fusion)
-            method = replace(arm.method, loss=Objective(kl_weight=weight))
+            method = replace(arm.method, loss=TrainingLoss(kl_weight=weight))
             label = f"{arm.label}, rate {rate:g}, KL {weight:g}"
             changes = {"learning_rate": rate, "steps": STEPS}
             arms.append(Arm(label=label, group=f"rate {rate:g}, KL {weight:g}", method=method, budget_changes=changes))

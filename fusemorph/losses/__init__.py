@@ -1,4 +1,4 @@
-"""Losses, one a file; each is a function that returns a scalar."""
+"""Losses, one a file; each is a function that returns a scalar. ``TrainingLoss`` weighs them into one."""
 
 from fusemorph.losses.bending import bending
 from fusemorph.losses.dice import dice
@@ -8,5 +8,6 @@ from fusemorph.losses.kl import kl
 from fusemorph.losses.mse import mse
 from fusemorph.losses.mutual_information import mutual_information
 from fusemorph.losses.ncc import ncc
+from fusemorph.losses.training_loss import TrainingLoss, total
 
-__all__ = ["bending", "dice", "diffusion", "folding", "kl", "mse", "mutual_information", "ncc"]
+__all__ = ["TrainingLoss", "bending", "dice", "diffusion", "folding", "kl", "mse", "mutual_information", "ncc", "total"]

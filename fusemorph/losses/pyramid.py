@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fusemorph.losses.ncc import ncc
-from fusemorph.losses.objective import Objective
+from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.precision import full_precision
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PyramidObjective(Objective):
+class PyramidLoss(TrainingLoss):
     """An objective whose similarity is the weighted sum of local NCC at several resolutions.
 
     The images are compared as they are with ``window``, and after each of ``levels - 1`` halvings with a window smaller
@@ -31,10 +31,10 @@ class PyramidObjective(Objective):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.similarity != "ncc":
-            raise ValueError(f"PyramidObjective(): 'similarity' must be ncc, got {self.similarity!r}")
+            raise ValueError(f"PyramidLoss(): 'similarity' must be ncc, got {self.similarity!r}")
         if not 1 <= self.levels <= (self.window - 1) // 2:
             raise ValueError(
-                f"PyramidObjective(): 'levels' must leave a window of 3 at the last, got {self.levels} levels "
+                f"PyramidLoss(): 'levels' must leave a window of 3 at the last, got {self.levels} levels "
                 f"and window {self.window}"
             )
 

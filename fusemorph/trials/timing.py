@@ -12,7 +12,7 @@ from torch import nn
 from fusemorph.configuration import Budget, Json, Trial
 from fusemorph.data.dataset import Pair
 from fusemorph.external import peak_of_programs_mib
-from fusemorph.losses.objective import total
+from fusemorph.losses.training_loss import total
 from fusemorph.machine import describe_machine, peak_memory_mib
 from fusemorph.method import Method, load_method
 from fusemorph.networks.padding import padded_shape

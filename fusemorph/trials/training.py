@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from fusemorph.configuration import Budget
 from fusemorph.data.dataset import Dataset, Pair, Scan
-from fusemorph.losses.objective import Objective, total
+from fusemorph.losses.training_loss import TrainingLoss, total
 from fusemorph.method import Method, image_tensor
 from fusemorph.precision import autocast
 from fusemorph.records import write_bytes
@@ -139,7 +139,7 @@ def train(
     return Trained(network=network, progress=progress, step_s=times, resumed_at=resumed_at)
 
 
-def _start(method: Method, dataset: Dataset, seed: int, device: torch.device) -> tuple[nn.Module, Objective]:
+def _start(method: Method, dataset: Dataset, seed: int, device: torch.device) -> tuple[nn.Module, TrainingLoss]:
     """The network with the initial weights of the seed, and what trains it."""
     if method.objective is None:
         raise ValueError(f"train(): 'method' must have an objective, {method.name} has none")
@@ -152,7 +152,7 @@ def _start(method: Method, dataset: Dataset, seed: int, device: torch.device) ->
 def _step(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
-    objective: Objective,
+    objective: TrainingLoss,
     dataset: Dataset,
     budget: Budget,
     *,

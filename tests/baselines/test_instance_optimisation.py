@@ -15,7 +15,7 @@ from fusemorph.configuration import Budget, Trial
 from fusemorph.data import open_dataset
 from fusemorph.data.dataset import Pair, Scan
 from fusemorph.fusion.method import Fusion
-from fusemorph.losses.objective import Objective, total
+from fusemorph.losses.training_loss import TrainingLoss, total
 from fusemorph.method import Method, PairFailed, image_tensor, known_methods, load_method
 from fusemorph.metrics import folding_fraction
 from fusemorph.networks.registration import Registration
@@ -61,7 +61,7 @@ def fresh(method: Method, dims: int = 2) -> torch.nn.Module | None:
     return method.network(dims)
 
 
-def loss_of(objective: Objective, registration: Registration, pair: Pair) -> float:
+def loss_of(objective: TrainingLoss, registration: Registration, pair: Pair) -> float:
     fixed, moving = (image_tensor(scan.image, CPU) for scan in (pair.fixed, pair.moving))
     warped = warp(moving, registration.displacement)
     return float(total(objective.terms(registration, fixed=fixed, warped=warped, spacing_mm=pair.fixed.spacing_mm)))
@@ -123,7 +123,7 @@ def test_a_method_without_network_is_gone_on_from() -> None:
 
 
 def test_a_loss_that_is_not_finite_fails_the_pair() -> None:
-    refining = InstanceOptimisation(loss=Objective(diffusion_weight=1e38, kl_weight=0.0), learning_rate=1e30)
+    refining = InstanceOptimisation(loss=TrainingLoss(diffusion_weight=1e38, kl_weight=0.0), learning_rate=1e30)
     with pytest.raises(PairFailed, match="loss of instance optimisation is not finite at step 2"):
         refining.register(make_pair(), network=None, device=CPU)
 
@@ -134,7 +134,7 @@ def test_configurations_nest_and_only_say_what_counts() -> None:
     assert configuration["of"]["of"] == VoxelMorph1().configuration()
     assert load_method(json.loads(json.dumps(configuration))) == twice
     assert twice.trained_as == VoxelMorph1()
-    other_loss = Objective(diffusion_weight=3.0)
+    other_loss = TrainingLoss(diffusion_weight=3.0)
     assert InstanceOptimisation(of=VoxelMorph1(), loss=other_loss) == InstanceOptimisation(of=VoxelMorph1())
     assert InstanceOptimisation(of=Identity(), loss=other_loss) != InstanceOptimisation(of=Identity())
     with pytest.raises(ValueError, match="'steps' must be 0 or more"):

@@ -10,7 +10,7 @@ import torch
 import baselines
 from fusemorph.data.dataset import Pair, Scan
 from fusemorph.external import ExternalMethod
-from fusemorph.losses.objective import total
+from fusemorph.losses.training_loss import total
 from fusemorph.method import Method, PairFailed, known_methods, load_method
 from fusemorph.trials.evaluation import METRICS
 from fusemorph.warp import warp

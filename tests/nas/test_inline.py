@@ -13,7 +13,7 @@ import pytest
 from fusemorph.configuration import Budget, Trial
 from fusemorph.data import DataError, open_dataset
 from fusemorph.fusion.method import Fusion
-from fusemorph.losses.objective import Objective
+from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.records import StorageError, TrialFolder
 from fusemorph.trials.run import Job, is_missing, run_job
 from nas.inline import run_inline
@@ -60,7 +60,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(cache: Path, tmp_path: P
 
 
 def test_a_trial_that_fails_is_a_record_and_stops_no_other(cache: Path, tmp_path: Path) -> None:
-    bad = make_job(cache, replace(METHOD, loss=Objective(kl_weight=1e38, prior_lambda=1e38)))
+    bad = make_job(cache, replace(METHOD, loss=TrainingLoss(kl_weight=1e38, prior_lambda=1e38)))
     good = make_job(cache, replace(METHOD, plan="late"))
     *_, last = run_inline(JobList([bad, good], tmp_path), tmp_path, workers=1)
     assert last.left == 0

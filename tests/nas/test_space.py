@@ -15,7 +15,7 @@ from fusemorph.fusion.fusion_network import published_channels
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.operator import GateSettings
 from fusemorph.fusion.plan import canonical, vocabulary
-from fusemorph.losses.objective import Objective
+from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.method import load_method
 from nas.space import Choice, Parameter, Range, Space, Value, Values
 from nas.spaces import full, gate, placement
@@ -139,7 +139,7 @@ def test_a_point_is_configured_at_its_places() -> None:
         channels=published_channels(4),
         refine=False,
         gate=GateSettings(temperature=0.5),
-        loss=Objective(window=5),
+        loss=TrainingLoss(window=5),
     )
     assert changes == {"learning_rate": 1e-3}
     assert canonical(method["plan"]) == method["plan"]

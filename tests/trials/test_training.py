@@ -12,7 +12,7 @@ from fusemorph.data import open_dataset
 from fusemorph.data.dataset import Dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.operator import GateSettings
-from fusemorph.losses.objective import Objective
+from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.trials.training import (
     Progress,
     Trained,
@@ -79,7 +79,7 @@ def test_history_and_gates_are_taken_where_the_budget_says(dataset: Dataset) -> 
 
 
 def test_labels_take_part_where_the_objective_weighs_them(dataset: Dataset) -> None:
-    semi = replace(METHOD, loss=Objective(dice_weight=1.0))
+    semi = replace(METHOD, loss=TrainingLoss(dice_weight=1.0))
     histories = [train(method, dataset, BUDGET, 0, device=CPU).progress.history for method in (METHOD, semi)]
     assert "dice_loss" not in histories[0][0]
     assert 0 < histories[1][0]["dice_loss"] < 1
@@ -107,7 +107,7 @@ def test_loss_falls(dataset: Dataset) -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_with_its_reason(dataset: Dataset) -> None:
-    method = replace(METHOD, loss=Objective(kl_weight=1e38, prior_lambda=1e38))
+    method = replace(METHOD, loss=TrainingLoss(kl_weight=1e38, prior_lambda=1e38))
     with pytest.raises(TrainingFailed, match="not finite at step 1"):
         train(method, dataset, BUDGET, 0, device=CPU)
 

@@ -1,4 +1,4 @@
-"""The objective of training: similarity, regularity, folding and, semi-supervised, labels; each with its weight."""
+"""The loss of training: similarity, regularity, folding and, semi-supervised, labels; each with its weight."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -24,7 +24,7 @@ WEIGHTS = ("kl_weight", "prior_lambda", "diffusion_weight", "bending_weight", "f
 
 
 @dataclass(frozen=True, kw_only=True)
-class Objective:
+class TrainingLoss:
     """Weights of the loss terms; the defaults are AutoFuse's. A term of weight 0 is not computed.
 
     ``diffusion_weight`` and ``bending_weight`` act on the velocity where the network has one, else on the displacement.
@@ -43,13 +43,13 @@ class Objective:
     def __post_init__(self) -> None:
         if self.similarity not in ("ncc", "mse", "mutual_information"):
             raise ValueError(
-                f"Objective(): 'similarity' must be ncc, mse or mutual_information, got {self.similarity!r}"
+                f"TrainingLoss(): 'similarity' must be ncc, mse or mutual_information, got {self.similarity!r}"
             )
         if self.window < 3 or self.window % 2 == 0:
-            raise ValueError(f"Objective(): 'window' must be odd and at least 3, got {self.window}")
+            raise ValueError(f"TrainingLoss(): 'window' must be odd and at least 3, got {self.window}")
         for name in WEIGHTS:
             if getattr(self, name) < 0:
-                raise ValueError(f"Objective(): '{name}' must be 0 or more, got {getattr(self, name)}")
+                raise ValueError(f"TrainingLoss(): '{name}' must be 0 or more, got {getattr(self, name)}")
 
     def terms(
         self,
