@@ -19,15 +19,15 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from reports import plot, tabulate  # noqa: E402
-from reports.ablation import analyse  # noqa: E402
-from reports.ablation_drawings import ablation_drawings  # noqa: E402
-from reports.comparison import compare_studies  # noqa: E402
-from reports.frame import load  # noqa: E402
-from reports.gate_drawings import gate_maps  # noqa: E402
-from reports.pair_drawings import pictured  # noqa: E402
-from reports.search import load_searches  # noqa: E402
-from reports.search_drawings import search_drawings  # noqa: E402
-from reports.style import style  # noqa: E402
+from reports.analysis.ablation import analyse  # noqa: E402
+from reports.analysis.comparison import compare_studies  # noqa: E402
+from reports.dataframe import load  # noqa: E402
+from reports.figures.ablation import ablation_drawings  # noqa: E402
+from reports.figures.gates import gate_maps  # noqa: E402
+from reports.figures.pairs import pictured  # noqa: E402
+from reports.figures.search import search_drawings  # noqa: E402
+from reports.plots.style import style  # noqa: E402
+from reports.records.search import load_searches  # noqa: E402
 
 RUNS = "experiments/results/quickstart"
 SEARCH = "experiments/results/placement"
@@ -41,7 +41,7 @@ Each table and each figure of a report is one function of a DataFrame of records
 (`virtual_brains`, one seed: no evidence for one strategy over another) and are made by `python docs/make_gallery.py`.
 ```python
 from reports import plot, tabulate
-from reports.frame import load
+from reports.dataframe import load
 
 records = load("{RUNS}")  # a row a pair of a trial; several folders: a list of them
 tabulate.leaderboard(records, primary="dice", baseline="AutoFuse")  # a DataFrame
@@ -111,9 +111,9 @@ PAIRS = """## Pairs
 Best, median and worst pair of an arm, and how a gate weighs its paths in space; the page has a viewer of slices too.
 Drawn from a run folder, whose slices are not among the exported numbers.
 ```python
-from reports.comparison import compare_studies
-from reports.gate_drawings import gate_drawings
-from reports.pair_drawings import pictured
+from reports.analysis.comparison import compare_studies
+from reports.figures.gates import gate_drawings
+from reports.figures.pairs import pictured
 
 (comparison,) = compare_studies(["runs"], study="quickstart-virtual_brains-brief")
 for drawing in [*pictured(comparison), *gate_drawings(comparison)]:
@@ -147,10 +147,10 @@ SEARCHES = f"""## Searches
 What a search found, how far its early steps foretold the end, which stage mattered, and what lies between two plans.
 The pictures are of the search over placements on the hippocampus (`{SEARCH}`).
 ```python
-from reports.ablation import analyse
-from reports.ablation_drawings import ablation_drawings
-from reports.search import load_searches
-from reports.search_drawings import search_drawings
+from reports.analysis.ablation import analyse
+from reports.figures.ablation import ablation_drawings
+from reports.records.search import load_searches
+from reports.figures.search import search_drawings
 
 (records,) = load_searches(["{SEARCH}"])
 records.candidates  # a DataFrame: a row a candidate
@@ -161,7 +161,7 @@ for drawing in [*search_drawings(records), *ablation_drawings(analyse(records))]
 
 
 def _searches() -> list[str]:
-    """Every figure of a search, each drawn by one function of a DataFrame (``reports.search_figures`` and others)."""
+    """Every figure of a search, each drawn by one function of a DataFrame (``reports.plots.search`` and others)."""
     (records,) = load_searches([ROOT / SEARCH])
     parts = [SEARCHES]
     for drawing in [*search_drawings(records), *ablation_drawings(analyse(records))]:

@@ -36,7 +36,7 @@ from nas.inline import WorkersDied
 from nas.jobs import JobList, Status
 from nas.search import Search
 from reports.page import write_report
-from reports.tables import arms_text
+from reports.tables.study import arms_text
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """Each figure of the report as one function, from a DataFrame of records (``reports.frame.load``) to Axes.
 
 ``ax`` is where it is drawn (default: Axes of a new figure), ``primary`` the metric, ``baseline`` the arm that others
-are compared with (default: the one that the study names). All raise what ``reports.frame.comparison_of`` raises.
+are compared with (default: the one that the study names). All raise what ``reports.dataframe.comparison_of`` raises.
 """
 
 from dataclasses import replace
@@ -9,13 +9,15 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.axes import Axes
 
-from reports import certainty_figures, figures, groups
-from reports.certainty import Certainty
-from reports.comparison import Comparison
-from reports.drawings import new_figure
-from reports.frame import comparison_of
-from reports.pairwise import square
-from reports.style import dressed, style
+from reports.analysis.comparison import Comparison
+from reports.analysis.pairwise import square
+from reports.analysis.significance import Certainty
+from reports.dataframe import comparison_of
+from reports.figures.study import new_figure
+from reports.plots import arms as figures
+from reports.plots import groups
+from reports.plots import significance as certainty_figures
+from reports.plots.style import dressed, style
 
 
 def distribution(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
@@ -37,7 +39,7 @@ def side_by_side(
 ) -> Axes:
     """Strategies that stand in several groups, with intervals, and the baseline as a line."""
     own = _dressed(records, primary=primary, baseline=baseline)
-    return groups.draw_side_by_side(_axes(ax), own.arms, own.baseline, own.metric)
+    return groups.side_by_side(_axes(ax), own.arms, own.baseline, own.metric)
 
 
 def against(records: pd.DataFrame, column: str, *, ax: Axes | None = None, primary: str = "dice") -> Axes:

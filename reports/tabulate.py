@@ -1,15 +1,19 @@
 """Each table of the report as one function, from a DataFrame of records (``reports.frame.load``) to a DataFrame.
 
 ``primary`` is the metric that arms are judged by, ``baseline`` the arm that they are compared with (default: the one
-that the study names). All raise what ``reports.frame.comparison_of`` raises.
+that the study names). All raise what ``reports.dataframe.comparison_of`` raises.
 """
 
 import pandas as pd
 
-from reports import arm_tables, certainty_tables, groups, tables
-from reports.across import across, across_table
-from reports.certainty import Certainty
-from reports.frame import comparison_of
+from reports.analysis.datasets import across
+from reports.analysis.significance import Certainty
+from reports.dataframe import comparison_of
+from reports.tables import arms as arm_tables
+from reports.tables import groups
+from reports.tables import significance as certainty_tables
+from reports.tables import study as tables
+from reports.tables.datasets import across_table
 
 
 def overview(records: pd.DataFrame, *, primary: str = "dice") -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""What the records of a study or of a search come to; nothing here draws or sets text in tables."""

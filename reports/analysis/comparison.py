@@ -1,0 +1,177 @@
+"""One row an arm: what it scores, how sure, against the baseline, and at what price."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import nan
+from pathlib import Path
+
+import pandas as pd
+
+from reports.analysis.arms import differences, mixes, summaries, versions_of
+from reports.records.metric import DICE, KNOWN, Metric, metric_of
+from reports.records.study import NothingToReportError, StudyRecords, load_studies
+from reports.statistics.blocks import Blocks
+from reports.wording import listing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The arms of a study beside each other.
+
+    ``arms`` has a row for each planned arm with, for every metric, its mean over pairs and seeds, ``METRIC_seed_sd``,
+    its mean over blocks and seeds ``METRIC_blocks`` with the interval ``METRIC_low`` to ``METRIC_high``; sizes and
+    costs with their ratio to the baseline; and the difference in the primary ``metric`` to the baseline with its
+    interval, ``effect_size``, ``p_value``, ``p_holm`` and ``verdict``.
+    """
+
+    records: StudyRecords
+    baseline: str
+    arms: pd.DataFrame
+    notes: tuple[str, ...]
+    metric: Metric = field(default=DICE)
+
+    @property
+    def blocks_differ(self) -> bool:
+        """Whether means over pairs and means over blocks are apart, since blocks are of unequal size."""
+        apart = (self.arms[self.metric.name] - self.arms[f"{self.metric.name}_blocks"]).abs().max()
+        return bool(apart > self.metric.resolution)
+
+    @property
+    def evaluated(self) -> pd.DataFrame:
+        return self.arms[self.arms["seeds"] > 0]
+
+    @property
+    def trained(self) -> pd.DataFrame:
+        """Evaluated arms that are trained, or all evaluated ones where none is."""
+        own = self.evaluated[self.evaluated["trained"]]
+        return own if len(own) else self.evaluated
+
+    @property
+    def compared(self) -> pd.DataFrame:
+        """Evaluated arms beside the baseline."""
+        return self.evaluated[self.evaluated["arm"] != self.baseline]
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Block means of the primary metric."""
+        return Blocks(self.records.pairs, self.metric.name)
+
+
+def compare(records: StudyRecords, *, baseline: str | None = None, metric: Metric = DICE) -> Comparison:
+    """Summarise every arm and compare it by ``metric`` with ``baseline`` (default: the study's own, else its first).
+
+    Raises:
+        NothingToReportError: ``baseline`` is no arm of the study.
+    """
+    chosen = _baseline(records, baseline)
+    arms = records.arms.assign(family=_families(records))
+    arms = pd.concat([arms, summaries(records, metric)], axis=1)
+    arms = pd.concat([arms, differences(records, arms, chosen, metric)], axis=1)
+    base = arms[arms["arm"] == chosen].iloc[0]
+    for name in ("parameters", "flops", "latency_s", "train_step_s"):
+        arms[f"{name}_ratio"] = arms[name] / base[name] if base[name] else nan
+    notes = tuple(_notes(records, arms, chosen, metric))
+    return Comparison(records=records, baseline=chosen, arms=arms, notes=notes, metric=metric)
+
+
+def compare_studies(
+    runs: Sequence[Path],
+    *,
+    study: str | None = None,
+    baseline: str | None = None,
+    primary: str | None = None,
+    dataset: str | None = None,
+) -> list[Comparison]:
+    """Every study in the run folders, or the one named ``study``, or those on ``dataset``, compared by ``primary``.
+
+    ``baseline`` serves where a study has it, each study's own elsewhere.
+
+    Raises:
+        NothingToReportError: no study to read, none with an arm named ``baseline``, or no trial that has ``primary``.
+    """
+    metric = DICE if primary is None else metric_of(primary)
+    found = load_studies(runs, study=study, dataset=dataset)
+    if primary is not None:
+        _require_recorded(found, metric)
+    having = [baseline is None or baseline in set(one.arms["arm"]) | set(one.arms["label"]) for one in found]
+    if not any(having):
+        having = [True] * len(found)
+    return [
+        compare(one, baseline=baseline if has else None, metric=metric) for one, has in zip(found, having, strict=True)
+    ]
+
+
+def _require_recorded(found: Sequence[StudyRecords], metric: Metric) -> None:
+    recorded = [name for name in KNOWN if any(len(one.pairs) and one.pairs[name].notna().any() for one in found)]
+    if found and metric.name not in recorded:
+        known = ", ".join(recorded) or "none"
+        raise NothingToReportError(f"no evaluated trial has the metric {metric.name!r}; recorded are: {known}")
+
+
+def _baseline(records: StudyRecords, asked: str | None) -> str:
+    names = records.arms
+    wanted = asked if asked is not None else records.definition.get("reference")
+    for column in ("arm", "label"):
+        found = names["arm"][names[column] == wanted]
+        if len(found):
+            return str(found.iloc[0])
+    if asked is not None:
+        known = ", ".join(names["arm"])
+        raise NothingToReportError(f"study {records.name!r} has no arm {asked!r} to compare with; there are: {known}")
+    return str(names["arm"].iloc[0])
+
+
+def _families(records: StudyRecords) -> list[str]:
+    """What arms of one plan are called, whatever their size: the beginning of their shortest label.
+
+    A second arm of a plan within one group is of a family of its own.
+    """
+    plans = records.trials.dropna(subset=["canonical_plan"]).drop_duplicates("arm").set_index("arm")["canonical_plan"]
+    identities: list[str] = []
+    taken = set()
+    for arm, label, group, plan, method in records.arms[["arm", "label", "group", "plan", "method"]].itertuples(
+        index=False
+    ):
+        # A missing plan in a column of strings is NaN, which is true.
+        known = (name for name in (plans.get(arm), plan, method) if isinstance(name, str) and name)
+        identity = next(known, str(arm))
+        identities.append(label if (group, identity) in taken else identity)
+        taken.add((group, identity))
+    shortest: dict[str, str] = {}
+    for identity, label in zip(identities, records.arms["label"], strict=True):
+        shortest[identity] = min(shortest.get(identity, label), label, key=len)
+    begun = {identity: label.split(",")[0] for identity, label in shortest.items()}
+    names = begun if len(set(begun.values())) == len(begun) else shortest
+    return [names[identity] for identity in identities]
+
+
+def _notes(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric: Metric) -> list[str]:
+    """Plain statements of what the numbers leave out or cannot say."""
+    notes: list[str] = []
+    pairs = records.pairs
+    if pairs.empty:
+        return notes
+    for arm, unknown in pairs[pairs[metric.name].isna()].groupby("arm"):
+        every, failed = int((pairs["arm"] == arm).sum()), int((unknown["failure"] != "").sum())
+        why = f" ({failed} failed; the table of missing and failed trials says why)" if failed else ""
+        notes.append(f"{arm}: {len(unknown)} of its {every} evaluations have no {metric.title}; left out{why}.")
+    sets = pairs.groupby(["arm", "seed"])["pair"].agg(frozenset)
+    if sets.nunique() > 1:
+        fewest, most = sets.map(len).min(), sets.map(len).max()
+        notes.append(
+            f"Not every trial was evaluated on the same pairs ({fewest} to {most}); differences use the pairs that "
+            "both arms have in every seed."
+        )
+    moved = pairs.groupby("pair")["block"].nunique()
+    if (moved > 1).any():
+        notes.append(f"{int((moved > 1).sum())} pairs are in other blocks in other trials; the first one counts.")
+    versions = versions_of(records)
+    if mixed := [arm for arm, own in versions.items() if mixes(own)]:
+        notes.append(
+            f"Trials of {listing(mixed)} are of several versions of the numerics or the data, so nothing is claimed of "
+            "them, and their means are of unlike trials."
+        )
+    if not (arms[arms["arm"] == baseline]["seeds"] > 0).all():
+        notes.append(f"The baseline {baseline} has no evaluated trial, so no difference is given.")
+    return notes

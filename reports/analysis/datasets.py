@@ -1,0 +1,94 @@
+"""One study on several data sets: what its arms score on each, and their ranks across."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from reports.analysis.comparison import Comparison
+from reports.records.metric import Metric
+from reports.records.trial import as_object
+from reports.statistics.ranking import Friedman, friedman, mean_ranks
+from reports.wording import listing, number, p_equals, plural
+
+
+@dataclass(frozen=True, kw_only=True)
+class Across:
+    """The same study on several data sets; ``means`` has a row a data set and a column a trained arm that all have."""
+
+    name: str
+    metric: Metric
+    means: pd.DataFrame
+    left_out: tuple[str, ...]
+
+    @property
+    def stem(self) -> str:
+        """The name as the beginning of a file's name."""
+        return re.sub(r"[^\w.-]+", "-", f"{self.name}-across-data-sets")
+
+    @property
+    def ranks(self) -> "pd.Series[float]":
+        """Mean rank of each arm over the data sets, 1 the best."""
+        return mean_ranks(self.means, higher_is_better=self.metric.higher_is_better)
+
+    @property
+    def test(self) -> Friedman:
+        """Friedman's test with the data sets as blocks."""
+        return friedman(self.means, unit="data set")
+
+
+def across(comparisons: Sequence[Comparison], *, name: str | None = None) -> list[Across]:
+    """The studies among ``comparisons`` that were run at one budget on several data sets, each once.
+
+    With ``name``, all of them are one study of that name.
+    """
+    gathered: dict[tuple[str, str], dict[str, Comparison]] = {}
+    for comparison in comparisons:
+        definition = comparison.records.definition
+        study = name or str(definition.get("study") or comparison.records.name)
+        budget = str(as_object(definition.get("budget")).get("name") or "")
+        own = gathered.setdefault((study, budget), {})
+        own.setdefault(str(comparison.records.dataset.get("name") or comparison.records.name), comparison)
+    return [
+        _joined(f"{study}, {budget}" if budget else study, sets)
+        for (study, budget), sets in gathered.items()
+        if len(sets) > 1
+    ]
+
+
+def _joined(name: str, sets: dict[str, Comparison]) -> Across:
+    metric = next(iter(sets.values())).metric
+    columns = {}
+    for dataset, comparison in sets.items():
+        arms = comparison.evaluated[comparison.evaluated["trained"]]
+        columns[dataset] = arms.set_index("arm")[metric.name].dropna()
+    every = list(dict.fromkeys(arm for own in columns.values() for arm in own.index))
+    shared = [arm for arm in every if all(arm in own.index for own in columns.values())]
+    means = pd.DataFrame({dataset: own.reindex(shared) for dataset, own in columns.items()}).T
+    left_out = tuple(arm for arm in every if arm not in shared)
+    return Across(name=name, metric=metric, means=means, left_out=left_out)
+
+
+def across_opening(study: Across) -> tuple[str, str, str]:
+    """The finding, its size, its limits; ranks across data sets name no winner unless a test can be made."""
+    sets = plural(len(study.means), "data set")
+    ranks = study.ranks.sort_values(kind="stable")
+    if len(ranks) < 2:
+        return (f"Nothing is compared across {sets}.", "Fewer than two trained arms have a result on each.", "")
+    best = [str(arm) for arm in ranks.index[ranks == ranks.iloc[0]]]
+    finding = f"{listing(best)} {'has' if len(best) == 1 else 'share'} the best mean rank over {sets}."
+    size = f"Mean ranks: {'; '.join(f'{arm} {number(rank, 2)}' for arm, rank in ranks.items())}."
+    limits = f"Limits: {tested(study)} What is shown on each data set stands with its study."
+    return finding, size, limits
+
+
+def tested(study: Across) -> str:
+    """What Friedman's test over the data sets says, or why there is none."""
+    result = study.test
+    if result.reason:
+        return f"Ranks only, no test: Friedman's is not made, {result.reason}."
+    return (
+        f"Friedman over {plural(result.blocks, 'data set')}: χ² = {number(result.statistic, 1)}, "
+        f"{p_equals(result.p_value)}, conditional on these trained networks."
+    )

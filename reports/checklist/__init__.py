@@ -1,0 +1,1 @@
+"""What a fair comparison and a reproducible search ask for, answered from the records."""

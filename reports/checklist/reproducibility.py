@@ -1,0 +1,122 @@
+"""What records show of the code, the settings and the whole effort behind them: items 1 and 3 of the checklist."""
+
+from reports.checklist.evidence import IN_PART, NONE, NOT_SHOWN, SHOWN, Answer, Evidence, flat, hours_of, trials_with
+from reports.records.search import SearchRecords
+from reports.records.trial import as_object
+from reports.wording import listing, plural
+
+
+def training_code(evidence: Evidence) -> Answer:
+    commits, lacking = evidence.known("commit"), evidence.lacking("commit")
+    if not commits:
+        return NOT_SHOWN, "No trial names the commit that it ran."
+    changed = [commit for commit in commits if commit.endswith("+")]
+    said = f"{trials_with(evidence, lacking)} name the commit that ran: {listing([one[:12] for one in commits])}."
+    said += f" {listing([one[:12] for one in changed])} had uncommitted changes (+)." if changed else ""
+    return IN_PART, f"{said} That it is released is not for records to show."
+
+
+def space_code(evidence: Evidence) -> Answer:
+    if not evidence.searches:
+        return NONE
+    spaces = [f"{one.name}: {_space(one)}" for one in evidence.searches]
+    return IN_PART, f"The spaces stand in the records ({'; '.join(spaces)}); their code is of the commits above."
+
+
+def final_settings(evidence: Evidence) -> Answer:
+    trials = evidence.trials
+    if trials.empty:
+        return NOT_SHOWN, "No trial was begun."
+    lacking = evidence.lacking("numerics")
+    said = (
+        f"{trials_with(evidence, lacking)} have their whole configuration (method, data, budget, seed) in record.json; "
+        f"seeds {', '.join(sorted({str(seed) for seed in trials['seed'].dropna()}, key=int))}."
+    )
+    return (IN_PART if lacking else SHOWN), said
+
+
+def method_code(evidence: Evidence) -> Answer:
+    if not evidence.searches:
+        return NONE
+    names = sorted({str(one.searched.get("searcher")) for one in evidence.searches})
+    return IN_PART, f"The searchers are named ({listing(names)}); their code is of the commits and versions below."
+
+
+def method_settings(evidence: Evidence) -> Answer:
+    if not evidence.searches:
+        return NONE
+    needed = ("searcher", "seed", "trials", "objectives", "early_stopping")
+    said, whole = [], True
+    for one in evidence.searches:
+        missing = [name for name in needed if name not in one.searched]
+        whole = whole and not missing
+        given = ", ".join(f"{name} {flat(one.searched[name])}" for name in needed if name not in missing)
+        said.append(f"{one.name}: {given}" + (f"; not recorded: {listing(missing)}" if missing else ""))
+    return (SHOWN if whole else IN_PART), f"{'; '.join(said)}."
+
+
+def tuning(evidence: Evidence) -> Answer:
+    studies = [one for one in evidence.comparisons if one.records.definition.get("study") == "tuning"]
+    if studies:
+        told = [
+            f"{one.records.name}: {plural(len(one.arms), 'setting')}, {hours_of(one.records.trials)}" for one in studies
+        ]
+        return SHOWN, f"The trials of the tuning are in these records: {'; '.join(told)}."
+    protocol = [
+        str(line) for one in evidence.definitions for line in one.get("protocol") or [] if "chosen" in str(line)
+    ]
+    if protocol:
+        return IN_PART, f"The protocol says: “{protocol[0]}” Time and resources of it are not in these records."
+    return NOT_SHOWN, "How settings were chosen is not in these records."
+
+
+def whole_time(evidence: Evidence) -> Answer:
+    trained = (
+        evidence.trials[evidence.trials["trained"].fillna(True).astype(bool)]
+        if len(evidence.trials)
+        else evidence.trials
+    )
+    if trained.empty or "training_s" not in trained or trained["training_s"].isna().all():
+        return NOT_SHOWN, "No trial says how long it trained."
+    lacking = int(trained["training_s"].isna().sum())
+    said = f"{hours_of(trained)} of all trials, searches with their controls and confirmations included"
+    said += f", but for {plural(lacking, 'trial')} without a time" if lacking else ""
+    return IN_PART, f"{said}; evaluation and what the searchers themselves took is not in the sum."
+
+
+def setup(evidence: Evidence) -> Answer:
+    needed = {
+        "commit": "commit",
+        "versions": "versions",
+        "device": "device",
+        "threads": "threads",
+        "command": "command",
+    }
+    missing = [
+        f"{name} of {plural(lacking, 'trial')}"
+        for column, name in needed.items()
+        if (lacking := evidence.lacking(column))
+    ]
+    missing += sorted(
+        {
+            f"{name} of {one['name']}"
+            for one in evidence.definitions
+            for name in ("dataset", "budget")
+            if not one.get(name)
+        }
+    )
+    if evidence.trials.empty:
+        return NOT_SHOWN, "No trial was begun."
+    if missing:
+        return IN_PART, f"Configurations are recorded; missing: {'; '.join(missing)}."
+    return (
+        SHOWN,
+        "Data, budget, configuration, commit, versions, device, threads and command of every trial are recorded.",
+    )
+
+
+def _space(records: SearchRecords) -> str:
+    space = as_object(records.searched.get("space"))
+    operators = f"operators {space['operators']}" if space.get("operators") else ""
+    settings = plural(len(space["parameters"]), "setting") if space.get("parameters") else ""
+    return listing([part for part in (operators, settings) if part]) or "not described"

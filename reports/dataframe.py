@@ -1,0 +1,130 @@
+"""The records of trials as one DataFrame, and a comparison made from such a DataFrame alone."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from reports.analysis.comparison import Comparison, compare
+from reports.records.metric import KNOWN, metric_of
+from reports.records.study import StudyRecords, load_studies
+from reports.records.trial import COST, EVALUATED, MACHINE
+
+_NEEDED = ("arm", "seed", "pair", "block")
+_OF_ARM = ("arm", "label", "group", "method", "plan")
+_OF_TRIAL = (
+    "seed",
+    "key",
+    "state",
+    "reason",
+    "trained",
+    "canonical_plan",
+    "parameters",
+    "flops",
+    "numerics",
+    "fingerprint",
+)
+_BUILT = ("arms", "trials", "pairs")
+_DEFAULTS: dict[str, Any] = {
+    "group": "arms", "method": "", "plan": None, "key": "", "state": EVALUATED, "reason": "", "trained": True,
+    "canonical_plan": None, "parameters": np.nan, "flops": np.nan, "folder": "",
+    "failure": "",
+}  # fmt: skip
+
+Kind = Literal["pairs", "labels", "history", "gates"]
+
+
+def load(runs: Sequence[Path | str] | Path | str, *, study: str | None = None, kind: Kind = "pairs") -> pd.DataFrame:
+    """The records in run folders as a DataFrame, each row with the arm and the trial that it is of.
+
+    ``kind``: ``pairs`` has a row a pair of a trial (one without a pair for a trial without a result), ``labels`` a row
+    a pair and structure, ``history`` and ``gates`` a row a validation. Several studies stand below each other, told
+    apart by ``study`` and ``dataset``.
+
+    Raises:
+        NothingToReportError: a folder that does not exist, no study in any of them, or no study of that name.
+    """
+    folders = [runs] if isinstance(runs, Path | str) else runs
+    found = load_studies([Path(run) for run in folders], study=study)
+    return pd.concat([_flat(records, kind) for records in found], ignore_index=True)
+
+
+def comparison_of(records: pd.DataFrame, *, primary: str = "dice", baseline: str | None = None) -> Comparison:
+    """The arms of one study beside each other, from a DataFrame of ``pairs`` as ``load`` gives it, or any like it.
+
+    Of ``records`` only ``arm``, ``seed``, ``pair``, ``block`` and the metric ``primary`` are needed; what is not there
+    is not measured. ``baseline``: an arm (default: the one that the study names, else the first).
+
+    Raises:
+        ValueError: a column is missing, the rows are of several studies, or a pair of a trial stands there twice.
+        NothingToReportError: ``primary`` is no metric, or ``baseline`` no arm.
+    """
+    metric = metric_of(primary)
+    missing = [name for name in (*_NEEDED, metric.name) if name not in records]
+    if missing:
+        raise ValueError(f"comparison_of(): 'records' must have the columns {', '.join(missing)}")
+    if "study" in records and records["study"].nunique() > 1:
+        names = ", ".join(sorted(records["study"].unique()))
+        raise ValueError(f"comparison_of(): 'records' must be of one study, got {names}")
+    return compare(_study_of(records), baseline=baseline, metric=metric)
+
+
+def _flat(records: StudyRecords, kind: Kind) -> pd.DataFrame:
+    # A structure has a label too.
+    arms = records.arms[list(_OF_ARM)].rename(columns={"label": "arm_label"})
+    facts = [*_OF_TRIAL, *(f"cost_{name}" for name in COST)]
+    trials = records.trials.reindex(columns=["arm", *facts])
+    own: pd.DataFrame = getattr(records, kind)
+    rows = trials.merge(own, on=["arm", "seed"], how="left" if kind == "pairs" else "inner")
+    flat = arms.merge(rows, on="arm", how="inner")
+    said = {
+        "study": records.name,
+        "dataset": str(records.dataset.get("name") or ""),
+        "split": records.split,
+        "selection_split": str(records.definition.get("selection_split", "val")),
+        "reference": records.definition.get("reference"),
+    }
+    return flat.assign(**said).reindex(columns=[*said, *(name for name in flat)])
+
+
+def _study_of(records: pd.DataFrame) -> StudyRecords:
+    frame = records.assign(**{name: value for name, value in _DEFAULTS.items() if name not in records})
+    frame = frame.assign(arm=frame["arm"].astype(str), seed=frame["seed"].astype(str))
+    pairs = frame[frame["pair"].notna()]
+    twice = pairs[pairs.duplicated(["arm", "seed", "pair"])]
+    if len(twice):
+        arm, seed, pair = twice[["arm", "seed", "pair"]].iloc[0]
+        raise ValueError(
+            f"comparison_of(): 'records' must have a pair of a trial once, got {arm}, seed {seed}, {pair} twice"
+        )
+    trials = frame.drop_duplicates(["arm", "seed"])
+    arms = frame.drop_duplicates("arm")
+    groups = list(dict.fromkeys(arms["group"]))
+    arms = arms.assign(label=arms["arm_label" if "arm_label" in arms else "arm"], keys=None)
+    arms = arms.sort_values("group", key=lambda column: column.map(groups.index), kind="stable")
+    empty = pd.DataFrame({"arm": [], "seed": []}, dtype=str)
+    tables = {one.name: empty for one in fields(StudyRecords) if one.type is pd.DataFrame and one.name not in _BUILT}
+    of_trial = [name for name in (*_OF_TRIAL, "folder") if name in trials]
+    return StudyRecords(
+        name=_said(frame, "study", "records"),
+        definition={
+            "reported_split": _said(frame, "split", "not named"),
+            "selection_split": _said(frame, "selection_split", "val"),
+            "dataset": {"name": _said(frame, "dataset", "")},
+            "reference": _said(frame, "reference", ""),
+        },
+        arms=arms[[*_OF_ARM, "keys"]].reset_index(drop=True),
+        trials=trials.reindex(columns=["arm", *of_trial, *MACHINE]).reset_index(drop=True),
+        pairs=pairs.reindex(columns=[*_NEEDED, *KNOWN, "failure"]).fillna({"failure": ""}).reset_index(drop=True),
+        pictures={},
+        problems=(),
+        **tables,
+    )
+
+
+def _said(frame: pd.DataFrame, column: str, otherwise: str) -> str:
+    known = list(frame[column].dropna()) if column in frame else []
+    return str(known[0]) if known else otherwise

@@ -1,0 +1,1 @@
+"""Whole figures with their captions."""

@@ -1,0 +1,195 @@
+"""The figures of an ablation, composed and captioned; where there is nothing to draw, a sentence says why."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from reports.analysis.ablation import Ablation
+from reports.analysis.search import objectives
+from reports.figures.effects import setting_effects, stage_effects
+from reports.figures.search import part_legend
+from reports.figures.study import Drawing
+from reports.plots import ablation as figures
+from reports.plots.plan_diagram import diagram, reading
+from reports.plots.style import COLOURS, GREY, WIDTH, style
+from reports.records.plans import NAMED_PLANS, is_plan
+from reports.records.search import SEARCH
+from reports.statistics.importance import FANOVA, FEWEST, LEVEL, PED_ANOVA, TOP
+from reports.tables.search import proposer
+from reports.tables.table import caption
+from reports.wording import listing, number, plural
+
+MOST_PANELS = 8
+DIAGRAMS = 4
+
+
+def ablation_drawings(ablation: Ablation) -> Iterator[Drawing]:
+    """Every figure of an ablation that the space calls for, one at a time."""
+    space = ablation.records.searched["space"]
+    chosen = [stage_effects, importance] if space.get("operators") else [importance]
+    chosen = [setting_effects, *chosen] if space.get("parameters") else chosen
+    chosen += [interactions, path, *([plans] if space.get("operators") else [])]
+    for draw in chosen:
+        with style():
+            yield draw(ablation)
+
+
+def importance(ablation: Ablation) -> Drawing:
+    """fANOVA and PED-ANOVA side by side."""
+    drawing = Drawing(name="importance", title="Importance by fANOVA and by PED-ANOVA", caption="")
+    shares = ablation.shares
+    if shares.empty:
+        text = (
+            f"Fewer than {FEWEST} candidates have a gain at a common step, or nothing varies: no importance is given."
+        )
+        return replace(drawing, caption=text)
+    settings = list(dict.fromkeys(shares["setting"]))
+    figure = Figure(figsize=(WIDTH, 0.95 + 0.24 * len(settings)))
+    labels = {FANOVA: "Share of the variance", PED_ANOVA: "Pearson divergence of the best"}
+    for ax, method in zip(figure.subplots(1, 2, sharey=True), (FANOVA, PED_ANOVA), strict=True):
+        figures.importance(ax, shares[shares["method"] == method])
+        ax.set_title(method)
+        ax.set_xlabel(labels[method])
+    part_legend(figure, ablation.records)
+    amounts = listing([f"{one.candidates} of the {part}" for part, one in ablation.importances.items() if one])
+    text = (
+        f"At step {ablation.step}, over {amounts}. fANOVA: the share of the variance of a random forest that belongs "
+        "to a setting alone; a dead stage counts as a level. PED-ANOVA: how far the best "
+        f"{TOP:.0%} differ from all in what they chose, where it is active. The two answer different questions and may "
+        "disagree. Dotted: what the most important setting reaches when gains are shuffled, in 95 of 100 shuffles; "
+        f"filled: above that (5 % to be wrong for each method and part). {findings(ablation)}"
+    )
+    if SEARCH in ablation.importances:
+        text += " The shuffles take candidates for independent, which a searcher's are not: the control weighs more."
+    return replace(
+        drawing, caption=caption(text, ablation.records), alt=f"Importance plots. {findings(ablation)}", figure=figure
+    )
+
+
+def findings(ablation: Ablation) -> str:
+    """Which settings are shown to matter, by whom; or that none is."""
+    said = [
+        f"{listing(above)} by {method} ({part})"
+        for part, one in ablation.importances.items()
+        for method in (FANOVA, PED_ANOVA)
+        if one and (above := one.above_chance(method))
+    ]
+    return f"Above chance: {'; '.join(said)}." if said else "No setting is above chance: none is shown to matter."
+
+
+def interactions(ablation: Ablation) -> Drawing:
+    """What pairs of settings add, by fANOVA."""
+    drawing = Drawing(name="interactions", title="Pairwise interactions (fANOVA)", caption="")
+    pairs = ablation.pairs
+    if pairs.empty:
+        return replace(drawing, caption="No two settings vary over enough candidates: no interaction is given.")
+    shown = [part for part in ablation.importances if (pairs["part"] == part).any()]
+    size = pairs["first"].nunique()
+    figure = Figure(figsize=(WIDTH, 1.2 + 0.3 * size))
+    axes = figure.subplots(1, 2, squeeze=False)[0]
+    norm = Normalize(0, max(float(pairs["importance"].max()), float(pairs["chance"].max())))
+    for ax, part in zip(axes, shown, strict=False):
+        mesh = figures.interactions(ax, pairs[pairs["part"] == part], norm=norm)
+        ax.set_title(proposer(ablation.records, part))
+    for ax in axes[len(shown) :]:
+        ax.set_visible(False)
+    figure.colorbar(mesh, ax=list(axes[: len(shown)]), label="Share of the variance", fraction=0.04, pad=0.02)
+    above = pairs[pairs["p_value"] <= LEVEL].sort_values("importance", ascending=False)
+    named = [f"{one['first']} with {one['second']} ({one['part']})" for _, one in above.iterrows()]
+    chance = listing([f"{100 * own['chance'].iloc[0]:.1f} ({part})" for part, own in pairs.groupby("part", sort=False)])
+    said = f"Above chance: {listing(named)}." if named else "No pair is above chance: no interaction is shown."
+    text = (
+        "Per cent of the variance of the forest that two settings have together beside what each has alone. Framed: "
+        f"above what the strongest pair reaches in 95 of 100 shuffles of the gains, {chance}. {said}"
+    )
+    return replace(drawing, caption=caption(text, ablation.records), alt=f"Triangles of pairs. {said}", figure=figure)
+
+
+def path(ablation: Ablation) -> Drawing:
+    """Ablation paths, one a row."""
+    drawing = Drawing(name="path", title="Ablation paths, one change at a time", caption="")
+    reasons = [f"From {one.start} to {one.end}: no path, {one.reason}." for one in ablation.paths if one.reason]
+    drawn = [one for one in ablation.paths if not one.reason and one.steps["gain"].notna().any()]
+    reasons += [
+        f"From {one.start} to {one.end}: none of its {len(one.steps)} configurations was trained."
+        for one in ablation.paths
+        if not one.reason and one not in drawn
+    ]
+    if not drawn:
+        return replace(drawing, caption=" ".join(reasons) or "No candidate has a gain: no path is drawn.")
+    figure = Figure(figsize=(WIDTH, 0.35 + 1.75 * len(drawn)))
+    for ax, one in zip(figure.subplots(len(drawn), 1, squeeze=False)[:, 0], drawn, strict=True):
+        figures.ablation_path(ax, one.steps)
+        ax.set_title(f"{one.start[:1].upper()}{one.start[1:]} to {one.end}")
+        ax.set_ylabel("Gain")
+    handles = [
+        Line2D([], [], color=COLOURS[0], marker="o", markersize=5, label=f"at step {ablation.step}"),
+        Line2D([], [], color=COLOURS[1], marker="s", markersize=5, markerfacecolor="none", label="trained to the end"),
+        Line2D([], [], color=GREY, marker="x", markersize=5, linestyle="none", label="not trained"),
+    ]
+    figure.legend(handles=handles, loc="outside upper right", ncols=3)
+    gaps = sum(len(one.gaps) for one in drawn)
+    text = (
+        "Each step changes one setting. Of all orders of the changes, the one with the fewest configurations that "
+        f"nobody trained, and of those the one with the best mean gain at step {ablation.step}; configurations of this "
+        "search, its control, and other studies with the same budget and data. "
+        f"{plural(gaps, 'gap')}: crosses were not trained and are not estimated; the table of the path lists them. "
+        "One training each: a step is no measured effect of its change."
+    )
+    said = [f"{one.start} to {one.end}: " + _along(one.steps) for one in drawn]
+    text = " ".join([text, *reasons])
+    return replace(drawing, caption=caption(text, ablation.records), alt="; ".join(said), figure=figure)
+
+
+def _along(steps: pd.DataFrame) -> str:
+    gains = (number(gain, 3, signed=True) if pd.notna(gain) else "not trained" for gain in steps["gain"])
+    return ", ".join(f"{plan} {gain}" for plan, gain in zip(steps["configuration"], gains, strict=True))
+
+
+def plans(ablation: Ablation) -> Drawing:
+    """The best plans and AutoFuse as diagrams."""
+    drawing = Drawing(name="plans", title="The best plans", caption="")
+    records = ablation.records
+    aim = objectives(records)[0]
+    finished = records.candidates[(records.candidates["state"] == "finished") & records.candidates["plan"].map(is_plan)]
+    ranked = finished.sort_values(aim.column, ascending=not aim.more_is_better, kind="stable").drop_duplicates("plan")
+    if ranked.empty:
+        return replace(drawing, caption="No plan has been trained to the end: nothing is drawn.")
+    shown = {str(row["plan"]): f"{_called(row)}\n{_gain(row)}" for _, row in ranked.head(DIAGRAMS - 1).iterrows()}
+    reference = next(plan for plan, name in NAMED_PLANS.items() if name == "AutoFuse")
+    known = pd.concat([finished, records.related]) if len(records.related) else finished
+    gains = known[(known["plan"] == reference) & (known["state"] == "finished")]
+    gain = f"{_gain(gains.iloc[0])}, for comparison" if len(gains) else "for comparison, not in this search"
+    shown.setdefault(reference, f"{reference} (AutoFuse)\n{gain}")
+    rows = -(-len(shown) // 2)
+    figure = Figure(figsize=(WIDTH, 1.75 * rows))
+    axes = figure.subplots(rows, 2, squeeze=False)
+    for ax, (plan, name) in zip(axes.flat, shown.items(), strict=False):
+        diagram(ax, plan)
+        ax.set_title(name)
+    for ax in axes.flat[len(shown) :]:
+        ax.set_visible(False)
+    text = (
+        f"The best {len(shown) - 1} that were trained to the end, by {aim.word}, one training each, and AutoFuse. From "
+        "left to right the seven stages with their resolution; squares are the single-image features of the fixed and "
+        "the moving image, circles the operators of the joint path: j joint, s single, g gate, c correlation, "
+        "d difference, p sum. A coloured line: the operator reads the single-image features; a dark one: the feature "
+        "is read by a later stage. Grey: dead, neither built nor computed."
+    )
+    return replace(
+        drawing, caption=caption(text, records), alt="; ".join(reading(plan) for plan in shown), figure=figure
+    )
+
+
+def _called(row: "pd.Series[Any]") -> str:
+    """A plan by itself: a configuration of many settings is too long for a title."""
+    return f"{row['plan']} ({row['name']})" if row["name"] else str(row["plan"])
+
+
+def _gain(row: "pd.Series[float]") -> str:
+    return f"{number(float(row['gain']), 4, signed=True)} at step {row['step']:.0f}"

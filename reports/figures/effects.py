@@ -1,0 +1,110 @@
+"""The figures of main effects, composed and captioned: stages by their operators, and every other setting."""
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reports.analysis.ablation import ALL, FINISHED, Ablation
+from reports.analysis.search import effect
+from reports.figures.search import PANELS_A_ROW, part_legend
+from reports.figures.study import Drawing
+from reports.plots import ablation as ablation_figures
+from reports.plots import search as search_figures
+from reports.plots.search import FEWEST_FOR_COLOUR
+from reports.plots.style import WIDTH
+from reports.records.levels import is_stage, levels
+from reports.records.search import SEARCH
+from reports.tables.table import caption
+from reports.wording import number
+
+_A_SEARCHER = (
+    "A searcher proposes more of what did well, so that its means are no fair sample; those of the control are drawn "
+    "at random. "
+)
+
+
+def stage_effects(ablation: Ablation) -> Drawing:
+    """Mean gain by stage and operator, with intervals."""
+    drawing = Drawing(name="stages", title="Main effect of each stage's operator", caption="")
+    effects = ablation.effects
+    own = effects[effects["setting"].map(is_stage)]
+    if own.empty:
+        return replace(drawing, caption="No stage's operator varies among candidates with a gain: nothing is drawn.")
+    bases = [basis for basis in (ALL, FINISHED) if (own["basis"] == basis).any()]
+    figure = Figure(figsize=(WIDTH, 0.5 + 1.75 * len(bases)))
+    axes = figure.subplots(len(bases), 1, squeeze=False)[:, 0]
+    for ax, basis in zip(axes, bases, strict=True):
+        shown = own[own["basis"] == basis]
+        ablation_figures.main_effects(ax, shown)
+        ax.set_ylabel(f"Gain at step {shown['step'].iloc[0]:.0f}\n({basis})")
+    part_legend(figure, ablation.records)
+    text = (
+        f"Mean gain of the candidates with an operator at a stage, with 95 % intervals over them (Student's), at step "
+        f"{ablation.step}, the last that all came to"
+        + (", and below at the end of those that were trained to it: early stopping chose these, which makes the means "
+           "of weak operators too high. " if FINISHED in bases else ". ")
+        + f"Hollow: fewer than {FEWEST_FOR_COLOUR} candidates, no interval. Dotted: the mean of all. "
+        + (_A_SEARCHER if SEARCH in set(own["part"]) else "")
+        + "Each interval is by itself; whether a stage matters is for the importance to say."
+    )  # fmt: skip
+    alt = f"Dot plots of mean gain by operator for each stage. {_widest(own[own['basis'] == ALL])}"
+    return replace(drawing, caption=caption(text, ablation.records), alt=alt, figure=figure)
+
+
+def _widest(effects: pd.DataFrame) -> str:
+    """The best operator of each stage, by part, in words."""
+    said = []
+    for part, own in effects[effects["candidates"] >= FEWEST_FOR_COLOUR].groupby("part", sort=False):
+        highest = own.sort_values("mean", ascending=False, kind="stable").drop_duplicates("setting")
+        rows = zip(highest["setting"], highest["level"], strict=True)
+        said.append(f"{part}, highest: " + ", ".join(f"{setting} {level}" for setting, level in sorted(rows)))
+    return "; ".join(said)
+
+
+def setting_effects(ablation: Ablation) -> Drawing:
+    """Gain by value of each parameter that is not a stage, with means and intervals."""
+    drawing = Drawing(name="effects", title="Main effect of each setting", caption="")
+    records, parameters = ablation.records, ablation.records.searched["space"]["parameters"]
+    points = {one["name"]: effect(records.candidates, one) for one in parameters}
+    drawn = [one for one in parameters if len(points[one["name"]])]
+    if ablation.step is None or not drawn:
+        return replace(drawing, caption="No step has been reached by all candidates: nothing is drawn.")
+    effects = ablation.effects[ablation.effects["basis"] == ALL]
+    rows = -(-len(drawn) // PANELS_A_ROW)
+    figure = Figure(figsize=(WIDTH, 0.5 + 1.9 * rows))
+    axes = figure.subplots(rows, min(PANELS_A_ROW, len(drawn)), sharey=True, squeeze=False)
+    for ax, one in zip(axes.flat, drawn, strict=False):
+        search_figures.effect(ax, points[one["name"]], _of(effects, one), one)
+    for ax in axes.flat[len(drawn) :]:
+        ax.set_visible(False)
+    for ax in axes[:, 0]:
+        ax.set_ylabel(f"Gain at step {ablation.step}")
+    part_legend(figure, records)
+    text = (
+        f"Points are candidates, judged at step {ablation.step}, the last that all came to, so that stopped ones "
+        "count; bars are means of a value, or of a part of a range, with 95 % intervals over candidates (Student's) "
+        f"where there are {FEWEST_FOR_COLOUR}. Candidates of one value differ in the other settings too. "
+        + (_A_SEARCHER if SEARCH in set(effects["part"]) else "")
+        + "Each interval is by itself; whether a setting matters is for the importance to say."
+    )
+    said = "; ".join(_tendency(_of(effects, one), str(one["name"])) for one in drawn)
+    alt = f"Dot plots of gain at step {ablation.step} by setting. {said}"
+    return replace(drawing, caption=caption(text, records), alt=alt, figure=figure)
+
+
+def _of(effects: pd.DataFrame, parameter: dict[str, Any]) -> pd.DataFrame:
+    """The effects of a parameter where it is active, in values that its space lists."""
+    own: pd.DataFrame = effects[effects["setting"] == parameter["name"]]
+    return own.loc[own["level"].isin(levels(parameter))]
+
+
+def _tendency(effects: pd.DataFrame, name: str) -> str:
+    """What a panel shows, in words."""
+    said = [
+        f"{part} {', '.join(f'{level} {number(mean, 3, signed=True)}' for level, mean in means)}"
+        for part, own in effects.groupby("part", sort=False)
+        for means in [zip(own["level"], own["mean"], strict=True)]
+    ]
+    return f"{name}: {'; '.join(said) or 'one value alone'}"

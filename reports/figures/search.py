@@ -1,0 +1,193 @@
+"""The figures of a search, composed and captioned; where there is nothing to draw, a sentence says why."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from reports.analysis import search as summaries
+from reports.figures.study import Drawing
+from reports.plots import search as figures
+from reports.plots.style import WIDTH, style
+from reports.records.plans import DEAD, OPERATORS
+from reports.records.search import CONTROL, SEARCH, SearchRecords
+from reports.tables.search import proposer, title
+from reports.tables.table import caption
+from reports.wording import number, plural
+
+PANELS_A_ROW = 3
+
+
+def search_drawings(records: SearchRecords) -> Iterator[Drawing]:
+    """Every figure of a search that its objectives and its space call for, one at a time."""
+    several = len(summaries.objectives(records)) > 1
+    chosen = [front if several else incumbent]
+    chosen += [placement] if records.searched["space"].get("operators") else []
+    for draw in (*chosen, fidelity):
+        with style():
+            yield draw(records)
+
+
+def incumbent(records: SearchRecords) -> Drawing:
+    """The best so far over trials and over compute."""
+    drawing = Drawing(name="incumbent", title="Best candidate so far", caption="")
+    aim, finished = summaries.objectives(records)[0], _finished(records)
+    if finished[aim.column].isna().all():
+        return replace(drawing, caption="No candidate has been trained to the end: nothing is drawn.")
+    band = summaries.random_band(records)
+    curves = pd.concat([summaries.incumbent(records, part) for part in summaries.parts(records)])
+    figure = Figure(figsize=(WIDTH, 2.9))
+    axes = figure.subplots(1, 2, sharey=True)
+    labels = ("Candidates, in the order of their proposal", summaries.compute(records)[1])
+    for ax, across, label in zip(axes, ("order", "compute"), labels, strict=True):
+        figures.incumbent(ax, curves, band, finished, across=across, column=aim.column, unit=aim.unit)
+        ax.set_xlabel(label)
+    axes[0].set_ylabel(f"{aim.label}, best so far" if len(aim.label) < 20 else "Gain in val Dice, best so far")
+    part_legend(figure, records, lines=True)
+    best = {part: summaries.best(records.of(part), aim) for part in summaries.parts(records)}
+    said = "; ".join(
+        f"{part} {number(float(str(row[aim.column])) / aim.unit, 4)} ({row['label']})"
+        for part, row in best.items()
+        if row is not None
+    )
+    text = (
+        "Steps: best finished candidate so far; points: all finished candidates. Candidates that were stopped early "
+        "take time but are no points; time is as measured, whatever ran beside. "
+    )
+    if len(band):
+        text += (
+            "Band: what random search of so many candidates comes to in 9 of 10 cases, dotted its median, drawn from "
+            "the candidates of the control as they ended. The search was run once: where it lies within the band, "
+            "nothing says that it did better than chance."
+        )
+    else:
+        text += "One run: nothing is said of how such curves vary."
+    alt = f"Step plots of the best candidate so far over candidates and over compute. Best: {said}"
+    return replace(drawing, caption=caption(text + _named(finished), records), alt=alt, figure=figure)
+
+
+def placement(records: SearchRecords) -> Drawing:
+    """Mean gain by stage and operator."""
+    drawing = Drawing(name="placement", title="Gain by stage and operator", caption="")
+    step, operators = summaries.shared_step(records.candidates), str(records.searched["space"]["operators"])
+    if step is None:
+        return replace(drawing, caption="No step has been reached by all candidates: nothing is drawn.")
+    judged = summaries.judged(records.candidates)
+    cells = {
+        part: summaries.placement(judged[judged["part"] == part], operators)
+        for part in summaries.parts(records)
+        if (judged["part"] == part).any()
+    }
+    every = pd.concat(cells.values()).dropna(subset=["gain"])
+    coloured = every[every["candidates"] >= figures.FEWEST_FOR_COLOUR]
+    gains = (coloured if len(coloured) else every)["gain"]
+    shown = [operator for operator in (*operators, DEAD) if _is_met(cells.values(), operator)]
+    figure = Figure(figsize=(WIDTH, 0.85 + 0.4 * len(shown)))
+    axes = figure.subplots(1, len(cells), sharey=True, squeeze=False)[0]
+    norm = Normalize(gains.min(), gains.max())
+    for ax, (part, own) in zip(axes, cells.items(), strict=True):
+        mesh = figures.placement(ax, own[own["operator"].isin(shown)], norm=norm)
+        ax.set_title(proposer(records, part))
+    figure.colorbar(mesh, ax=list(axes), label=f"Mean gain at step {step}", fraction=0.04, pad=0.02)
+    left_out = int(records.candidates["state"].isin(summaries.ENDED).sum()) - len(judged)
+    text = (
+        f"Mean gain in val Dice over identity at step {step}, the last that all candidates came to, so that stopped "
+        f"ones count; below it the number of candidates. A cell's candidates differ at the other stages too, and "
+        f"{'a searcher proposes more of what did well, so its cells are no fair sample; ' if SEARCH in cells else ''}"
+        "an early gain is not a final one. Cells of fewer than "
+        f"{figures.FEWEST_FOR_COLOUR} candidates carry no colour. Dead: the stage's output is not read, so it has no "
+        "operator."
+    )
+    text += f" {plural(left_out, 'candidate')} without a gain at that step left out." if left_out else ""
+    highest = [
+        f"{part}: highest {number(float(row['gain']), 3, signed=True)} for "
+        f"{OPERATORS.get(row['operator'], row['operator'])} at stage {row['stage']}"
+        for part, own in cells.items()
+        for row in [own.sort_values("gain", ascending=False, kind="stable").iloc[0]]
+    ]
+    alt = f"Heat map of mean gain by stage and operator at step {step}. {'; '.join(highest)}"
+    return replace(drawing, caption=caption(text, records), alt=alt, figure=figure)
+
+
+def fidelity(records: SearchRecords) -> Drawing:
+    """Final against early gains."""
+    drawing = Drawing(name="fidelity", title="Early against final gain", caption="")
+    known = summaries.fidelity(records)
+    if not known:
+        return replace(drawing, caption="No finished candidate was validated more than once: nothing is drawn.")
+    known = [known[0], *known[1:][-PANELS_A_ROW + 1 :]]
+    figure = Figure(figsize=(WIDTH, 2.7))
+    axes = figure.subplots(1, len(known), sharey=True, squeeze=False)[0]
+    for ax, one in zip(axes, known, strict=True):
+        figures.fidelity(ax, one.gains)
+        ax.set_xlabel(f"Gain at step {one.step}")
+    axes[0].set_ylabel(f"Final gain, step {known[0].last}")
+    part_legend(figure, records)
+    said = "; ".join(_correlation(one) for one in known)
+    text = f"Rank correlation (Spearman) with the final gain: {said}. Each finished candidate once."
+    if (records.candidates["state"] == "pruned").any():
+        text += (
+            " Only those that early stopping let through can be seen here: what it says of the others is not known, "
+            "least of all whether one of them would have finished better."
+        )
+    alt = f"Scatter plots of final gain against earlier gains. Rank correlation: {said}"
+    return replace(drawing, caption=caption(text + _named(known[0].gains), records), alt=alt, figure=figure)
+
+
+def front(records: SearchRecords) -> Drawing:
+    """The objectives against each other."""
+    drawing = Drawing(name="front", title="Front of the objectives", caption="")
+    aims, finished = summaries.objectives(records), _finished(records)
+    finished = finished.dropna(subset=[aim.column for aim in aims])
+    if finished.empty:
+        return replace(drawing, caption="No candidate has been trained to the end: nothing is drawn.")
+    finished = finished.assign(front=summaries.front(finished, aims))
+    figure = Figure(figsize=(WIDTH * (0.62 if len(aims) == 2 else 1), 3.1))
+    for ax, across in zip(figure.subplots(1, len(aims) - 1, sharey=True, squeeze=False)[0], aims[1:], strict=True):
+        figures.front(ax, finished, across, aims[0])
+        ax.label_outer()
+    part_legend(figure, records)
+    kept = finished[finished["front"]].sort_values(aims[0].column)
+    text = (
+        f"Finished candidates of search and control. Filled: no other is as good in all {len(aims)} objectives and "
+        "better in one. One training each: neighbours on the front are not shown to differ."
+    )
+    alt = f"Scatter plot of {aims[0].label} against {', '.join(a.label for a in aims[1:])}. On the front: " + "; ".join(
+        title(row) for _, row in kept.iterrows()
+    )
+    return replace(drawing, caption=caption(text + _named(finished), records), alt=alt, figure=figure)
+
+
+def _correlation(one: summaries.Fidelity) -> str:
+    amount = f"n = {len(one.gains)}"
+    if np.isnan(one.correlation):
+        return f"none for step {one.step} ({amount})"
+    return f"{number(one.correlation, 2)} for step {one.step} ({amount})"
+
+
+def _finished(records: SearchRecords) -> pd.DataFrame:
+    return records.candidates[records.candidates["state"] == "finished"]
+
+
+def _is_met(cells: Iterable[pd.DataFrame], operator: str) -> bool:
+    return any((own[own["operator"] == operator]["candidates"] > 0).any() for own in cells)
+
+
+def _named(candidates: pd.DataFrame) -> str:
+    return " Circled: candidates with a name of their own." if (candidates["name"] != "").any() else ""
+
+
+def part_legend(figure: Figure, records: SearchRecords, *, lines: bool = False) -> None:
+    """Which colour is the search, and which its control; with the ``lines`` of their curves."""
+    if CONTROL not in summaries.parts(records):
+        return
+    handles = []
+    for part, (colour, marker) in figures.DRESS.items():
+        line = Line2D([], [], color=colour, marker=marker, markersize=5, label=proposer(records, part))
+        line.set_linestyle("none" if not lines else "-" if part == SEARCH else "--")
+        handles.append(line)
+    figure.legend(handles=handles, loc="outside upper left", ncols=2)

@@ -1,0 +1,26 @@
+"""The sections of studies that were run on several data sets."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from reports.analysis.comparison import Comparison
+from reports.analysis.datasets import across, across_opening
+from reports.page.render import cells
+from reports.tables.datasets import across_table
+from reports.wording import listing
+
+
+def across_sections(comparisons: Sequence[Comparison], out: Path) -> Iterable[dict[str, Any]]:
+    """What the template says of each study on several data sets; its table is written on the way."""
+    for study in across(comparisons):
+        table = across_table(study)
+        table.write(out / "tables", study.stem)
+        yield {
+            "kind": "across",
+            "name": f"{study.name}: across data sets",
+            "id": study.stem,
+            "dataset": listing([str(name) for name in study.means.index]),
+            "opening": across_opening(study),
+            "table": cells(table),
+        }

@@ -1,0 +1,43 @@
+"""Tables and figures as the template of the page needs them."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from reports.figures.study import Drawing
+from reports.plots.style import inline, save
+from reports.tables.table import Table, is_number
+
+_LONG = ("Value", "Trained as", "Question", "From the records", "Reason", "Source")
+
+
+def drawn(stem: str, drawings: Iterable[Drawing], out: Path, budget: int) -> Iterator[dict[str, Any]]:
+    """Save each figure as ``STEM_NAME`` and give it for the template, as long as the page stays small enough."""
+    for drawing in drawings:
+        name = f"{stem}_{drawing.name}"
+        shown = {"name": drawing.name, "title": drawing.title, "caption": drawing.caption, "svg": ""}
+        if drawing.figure is not None:
+            element = inline(save(drawing.figure, out / "figures", name), name=name, alt=drawing.alt)
+            budget -= len(element)
+            if budget >= 0:
+                shown["svg"] = Markup(element)
+            else:
+                shown["caption"] = f"Left out to keep the page small: see figures/{name}.svg. {drawing.caption}"
+        yield shown
+
+
+def cells(table: Table) -> dict[str, Any]:
+    """A table as rows of text; a row that opens a group carries its name."""
+    rows = []
+    for number, words in enumerate(table.shown.astype(str).to_numpy().tolist()):
+        group = table.groups[number] if table.groups else ""
+        opens = bool(group) and (number == 0 or table.groups[number - 1] != group)
+        marked = bool(table.marked) and table.marked[number]
+        words = [table.short[number], *words[1:]] if table.short else words
+        rows.append({"cells": words, "group": group if opens else "", "marked": marked})
+    columns = [
+        {"title": str(name).strip(), "right": is_number(name), "long": name in _LONG} for name in table.shown.columns
+    ]
+    return {"title": table.title, "caption": table.caption, "columns": columns, "rows": rows}

@@ -1,0 +1,141 @@
+"""The report: one HTML page that works offline, with tables and figures as files beside it."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import chain
+from multiprocessing import get_context
+from operator import call
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+
+from reports.analysis.comparison import Comparison, compare_studies
+from reports.analysis.significance import Certainty
+from reports.analysis.summary import opening
+from reports.checklist.checklist import checklist
+from reports.figures.gates import gate_drawings
+from reports.figures.pairs import pictured
+from reports.figures.significance import certainty_drawings
+from reports.figures.study import all_drawings
+from reports.page.datasets import across_sections
+from reports.page.render import cells, drawn
+from reports.page.search import search_section
+from reports.page.viewer import viewers
+from reports.records.search import load_searches
+from reports.records.study import StudyRecords
+from reports.records.trial import EVALUATED, as_object
+from reports.tables.gates import decoded_plans, gate_weights
+from reports.tables.provenance import provenance
+from reports.tables.study import all_tables, write_tables
+from reports.wording import plural
+
+# Below the 8 MB that go into a mail, with room for text and tables.
+MOST_PICTURE_BYTES = 7_000_000
+VIEWED = 0.75  # the share of what figures leave that slices to scroll may take
+MANY = 1_000  # trials; fewer are drawn before other processes have begun
+
+Section = dict[str, Any]
+
+
+def write_report(
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    study: str | None = None,
+    baseline: str | None = None,
+    primary: str | None = None,
+    dataset: str | None = None,
+) -> Path:
+    """Write ``index.html``, ``CHECKLIST.md``, ``tables/`` and ``figures/`` below ``out``; the page's path.
+
+    Raises:
+        NothingToReportError: no study to read in ``runs``, no arm named ``baseline``, no metric ``primary``, or nothing
+            on ``dataset``; nothing is written.
+    """
+    comparisons = compare_studies(runs, study=study, baseline=baseline, primary=primary, dataset=dataset)
+    searches = [one for one in load_searches(runs, study=study) if dataset in (None, *one.searched["datasets"])]
+    out.mkdir(parents=True, exist_ok=True)
+    budget = MOST_PICTURE_BYTES // max(1, len(comparisons) + len(searches))
+    parts = [partial(_section, comparison, out, budget, comparisons) for comparison in comparisons]
+    parts += [partial(search_section, search, out, budget) for search in searches]
+    trials = sum(len(one.records.trials) for one in comparisons) + sum(len(one.trials) for one in searches)
+    made = _make(parts, trials=trials)
+    sections = [*made[: len(comparisons)], *across_sections(comparisons, out), *made[len(comparisons) :]]
+    practices = checklist(comparisons, searches)
+    (out / "CHECKLIST.md").write_text(practices.markdown(), encoding="utf-8")
+    page = out / "index.html"
+    part = out / "index.html.part"
+    part.write_text(_template().render(studies=sections, checklist=cells(practices)), encoding="utf-8")
+    os.replace(part, page)
+    return page
+
+
+def _make(parts: Sequence[Callable[[], Section]], *, trials: int) -> list[Section]:
+    """The sections of the page; those of many trials side by side, each in a process of its own."""
+    if len(parts) < 2 or trials < MANY:
+        return [part() for part in parts]
+    with ProcessPoolExecutor(min(len(parts), os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
+        return list(pool.map(call, parts))
+
+
+def _template() -> Any:
+    folder = Path(__file__).parent / "templates"
+    environment = Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("page.html.j2")
+
+
+def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Comparison]) -> Section:
+    """What the template says of one study; its tables and figures are written on the way."""
+    records, definition = comparison.records, comparison.records.definition
+    certainty = Certainty(comparison)
+    gates = {"gate_weights": gate_weights(comparison), "decoded_plans": decoded_plans(comparison, beside)}
+    tables = all_tables(certainty) | gates
+    write_tables(comparison, tables, out / "tables")
+    source = provenance(records)
+    drawings = chain(all_drawings(comparison), certainty_drawings(certainty))
+    figures = {drawing["name"]: drawing for drawing in drawn(records.stem, drawings, out, budget)}
+    used = sum(len(drawing["svg"]) for drawing in figures.values())
+    gated = {drawing["name"]: drawing for drawing in drawn(records.stem, gate_drawings(comparison), out, budget - used)}
+    used += sum(len(drawing["svg"]) for drawing in gated.values())
+    viewed = dict(viewers(comparison, int(VIEWED * (budget - used))))
+    used += sum(len(value) for view in viewed.values() for value in view.values() if isinstance(value, str))
+    return {
+        "kind": "study",
+        "name": records.name,
+        "id": records.stem,
+        "dataset": str(records.dataset.get("title") or records.dataset.get("name") or "data set not named"),
+        "opening": opening(comparison),
+        "warnings": list(_warnings(records)),
+        "question": str(definition.get("question") or "The study does not state its question."),
+        "protocol": [str(sentence) for sentence in definition.get("protocol") or []],
+        "tables": {name: cells(table) for name, table in tables.items()},
+        "provenance": cells(source),
+        "several_seeds": bool((comparison.arms["seeds"] > 1).any()),
+        "figures": figures,
+        "gates": gated,
+        "pictures": list(drawn(records.stem, pictured(comparison), out, budget - used)),
+        "viewers": viewed,
+        "notes": comparison.notes,
+        "skipped": {str(label): str(reason) for label, reason in as_object(definition.get("skipped")).items()},
+        "problems": records.problems,
+    }
+
+
+def _warnings(records: StudyRecords) -> Iterator[str]:
+    """What must be read before any number."""
+    if records.dataset.get("synthetic"):
+        yield "Synthetic images: the data set is simulated. Nothing here is a result on scans of people."
+    if records.is_selection_split:
+        note = str(records.definition.get("split_note") or "").rstrip(".")
+        because = f" ({note})" if note else ""
+        yield f"Selection split: figures are of {records.split}, on which choices were made{because}."
+    if not records.complete:
+        states = records.trials["state"].value_counts()
+        done = int(states.get(EVALUATED, 0))
+        rest = ", ".join(f"{count} {state}" for state, count in sorted(states.items()) if state != EVALUATED)
+        yield f"Incomplete: {done} of {plural(len(records.trials), 'planned trial')} evaluated; {rest}."
+    if records.problems:
+        yield f"{plural(len(records.problems), 'problem')} with the records; see the end of the study."

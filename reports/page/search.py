@@ -1,0 +1,159 @@
+"""The section of a search: what it opens with, and what the template says of it."""
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from reports.analysis.ablation import analyse
+from reports.analysis.search import best, front, objectives
+from reports.figures.ablation import ablation_drawings
+from reports.figures.search import search_drawings
+from reports.page.render import cells, drawn
+from reports.records.plans import OPERATORS
+from reports.records.search import CONTROL, SEARCH, SearchRecords
+from reports.records.trial import as_object
+from reports.tables.ablation import ablation_tables
+from reports.tables.search import search_provenance, search_tables, searcher, title
+from reports.wording import listing, number, plural
+
+_NOT_YET = ("running", "missing")
+
+
+def search_section(records: SearchRecords, out: Path, budget: int) -> dict[str, Any]:
+    """What the template says of one search; its tables and figures are written on the way."""
+    ablation, definition = analyse(records), records.definition
+    tables = search_tables(records) | ablation_tables(ablation)
+    for name, table in tables.items():
+        table.write(out / "tables", f"{records.stem}_{name}")
+    drawings = chain(search_drawings(records), ablation_drawings(ablation))
+    return {
+        "kind": "search",
+        "name": records.name,
+        "id": records.stem,
+        "dataset": str(records.dataset["title"]),
+        "opening": search_opening(records),
+        "confirmations": records.confirmations,
+        "warnings": list(_warnings(records)),
+        "question": str(definition.get("question") or "The search does not state its question."),
+        "protocol": [str(sentence) for sentence in definition.get("protocol") or []],
+        "space": list(_space(records)),
+        "tables": {name: cells(tables[name]) for name in ("candidates", "health", "endings", "path")},
+        "provenance": cells(search_provenance(records)),
+        "figures": {one["name"]: one for one in drawn(records.stem, drawings, out, budget)},
+        "problems": records.problems,
+    }
+
+
+def search_opening(records: SearchRecords) -> tuple[str, str, str]:
+    """What was searched and how far, the best that was found, and what that does not show."""
+    return _extent(records), _finding(records), _limits(records)
+
+
+def _extent(records: SearchRecords) -> str:
+    budget = as_object(records.definition.get("budget"))
+    steps = f", {budget['steps']} steps each" if budget.get("steps") else ""
+    stops = ", with early stopping" if records.searched.get("early_stopping") else ""
+    ends = [f"the {part} {_ended(records, part)}" for part in records.entries]
+    return (
+        f"{searcher(records)[:1].upper()}{searcher(records)[1:]} varied {_varied(records)} on "
+        f"{records.dataset['title']}{steps}{stops}: {'; '.join(ends)}."
+    )
+
+
+def _varied(records: SearchRecords) -> str:
+    space = records.searched["space"]
+    symbols = [OPERATORS.get(symbol, symbol) for symbol in space.get("operators") or ""]
+    names = [str(one["name"]) for one in space.get("parameters") or []]
+    plan = [f"the operator of each stage ({', '.join(symbols)})"] if symbols else []
+    return listing([*plan, *([plural(len(names), "setting")] if names else [])]) or "nothing"
+
+
+def _ended(records: SearchRecords, part: str) -> str:
+    """How far a part has come, and how its candidates ended."""
+    own, planned = records.of(part), records.planned[part]
+    states = own["state"].value_counts()
+    ended = int(sum(amount for state, amount in states.items() if state not in _NOT_YET))
+    words = {"finished": "trained to the end", "pruned": "stopped early"}
+    told = [f"{amount} {words.get(str(state), state)}" for state, amount in states.items() if state not in _NOT_YET]
+    how = f" ({', '.join(told)})" if told else ""
+    if ended == planned:
+        return f"tried {plural(planned, 'configuration')}{how}"
+    return f"has tried {ended} of {plural(planned, 'configuration')} so far{how}"
+
+
+def _finding(records: SearchRecords) -> str:
+    aims = objectives(records)
+    found = {part: best(records.of(part), aims[0]) for part in records.entries}
+    if all(row is None for row in found.values()):
+        return "No configuration has been trained to the end, so there is no best one."
+    if len(aims) > 1:
+        finished = records.candidates[records.candidates["state"] == "finished"]
+        kept = int(front(finished, aims).sum())
+        return (
+            f"Of {plural(len(finished), 'finished configuration')}, {kept} {'is' if kept == 1 else 'are'} on the front "
+            f"of {listing([aim.word for aim in aims])}: no other is as good in all and better in one."
+        )
+    said = []
+    for part, row in found.items():
+        whose = "the best found by the search" if part == SEARCH else "the best of the random control"
+        if row is None:
+            said.append(f"{whose} is not known, since none was trained to the end")
+        else:
+            value = float(str(row[aims[0].column])) / aims[0].unit
+            gain = f"{number(value, 4, signed=True)} val Dice" if aims[0].name == "dice" else number(value, 4)
+            said.append(f"{whose} is {title(row)} with {gain}")
+    floors = listing([f"{number(float(floor))} ({name})" for name, floor in records.searched["floors"].items()])
+    over = f", counted from identity at {floors}" if aims[0].name == "dice" else f" ({aims[0].label})"
+    sentence = f"{'; '.join(said)}{over}."
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _limits(records: SearchRecords) -> str:
+    seeds = len(records.definition.get("seeds") or [0])
+    trainings = "one training each" if seeds == 1 else f"{plural(seeds, 'training')} each"
+    nor = ", nor between the search and random search" if CONTROL in records.entries else ""
+    control = "" if CONTROL in records.entries or records.searched["searcher"] == "random" else (
+        " No random search stands beside it, so nothing is said of what the searcher adds."
+    )  # fmt: skip
+    evidence = (
+        f"What holds up is for the confirmation to say: {listing([f'“{name}”' for name in records.confirmations])}."
+        if records.confirmations
+        else "No confirmation of it is in these records."
+    )
+    return (
+        f"Limits: this ranks candidates on val, the split that the search itself reads, with {trainings}; it shows no "
+        f"difference between them{nor}, and the best of many owes part of its lead to chance.{control} {evidence}"
+    )
+
+
+def _warnings(records: SearchRecords) -> Iterator[str]:
+    """What must be read before any number."""
+    if records.dataset.get("synthetic"):
+        yield "Synthetic images: a data set is simulated. Nothing here is a result on scans of people."
+    yield "Selection split: figures are of val, on which the search chose; none of its trials is evaluated on test."
+    for part, planned in records.planned.items():
+        own = records.of(part)
+        ended = int((~own["state"].isin(_NOT_YET)).sum())
+        if ended < planned:
+            waiting = len(own) - ended
+            rest = f", {waiting} proposed and not ended" if waiting else ""
+            yield f"Incomplete: {ended} of {plural(planned, 'candidate')} of the {part} have ended{rest}."
+    if records.problems:
+        yield f"{plural(len(records.problems), 'problem')} with the records; see the end of the search."
+
+
+def _space(records: SearchRecords) -> Iterator[str]:
+    """What the search may choose, a line a parameter."""
+    space = records.searched["space"]
+    symbols = [f"{symbol} ({OPERATORS.get(symbol, 'unknown')})" for symbol in space.get("operators") or ""]
+    if symbols:
+        yield f"Operator of each live stage: {listing(symbols)}; a stage that nothing reads is dead (-)."
+    for one in space.get("parameters") or []:
+        if "values" in one:
+            yield f"{one['name']}: {', '.join('none' if value is None else str(value) for value in one['values'])}"
+        else:
+            scale = ", on a logarithmic scale" if one.get("log") else ""
+            yield f"{one['name']}: {one['low']:g} to {one['high']:g}{scale}"
+    for name, most in as_object(records.searched.get("limits")).items():
+        yield f"Limit: {name} at most {most:g}"

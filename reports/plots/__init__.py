@@ -1,0 +1,1 @@
+"""Numbers onto matplotlib Axes, one look for all."""

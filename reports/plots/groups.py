@@ -1,0 +1,31 @@
+"""Strategies that stand in several groups, onto Axes."""
+
+from math import isnan
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from reports.analysis.arms import repeated
+from reports.plots.style import GREY, INK
+from reports.records.metric import DICE, Metric
+
+
+def side_by_side(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DICE) -> Axes:
+    """Mean over blocks of each family in each group with its interval; a dashed line where the baseline lies."""
+    shown, name = repeated(arms), metric.name
+    groups, families = list(dict.fromkeys(shown["group"])), list(dict.fromkeys(shown["family"]))
+    for place, family in enumerate(families):
+        own = shown[shown["family"] == family]
+        across = [groups.index(group) + 0.14 * (place - (len(families) - 1) / 2) for group in own["group"]]
+        middle = own[f"{name}_blocks"].to_numpy()
+        reach = [middle - own[f"{name}_low"].to_numpy(), own[f"{name}_high"].to_numpy() - middle]
+        ax.errorbar(across, middle, yerr=reach, fmt="o-", color=own["colour"].iloc[0], linewidth=1.0, elinewidth=0.9)
+    level = float(arms[arms["arm"] == baseline][f"{name}_blocks"].iloc[0])
+    if not isnan(level):
+        ax.axhline(level, color=GREY, linewidth=0.9, linestyle="--")
+        ax.annotate(baseline, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=INK)
+    ax.set_xticks(range(len(groups)), groups)
+    ax.set_xlim(-0.5, len(groups) - 0.5)
+    ax.grid(axis="x", visible=False)
+    ax.set_ylabel(f"Mean {metric.label}")
+    return ax

@@ -1,0 +1,1 @@
+"""Read the files that trials left, and say what they hold."""

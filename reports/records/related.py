@@ -1,0 +1,51 @@
+"""Trials of other studies that a search could have proposed: the same budget and data, another point of its space."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from reports.records.plans import DEAD, STAGES, is_plan
+from reports.records.trial import as_object
+
+Entry = dict[str, Any]
+
+
+def related_arms(entry: Entry, studies: Iterable[Entry]) -> Iterator[Entry]:
+    """Arms of ``studies`` with the ``values`` that a candidate of the search would have, at the search's seeds."""
+    space, seeds = as_object(entry["search"]["space"]), [str(seed) for seed in entry.get("seeds") or [0]]
+    alike = (one for one in studies if all(one.get(name) == entry.get(name) for name in ("budget", "dataset")))
+    for arm in (arm for study in alike for arm in study["arms"]):
+        method = as_object(arm.get("method"))
+        if arm.get("budget_changes") or _apart(method, space) != _apart(as_object(space.get("base")), space):
+            continue
+        if all(seed in arm["keys"] for seed in seeds):
+            values = values_at(method, as_object(entry.get("budget")), space)
+            yield {**arm, "values": values, "keys": {seed: arm["keys"][seed] for seed in seeds}}
+
+
+def values_at(method: Mapping[str, Any], budget: Mapping[str, Any], space: Mapping[str, Any]) -> dict[str, Any]:
+    """What a configuration has for each parameter of a space; without those that it does not state."""
+    plan = method.get("plan") if space.get("operators") else None
+    stages = zip(STAGES, plan, strict=True) if isinstance(plan, str) and is_plan(plan) else ()
+    found: dict[str, Any] = {f"plan.{stage}": symbol for stage, symbol in stages if symbol != DEAD}
+    for name in _names(space):
+        *folders, last = name.split(".")
+        place = budget if folders == ["budget"] or name == "width" else method
+        place = as_object(place.get(folders[0])) if folders and place is method else place
+        found |= {name: place[last]} if last in place else {}
+    return found
+
+
+def _names(space: Mapping[str, Any]) -> list[str]:
+    return [str(one["name"]) for one in space.get("parameters") or []]
+
+
+def _apart(method: Mapping[str, Any], space: Mapping[str, Any]) -> Entry:
+    """A configuration without what the space varies."""
+    rest: Entry = json.loads(json.dumps(method))
+    if space.get("operators"):
+        rest.pop("plan", None)
+    for name in _names(space):
+        *folders, last = name.split(".")
+        as_object(rest.get(folders[0]) if folders else rest).pop(last, None)
+    return rest

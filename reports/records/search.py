@@ -1,0 +1,283 @@
+"""Records of searches -> one table of candidates each, the random control's beside the search's own."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import isnan, nan
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports.records.files import Problems, read_curve
+from reports.records.levels import is_parameter
+from reports.records.plans import NAMED_PLANS
+from reports.records.related import related_arms
+from reports.records.reused import reused, start_times
+from reports.records.study import Definitions, load_definitions
+from reports.records.trial import EVALUATED, MACHINE, as_object, csv_path, load_trial
+from reports.wording import listing, number
+
+SEARCH, CONTROL = "search", "random control"
+_ENDED_BADLY = ("failed", "unreadable", "pruned", "running", "missing")
+_FACTS = ("parameters", "flops")
+_COLUMNS = (
+    "part", "order", "label", "plan", "name", "values", "keys", "state", "reason", "step", "gain", "last_gain",
+    "regularity", "folding", *_FACTS, "seconds", "reused",
+)  # fmt: skip
+
+Entry = dict[str, Any]
+Curve = dict[int, tuple[float, float, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRecords:
+    """All that is known of a search and of the random search beside it.
+
+    ``candidates`` has a row for each proposal: its ``part`` (search or random control), ``order`` from 1, ``state``
+    (finished, pruned, failed, refused, running, missing, unreadable) with ``reason``, the last ``step`` that all its
+    trials were validated at, ``gain_STEP`` over identity at each step, ``gain`` of a finished one alone, and at its
+    last step ``last_gain``, ``regularity`` and ``folding``. Gains are means over seeds and data sets. ``entries``: the
+    definitions by part, one a data set. ``trials`` has a row for each trial. ``related`` has the columns of
+    ``candidates``, for what other studies trained by the same rules. ``stem`` begins the names of files.
+    """
+
+    name: str
+    stem: str
+    split: str
+    entries: dict[str, list[Entry]]
+    candidates: pd.DataFrame
+    trials: pd.DataFrame
+    confirmations: tuple[str, ...]
+    problems: tuple[str, ...]
+    related: pd.DataFrame
+    is_selection_split: bool = True
+
+    @property
+    def definition(self) -> Entry:
+        """What was searched, as the first entry says it."""
+        return next(iter(self.entries.values()))[0]
+
+    @property
+    def searched(self) -> Entry:
+        return as_object(self.definition["search"])
+
+    @property
+    def dataset(self) -> Entry:
+        """The data; of several sets the first, with the titles of all."""
+        sets = [as_object(entry.get("dataset")) for entry in next(iter(self.entries.values()))]
+        titles = [str(one.get("title") or one.get("name") or "a data set that is not named") for one in sets]
+        return {**sets[0], "title": listing(titles), "synthetic": any(bool(one.get("synthetic")) for one in sets)}
+
+    @property
+    def planned(self) -> dict[str, int]:
+        """How many configurations each part is to try."""
+        counts = {part: [int(e["search"]["trials"]) for e in entries] for part, entries in self.entries.items()}
+        known = self.candidates["part"].value_counts()
+        return {part: max([*some, int(known.get(part, 0))]) for part, some in counts.items()}
+
+    def of(self, part: str) -> pd.DataFrame:
+        """The candidates of the search, or of its control."""
+        return self.candidates[self.candidates["part"] == part]
+
+
+def load_searches(runs: Sequence[Path], *, study: str | None = None) -> list[SearchRecords]:
+    """Every search in the run folders with its control, or the one that ``study`` is an entry of.
+
+    Raises:
+        NothingToReportError: a folder that does not exist, or nothing of that name to report.
+    """
+    runs = [Path(run) for run in runs]
+    found = load_definitions(runs, study=study)
+    if study is not None and found.searches:
+        found = replace(found, studies=load_definitions(runs).studies)
+    grouped: dict[str, dict[str, list[Entry]]] = {}
+    for entry in found.searches.values():
+        part = CONTROL if entry["search"].get("control_of") else SEARCH
+        grouped.setdefault(_search_of(entry), {}).setdefault(part, []).append(entry)
+    started = start_times(frozenset().union(*found.keys.values()), runs) if grouped else {}
+    return [
+        _load_search(name, {part: parts[part] for part in (SEARCH, CONTROL) if part in parts}, found, started, runs)
+        for name, parts in grouped.items()
+        if study is None or study in {str(entry["name"]) for entries in parts.values() for entry in entries}
+    ]
+
+
+def _search_of(entry: Entry) -> str:
+    """The name of the search that an entry belongs to, whichever of its data sets or its control it is."""
+    if control_of := entry["search"].get("control_of"):
+        return str(control_of)
+    name, sets = str(entry["name"]), entry["search"]["datasets"]
+    return name.removesuffix(f"-{as_object(entry.get('dataset')).get('name')}") if len(sets) > 1 else name
+
+
+def _load_search(
+    name: str, entries: dict[str, list[Entry]], found: Definitions, started: dict[str, str], runs: Sequence[Path]
+) -> SearchRecords:
+    problems = Problems(list(found.problems))
+    for entry in (entry for own in entries.values() for entry in own):
+        problems.said.extend(_drop_unreadable(entry["search"]["space"]))
+    candidates: list[dict[str, Any]] = []
+    trials: list[dict[str, Any]] = []
+    for part, own in entries.items():
+        problems.said.extend(_incomplete(own, part))
+        taken = frozenset().union(*(reused(str(entry["name"]), found.keys, started) for entry in own))
+        for order, arms in enumerate(_proposals(own), start=1):
+            rows, curves = _load_trials(arms, runs, problems)
+            trials += [{"arm": arms[0][1]["label"], "part": part, **row} for row in rows]
+            candidate = _candidate(arms[0][0]["search"], arms[0][1], rows, curves)
+            candidate |= {"part": part, "order": order, "reused": bool(rows) and all(r["key"] in taken for r in rows)}
+            candidates.append(candidate)
+    table = pd.DataFrame(candidates)
+    steps = sorted((str(c) for c in table if re.fullmatch(r"gain_\d+", str(c))), key=lambda c: int(c[5:]))
+    names = {str(entry["name"]) for entries_of in entries.values() for entry in entries_of}
+    confirmed = tuple(other for other in found.keys if any(other.startswith(f"{own}-best-of-") for own in names))
+    shown = pd.DataFrame(trials)
+    first = next(iter(entries.values()))
+    related = _related(first[0], found, runs) if len(first) == 1 else []
+    return SearchRecords(
+        name=name,
+        stem=re.sub(r"[^\w.-]+", "-", name),
+        split=str(first[0]["reported_split"]),
+        related=pd.DataFrame(related).reindex(columns=[*_COLUMNS, *steps]),
+        entries=entries,
+        candidates=table.reindex(columns=[*_COLUMNS, *steps]),
+        trials=shown.reindex(
+            columns=list(dict.fromkeys(["arm", "part", "seed", "key", "state", "trained", *MACHINE, *shown]))
+        ),
+        confirmations=confirmed,
+        problems=tuple(dict.fromkeys(problems.said)),
+    )
+
+
+def _drop_unreadable(space: Entry) -> list[str]:
+    """Leave out what is no parameter, and say so."""
+    given = space.get("parameters") or []
+    readable = [one for one in given if is_parameter(one)] if isinstance(given, list) else []
+    wrong = given if not isinstance(given, list) else [one for one in given if one not in readable]
+    space["parameters"] = readable
+    return [f"the space has a parameter that cannot be read, left out: {wrong!r}"] if wrong else []
+
+
+def _related(entry: Entry, found: Definitions, runs: Sequence[Path]) -> list[dict[str, Any]]:
+    """Rows of candidates that other studies trained; what is wrong with their records is theirs to say."""
+    arms = related_arms(entry, found.studies.values())
+    loaded = [(arm, *_load_trials([(entry, arm)], runs, Problems())) for arm in arms]
+    return [_candidate(entry["search"], arm, rows, curves) for arm, rows, curves in loaded]
+
+
+def _incomplete(entries: Sequence[Entry], part: str) -> Iterable[str]:
+    """Statements about data sets of a search that have no entry here, or no floor to count from."""
+    search, here = entries[0]["search"], {as_object(entry.get("dataset")).get("name") for entry in entries}
+    absent = [str(name) for name in search["datasets"] if name not in here]
+    if absent:
+        yield f"the {part} also ran on {listing(absent)}, which is not in these folders: gains leave it out"
+    for name in sorted(str(one) for one in here if one not in search["floors"]):
+        yield f"the {part} states no Dice of identity on {name}: its candidates have no gain"
+
+
+def _proposals(entries: Sequence[Entry]) -> list[list[tuple[Entry, Entry]]]:
+    """The candidates in the order of their proposal, each with its arm in every entry that has it."""
+    proposals: dict[str, list[tuple[Entry, Entry]]] = {}
+    for entry in entries:
+        for arm in entry["arms"]:
+            own = json.dumps([arm.get("values", arm["label"]), arm.get("method")], sort_keys=True)
+            proposals.setdefault(own, []).append((entry, arm))
+    return list(proposals.values())
+
+
+def _load_trials(
+    arms: Sequence[tuple[Entry, Entry]], runs: Sequence[Path], problems: Problems
+) -> tuple[list[dict[str, Any]], list[Curve]]:
+    """A row for each trial of a candidate, and its curve, empty where it has no history."""
+    rows: list[dict[str, Any]] = []
+    curves: list[Curve] = []
+    for entry, arm in arms:
+        floor = entry["search"]["floors"].get(as_object(entry.get("dataset")).get("name"), nan)
+        for seed, key in sorted(arm["keys"].items(), key=lambda item: int(item[0])):
+            row, _ = load_trial(key, runs, "val", problems, training=False)
+            rows.append({"seed": seed, "key": key, **row, "state": _state(row["state"])})
+            path = csv_path(Path(row["folder"]) / "history") if row["folder"] else None
+            history = problems.attempt(read_curve, path) if path else None
+            curves.append(_curve(history, floor) if history else {})
+    return rows, curves
+
+
+def _curve(history: dict[str, list[float]], floor: float) -> Curve:
+    """Gain over ``floor``, folding and regularity at each step that was validated."""
+    columns = ("step", "val_dice", "val_folding_fraction", "val_sd_log_jacobian")
+    rows = zip(*(history[name] for name in columns), strict=True)
+    known = (row for row in rows if not (isnan(row[0]) or isnan(row[1])))
+    return {int(step): (dice - floor, folding, spread) for step, dice, folding, spread in known}
+
+
+def _state(state: str) -> str:
+    """A trial of a search is done when it is trained."""
+    return "finished" if state in (EVALUATED, "not evaluated") else state
+
+
+def _candidate(search: Entry, arm: Entry, rows: Sequence[dict[str, Any]], curves: Sequence[Curve]) -> dict[str, Any]:
+    """A candidate's row: means over its trials, at the steps that all of them have come to.
+
+    One that the search has stopped counts as it was then, whatever another study has trained of it since.
+    """
+    shared = sorted(set[int].intersection(*map(set, curves))) if curves else []
+    gains = {step: fmean(curve[step][0] for curve in curves) for step in shared}
+    seconds = sum((_number(row.get("training_s")) for row in rows if row["state"] != "missing"), 0.0)
+    ended = as_object(arm.get("ended"))
+    stopped = [step for step in shared if ended.get("state") == "pruned" and step <= ended["step"]]
+    if stopped and stopped != shared:
+        seconds *= stopped[-1] / shared[-1]
+        shared = stopped
+    method, last = as_object(arm.get("method")), shared[-1] if shared else nan
+    plans = [*(row.get("canonical_plan") for row in rows), method.get("plan")]
+    plan = next((one for one in plans if isinstance(one, str)), "")
+    row: dict[str, Any] = {
+        "label": str(arm["label"]), "plan": plan, "name": _name(search, arm, plan), "step": last,
+        "values": as_object(arm.get("values")), "keys": tuple(row["key"] for row in rows),
+        "last_gain": gains[shared[-1]] if shared else nan,
+        "folding": _mean(curve[shared[-1]][1] for curve in curves) if shared else nan,
+        "regularity": _mean(curve[shared[-1]][2] for curve in curves) if shared else nan,
+        "seconds": seconds,
+        **{fact: _mean(_number(row.get(fact)) for row in rows) for fact in _FACTS},
+        **{f"gain_{step}": gain for step, gain in gains.items()},
+    }  # fmt: skip
+    state, reason = _ending(rows, row, as_object(search.get("limits")))
+    if stopped and state == "finished":
+        state, reason = "pruned", f"stopped at step {last}; another study has trained it to its end since"
+    return row | {"state": state, "reason": reason, "gain": row["last_gain"] if state == "finished" else nan}
+
+
+def _ending(rows: Sequence[dict[str, Any]], candidate: dict[str, Any], limits: Entry) -> tuple[str, str]:
+    """How a candidate has ended, and why: with its worst trial, or with a limit that it does not keep."""
+    for state in _ENDED_BADLY:
+        for row in (row for row in rows if row["state"] == state):
+            return state, str(row["reason"])
+    if not rows:
+        return "missing", "has no trials"
+    if np.isnan(candidate["last_gain"]):
+        return "failed", "has no val Dice"
+    most = limits.get("folding")
+    if isinstance(most, int | float) and candidate["folding"] > most:
+        return "refused", f"folding fraction {number(candidate['folding'], 4)} is above the limit of {most:g}"
+    return "finished", ""
+
+
+def _name(search: Entry, arm: Entry, plan: str) -> str:
+    """What the literature calls a candidate, or that it is the configuration that the search varies."""
+    space = as_object(search.get("space"))
+    if space.get("operators"):
+        return NAMED_PLANS.get(plan, "")
+    return "base" if arm.get("method") == space.get("base") and not arm.get("budget_changes") else ""
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = [value for value in values if not isnan(value)]
+    return fmean(known) if known else nan
+
+
+def _number(value: Any) -> float:
+    return nan if value is None else float(value)

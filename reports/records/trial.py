@@ -1,0 +1,120 @@
+"""One trial's folder -> what it is, how it ended, what it cost, and its own tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reports.records.files import (
+    Problems,
+    RecordError,
+    read_gates,
+    read_history,
+    read_json,
+    read_labels,
+    read_pair_gates,
+    read_pairs,
+    read_record,
+)
+
+EVALUATED = "evaluated"
+COST = ("latency_s", "train_step_s", "peak_memory_mib", "train_peak_memory_mib")
+_MEASURED = ("training_s", "step_s", "peak_memory_mib", "threads", "resumed_at")
+_SAID = ("started", "ended", "device", "host_cpu", "precision", "commit", "command")
+MACHINE = (*_MEASURED, *_SAID, "versions", *(f"cost_{name}" for name in (*COST, "threads", "device", "shape")))
+
+
+Tables = dict[str, pd.DataFrame]
+
+
+def load_trial(
+    key: str, runs: Sequence[Path], split: str, problems: Problems, *, training: bool = True
+) -> tuple[dict[str, Any], Tables]:
+    """A row for the table of trials, and the trial's own tables; without ``training``, none of how it was trained."""
+    row: dict[str, Any] = {"state": "missing", "reason": "not run", "trained": True, "folder": ""}
+    folders = sorted((run / key for run in runs if (run / key).is_dir()), key=lambda folder: _rank(folder, split))
+    if not folders:
+        return row, {}
+    folder = folders[0]
+    if not (folder / "record.json").is_file():
+        return row | {"reason": "its folder has no record.json (half written)"}, {}
+    try:
+        record = read_record(folder / "record.json")
+    except RecordError as error:
+        problems.said.append(str(error))
+        return row | {"state": "unreadable", "reason": str(error)}, {}
+    row |= _of_record(record) | _of_machine(folder, problems) | {"folder": str(folder)}
+    # Records from before it was measured were trained as their budgets say.
+    row["precision"] = row.get("precision") or as_object(record["configuration"].get("budget")).get("precision")
+    tables = {
+        name: table
+        for name, read in (("history", read_history), ("gates", read_gates))
+        if training and (path := csv_path(folder / name)) and (table := problems.attempt(read, path)) is not None
+    }
+    if record["status"] != "finished":
+        return row | {"state": record["status"], "reason": str(record.get("reason") or "")}, tables
+    said, evaluation = _evaluation(folder / "eval" / split, problems)
+    return row | said, tables | evaluation
+
+
+def _evaluation(folder: Path, problems: Problems) -> tuple[dict[str, str], Tables]:
+    """How the evaluation on a split stands, and its tables."""
+    path = csv_path(folder / "pairs")
+    if path is None:
+        return {"state": "not evaluated", "reason": f"no pairs.csv for split {folder.name}"}, {}
+    try:
+        tables = {"pairs": read_pairs(path)}
+    except RecordError as error:
+        problems.said.append(str(error))
+        return {"state": "unreadable", "reason": str(error)}, {}
+    for name, file, read in (("labels", "labels", read_labels), ("pair_gates", "gates", read_pair_gates)):
+        if (found := csv_path(folder / file)) and (table := problems.attempt(read, found)) is not None:
+            tables[name] = table
+    return {"state": EVALUATED, "reason": ""}, tables
+
+
+def _rank(folder: Path, split: str) -> tuple[bool, bool]:
+    """Evaluated copies of a trial first, then those with a record."""
+    return csv_path(folder / "eval" / split / "pairs") is None, not (folder / "record.json").is_file()
+
+
+def csv_path(stem: Path) -> Path | None:
+    """``stem.csv``, plain or compressed."""
+    return next((path for path in (stem.with_suffix(".csv"), stem.with_suffix(".csv.gz")) if path.is_file()), None)
+
+
+def _of_record(record: dict[str, Any]) -> dict[str, Any]:
+    configuration = record["configuration"]
+    return {
+        "trained": configuration.get("budget") is not None,
+        "canonical_plan": record.get("plan"),
+        "parameters": record.get("parameters"),
+        "flops": record.get("flops"),
+        "numerics": configuration.get("numerics"),
+        "fingerprint": as_object(configuration.get("dataset")).get("fingerprint"),
+    }
+
+
+def _of_machine(folder: Path, problems: Problems) -> dict[str, Any]:
+    """What the machine determined, in the sweep (``measured.json``) and alone on it (``cost.json``)."""
+    row: dict[str, Any] = {}
+    for file, prefix, names in (("measured.json", "", _MEASURED), ("cost.json", "cost_", (*COST, "threads"))):
+        if not (folder / file).is_file():
+            continue
+        content = problems.attempt(read_json, folder / file) or {}
+        for name in names:
+            value = content.get(name)
+            if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+                row[prefix + name] = value
+            else:
+                problems.said.append(f"{folder / file}: '{name}' must be a number, is {value!r}")
+        said = _SAID if not prefix else ("device", "shape")
+        row |= {prefix + name: content.get(name) for name in said}
+        row |= {} if prefix else {"versions": as_object(content.get("versions"))}
+    return row
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """A JSON value as the object that it should be, empty where it is none."""
+    return value if isinstance(value, dict) else {}

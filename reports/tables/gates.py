@@ -1,0 +1,209 @@
+"""What trained gates weigh, and the plan without gates that they amount to."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isnan
+from typing import Any
+
+import pandas as pd
+
+from reports.analysis.comparison import Comparison
+from reports.records.plans import NAMED_PLANS, STAGES, canonical, is_plan
+from reports.records.trial import as_object
+from reports.statistics import intervals as statistics
+from reports.tables.table import Table, caption
+from reports.wording import number
+
+GATE = "g"
+LOW, HIGH = 0.3, 0.7
+"""A gate amounts to the joint path where its weight of the single-image path is ``LOW`` or less, to the latter from
+``HIGH`` up: the rule of ``fusemorph.fusion.gate.decode``."""
+_WEIGHTS = ["joint_weight", "single_weight"]
+
+
+def weights(comparison: Comparison) -> pd.DataFrame:
+    """Mean weights by ``arm``, ``seed`` and ``stage``: over the evaluated pairs, or of the last validation without."""
+    records = comparison.records
+    tables = [records.pair_gates.assign(of=f"{records.split} pairs")] if len(records.pair_gates) else []
+    if len(records.gates):
+        known = {(arm, seed) for table in tables for arm, seed in table[["arm", "seed"]].drop_duplicates().to_numpy()}
+        trained = records.gates[
+            [pair not in known for pair in zip(records.gates["arm"], records.gates["seed"], strict=True)]
+        ]
+        last = trained["step"] == trained.groupby(["arm", "seed"])["step"].transform("max")
+        tables.append(trained[last].assign(of="val pairs, at the last validation"))
+    if not any(len(table) for table in tables):
+        return pd.DataFrame(columns=["arm", "seed", "stage", "of", *_WEIGHTS])
+    joined = pd.concat([table[["arm", "seed", "stage", "of", *_WEIGHTS]] for table in tables if len(table)])
+    means = joined.groupby(["arm", "seed", "stage", "of"], sort=False, as_index=False)[_WEIGHTS].mean()
+    order = {arm: place for place, arm in enumerate(comparison.arms["arm"])}
+    return means.sort_values(["arm", "seed", "stage"], key=lambda own: own.map(order) if own.name == "arm" else own)
+
+
+def gate_weights(comparison: Comparison) -> Table:
+    """Weight of the joint path by arm and stage, over pairs and seeds, with the range of the seeds."""
+    seeds = weights(comparison)
+    seeds = seeds.assign(stage=seeds["stage"].astype(int))
+    grouped = seeds.groupby(["arm", "stage", "of"], sort=False)
+    numbers = grouped[_WEIGHTS].mean().join(grouped["joint_weight"].agg(lowest="min", highest="max", seeds="count"))
+    numbers = numbers.reset_index()
+    rows = []
+    for (arm, of), own in numbers.groupby(["arm", "of"], sort=False):
+        cells = {int(row["stage"]): _weight(row) for _, row in own.iterrows()}
+        rows.append([arm, *(cells.get(stage, "no gate") for stage in STAGES), of])
+    shown = pd.DataFrame(rows, columns=["Arm", *(f"Stage {stage}" for stage in STAGES), "Over"])
+    text = "Mean weight of the joint path, over voxels, channels, pairs and seeds; in brackets the range of the seeds."
+    return Table(title="Gate weights by stage", caption=caption(text, comparison.records), numbers=numbers, shown=shown)
+
+
+def _weight(row: "pd.Series[Any]") -> str:
+    text = number(row["joint_weight"], 2)
+    return text if row["seeds"] == 1 else f"{text} ({number(row['lowest'], 2)} to {number(row['highest'], 2)})"
+
+
+def decode(plan: str, single_weight: dict[int, float]) -> str:
+    """The canonical plan that a gated one amounts to, from its gates' weights of the single-image path by stage."""
+    symbols = list(plan)
+    for stage, weight in single_weight.items():
+        if symbols[stage - 1] == GATE and not isnan(weight):
+            symbols[stage - 1] = "s" if weight >= HIGH else "j" if weight <= LOW else GATE
+    return canonical("".join(symbols))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """The plan that a gated arm amounts to, in how many of its seeds, and where it was trained, if it was."""
+
+    arm: str
+    plan: str
+    decoded: str
+    agreeing: int
+    seeds: int
+    trained: tuple[Comparison, str] | None
+
+
+def decoded_arms(comparison: Comparison, beside: Sequence[Comparison]) -> list[Decoded]:
+    """Every gated arm with its decoded plan; ``beside`` are the studies that may hold the decoded plan's training."""
+    table, found = weights(comparison), []
+    for arm, own in table.groupby("arm", sort=False):
+        row = comparison.arms[comparison.arms["arm"] == arm].iloc[0]
+        plan = next((one for one in (row["canonical_plan"], row["plan"]) if is_plan(one)), None)
+        if plan is None:
+            continue
+        decoded = decode(str(plan), _by_stage(own))
+        each = [decode(str(plan), _by_stage(seed)) for _, seed in own.groupby("seed")]
+        trained = next(_trained_as(decoded, str(arm), comparison, beside), None) if decoded != plan else None
+        agreeing = sum(one == decoded for one in each)
+        found.append(
+            Decoded(arm=str(arm), plan=str(plan), decoded=decoded, agreeing=agreeing, seeds=len(each), trained=trained)
+        )
+    return found
+
+
+def _by_stage(own: pd.DataFrame) -> dict[int, float]:
+    means = own.groupby("stage", as_index=False)["single_weight"].mean()
+    return {int(stage): float(weight) for stage, weight in zip(means["stage"], means["single_weight"], strict=True)}
+
+
+def _trained_as(plan: str, parent: str, comparison: Comparison, beside: Sequence[Comparison]) -> Any:
+    """Evaluated arms of that plan that differ from the parent in nothing else."""
+    wanted = _conditions(comparison, parent)
+    for other in sorted([comparison, *beside], key=lambda one: one is not comparison):
+        for _, row in other.evaluated.iterrows():
+            if row["canonical_plan"] == plan and _conditions(other, str(row["arm"])) == wanted:
+                yield other, str(row["arm"])
+
+
+def _conditions(comparison: Comparison, arm: str) -> str:
+    """All but plan and gate that decides what an arm's training comes to, as text."""
+    records = comparison.records
+    row = records.arms[records.arms["arm"] == arm].iloc[0]
+    entry = next(
+        one for one in records.definition["arms"] if one["label"] == row["label"] and one["keys"] == row["keys"]
+    )
+    method = {name: value for name, value in as_object(entry.get("method")).items() if name not in ("plan", "gate")}
+    budget = as_object(records.definition.get("budget")) | as_object(entry.get("budget_changes"))
+    return json.dumps([method, budget, records.dataset, records.split], sort_keys=True)
+
+
+_HEADINGS = (
+    "Arm", "Plan", "Decoded plan", "Seeds that agree", "Gated {title}", "Decoded {title}", "Difference", "Trained as",
+)  # fmt: skip
+_DECODED = (
+    "arm", "plan", "decoded", "agreeing", "seeds", "gated", "of_decoded", "difference", "low", "high", "trained_as",
+)  # fmt: skip
+
+
+def decoded_plans(comparison: Comparison, beside: Sequence[Comparison] = ()) -> Table:
+    """What a decoded plan scores against its gated parent, or the line that would train it."""
+    title = comparison.metric.title
+    rows, shown = [], []
+    for one in decoded_arms(comparison, beside):
+        gated = _score(comparison, one.arm)
+        value, interval, where = _compared(comparison, one)
+        rows.append(
+            [one.arm, one.plan, one.decoded, one.agreeing, one.seeds, gated, value, interval.estimate, interval.low,
+             interval.high, where]
+        )  # fmt: skip
+        called = NAMED_PLANS.get(one.decoded)
+        shown.append(
+            [one.arm, one.plan, f"{one.decoded}{f' ({called})' if called else ''}", f"{one.agreeing} of {one.seeds}",
+             comparison.metric.number(gated), "" if isnan(value) else comparison.metric.number(value),
+             _difference(comparison, interval), where]
+        )  # fmt: skip
+    text = (
+        f"A gate is decoded as the single-image path where that path's mean weight is {HIGH} or more, as the joint "
+        f"path where it is {LOW} or less, and stays a gate between; stages that nothing reads then are dead (-). "
+        "Decoded minus gated, with its 95 % interval over blocks crossed with seeds, not corrected for the number of "
+        "comparisons."
+    )
+    return Table(
+        title="Decoded plans",
+        caption=caption(text, comparison.records),
+        numbers=pd.DataFrame(rows, columns=list(_DECODED)),
+        shown=pd.DataFrame(shown, columns=[heading.format(title=title) for heading in _HEADINGS]),
+    )
+
+
+def _compared(comparison: Comparison, one: Decoded) -> tuple[float, statistics.Interval, str]:
+    """The decoded plan's score, its difference to the parent's where one study holds both, and where it stands."""
+    nothing = statistics.Interval(estimate=float("nan"))
+    if one.decoded == one.plan:
+        return float("nan"), nothing, "itself: no gate leans that far"
+    if one.trained is None:
+        return float("nan"), nothing, f"not trained; {training_line(comparison, one)}"
+    study, arm = one.trained
+    value = _score(study, arm)
+    if study is not comparison:
+        return value, nothing, f"{arm}, in the study {study.records.name}"
+    return value, comparison.blocks.difference(arm, one.arm, first_trained=True, second_trained=True), arm
+
+
+def _score(comparison: Comparison, arm: str) -> float:
+    return float(comparison.arms.loc[comparison.arms["arm"] == arm, comparison.metric.name].iloc[0])
+
+
+def _difference(comparison: Comparison, interval: statistics.Interval) -> str:
+    if isnan(interval.estimate):
+        return ""
+    metric = comparison.metric
+    low_high = metric.between(interval.low, interval.high, signed=True)
+    return (
+        f"{metric.number(interval.estimate, signed=True)} ({low_high}{'; ' + interval.limit if interval.limit else ''})"
+    )
+
+
+def training_line(comparison: Comparison, one: Decoded) -> str:
+    """The command that trains a decoded plan beside its gated parent, as far as the study says how it was run."""
+    definition = comparison.records.definition
+    study, budget = definition.get("study"), as_object(definition.get("budget")).get("name")
+    label = str(comparison.records.arms.set_index("arm").loc[one.arm, "label"])
+    if not isinstance(study, str) or not budget or "search" in definition or "-best-of-" in comparison.records.name:
+        return "the study does not say how to train one more arm"
+    words = [
+        f"python -m experiments.sweep {study}", f"--dataset {comparison.records.dataset.get('name')}",
+        f"--budget {budget}", f"--seeds {len(definition.get('seeds') or [0])}", f'--arm "{label}"',
+        f"--plan={one.decoded}", f"--name {comparison.records.stem}-decoded",
+    ]  # fmt: skip
+    return " ".join(words)

@@ -1,0 +1,86 @@
+"""Where a study's numbers come from: versions, commits, machines, time spent, commands."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from reports.records.study import StudyRecords
+from reports.records.trial import EVALUATED
+from reports.tables.table import Table
+from reports.wording import NOT_MEASURED, count
+
+
+def provenance(records: StudyRecords) -> Table:
+    """One line a fact, over all trials of the study."""
+    done = f"{int((records.trials['state'] == EVALUATED).sum())} of {len(records.trials)} evaluated"
+    return origin(records.trials, records.definition, records.dataset, done=done)
+
+
+def origin(
+    trials: pd.DataFrame, definition: Mapping[str, Any], dataset: Mapping[str, Any], *, done: str, keys: str = "trials"
+) -> Table:
+    """Where trials come from; ``done`` says how far they have come, ``keys`` which CSV names them."""
+    versions = sorted({f"{name} {version}" for one in trials["versions"].dropna() for name, version in one.items()})
+    rows = {
+        "Trials": done,
+        "Keys": f"{trials['key'].nunique()} distinct, in the CSV of {keys}",
+        "Core-hours": _hours(trials),
+        "Resumed": f"{int((pd.to_numeric(trials['resumed_at'], errors='coerce') > 0).sum())} trials, from a checkpoint",
+        "Between": _span(trials),
+        "Device": _distinct(trials["device"]),
+        "Processor": _distinct(trials["host_cpu"]),
+        "Trained in": _distinct(trials["precision"]),
+        "Threads a trial": _distinct(trials["threads"].dropna().map(count)),
+        "Commit": _distinct(trials["commit"]),
+        "Versions": ", ".join(versions) or NOT_MEASURED,
+        "Seeds": _distinct(sorted(trials["seed"].dropna().astype(str).unique(), key=int)),
+        "Commands": _distinct([*trials["command"], *_called(definition)]),
+        "Data": _data(dataset),
+        "Licence": str(dataset.get("licence") or "not stated"),
+        "Budget": _settings(definition.get("budget")),
+        "Data settings": _settings(dataset, without=_SAID_ELSEWHERE),
+    }
+    shown = pd.DataFrame(list(rows.items()), columns=["What", "Value"])
+    return Table(title="Provenance", caption="Over all trials of the study.", numbers=shown, shown=shown)
+
+
+_SAID_ELSEWHERE = ("name", "title", "source", "licence", "synthetic", "labels", "fingerprint")
+
+
+def _called(definition: Mapping[str, Any]) -> list[str]:
+    """The command lines that a study was run by: under an engine, trials only know that of their worker."""
+    given = definition.get("command")
+    return [str(line) for line in given] if isinstance(given, list) else []
+
+
+def _hours(trials: pd.DataFrame) -> str:
+    trained = trials[trials["trained"].astype(bool)].drop_duplicates("key")
+    known = trained.dropna(subset=["training_s"])
+    if known.empty:
+        return NOT_MEASURED
+    hours = float((known["training_s"] * known["threads"].fillna(1)).sum()) / 3600
+    partial = "" if len(known) == len(trained) else f", over {len(known)} of {len(trained)} trials"
+    return f"{hours:.2f} of training{partial}"
+
+
+def _span(trials: pd.DataFrame) -> str:
+    started, ended = trials["started"].dropna().astype(str), trials["ended"].dropna().astype(str)
+    return f"{started.min()} and {ended.max()}" if len(started) and len(ended) else NOT_MEASURED
+
+
+def _distinct(values: Iterable[Any]) -> str:
+    known = dict.fromkeys(str(value) for value in pd.Series(list(values), dtype=object).dropna())
+    return "; ".join(known) or NOT_MEASURED
+
+
+def _data(dataset: Mapping[str, Any]) -> str:
+    named = str(dataset.get("title") or dataset.get("name") or "not stated")
+    source = dataset.get("source")
+    return f"{named}. {source}" if source else named
+
+
+def _settings(settings: Any, *, without: tuple[str, ...] = ()) -> str:
+    if not isinstance(settings, dict):
+        return "not stated"
+    return "; ".join(f"{name} = {value}" for name, value in settings.items() if name not in without) or "none"

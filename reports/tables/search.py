@@ -1,0 +1,227 @@
+"""Tables of a search: its best candidates, its health, and what failed."""
+
+from collections.abc import Callable
+from math import isnan
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from reports.analysis.search import front, objectives, ranked
+from reports.records.plans import NAMED_PLANS
+from reports.records.search import SEARCH, SearchRecords
+from reports.tables.provenance import origin
+from reports.tables.table import Table, caption
+from reports.wording import MINUS, NOT_MEASURED, count, listing, number, plural, share, significant
+
+BEST = 10
+MOST_ENDINGS = 30
+SEARCHERS = {"tpe": "TPE", "nsga2": "NSGA-II", "random": "random search", "grid": "grid search", "brute": "brute force"}
+Row: TypeAlias = "pd.Series[Any]"
+
+
+def searcher(records: SearchRecords) -> str:
+    """What proposed the candidates, in words."""
+    name = str(records.searched["searcher"])
+    return SEARCHERS.get(name, name)
+
+
+def proposer(records: SearchRecords, part: str, *, opens: bool = False) -> str:
+    """What proposed the candidates of a part, in words; with a capital where it ``opens`` a line."""
+    words = f"search by {searcher(records)}" if part == SEARCH else part
+    return words[:1].upper() + words[1:] if opens else words
+
+
+def title(row: Row) -> str:
+    """A candidate's label, with what the literature calls it."""
+    return f"{row['label']} ({row['name']})" if row["name"] else str(row["label"])
+
+
+def best_candidates(records: SearchRecords) -> Table:
+    """The best of the search and of its control, with what they cost and how regular they are."""
+    aims = objectives(records)
+    candidates, numbers = records.candidates, candidates_numbers(records)
+    if len(aims) > 1:
+        finished = candidates[candidates["state"] == "finished"]
+        on_front = front(finished, aims).reindex(candidates.index, fill_value=False)
+        candidates, numbers = candidates.assign(front=on_front), numbers.assign(front=on_front)
+    own = [ranked(candidates[candidates["part"] == part], aims[0]).head(BEST) for part in records.entries]
+    shown = pd.concat([one for one in own if len(one)] or own[:1])
+    columns: dict[str, Callable[[Row], str]] = {
+        "Configuration": title,
+        "Proposed": lambda row: count(row["order"]),
+        "Gain": lambda row: number(row["last_gain"], 4, signed=True),
+        "at step": lambda row: count(row["step"]),
+        "State": lambda row: str(row["state"]) + (", reused" if row["reused"] else ""),
+        "SD log J": lambda row: number(row["regularity"]),
+        "Folding fraction": lambda row: share(row["folding"]),
+        "Parameters": lambda row: count(row["parameters"]),
+        "GFLOPs": lambda row: significant(row["flops"] / 1e9),
+    }
+    if len(aims) > 1:
+        columns["Front"] = lambda row: "yes" if row["front"] else ""
+    rows = [[show(row) for show in columns.values()] for _, row in shown.iterrows()]
+    over = "; ".join(f"{part}: {len(records.of(part))} proposed" for part in records.entries)
+    text = (
+        f"{over.capitalize()}. At most {BEST} of each are shown, the finished ones first by "
+        f"{'gain' if aims[0].name == 'dice' else aims[0].label}, then those that were stopped, which are judged at an "
+        f"earlier step and not comparable with them. Gain = val Dice less that of identity{_over(records)}. FLOPs are "
+        "of one forward pass."
+    )
+    if numbers["reused"].any():
+        text += " Reused: trained before, by another study or search; one that was stopped, by the measure of that one."
+    text += _named_plans(records)
+    if (records.candidates["name"] == "base").any():
+        text += " Base: the configuration that the search varies."
+    return Table(
+        title="Best candidates",
+        caption=caption(text, records),
+        numbers=numbers,
+        shown=pd.DataFrame(rows, columns=list(columns)),
+        groups=tuple(proposer(records, str(part), opens=True) for part in shown["part"]),
+    )
+
+
+def _named_plans(records: SearchRecords) -> str:
+    """What became of the plans that have a name, where the search varies the plan and nothing else."""
+    space = records.searched["space"]
+    if not space.get("operators") or space.get("parameters"):
+        return ""
+    candidates = records.candidates.drop_duplicates("keys").set_index("name")
+    said = [
+        f"{name} {_came_to(candidates.loc[[name]].iloc[0])}"
+        for name in NAMED_PLANS.values()
+        if name in candidates.index
+    ]
+    absent = [name for name in NAMED_PLANS.values() if name not in candidates.index]
+    said += [f"{listing(absent)} not proposed"] if absent else []
+    return f" Named plans: {'; '.join(said)}."
+
+
+def _came_to(row: Row) -> str:
+    known = isnan(row["last_gain"])
+    return str(row["state"]) if known else f"{number(row['last_gain'], 4, signed=True)} at step {count(row['step'])}"
+
+
+def health(records: SearchRecords) -> Table:
+    """How the candidates of search and control ended, and what that took."""
+    parts = list(records.entries)
+    facts = {part: _facts(records, part) for part in parts}
+    names = list(dict.fromkeys(name for own in facts.values() for name in own))
+    shown = pd.DataFrame(
+        [[name, *(facts[part].get(name, "0") for part in parts)] for name in names],
+        columns=["What", *(part.capitalize() for part in parts)],
+    )
+    text = (
+        "A candidate is a distinct configuration; it ends with its last trial, or with the first that does not finish. "
+        "Reused candidates were trained by an earlier study under the same key; hours count them."
+    )
+    if len(parts) > 1:
+        keys = [set(records.of(part)["keys"]) for part in parts]
+        text += f" In both: {plural(len(keys[0] & keys[1]), 'candidate')}."
+    return Table(title="Search health", caption=caption(text, records), numbers=shown, shown=shown)
+
+
+def _facts(records: SearchRecords, part: str) -> dict[str, str]:
+    own = records.of(part)
+    states = own["state"].astype(str).value_counts()
+    pruned = own[own["state"] == "pruned"]["step"].dropna().astype(int).value_counts().sort_index()
+    trials = records.trials[records.trials["part"] == part]
+    resumed = int((pd.to_numeric(trials["resumed_at"], errors="coerce") > 0).sum())
+    return {
+        "Planned": count(records.planned[part]),
+        "Proposed": count(len(own)),
+        "Finished": count(states.get("finished", 0)),
+        "Stopped early": count(states.get("pruned", 0)),
+        **{f"Stopped early at step {step}": count(amount) for step, amount in pruned.items()},
+        "Failed": count(states.get("failed", 0)),
+        **{str(state).capitalize(): count(amount) for state, amount in states.items() if state not in _COUNTED},
+        "Proposed twice": count(int(own["keys"].duplicated().sum())),
+        "Reused": count(int(own["reused"].astype(bool).sum())),
+        "Duplicates avoided": _counted(records, part, "duplicates"),
+        "Refused before training": _counted(records, part, "refused"),
+        "Trials resumed from a checkpoint": count(resumed),
+        **_hours(own, trials),
+    }
+
+
+def _counted(records: SearchRecords, part: str, name: str) -> str:
+    """What the entries of a search have counted on the way; a proposal is one, however many data sets it ran on."""
+    counts = [entry["search"].get(name) for entry in records.entries[part]]
+    known = [one for one in counts if isinstance(one, int) and not isinstance(one, bool)]
+    return count(max(known)) if known else "not recorded"
+
+
+def _hours(candidates: pd.DataFrame, trials: pd.DataFrame) -> dict[str, str]:
+    """Hours of training, and what they took of cores and of GPUs; a GPU that trials shared counts once for each."""
+    if candidates["seconds"].isna().all():
+        return {"Hours of training": NOT_MEASURED}
+    facts = trials.drop_duplicates("key").set_index("key")
+    first = candidates["keys"].map(lambda keys: keys[0] if keys else "")
+    on_gpu = first.map(facts["device"]).astype(str).str.startswith("cuda")
+    threads = pd.to_numeric(first.map(facts["threads"]), errors="coerce").fillna(1)
+    hours = candidates["seconds"].astype(float).fillna(0.0) / 3600
+    taken = {"Core-hours": (hours * threads)[~on_gpu].sum(), "GPU-hours": hours[on_gpu].sum()}
+    return {"Hours of training": f"{hours.sum():.2f}", **{name: f"{amount:.2f}" for name, amount in taken.items()}}
+
+
+_COUNTED = ("finished", "pruned", "failed")
+
+
+def endings(records: SearchRecords) -> Table:
+    """The candidates that neither finished nor were stopped early, and why."""
+    own = records.candidates[~records.candidates["state"].isin(["finished", "pruned"])]
+    numbers = own[["part", "order", "label", "state", "reason"]]
+    shown = numbers.head(MOST_ENDINGS).assign(order=numbers["order"].map(count)).rename(columns=str.capitalize)
+    shown = shown.rename(columns={"Order": "Proposed", "Label": "Configuration"}).reset_index(drop=True)
+    said = f"Candidates without a result: {len(own)} of {len(records.candidates)}."
+    if len(own) > MOST_ENDINGS:
+        reasons = own["reason"].value_counts()
+        most = "; ".join(f"{amount} {reason}" for reason, amount in reasons.head(5).items())
+        said += f" The first {MOST_ENDINGS} are shown, all are in the CSV. Most often: {most}."
+    text = caption(said, records)
+    return Table(title="Failed and unfinished candidates", caption=text, numbers=numbers, shown=shown)
+
+
+def search_provenance(records: SearchRecords) -> Table:
+    """Where the trials of search and control come from."""
+    unique = records.trials.drop_duplicates("key")
+    said = ", ".join(f"{amount} {state}" for state, amount in unique["state"].value_counts().items())
+    done = f"{len(unique)}: {said}" if said else "none"
+    return origin(unique, records.definition, records.dataset, done=done, keys="candidates")
+
+
+def candidates_numbers(records: SearchRecords) -> pd.DataFrame:
+    """All that is known of a candidate in one row."""
+    named = records.candidates["values"].map(lambda values: {f"value {name}": value for name, value in values.items()})
+    values = pd.DataFrame(list(named), index=records.candidates.index)
+    numbers = records.candidates.drop(columns=["values"]).join(values)
+    return numbers.assign(keys=numbers["keys"].map(" ".join), split=records.split)
+
+
+def search_tables(records: SearchRecords) -> dict[str, Table]:
+    """Every table by the name of its file; ``candidates`` holds all candidates with all their numbers."""
+    made = {"candidates": best_candidates, "health": health, "endings": endings}
+    return {name: table(records) for name, table in made.items()}
+
+
+def search_text(records: SearchRecords) -> str:
+    """The best candidates as a short plain table for a terminal."""
+    table = best_candidates(records)
+    chosen = ["Configuration", "Gain", "at step", "State", "SD log J", "Parameters", "GFLOPs"]
+    lines = [
+        ["", *chosen],
+        *([group, *row] for group, row in zip(table.groups, table.shown[chosen].values, strict=True)),
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    lines.insert(1, ["-" * width for width in widths])
+    body = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    text = "\n".join([f"{records.name}: {caption('a search,', records)}", *body])
+    return text.replace(NOT_MEASURED, "-").replace(MINUS, "-")
+
+
+def _over(records: SearchRecords) -> str:
+    """What a gain is the mean of, if of anything."""
+    seeds, sets = len(records.definition.get("seeds") or [0]), len(next(iter(records.entries.values())))
+    over = plural(seeds, "seed")
+    over = f"{over} and {plural(sets, 'data set')}" if sets > 1 else over
+    return f", mean over {over}" if max(seeds, sets) > 1 else ""

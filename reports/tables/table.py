@@ -1,0 +1,96 @@
+"""A table as numbers for a file and as words for the page, with a caption that names the split."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from reports.tables.latex import booktabs
+
+# Columns of text; all others hold numbers.
+WORDS = (
+    "Arm", "Structure", "Plan", "Verdict", "What", "Value", "Seed", "Key", "State", "Reason", "Configuration", "Part",
+    "Source", "Metric", "Data set", "Against", "Decoded plan", "Trained as", "Over", "Item",
+    "Question", "Answer", "From the records",
+)  # fmt: skip
+
+
+class Reported(Protocol):
+    """Records of which a table or figure is made: on which split, and of which data."""
+
+    @property
+    def split(self) -> str: ...
+
+    @property
+    def is_selection_split(self) -> bool: ...
+
+    @property
+    def dataset(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """``numbers`` goes into the CSV, ``shown`` (all text) into page and Markdown.
+
+    Of each row, where they are given: ``groups`` names its group, ``short`` what it is called below its group's name,
+    ``marked`` whether it stands out.
+    """
+
+    title: str
+    caption: str
+    numbers: pd.DataFrame
+    shown: pd.DataFrame
+    groups: tuple[str, ...] = ()
+    short: tuple[str, ...] = ()
+    marked: tuple[bool, ...] = ()
+
+    def markdown(self) -> str:
+        """The table in Markdown, below its title and caption."""
+        header = [str(column) for column in self.shown.columns]
+        shown = [[str(cell).replace("|", "\\|") for cell in row] for row in self.shown.to_numpy()]
+        lines = [header, ["---"] * len(header), *shown]
+        body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"### {self.title}\n\n{self.caption}\n\n{body}\n"
+
+    def latex(self, name: str) -> str:
+        r"""The table in LaTeX with booktabs, as ``\label{tab:NAME}``."""
+        return booktabs(
+            [str(column) for column in self.shown.columns],
+            self.shown.astype(str).to_numpy().tolist(),
+            caption=f"{self.title}. {self.caption}",
+            label=f"tab:{name}",
+            right=[is_number(column) for column in self.shown.columns],
+            groups=self.groups,
+            marked=self.marked,
+        )
+
+    def write(self, folder: Path, name: str) -> None:
+        """``NAME.csv`` with the numbers, ``NAME.md`` and ``NAME.tex`` with the words."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_csv(self.numbers, folder / f"{name}.csv")
+        (folder / f"{name}.md").write_text(self.markdown(), encoding="utf-8")
+        (folder / f"{name}.tex").write_text(self.latex(name), encoding="utf-8")
+
+
+def write_csv(numbers: pd.DataFrame, path: Path) -> None:
+    """The same bytes for the same numbers on every machine."""
+    numbers.to_csv(path, index=False, float_format="%.8g", lineterminator="\n")
+
+
+def is_number(column: object) -> bool:
+    """Whether a column's title says numbers, which stand to the right."""
+    return str(column).strip() not in WORDS
+
+
+def split_note(records: Reported) -> str:
+    """What every table says of the split that it reports."""
+    if not records.is_selection_split:
+        return f"Split: {records.split}."
+    return f"Split: {records.split}, the selection split (choices were made on it)."
+
+
+def caption(text: str, records: Reported) -> str:
+    """A caption with what nobody may overlook: the split, and that images are synthetic."""
+    warning = " Synthetic images, not scans of people." if records.dataset.get("synthetic") else ""
+    return f"{text} {split_note(records)}{warning}"

@@ -1,0 +1,167 @@
+"""One study on several data sets, published figures, fronts, and what the command line chooses among them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import reports.plots.style
+from reports.__main__ import main
+from reports.analysis.comparison import compare_studies
+from reports.analysis.datasets import across, across_opening
+from reports.analysis.weight_sweeps import with_fronts
+from reports.page.datasets import across_sections
+from reports.records.files import METRICS
+from reports.records.metric import KNOWN
+from reports.tables.datasets import across_table
+from reports.tables.groups import side_by_side
+from reports.tables.published import published
+from tests.reports.records_fixture import FUSION_ARMS, Arm, Records, write_records
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coarse PNG files: the tests look at the page alone."""
+    monkeypatch.setattr(reports.plots.style, "PNG_DPI", 20)
+
+
+def write_sets(runs: Path, sets: dict[str, dict[str, float]], **records: Any) -> None:
+    """The same study on several data sets; the true Dice of each arm on each."""
+    for name, dice in sets.items():
+        arms = tuple(Arm(label=label, plan=label, dice=value) for label, value in dice.items())
+        definition = {"dataset": {"name": name, "title": name}, "reference": "a"}
+        write_records(runs, Records(arms=arms, name=f"fusion-{name}", definition=definition, **records))
+
+
+SETS = {"brains": {"a": 0.6, "b": 0.7, "c": 0.5}, "hearts": {"a": 0.8, "b": 0.7, "c": 0.5}}
+
+
+def test_every_metric_of_the_records_is_known() -> None:
+    assert tuple(KNOWN) == METRICS
+    assert [name for name, metric in KNOWN.items() if metric.higher_is_better] == ["dice"]
+
+
+def test_ranks_across_by_hand(tmp_path: Path) -> None:
+    write_sets(tmp_path, SETS, seeds=1)
+    joined = across(compare_studies([tmp_path]))
+    assert len(joined) == 1
+    assert joined[0].ranks.to_dict() == {"a": 1.5, "b": 1.5, "c": 3.0}
+    table = across_table(joined[0]).shown.set_index("Arm")
+    assert str(table.loc["a", "brains"]).endswith("(2)")
+    assert table["Mean rank"].to_dict() == {"a": "1.50", "b": "1.50", "c": "3.00"}
+    finding, _, limits = across_opening(joined[0])
+    assert finding == "a and b share the best mean rank over 2 data sets."
+    assert "no test: Friedman's is not made, it needs 6 data sets, there are 2" in limits
+
+
+def test_six_sets_are_enough_for_a_test(tmp_path: Path) -> None:
+    write_sets(tmp_path, {f"set{number}": SETS["brains"] for number in range(6)}, seeds=1, blocks=2)
+    study = across(compare_studies([tmp_path]))[0]
+    assert study.test.statistic == pytest.approx(12)
+    assert "Friedman over 6 data sets: χ² = 12.0, p = 0.002" in across_table(study).caption
+
+
+def test_an_arm_that_a_set_lacks_is_left_out(tmp_path: Path) -> None:
+    write_sets(tmp_path, {"brains": SETS["brains"], "hearts": {"a": 0.6, "b": 0.5}}, seeds=1)
+    study = across(compare_studies([tmp_path]))[0]
+    assert list(study.means) == ["a", "b"]
+    assert "left out: c" in across_table(study).caption
+
+
+def test_one_data_set_is_not_across(runs: Path) -> None:
+    assert across(compare_studies([runs])) == []
+
+
+def test_section_of_several_sets(tmp_path: Path) -> None:
+    write_sets(tmp_path, SETS, seeds=1)
+    section = next(iter(across_sections(compare_studies([tmp_path]), tmp_path / "out")))
+    assert section["opening"][0] == "a and b share the best mean rank over 2 data sets."
+    assert (tmp_path / "out" / "tables" / "fusion-quick-across-data-sets.tex").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--dataset", "livers"], "no study on data set 'livers'; there are: hippocampus"),
+        (["--primary", "iou"], "no metric named 'iou'; there are: dice, hd95_mm, assd_mm"),
+        (
+            ["--primary", "endpoint_error_mm"],
+            "no evaluated trial has the metric 'endpoint_error_mm'; recorded are: dice",
+        ),
+    ],
+)
+def test_unknown_names_list_the_known_and_write_nothing(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    assert main([str(runs), "--out", str(tmp_path / "out"), *options]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_page_of_one_data_set_by_another_metric(tmp_path: Path) -> None:
+    write_sets(tmp_path / "runs", {"brains": {"a": 0.7, "b": 0.4}, "hearts": {"a": 0.7, "b": 0.5}})
+    options = ["--dataset", "hearts", "--primary", "hd95_mm"]
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *options]) == 0
+    text = (tmp_path / "out" / "index.html").read_text()
+    assert "a has a lower mean HD95 than b." in text
+    assert "HD95 (mm); lower is better" in text
+    assert " mm (95 % interval +" in text
+    assert "fusion-brains" not in text
+
+
+def add_to_arms(runs: Path, label: str, **entries: object) -> None:
+    path = runs / "studies" / "fusion.json"
+    definition = json.loads(path.read_text())
+    for arm in definition["arms"]:
+        if arm["label"] == label:
+            arm |= entries
+    path.write_text(json.dumps(definition))
+
+
+def test_published_figures_stand_beside_measured_ones(runs: Path) -> None:
+    entries = [
+        {"dataset": "hippocampus", "metric": "dice", "value": 0.83, "source": "Estienne et al."},
+        {"dataset": "mindboggle", "metric": "dice", "value": 0.571, "source": "Meng et al."},
+        {"metric": "dice"},
+        "nonsense",
+    ]
+    add_to_arms(runs, "early", published=entries)
+    comparison = compare_studies([runs])[0]
+    table = published(comparison)
+    mean = comparison.arms.set_index("arm")["dice"]["early"]
+    assert table.shown[["Data set", "Published", "Measured here"]].to_numpy().tolist() == [
+        ["hippocampus", "0.83", f"{mean:.3f}"],
+        ["mindboggle", "0.571", "not measured"],
+    ]
+    assert "they are context" in table.caption
+
+
+def test_without_published_figures_there_is_no_table(runs: Path) -> None:
+    assert published(compare_studies([runs])[0]).shown.empty
+
+
+def test_a_front_joins_arms_that_differ_in_one_weight(tmp_path: Path) -> None:
+    arms = tuple(Arm(label=f"{plan}, {weight}", group=f"KL {weight}", plan=plan) for plan in "ab" for weight in (1, 2))
+    write_records(tmp_path, Records(arms=arms, seeds=1))
+    for arm in arms:
+        loss = {"kl_weight": int(arm.label[-1]), "window": 9}
+        add_to_arms(tmp_path, arm.label, method={"name": "fusion", "plan": arm.plan, "loss": loss})
+    comparison = compare_studies([tmp_path])[0]
+    fronts = with_fronts(comparison.records.definition, comparison.arms)
+    assert fronts.groupby("front")["arm"].apply(list).to_list() == [["a, 1", "a, 2"], ["b, 1", "b, 2"]]
+    assert fronts["weight"].to_list() == [1, 1, 2, 2]
+    assert set(fronts["varied"]) == {"KL weight"}
+
+
+def test_matched_arms_of_unlike_width_are_on_no_front(tmp_path: Path) -> None:
+    write_records(tmp_path, Records(arms=FUSION_ARMS, seeds=1))
+    comparison = compare_studies([tmp_path])[0]
+    assert with_fronts(comparison.records.definition, comparison.arms)["front"].isna().all()
+
+
+def test_strategies_stand_side_by_side(tmp_path: Path) -> None:
+    write_records(tmp_path, Records(arms=FUSION_ARMS))
+    table = side_by_side(compare_studies([tmp_path])[0])
+    assert list(table.shown) == ["Arm", "published widths", "matched by parameters", "matched by FLOPs"]
+    assert list(table.shown["Arm"]) == ["early", "middle", "late"]
