@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fusemorph.fusion.correlation import cost_volume
+from fusemorph.fusion.operators.correlation import cost_volume
 from fusemorph.integrate import resize_displacement
 from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.method import LearnedMethod, PublishedScore

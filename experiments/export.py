@@ -62,6 +62,7 @@ def _numbers(folder: Path) -> Iterator[tuple[str, bytes]]:
     for path in _files(folder, MACHINE):
         facts = read_json(path)
         facts["command"] = _without_paths(facts.get("command", ""))
+        facts.pop("entries", None)  # folders of this machine
         yield path.name, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode()
 
 

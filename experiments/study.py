@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from baselines.instance_optimisation import InstanceOptimisation
+from fusemorph.catalogue import STUDIES, entries, load_entry
 from fusemorph.configuration import Budget, Json, Trial
 from fusemorph.machine import command_line
 from fusemorph.method import Method
@@ -87,20 +87,17 @@ class SearchStudy:
 
 
 def known_studies() -> tuple[str, ...]:
-    """Names of the studies: the modules of ``experiments/studies`` that define ``STUDY``."""
-    modules = (Path(__file__).parent / "studies").glob("*.py")
-    return tuple(sorted(path.stem for path in modules if "\nSTUDY = " in path.read_text(encoding="utf-8")))
+    """Names of the studies that can be found."""
+    return tuple(entries(STUDIES))
 
 
 def find_study(name: str) -> Study | SearchStudy:
     """The study of that name.
 
     Raises:
-        ValueError: no such study; the message lists the known ones.
+        ValueError: no such study (the known ones are listed), or a file that is no entry.
     """
-    if name not in known_studies():
-        raise ValueError(f"find_study(): unknown study {name!r}; known: {', '.join(known_studies())}")
-    study: Study | SearchStudy = import_module(f"experiments.studies.{name}").STUDY
+    study: Study | SearchStudy = load_entry(STUDIES, name, (Study, SearchStudy))
     return study
 
 

@@ -21,15 +21,12 @@ from experiments.runner.command_line import parse
 from experiments.runner.confirmation import confirming_sweeps, plan_confirmation
 from experiments.runner.drivers import drive, worker_count
 from experiments.runner.dry_run import describe_search, describe_sweep
+from experiments.runner.listing import listing
 from experiments.runner.progress import watch
 from experiments.runner.search import Hunt, make_hunt, make_search, require_feasible, require_storage, run_search
 from experiments.runner.sweep_plan import Sweep, make_sweeps, study_entry
-from experiments.study import SearchStudy, Study, find_study, known_studies, register_study
+from experiments.study import SearchStudy, Study, find_study, register_study
 from fusemorph.complexity import count_parameters
-from fusemorph.configuration import BUDGETS
-from fusemorph.data import known_datasets
-from fusemorph.fusion.plan import NAMED_PLANS, parse_plan, vocabulary
-from fusemorph.method import known_methods
 from fusemorph.records import RecordError, StorageError, TrialFolder, read_json, require_space
 from fusemorph.trials.run import is_missing
 from nas.inline import WorkersDied
@@ -42,10 +39,9 @@ from reports.tables.study import arms_text
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry of ``python -m experiments.sweep``; returns the exit status."""
     options = parse(argv)
-    if options.list:
-        print(listing())
-        return 0
     try:
+        if options.list:
+            return _show(listing())
         study = find_study(options.study)
         act = plan_search(study, options) if isinstance(study, SearchStudy) else plan_sweeps(study, options)
     except (ValueError, StorageError) as error:
@@ -101,18 +97,6 @@ def run_searches(hunt: Hunt, searches: Sequence[Search], options: argparse.Names
     sweeps = confirming_sweeps(hunt, searches[0], options)
     status = run(sweeps, options) if sweeps else 0
     return max(status, 1 if failed else 0)
-
-
-def listing() -> str:
-    """Everything that can be named on the command line."""
-    studies = "\n".join(f"  {name}: {find_study(name).question}" for name in known_studies())
-    plans = "\n".join(f"  {name}: {parse_plan(plan)}" for name, plan in NAMED_PLANS.items())
-    operators = "\n".join(f"  {c.symbol}  {c.name}, reads {', '.join(sorted(c.reads))}" for c in vocabulary().values())
-    budgets = "\n".join(
-        f"  {name}: {b.steps} steps, c = {b.width}, rate {b.learning_rate:g}" for name, b in BUDGETS.items()
-    )
-    names = f"Datasets: {', '.join(known_datasets())}\nMethods: {', '.join(known_methods())}"
-    return f"Studies\n{studies}\n\n{names}\n\nPlans\n{plans}\n\nOperators\n{operators}\n\nBudgets\n{budgets}"
 
 
 def begin(sweep: Sweep, options: argparse.Namespace) -> None:

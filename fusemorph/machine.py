@@ -13,13 +13,15 @@ from typing import Any
 import torch
 
 from fusemorph import __version__
+from fusemorph.catalogue import folders
 
 PACKAGES = ("torch", "numpy", "scipy", "nibabel")
 
 
 def describe_machine(device: torch.device, *, threads: int) -> dict[str, Any]:
     """Where and with what something ran, as the first call of this process found it."""
-    return {
+    entries = {"entries": [str(folder) for folder in folders()]} if folders() else {}
+    return entries | {
         "threads": threads,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "host_cpu": _cpu_name(),

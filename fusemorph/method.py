@@ -1,22 +1,19 @@
 """The contract of a registration method, learned or not, and how a method is found by its name.
 
-A file of ``baselines/`` is a method when it holds one subclass of ``Method``; the file's name is the method's name.
+A method is an entry of the catalogue: a file of ``baselines/``, or one from elsewhere, with one subclass of ``Method``.
 """
 
 import json
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass, replace
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any, ClassVar, TypeGuard
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fusemorph.catalogue import METHODS, entries, load_entry
 from fusemorph.configuration import canonical_json
 from fusemorph.data.dataset import Dataset, Pair
 from fusemorph.losses.training_loss import TrainingLoss
@@ -155,42 +152,20 @@ def image_tensor(image: Any, device: torch.device) -> Float[Tensor, "1 1 *s"]:
     return torch.tensor(image, dtype=torch.float32, device=device)[None, None]
 
 
-@cache
 def known_methods() -> tuple[str, ...]:
-    """Names of the methods that can be found: the fusion networks and every baseline file."""
-    if find_spec("baselines") is None:  # the core installed alone
-        return ("fusion",)
-    folder = import_module("baselines").__path__
-    names = (module.name for module in pkgutil.iter_modules(folder))
-    return ("fusion", *sorted(name for name in names if not name.startswith("_")))
+    """Names of the methods that can be found: the fusion networks, the baselines, and entries from elsewhere."""
+    return tuple(entries(METHODS))
 
 
 def load_method(configuration: Mapping[str, Any]) -> Method:
     """The method of a configuration, as ``Method.configuration`` writes it.
 
     Raises:
-        ValueError: an unknown name (the known ones are listed) or setting.
+        ValueError: an unknown name (the known ones are listed), a file that is no entry, or an unknown setting.
     """
     name = configuration["name"]
-    if name not in known_methods():
-        raise ValueError(f"load_method(): unknown method {name!r}; known: {', '.join(known_methods())}")
+    kind: type[Method] = load_entry(METHODS, name, Method)
     try:
-        return _kind(name).from_settings({k: v for k, v in configuration.items() if k != "name"})
+        return kind.from_settings({k: v for k, v in configuration.items() if k != "name"})
     except TypeError as error:
         raise ValueError(f"load_method(): settings of {name!r} do not fit: {error}") from error
-
-
-@cache
-def _kind(name: str) -> type[Method]:
-    """The one method that the file of that name defines."""
-    module = import_module("fusemorph.fusion.method" if name == "fusion" else f"baselines.{name}")
-    kinds = [kind for kind in vars(module).values() if _is_method_of(kind, module.__name__)]
-    if len(kinds) != 1:
-        raise ValueError(
-            f"{module.__file__} must define one subclass of Method, has {len(kinds)}; a file without one begins with _"
-        )
-    return kinds[0]
-
-
-def _is_method_of(kind: object, module: str) -> TypeGuard[type[Method]]:
-    return isinstance(kind, type) and issubclass(kind, Method) and kind.__module__ == module

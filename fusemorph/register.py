@@ -18,6 +18,7 @@ from nibabel.orientations import apply_orientation, io_orientation, ornt_transfo
 from nibabel.spatialimages import SpatialImage
 from torch import Tensor
 
+from fusemorph.catalogue import add_folders, add_option
 from fusemorph.data.dataset import Pair, Scan
 from fusemorph.data.preprocess import Volume, normalise, read_image, read_labels, resample
 from fusemorph.data.world import (
@@ -170,10 +171,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", choices=get_args(Start), default="world", help=start)
     parser.add_argument("--fixed-labels", type=Path, metavar="NIFTI", help="with --moving-labels: prints metrics")
     parser.add_argument("--moving-labels", type=Path, metavar="NIFTI")
+    add_option(parser)
     return parser
 
 
 def _run(call: argparse.Namespace) -> None:
+    add_folders(call.entries)
     fixed, moving = read_image(call.fixed), read_image(call.moving)
     labels = None
     if call.fixed_labels is not None:

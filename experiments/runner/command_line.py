@@ -9,14 +9,17 @@ import torch
 
 from experiments.runner.drivers import DRIVERS, SEARCHERS
 from experiments.study import known_studies
+from fusemorph.catalogue import add_folders, add_option
 from fusemorph.configuration import BUDGETS
 from nas.objectives import OBJECTIVES
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Read the command line; folders of ``--entries`` are searched from here on."""
     parser = argparse.ArgumentParser(prog="python -m experiments.sweep", description=__doc__)
-    parser.add_argument("study", nargs="?", help=f"one of {', '.join(known_studies())}")
+    names = ", ".join(_find_entries(argv))
+    parser.add_argument("study", nargs="?", help=f"one of {names}")
+    add_option(parser)
     parser.add_argument("--dataset", action="append", default=[], metavar="NAME", help="default: the study's own")
     parser.add_argument("--data", action="append", default=[], metavar="NAME=DIR", help="where a dataset's files lie")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the dataset")
@@ -40,7 +43,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_ray(parser.add_argument_group("the driver ray"))
     options = parser.parse_args(argv)
     if not options.study and not options.list:
-        parser.error(f"name a study: {', '.join(known_studies())} (or --list)")
+        parser.error(f"name a study: {names} (or --list)")
     if options.plan and not options.arm:
         parser.error("--plan needs --arm: the arm whose plan it takes the place of")
     if options.refine and not options.arm:
@@ -57,6 +60,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--device {options.device}: {str(error).splitlines()[0]}")
     options.runs = options.runs.absolute()
     return options
+
+
+def _find_entries(argv: Sequence[str] | None) -> tuple[str, ...]:
+    """Search the folders of ``--entries``, before the rest is read: the help names the studies that are found."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.sweep", add_help=False, allow_abbrev=False)
+    add_option(parser)
+    try:
+        add_folders(parser.parse_known_args(argv)[0].entries)
+        return known_studies()
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def _add_search(group: argparse._ArgumentGroup) -> None:

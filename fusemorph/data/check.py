@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from fusemorph.catalogue import add_folders, add_option
 from fusemorph.data import DataError, Dataset, known_datasets, open_dataset
 from fusemorph.data.cache import cache_folder, content_digest
 from fusemorph.data.preprocess import read_volume
@@ -58,12 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     2 for a wrong call, or where the storage fails: then nothing is known about the data.
     """
     parser = argparse.ArgumentParser("fusemorph check", description=__doc__)
-    parser.add_argument("dataset", metavar="DATASET", help=f"one of {', '.join(known_datasets())}")
+    parser.add_argument("dataset", metavar="DATASET", help=f"{', '.join(known_datasets())}, or one of --entries")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of the images")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where preprocessed images are kept")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as shape=48,64,48")
+    add_option(parser)
     call = parser.parse_args(argv)
     try:
+        add_folders(call.entries)
         settings = dict(parse_setting(text) for text in call.set)
         findings, rows = _inspect(call.dataset, call.data, cache=call.cache, settings=settings)
     except (ValueError, StorageError) as error:

@@ -1,16 +1,16 @@
 """The contract of a stage operator.
 
-A file of this folder is an operator when it declares ``SYMBOL`` (one letter), ``READS`` (which of ``joint``, ``fixed``,
-``moving`` it uses) and a class of the file's name. Adding one is adding such a file; ``tests/contracts``
-then covers it.
+An operator is a file of ``fusemorph/fusion/operators`` that declares ``SYMBOL`` (one letter), ``READS`` (which of
+``joint``, ``fixed``, ``moving`` it uses) and one public subclass of ``nn.Module``. Adding one is adding such a file;
+``tests/contracts`` then covers it.
 """
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
+from fusemorph.catalogue import OPERATORS, load_entry
 from fusemorph.fusion.plan import vocabulary
 
 Granularity = Literal["scalar", "channel", "voxel", "voxel_channel"]
@@ -61,6 +61,5 @@ def build_operator(symbol: str, *, dims: int, channels: int, gate: GateSettings)
     It is called as ``(features, generator=...)`` and returns the mixed feature ``(b, C, *s)`` and, for a gate, its
     ``GateWeights``, else None.
     """
-    name = vocabulary()[symbol].name
-    operator = getattr(import_module(f"fusemorph.fusion.{name}"), name.title())
+    operator = load_entry(OPERATORS, vocabulary()[symbol].name, nn.Module)
     return operator(dims=dims, channels=channels, gate=gate)  # type: ignore[no-any-return]

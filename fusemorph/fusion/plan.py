@@ -14,9 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from fusemorph.catalogue import OPERATORS, Entry, entries, folders
 
 STAGES = (1, 2, 3, 4, 5, 6, 7)
 DEAD = "-"
+FEATURES = ("joint", "fixed", "moving")
 NAMED_PLANS = {"early": "jjjjjjj", "middle": "ssssjjj", "late": "sssssss", "autofuse": "ggggggg"}
 _FEEDS = {1: (2, 7), 2: (3, 6), 3: (4, 5), 4: (5,), 5: (6,), 6: (7,), 7: ()}
 
@@ -30,28 +34,47 @@ class OperatorCard:
     reads: frozenset[str]
 
 
-@cache
 def vocabulary() -> dict[str, OperatorCard]:
-    """Operators by symbol: every file of this folder that declares ``SYMBOL`` and ``READS``.
+    """Operators by symbol: every entry of that kind, in the order of their names.
 
-    The declarations are parsed, not imported, because the files themselves need torch.
+    Their ``SYMBOL`` and ``READS`` are parsed, not imported, because the files themselves need torch.
+
+    Raises:
+        ValueError: an operator's file without the two, with others than a stage has, or two of one symbol.
     """
-    cards = (_read_card(path) for path in sorted(Path(__file__).parent.glob("*.py")))
-    return {card.symbol: card for card in cards if card}
+    return _vocabulary(folders())
 
 
-def _read_card(path: Path) -> OperatorCard | None:
-    literals: dict[str, tuple[str, ...] | str] = {}
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Name)
-            and node.targets[0].id in ("SYMBOL", "READS")
-        ):
-            literals[node.targets[0].id] = ast.literal_eval(node.value)
-    if len(literals) < 2:
-        return None
-    return OperatorCard(name=path.stem, symbol=str(literals["SYMBOL"]), reads=frozenset(literals["READS"]))
+@cache
+def _vocabulary(outside: tuple[Path, ...]) -> dict[str, OperatorCard]:
+    cards: dict[str, OperatorCard] = {}
+    for entry in entries(OPERATORS).values():
+        card = _read_card(entry)
+        if (other := cards.setdefault(card.symbol, card)) is not card:
+            raise ValueError(f"{entry}: 'SYMBOL' must be a letter of its own, {card.symbol!r} is that of {other.name}")
+    return cards
+
+
+def _read_card(entry: Entry) -> OperatorCard:
+    """What the operator's file declares.
+
+    Raises:
+        ValueError: it declares too little, or what no operator can have; the message names the file.
+    """
+    declared: dict[str, Any] = {"SYMBOL": None, "READS": ()}
+    try:
+        for node in ast.parse(entry.file.read_text(encoding="utf-8")).body:
+            name = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+            if isinstance(node, ast.Assign) and name in declared:
+                declared[name] = ast.literal_eval(node.value)
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(f"{entry}: cannot be read: {type(error).__name__}: {error}") from error
+    symbol, reads = declared["SYMBOL"], declared["READS"]
+    if not isinstance(symbol, str) or len(symbol) != 1 or not symbol.isalpha():
+        raise ValueError(f"{entry}: 'SYMBOL' must be one letter, got {symbol!r}")
+    if not isinstance(reads, tuple) or not reads or set(reads) - set(FEATURES):
+        raise ValueError(f"{entry}: 'READS' must be a tuple of one or more of {', '.join(FEATURES)}, got {reads!r}")
+    return OperatorCard(name=entry.name, symbol=symbol, reads=frozenset(reads))
 
 
 def parse_plan(text: str) -> str:

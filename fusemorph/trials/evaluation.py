@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fusemorph.data.dataset import Dataset, Pair
-from fusemorph.fusion.gate import mean_weights
+from fusemorph.fusion.operators.gate import mean_weights
 from fusemorph.method import Method, PairFailed
 from fusemorph.metrics import (
     dice_per_label,

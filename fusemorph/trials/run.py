@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
+from fusemorph.catalogue import add_folders, folders
 from fusemorph.complexity import count_cost
 from fusemorph.configuration import Budget, Json, Trial
 from fusemorph.data import DataError, open_dataset
@@ -19,7 +20,16 @@ from fusemorph.machine import commit, describe_machine
 from fusemorph.method import Method, PairFailed, load_method
 from fusemorph.networks.padding import padded_shape
 from fusemorph.precision import computed_in
-from fusemorph.records import WEIGHTS, RecordError, StorageError, TrialFolder, history_of, read_record, read_table
+from fusemorph.records import (
+    WEIGHTS,
+    RecordError,
+    StorageError,
+    TrialFolder,
+    history_of,
+    read_json,
+    read_record,
+    read_table,
+)
 from fusemorph.trials.claims import Claim, TakenOver, take_claim
 from fusemorph.trials.evaluation import evaluate
 from fusemorph.trials.training import Row, Trained, TrainingFailed, train
@@ -44,6 +54,8 @@ class Job:
 
     ``stop`` is the rule that may end the trial early.
     ``label`` and ``work`` are for whoever watches: what the trial is called, and how much there is to compute.
+    ``entries``: folders outside the project that the trial's method and data set may come from, by default those that
+    this process searches.
     """
 
     trial: Trial
@@ -55,6 +67,7 @@ class Job:
     stop: StopRule | None = None
     label: str = ""
     work: float = 1.0
+    entries: tuple[Path, ...] = field(default_factory=folders)
 
     def open_dataset(self) -> Dataset:
         """The trial's dataset; its settings are those of the configuration.
@@ -77,8 +90,10 @@ def run_job(job: Job, runs: Path) -> str | None:
 
     Raises:
         StorageError, DataError, RecordError: storage, data or run folder cannot serve.
+        ValueError: a folder of entries that the job names is not there.
         Exception: the evaluation of a finished trial failed.
     """
+    add_folders(job.entries)
     folder = TrialFolder(runs, job.trial)
     if not is_missing(job, runs):
         return folder.status()
@@ -269,8 +284,21 @@ def load_trial(folder: Path) -> tuple[Method, nn.Module | None, Json]:
     record = read_record(folder)
     if record["status"] != "finished":
         raise ValueError(f"load_trial(): {folder} must hold a finished trial, it is {record['status']}")
-    method = load_method(record["configuration"]["method"])
+    method = _recorded_method(folder, record["configuration"]["method"])
     return method, load_network(folder, method, len(record["shape"])), record
+
+
+def _recorded_method(folder: Path, configuration: Json) -> Method:
+    """The method of a finished trial, which may come from a folder of entries that the trial was made with."""
+    measured = folder / "measured.json"
+    recorded = [Path(path) for path in read_json(measured).get("entries", ())] if measured.exists() else []
+    add_folders(path for path in recorded if path.is_dir())
+    try:
+        return load_method(configuration)
+    except ValueError as error:
+        if gone := [str(path) for path in recorded if not path.is_dir()]:
+            raise ValueError(f"{error}; {folder} was made with --entries {', '.join(gone)}, which is gone") from error
+        raise
 
 
 def _measured(job: Job, started: datetime) -> dict[str, Any]:

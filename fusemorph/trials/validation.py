@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fusemorph.data.dataset import Dataset, Pair, PairIndex
-from fusemorph.fusion.gate import mean_weights
+from fusemorph.fusion.operators.gate import mean_weights
 from fusemorph.method import image_tensor
 from fusemorph.metrics import dice_per_label, folding_fraction, sd_log_jacobian
 from fusemorph.precision import Precision, autocast

@@ -18,7 +18,7 @@ from reports.wording import number
 GATE = "g"
 LOW, HIGH = 0.3, 0.7
 """A gate amounts to the joint path where its weight of the single-image path is ``LOW`` or less, to the latter from
-``HIGH`` up: the rule of ``fusemorph.fusion.gate.decode``."""
+``HIGH`` up: the rule of ``fusemorph.fusion.operators.gate.decode``."""
 _WEIGHTS = ["joint_weight", "single_weight"]
 
 

@@ -4,7 +4,6 @@ import gzip
 import json
 import os
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from fusemorph.catalogue import DATASETS, load_entry
 from fusemorph.data import DataError, Dataset, known_datasets, open_dataset
 
 NAMES = known_datasets()
 
 
 def kind(name: str) -> type[Dataset]:
-    return getattr(import_module(f"fusemorph.data.datasets.{name}"), name.title().replace("_", ""))
+    return load_entry(DATASETS, name, Dataset)
 
 
 class Example:

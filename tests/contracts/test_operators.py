@@ -1,4 +1,4 @@
-"""What every stage operator must do; runs over each one found in ``fusemorph/fusion/``."""
+"""What every stage operator must do; runs over each one found in the catalogue."""
 
 import pytest
 import torch

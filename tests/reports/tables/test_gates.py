@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from fusemorph.fusion import gate
+from fusemorph.fusion.operators import gate
 from fusemorph.fusion.plan import canonical
 from reports.analysis.comparison import Comparison, compare_studies
 from reports.figures.gates import gate_drawings, weights_of_pairs

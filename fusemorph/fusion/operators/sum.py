@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from fusemorph.fusion.operator import Features, GateSettings
-from fusemorph.fusion.single import Single
+from fusemorph.fusion.operators.single import Single
 from fusemorph.networks.registration import GateWeights
 
 SYMBOL = "p"

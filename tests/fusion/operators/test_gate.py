@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fusemorph.fusion.gate import Gate, decode
 from fusemorph.fusion.operator import Features, GateSettings
+from fusemorph.fusion.operators.gate import Gate, decode
 from fusemorph.networks.registration import GateWeights
 
 SHAPES = {"scalar": (1, 1, 1, 1), "channel": (8, 1, 1, 1), "voxel": (1, 4, 4, 4), "voxel_channel": (8, 4, 4, 4)}

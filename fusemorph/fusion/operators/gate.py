@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fusemorph.fusion.operator import Features, GateSettings
-from fusemorph.fusion.single import Single
+from fusemorph.fusion.operators.single import Single
 from fusemorph.networks.blocks import convolution
 from fusemorph.networks.registration import GateWeights
 
