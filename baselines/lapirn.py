@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fusemorph.integrate import exponential, resize_displacement
-from fusemorph.losses.pyramid import PyramidLoss
+from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.blocks import NEGATIVE_SLOPE, convolution, doubling_convolution, downsample
 from fusemorph.networks.pair_network import PairNetwork
@@ -50,8 +50,10 @@ class Lapirn(LearnedMethod):
 
     channels: int = 28
     largest_shift: float = 0.4
-    loss: PyramidLoss = field(
-        default_factory=lambda: PyramidLoss(window=7, kl_weight=0.0, folding_weight=0.0, diffusion_weight=14.0)
+    loss: TrainingLoss = field(
+        default_factory=lambda: TrainingLoss(
+            levels=3, window=7, kl_weight=0.0, folding_weight=0.0, diffusion_weight=14.0
+        )
     )
 
     def network(self, dims: int) -> "LaplacianPyramid":

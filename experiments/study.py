@@ -1,13 +1,13 @@
 """The contract of a study: a question, and the arms that answer it. One study a file, found by its module's name."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from baselines.instance_optimisation import InstanceOptimisation
 from fusemorph.catalogue import STUDIES, entries, load_entry
-from fusemorph.configuration import Budget, Json, Trial
+from fusemorph.configuration import Budget, Json, Trial, written_settings
 from fusemorph.machine import command_line
 from fusemorph.method import Method
 from fusemorph.records import FORMAT, RecordError, read_json, write_json
@@ -106,7 +106,9 @@ def make_trial(arm: Arm, dataset: Json, budget: Budget, seed: int) -> Trial:
     configuration = arm.method.configuration()
     if not arm.trained:
         return Trial(method=configuration, dataset=dataset, budget=None, seed=0)
-    return Trial(method=configuration, dataset=dataset, budget=asdict(replace(budget, **arm.budget_changes)), seed=seed)
+    return Trial(
+        method=configuration, dataset=dataset, budget=written_settings(replace(budget, **arm.budget_changes)), seed=seed
+    )
 
 
 def register_study(runs: Path, entry: Mapping[str, Any]) -> None:

@@ -2,14 +2,21 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 NUMERICS = 1
 """Version of everything that decides a trial's numbers; raised when a change alters them, so that keys change too."""
 
 Json = dict[str, Any]
+
+LATER = {"later": True}
+"""Metadata of a setting that was added after records without it were published. ``written_settings`` leaves it out at
+its default, so that the keys of those records stay; the default must be what was done before."""
+
+
+Augmentation = Literal["none", "flip", "affine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +26,8 @@ class Budget:
     ``width``: AutoFuse's c of the reference network. ``learning_rate`` rises linearly over ``warmup_steps``, then is
     constant or falls to zero along half a cosine. ``clip_norm``: largest norm of the gradient, None for any.
     ``validations``: how often, at equal distances, val pairs are registered (``validation_pairs`` of them, spread over
-    the split); the last one is after the last step.
+    the split); the last one is after the last step. ``symmetric``: each step trains on both directions of its pairs, as
+    one batch of twice the size. ``augmentation``: how training pairs are varied, see ``fusemorph.augmentation``.
     """
 
     steps: int
@@ -32,11 +40,13 @@ class Budget:
     precision: Literal["bfloat16", "float32"] = "bfloat16"
     validations: int = 4
     validation_pairs: int = 10
+    symmetric: bool = field(default=False, metadata=LATER)
+    augmentation: Augmentation = field(default="none", metadata=LATER)
 
     def __post_init__(self) -> None:
-        for field in ("steps", "width", "learning_rate", "batch_size", "validations", "validation_pairs"):
-            if not getattr(self, field) > 0:
-                raise ValueError(f"Budget(): '{field}' must be positive, got {getattr(self, field)}")
+        for name in ("steps", "width", "learning_rate", "batch_size", "validations", "validation_pairs"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"Budget(): '{name}' must be positive, got {getattr(self, name)}")
         if self.warmup_steps < 0:
             raise ValueError(f"Budget(): 'warmup_steps' must be 0 or more, got {self.warmup_steps}")
         if self.clip_norm is not None and not self.clip_norm > 0:
@@ -45,6 +55,11 @@ class Budget:
             raise ValueError(
                 "Budget(): 'schedule' must be constant or cosine and 'precision' bfloat16 or float32, "
                 f"got {self.schedule!r} and {self.precision!r}"
+            )
+        if self.augmentation not in get_args(Augmentation):
+            raise ValueError(
+                f"Budget(): 'augmentation' must be one of {', '.join(get_args(Augmentation))}, "
+                f"got {self.augmentation!r}"
             )
 
     def validation_steps(self) -> tuple[int, ...]:
@@ -56,6 +71,7 @@ class Budget:
 BUDGETS = {
     "smoke": Budget(steps=4, width=2, learning_rate=1e-3, validations=2, validation_pairs=2),
     "search": Budget(steps=200, width=8, learning_rate=5e-4, warmup_steps=10),
+    "short": Budget(steps=150, width=4, learning_rate=5e-4, warmup_steps=10, symmetric=True),
     "brief": Budget(steps=300, width=8, learning_rate=5e-4, warmup_steps=10),
     "quick": Budget(steps=600, width=8, learning_rate=5e-4, warmup_steps=20),
     "standard": Budget(steps=5000, width=8, learning_rate=5e-4, warmup_steps=50, validations=10),
@@ -112,6 +128,28 @@ class Trial:
     def key(self) -> str:
         """16 hexadecimal digits of the sha256 of ``text``."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+
+def written_settings(settings: Any, own: Any = None) -> Json:
+    """The fields of a dataclass as JSON, nested ones too; ``LATER`` ones only where they say something new.
+
+    ``own``: the settings that a reader starts from, by default those of the class. A ``LATER`` setting is left out only
+    where it is at its default there too, since a reader would otherwise take the value of ``own`` for it.
+    """
+    written: Json = {}
+    for entry in fields(settings):
+        value, start = getattr(settings, entry.name), getattr(own, entry.name, _default(entry))
+        if entry.metadata.get("later") and value == _default(entry) == start:
+            continue
+        nested = is_dataclass(value) and not isinstance(value, type)
+        written[entry.name] = (
+            written_settings(value, start if type(start) is type(value) else None) if nested else value
+        )
+    return json.loads(canonical_json(written))  # type: ignore[no-any-return]
+
+
+def _default(entry: Field[Any]) -> Any:
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
 def canonical_json(value: Any) -> str:

@@ -3,10 +3,9 @@
 A method is an entry of the catalogue: a file of ``baselines/``, or one from elsewhere, with one subclass of ``Method``.
 """
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fusemorph.catalogue import METHODS, entries, load_entry
-from fusemorph.configuration import canonical_json
+from fusemorph.configuration import written_settings
 from fusemorph.data.dataset import Dataset, Pair
 from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.networks.registration import Registration
@@ -36,11 +35,6 @@ class PublishedScore:
     metric: str
     value: float
     source: str
-
-
-LATER = {"later": True}
-"""Metadata of a setting that joined its method after records of it were published: a configuration leaves it out at its
-default, so that the keys of those records stay. The default must be what the method did before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +92,7 @@ class Method(ABC):
     def configuration(self) -> dict[str, Any]:
         """Name and settings, canonical: equal methods have equal configurations; ``LATER`` ones only where they say
         something new."""
-        settings: dict[str, Any] = json.loads(canonical_json(asdict(self)))
-        unsaid = {entry.name for entry in fields(self) if entry.metadata == LATER and _is_default(self, entry)}
-        return {"name": self.name, **{name: value for name, value in settings.items() if name not in unsaid}}
+        return {"name": self.name, **written_settings(self, type(self)())}
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Method":
@@ -135,10 +127,6 @@ class LearnedMethod(Method):
         fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
         with torch.inference_mode():
             return network(fixed, moving)  # type: ignore[no-any-return]
-
-
-def _is_default(method: Method, entry: Field[Any]) -> bool:
-    return bool(getattr(method, entry.name) == entry.default)
 
 
 def _from_json(value: Any, own: Any) -> Any:

@@ -3,7 +3,7 @@
 import argparse
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -13,7 +13,7 @@ from experiments.runner.progress import columns, watch
 from experiments.runner.sweep_plan import data_folders, dataset_entry, describe_dataset, open_datasets
 from experiments.study import SearchStudy, read_entry, register_study
 from fusemorph.complexity import count_cost, count_flops, count_parameters
-from fusemorph.configuration import Budget, Json, Trial, find_budget
+from fusemorph.configuration import Budget, Json, Trial, find_budget, written_settings
 from fusemorph.data.dataset import Dataset
 from fusemorph.fusion.plan import parse_plan
 from fusemorph.method import Method, load_method
@@ -180,7 +180,7 @@ def candidate_maker(hunt: Hunt, options: argparse.Namespace, *, control: bool) -
     described = {dataset.name: describe_dataset(dataset) for dataset in hunt.datasets}
 
     def job(dataset: Dataset, seed: int, method: Json, budget: Budget, label: str) -> Job:
-        trial = Trial(method=method, dataset=described[dataset.name], budget=asdict(budget), seed=seed)
+        trial = Trial(method=method, dataset=described[dataset.name], budget=written_settings(budget), seed=seed)
         name = entry_name(hunt, dataset, control=control)
         stop = SuccessiveHalving(study=name, seed=seed, rungs=rungs_of(budget)) if hunt.halving else None
         return Job(
@@ -254,7 +254,7 @@ def search_entry(
     return {
         "name": entry_name(hunt, dataset, control=control), "study": hunt.study_name, "question": hunt.study.question,
         "protocol": list(hunt.study.protocol), "dataset": dataset_entry(dataset),
-        "budget": {"name": hunt.budget_name} | asdict(hunt.budget), "seeds": list(range(hunt.seeds)),
+        "budget": {"name": hunt.budget_name} | written_settings(hunt.budget), "seeds": list(range(hunt.seeds)),
         "reference": "", "reported_split": "val", "selection_split": "val", "skipped": {}, "search": search,
         "split_note": "a search selects on val; only its confirmation is evaluated on test",
         "arms": [_arm_entry(candidate, dataset) for candidate in candidates],

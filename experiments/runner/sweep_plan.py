@@ -11,7 +11,7 @@ import torch
 
 from experiments.study import Arm, Study, make_trial, refined
 from fusemorph.complexity import count_flops
-from fusemorph.configuration import Budget, Json, Trial, find_budget
+from fusemorph.configuration import Budget, Json, Trial, find_budget, written_settings
 from fusemorph.data import open_dataset, parse_setting
 from fusemorph.data.dataset import Dataset
 from fusemorph.fusion.method import Fusion
@@ -210,7 +210,7 @@ def study_entry(sweep: Sweep) -> Json:
         "question": sweep.study.question,
         "protocol": list(sweep.study.protocol),
         "dataset": dataset_entry(sweep.dataset),
-        "budget": {"name": sweep.budget_name} | asdict(sweep.budget),
+        "budget": {"name": sweep.budget_name} | written_settings(sweep.budget),
         "seeds": list(sweep.seeds),
         "reference": sweep.study.reference,
         "reported_split": sweep.split,

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from fusemorph.configuration import written_settings
+
 Settings = TypeVar("Settings")
 
 
@@ -91,5 +93,5 @@ def _beside_none(kind: Any) -> Any:
 
 
 def canonical(settings: Any) -> dict[str, Any]:
-    """Every setting of a dataclass with its value, as JSON reads it back."""
-    return dict(json.loads(json.dumps(dataclasses.asdict(settings))))
+    """The settings of a dataclass with their values, as JSON reads them back; ``LATER`` ones if they differ."""
+    return written_settings(settings)

@@ -1,9 +1,10 @@
-"""The three-path U-Net in which early, middle, late and AutoFuse fusion differ only by their plan.
+"""The three-path U-Net in which fusion strategies differ only by their plan.
 
-Source: Meng et al. 2025, "AutoFuse", section 3, both variants.
+Source: Meng et al. 2025, "AutoFuse", section 3, both variants. Coarse-to-fine decoding is ours, in the line of Mok and
+Chung 2020 (LapIRN) and Meng et al. 2022 (NICE-Net): each stage of the decoder predicts what the coarser ones left.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 import torch
@@ -11,13 +12,24 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from fusemorph.fusion.alignment import Alignment, swap
 from fusemorph.fusion.operator import Features, GateSettings, build_operator
-from fusemorph.fusion.plan import STAGES, joint_stages, live_stages, parse_plan, single_stages
+from fusemorph.fusion.plan import (
+    PREDICTING,
+    STAGES,
+    is_coarse_to_fine,
+    joint_stages,
+    live_stages,
+    parse_plan,
+    single_stages,
+    stage_symbols,
+)
 from fusemorph.fusion.refinement import Refinement
+from fusemorph.fusion.rereading import Rereading
 from fusemorph.fusion.swin_path import SwinPath, heads_for
-from fusemorph.fusion.unet_path import LEVEL, UNetPath
+from fusemorph.fusion.unet_path import HALVINGS, LEVEL, UNetPath
 from fusemorph.integrate import exponential, resize_displacement
-from fusemorph.networks.head import VelocityHead, sample_velocity
+from fusemorph.networks.head import ResidualHead, VelocityHead, sample_velocity
 from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.networks.registration import GateWeights, Registration
 
@@ -53,7 +65,7 @@ def check_channels(channels: Channels, *, backbone: Backbone, caller: str) -> No
 
 
 class FusionNetwork(PairNetwork):
-    """A registration network that fuses the two images as its plan says.
+    """A registration network that fuses the two images, and decodes, as its plan says.
 
     Paths of either ``backbone`` have the same stages, operators and head. Dead stages are neither built nor computed.
     Images of any shape from 8 voxels a side are padded inside and the displacement cropped. ``checkpointing`` computes
@@ -84,13 +96,24 @@ class FusionNetwork(PairNetwork):
 
         self.single, self.joint = path(1, 2, single_stages(self.plan)), path(2, 1, joint_stages(self.plan))
         self.operators, self.refinements = nn.ModuleDict(), nn.ModuleDict()
+        self.rereadings, self.residuals = nn.ModuleDict(), nn.ModuleDict()
+        self.gate = gate or GateSettings()
         for stage in sorted(live_stages(self.plan)):
-            count = channels[LEVEL[stage]]
-            symbol = self.plan[stage - 1]
-            self.operators[str(stage)] = build_operator(symbol, dims=dims, channels=count, gate=gate or GateSettings())
+            count, key = channels[LEVEL[stage]], str(stage)
+            self.operators[key] = build_operator(
+                stage_symbols(self.plan)[stage - 1], dims=dims, channels=count, gate=self.gate
+            )
             if refine:
-                self.refinements[str(stage)] = Refinement(dims=dims, channels=count)
+                self.refinements[key] = Refinement(dims=dims, channels=count)
+            if is_coarse_to_fine(self.plan) and stage in PREDICTING[1:] and stage in self.joint:
+                self.rereadings[key] = Rereading(dims=dims, channels=count)
+            if is_coarse_to_fine(self.plan) and stage in PREDICTING[:-1]:
+                self.residuals[key] = ResidualHead(dims=dims, channels=count)
         self.head = VelocityHead(dims=dims, channels=channels[LEVEL[STAGES[-1]]])
+
+    def rate_of(self, name: str) -> float:
+        """Learning rate of a parameter, as a multiple of the budget's."""
+        return self.gate.rate if name.startswith("operators.") and "logit" in name else 1.0
 
     def align(
         self, fixed: Float[Tensor, "b 1 *s"], moving: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
@@ -100,32 +123,74 @@ class FusionNetwork(PairNetwork):
         With a ``generator`` the velocity is sampled and hard gates are noisy, as in training; without, both take
         their mean or most likely value.
         """
-        feature, gates = self._fuse(fixed, moving, generator)
-        velocity, log_variance = self._run(self.head, feature)
-        displacement = exponential(sample_velocity(velocity, log_variance, generator))
-        displacement = resize_displacement(displacement, tuple(fixed.shape[2:]))
-        return Registration(displacement=displacement, velocity=velocity, log_variance=log_variance, gates=gates)
+        of_both = self._single_features(torch.cat((fixed, moving)))
+        singles = {stage: (feature[: len(fixed)], feature[len(fixed) :]) for stage, feature in of_both.items()}
+        return self._register(fixed, moving, singles, generator)
 
-    def _fuse(
-        self, fixed: Tensor, moving: Tensor, generator: torch.Generator | None
-    ) -> tuple[Tensor, dict[int, GateWeights]]:
-        """The last stage's mixed feature, and the weights of the gates on the way."""
-        singles = self._single_features(torch.cat((fixed, moving)))
+    def align_both(
+        self, first: Float[Tensor, "b 1 *s"], second: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
+    ) -> Registration:
+        """Both directions; the single-image path sees each image once."""
+        images = torch.cat((first, second))
+        singles = {stage: (feature, swap(feature)) for stage, feature in self._single_features(images).items()}
+        return self._register(images, swap(images), singles, generator)
+
+    def _register(
+        self,
+        fixed: Tensor,
+        moving: Tensor,
+        singles: Mapping[int, tuple[Tensor, Tensor]],
+        generator: torch.Generator | None,
+    ) -> Registration:
+        """Fuse stage by stage; in a coarse-to-fine decoder each stage adds to the velocity that warps for the next."""
+        alignment = Alignment(fixed, moving)
         mixed: dict[int, Tensor] = {}
         gates: dict[int, GateWeights] = {}
         if 1 in self.joint:
             mixed[0] = self._run(self.joint.begin, torch.cat((fixed, moving), dim=1))
         for stage in sorted(live_stages(self.plan)):
-            of_fixed, of_moving = singles[stage].chunk(2) if stage in singles else (None, None)
-            joint = self._run(self.joint.stage, stage, mixed) if stage in self.joint else None
+            key = str(stage)
+            if is_coarse_to_fine(self.plan) and stage in PREDICTING:
+                alignment.enter(HALVINGS[stage])
+            features = self._features(stage, mixed, singles, alignment)
             # Not recomputed under checkpointing: a hard gate must see the same noise once.
-            feature, weights = self.operators[str(stage)](Features(joint, of_fixed, of_moving), generator=generator)
-            if str(stage) in self.refinements:
-                feature = self._run(self.refinements[str(stage)], feature)
+            feature, weights = self.operators[key](features, generator=generator)
+            if key in self.refinements:
+                feature = self._run(self.refinements[key], feature)
             mixed[stage] = feature
             if weights is not None:
                 gates[stage] = weights
-        return mixed[STAGES[-1]], gates
+            if key in self.residuals:
+                alignment.add(self._run(self.residuals[key], feature), remember=generator is not None)
+        velocity, log_variance = self._run(self.head, mixed[STAGES[-1]])
+        velocity = alignment.add(velocity)
+        displacement = exponential(sample_velocity(velocity, log_variance, generator))
+        return Registration(
+            displacement=resize_displacement(displacement, tuple(fixed.shape[2:])),
+            velocity=velocity,
+            log_variance=log_variance,
+            gates=gates,
+            coarser=alignment.coarser,
+        )
+
+    def _features(
+        self,
+        stage: int,
+        mixed: dict[int, Tensor],
+        singles: Mapping[int, tuple[Tensor, Tensor]],
+        alignment: Alignment,
+    ) -> Features:
+        """What the stage's operator reads."""
+        of_fixed = of_moving = joint = None
+        if stage in singles:
+            of_fixed, of_moving = singles[stage]
+            of_moving = alignment.warp(of_moving)
+        if stage in self.joint:
+            joint = self._run(self.joint.stage, stage, mixed)
+            if str(stage) in self.rereadings:
+                warped = alignment.warp(alignment.moving)
+                joint = self._run(self.rereadings[str(stage)], joint, alignment.fixed, warped)
+        return Features(joint, of_fixed, of_moving)
 
     def _single_features(self, images: Float[Tensor, "b2 1 *s"]) -> dict[int, Tensor]:
         """Features of fixed and moving, stacked along the batch: one pass for both, normalised per image."""

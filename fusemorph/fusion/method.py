@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from fusemorph.configuration import LATER
 from fusemorph.fusion.fusion_network import (
     SHARES,
     Backbone,
@@ -12,8 +13,8 @@ from fusemorph.fusion.fusion_network import (
     published_channels,
 )
 from fusemorph.fusion.operator import GateSettings
-from fusemorph.fusion.plan import parse_plan
-from fusemorph.method import LATER, LearnedMethod
+from fusemorph.fusion.plan import gated_stages, parse_plan
+from fusemorph.method import LearnedMethod
 
 PUBLISHED_WIDTH = 16
 
@@ -40,7 +41,7 @@ class Fusion(LearnedMethod):
         if not self.channels and self.backbone in SHARES:
             object.__setattr__(self, "channels", published_channels(PUBLISHED_WIDTH, backbone=self.backbone))
         check_channels(self.channels, backbone=self.backbone, caller="Fusion")
-        if "g" not in self.plan:
+        if not gated_stages(self.plan):
             object.__setattr__(self, "gate", GateSettings())
 
     def network(self, dims: int) -> FusionNetwork:

@@ -1,16 +1,17 @@
 """The contract of a stage operator.
 
 An operator is a file of ``fusemorph/fusion/operators`` that declares ``SYMBOL`` (one letter), ``READS`` (which of
-``joint``, ``fixed``, ``moving`` it uses) and one public subclass of ``nn.Module``. Adding one is adding such a file;
-``tests/contracts`` then covers it.
+``joint``, ``fixed``, ``moving`` it uses) and one public subclass of ``nn.Module``; a gate also declares ``WEIGHS``, its
+candidates. To add an operator, add such a file; ``tests/contracts`` then covers it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
 from fusemorph.catalogue import OPERATORS, load_entry
+from fusemorph.configuration import LATER
 from fusemorph.fusion.plan import vocabulary
 
 Granularity = Literal["scalar", "channel", "voxel", "voxel_channel"]
@@ -19,12 +20,13 @@ Normalisation = Literal["softmax", "sigmoid"]
 
 @dataclass(frozen=True, kw_only=True)
 class GateSettings:
-    """How Fusion Gates weigh the joint against the single-image feature; the defaults are the paper's.
+    """How gates weigh their candidates, the joint against the single-image feature; the defaults are the paper's.
 
     ``granularity``: the logits are averaged over the axes that it drops, so every choice has the same parameters.
     ``normalisation``: weights that sum to one (``softmax``), or two independent ``sigmoid`` weights.
-    ``initial_bias``: half the initial logit of joint over single; None draws the biases as a convolution does.
+    ``initial_bias``: half the initial logit of joint over each other candidate; None draws biases as convolutions do.
     ``hard``: pick one feature: by straight-through Gumbel noise where a generator is given, by argmax without.
+    ``rate``: learning rate of the logits, as a multiple of the network's.
     """
 
     granularity: Granularity = "voxel_channel"
@@ -32,6 +34,7 @@ class GateSettings:
     temperature: float = 1.0
     initial_bias: float | None = None
     hard: bool = False
+    rate: float = field(default=1.0, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name, kinds in (("granularity", Granularity), ("normalisation", Normalisation)):
@@ -40,8 +43,9 @@ class GateSettings:
                     f"GateSettings(): '{name}' must be one of {', '.join(kinds.__args__)}, "  # type: ignore[attr-defined]
                     f"got {getattr(self, name)!r}"
                 )
-        if not self.temperature > 0:
-            raise ValueError(f"GateSettings(): 'temperature' must be positive, got {self.temperature}")
+        for name in ("temperature", "rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"GateSettings(): '{name}' must be positive, got {getattr(self, name)}")
 
 
 class Features(NamedTuple):

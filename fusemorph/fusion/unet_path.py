@@ -14,6 +14,9 @@ from fusemorph.networks.blocks import ConvBlock, downsample, upsample
 LEVEL = {1: -4, 2: -3, 3: -2, 4: -1, 5: -2, 6: -3, 7: -4}
 """Place of each stage's channels in a network's, which end at 1/16 of the resolution whatever they begin with."""
 
+HALVINGS = {stage: level + 5 for stage, level in LEVEL.items()}
+"""How often the images are halved at each stage."""
+
 SKIP = {5: 3, 6: 2, 7: 1}
 DESCENDING = (1, 2, 3, 4)
 

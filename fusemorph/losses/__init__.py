@@ -4,10 +4,14 @@ from fusemorph.losses.bending import bending
 from fusemorph.losses.dice import dice
 from fusemorph.losses.diffusion import diffusion
 from fusemorph.losses.folding import folding
+from fusemorph.losses.inverse_consistency import inverse_consistency
 from fusemorph.losses.kl import kl
 from fusemorph.losses.mse import mse
 from fusemorph.losses.mutual_information import mutual_information
 from fusemorph.losses.ncc import ncc
 from fusemorph.losses.training_loss import TrainingLoss, total
 
-__all__ = ["TrainingLoss", "bending", "dice", "diffusion", "folding", "kl", "mse", "mutual_information", "ncc", "total"]
+__all__ = [
+    "TrainingLoss", "bending", "dice", "diffusion", "folding", "inverse_consistency", "kl", "mse", "mutual_information",
+    "ncc", "total",
+]  # fmt: skip

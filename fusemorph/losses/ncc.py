@@ -14,11 +14,13 @@ VARIANCE_FLOOR = 1e-5
 
 
 @full_precision
-def ncc(fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"], *, window: int = 9) -> Float[Tensor, ""]:
+def ncc(
+    fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"], *, window: int = 9, textured: bool = False
+) -> Float[Tensor, ""]:
     """1 - mean squared local correlation in cubes of ``window`` voxels a side, 0 for images linear in each other.
 
     At the border the statistics are of the voxels truly in the window. A flat window counts as uncorrelated, with
-    finite gradients. Mean and scale of either image do not matter.
+    finite gradients, or with ``textured`` not at all where fixed is flat. Mean and scale of either image do not matter.
 
     Raises:
         ValueError: ``window`` is even or under 3, or the shapes differ.
@@ -33,7 +35,7 @@ def ncc(fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"], *, wind
         )
     dtype = torch.promote_types(fixed.dtype, warped.dtype)
     pair = _standardise(fixed.to(dtype)), _standardise(warped.to(dtype))
-    loss: Tensor = _LocalCorrelation.apply(*pair, window)  # type: ignore[no-untyped-call]
+    loss: Tensor = _LocalCorrelation.apply(*pair, window, textured)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -50,32 +52,38 @@ class _LocalCorrelation(torch.autograd.Function):
 
     With M the mean over the window, c = M(fw) - M(f)M(w) and v = M(ww) - M(w)^2 + floor, the squared correlation is
     r = c^2 / (v_f v_w), and its sum has the gradient  f M'(a) + 2 w M'(b) - M'(a M(f) + 2 b M(w))  with respect to w,
-    where a = dr/dc = 2 c / (v_f v_w), b = dr/dv_w = -r / v_w and M' is the transpose of M.
+    where a = dr/dc = 2 c / (v_f v_w), b = dr/dv_w = -r / v_w and M' is the transpose of M. In windows that do not count
+    c, and with it a and b, is 0.
     """
 
     @staticmethod
-    def forward(ctx: Any, fixed: Tensor, warped: Tensor, window: int) -> Tensor:
+    def forward(ctx: Any, fixed: Tensor, warped: Tensor, window: int, textured: bool) -> Tensor:
         matrices = [_mean_matrix(side, window, fixed) for side in fixed.shape[1:]]
         moments = torch.stack([fixed, warped, fixed.square(), warped.square(), fixed * warped])
         mean_f, mean_w, var_f, var_w, cross = _along_axes(moments, matrices).unbind()
         cross = cross.addcmul_(mean_f, mean_w, value=-1)
         var_f = var_f.addcmul_(mean_f, mean_f, value=-1).clamp_(min=0).add_(VARIANCE_FLOOR)
+        ctx.count = fixed.new_tensor(fixed.numel())
+        if textured:
+            counted = var_f > 2 * VARIANCE_FLOOR
+            cross, ctx.count = cross * counted, counted.sum().clamp(min=1)
         var_w = var_w.addcmul_(mean_w, mean_w, value=-1).clamp_(min=0).add_(VARIANCE_FLOOR)
         ctx.save_for_backward(fixed, warped, mean_f, mean_w, var_f, var_w, cross, *matrices)
-        return 1 - (cross.square() / (var_f * var_w)).mean()
+        correlation: Tensor = (cross.square() / (var_f * var_w)).sum() / ctx.count
+        return 1 - correlation
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         fixed, warped, mean_f, mean_w, var_f, var_w, cross, *matrices = ctx.saved_tensors
         transposed = [matrix.T for matrix in matrices]
-        scale = -gradient / fixed.numel()
+        scale = -gradient / ctx.count
         of_fixed = of_warped = None
         if ctx.needs_input_grad[0]:
             of_fixed = _gradient(warped, fixed, mean_w, mean_f, var_w, var_f, cross, transposed).mul_(scale)
         if ctx.needs_input_grad[1]:
             of_warped = _gradient(fixed, warped, mean_f, mean_w, var_f, var_w, cross, transposed).mul_(scale)
-        return of_fixed, of_warped, None
+        return of_fixed, of_warped, None, None
 
 
 def _gradient(

@@ -1,26 +1,34 @@
 """The loss of training: similarity, regularity, folding and, semi-supervised, labels; each with its weight."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from fusemorph.configuration import LATER
 from fusemorph.losses.bending import bending
 from fusemorph.losses.dice import dice
 from fusemorph.losses.diffusion import diffusion
 from fusemorph.losses.folding import folding
+from fusemorph.losses.inverse_consistency import inverse_consistency
 from fusemorph.losses.kl import kl
 from fusemorph.losses.mse import mse
 from fusemorph.losses.mutual_information import mutual_information
-from fusemorph.losses.ncc import ncc
+from fusemorph.losses.resolutions import coarser_ncc, ncc_at_levels
 
 if TYPE_CHECKING:
     from fusemorph.networks.registration import Registration
 
-TERMS = ("similarity", "kl", "diffusion", "bending", "folding_penalty", "dice_loss")
-WEIGHTS = ("kl_weight", "prior_lambda", "diffusion_weight", "bending_weight", "folding_weight", "dice_weight")
+TERMS = (
+    "similarity", "coarser_similarity", "kl", "diffusion", "bending", "folding_penalty", "inverse_consistency",
+    "dice_loss",
+)  # fmt: skip
+WEIGHTS = (
+    "kl_weight", "prior_lambda", "diffusion_weight", "bending_weight", "folding_weight", "dice_weight",
+    "coarser_weight", "inverse_consistency_weight",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +36,10 @@ class TrainingLoss:
     """Weights of the loss terms; the defaults are AutoFuse's. A term of weight 0 is not computed.
 
     ``diffusion_weight`` and ``bending_weight`` act on the velocity where the network has one, else on the displacement.
-    ``dice_weight`` makes training semi-supervised: pairs with labels add one minus their soft Dice.
+    ``dice_weight`` makes training semi-supervised: pairs with labels add one minus their soft Dice. ``levels``: at how
+    many resolutions local NCC compares the images, see ``ncc_at_levels``. ``textured``: windows in which fixed is flat,
+    as in padded margins, count for nothing. ``coarser_weight``: of the similarity after each coarser stage of a
+    coarse-to-fine network (deep supervision). ``inverse_consistency_weight``: needs symmetric steps.
     """
 
     similarity: Literal["ncc", "mse", "mutual_information"] = "ncc"
@@ -39,6 +50,10 @@ class TrainingLoss:
     bending_weight: float = 0.0
     folding_weight: float = 1e-5
     dice_weight: float = 0.0
+    levels: int = field(default=1, metadata=LATER)
+    textured: bool = field(default=False, metadata=LATER)
+    coarser_weight: float = field(default=0.0, metadata=LATER)
+    inverse_consistency_weight: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.similarity not in ("ncc", "mse", "mutual_information"):
@@ -47,6 +62,16 @@ class TrainingLoss:
             )
         if self.window < 3 or self.window % 2 == 0:
             raise ValueError(f"TrainingLoss(): 'window' must be odd and at least 3, got {self.window}")
+        if self.similarity != "ncc" and (self.levels != 1 or self.textured or self.coarser_weight):
+            raise ValueError(
+                "TrainingLoss(): 'similarity' must be ncc with 'levels', 'textured' or 'coarser_weight', "
+                f"got {self.similarity!r}"
+            )
+        if not 1 <= self.levels <= (self.window - 1) // 2:
+            raise ValueError(
+                f"TrainingLoss(): 'levels' must leave a window of 3 at the last, got {self.levels} levels and "
+                f"window {self.window}"
+            )
         for name in WEIGHTS:
             if getattr(self, name) < 0:
                 raise ValueError(f"TrainingLoss(): '{name}' must be 0 or more, got {getattr(self, name)}")
@@ -67,6 +92,8 @@ class TrainingLoss:
         """
         terms = {"similarity": self._similarity(registration, fixed, warped)}
         smooth = registration.displacement if registration.velocity is None else registration.velocity
+        if self.coarser_weight and registration.coarser:
+            terms["coarser_similarity"] = self.coarser_weight * coarser_ncc(registration.coarser, window=self.window)
         if self.kl_weight and registration.velocity is not None and registration.log_variance is not None:
             divergence = kl(registration.velocity, registration.log_variance, prior_lambda=self.prior_lambda)
             terms["kl"] = self.kl_weight * divergence
@@ -76,13 +103,19 @@ class TrainingLoss:
             terms["bending"] = self.bending_weight * bending(smooth, spacing=spacing_mm)
         if self.folding_weight:
             terms["folding_penalty"] = self.folding_weight * folding(registration.displacement)
+        if self.inverse_consistency_weight and registration.both_directions:
+            term = inverse_consistency(registration.displacement)
+            terms["inverse_consistency"] = self.inverse_consistency_weight * term
         if self.dice_weight and labels is not None:
             terms["dice_loss"] = self.dice_weight * dice(*labels, registration.displacement)
         return terms
 
     def _similarity(self, registration: "Registration", fixed: Tensor, warped: Tensor) -> Tensor:
         if self.similarity == "ncc":
-            return ncc(fixed, warped, window=self.window)
+            return ncc_at_levels(
+                fixed, warped, window=self.window, levels=self.levels, first=registration.halvings,
+                textured=self.textured,
+            )  # fmt: skip
         return mse(fixed, warped) if self.similarity == "mse" else mutual_information(fixed, warped)
 
 

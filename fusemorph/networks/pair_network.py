@@ -42,6 +42,30 @@ class PairNetwork(nn.Module, ABC):
         registration = self.align(pad(fixed, inner), pad(moving, inner), generator)
         return replace(registration, displacement=crop(registration.displacement, shape))
 
+    def both_directions(
+        self,
+        first: Float[Tensor, "b 1 *s"],
+        second: Float[Tensor, "b 1 *s"],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Registration:
+        """Register ``second`` to ``first`` and, in the second half of the batch, ``first`` to ``second``.
+
+        Raises:
+            ValueError: as ``forward``.
+        """
+        self._require_pair(first, second)
+        shape = tuple(first.shape[2:])
+        inner = padded_shape(shape)
+        registration = self.align_both(pad(first, inner), pad(second, inner), generator)
+        return replace(registration, displacement=crop(registration.displacement, shape), both_directions=True)
+
+    def align_both(
+        self, first: Float[Tensor, "b 1 *s"], second: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
+    ) -> Registration:
+        """``align`` both ways; a network that can computes once what depends on one image alone."""
+        return self.align(torch.cat((first, second)), torch.cat((second, first)), generator)
+
     def _require_pair(self, fixed: Tensor, moving: Tensor) -> None:
         if fixed.shape != moving.shape or fixed.dim() != self.dims + 2 or fixed.shape[1] != 1:
             raise ValueError(

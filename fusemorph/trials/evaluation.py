@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fusemorph.data.dataset import Dataset, Pair
-from fusemorph.fusion.operators.gate import mean_weights
+from fusemorph.fusion.operators.gate import describe_weights
 from fusemorph.method import Method, PairFailed
 from fusemorph.metrics import (
     dice_per_label,
@@ -104,11 +104,10 @@ def picture(
 
 
 def measure_gates(pair: Pair, registration: Registration) -> list[Row]:
-    """Mean weight of the joint and of the single-image feature at each gated stage; none without gates."""
-    means = {stage: mean_weights(weights) for stage, weights in registration.gates.items()}
+    """What each gate did with the pair, as ``describe_weights`` says it; none without gates."""
     return [
-        {"pair": pair.name, "stage": stage, "joint_weight": joint, "single_weight": single}
-        for stage, (joint, single) in sorted(means.items())
+        {"pair": pair.name, "stage": stage} | describe_weights(weights)
+        for stage, weights in sorted(registration.gates.items())
     ]
 
 

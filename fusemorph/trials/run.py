@@ -30,9 +30,10 @@ from fusemorph.records import (
     read_record,
     read_table,
 )
+from fusemorph.trials.checkpoint import Row
 from fusemorph.trials.claims import Claim, TakenOver, take_claim
 from fusemorph.trials.evaluation import evaluate
-from fusemorph.trials.training import Row, Trained, TrainingFailed, train
+from fusemorph.trials.training import Trained, TrainingFailed, train
 
 
 @runtime_checkable

@@ -4,33 +4,31 @@ Everything random is drawn from generators seeded by ``(seed, step)``, so a chec
 step alone, and a resumed run ends bit-equal to an unbroken one (same device and threads).
 """
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from fusemorph.configuration import Budget
-from fusemorph.data.dataset import Dataset, Pair, Scan
+from fusemorph.data.dataset import Dataset
 from fusemorph.losses.training_loss import TrainingLoss, total
-from fusemorph.method import Method, image_tensor
+from fusemorph.method import Method
+from fusemorph.networks.pair_network import PairNetwork
+from fusemorph.networks.registration import Registration
 from fusemorph.precision import autocast
-from fusemorph.records import write_bytes
+from fusemorph.trials.batches import both_ways, training_batch
+from fusemorph.trials.checkpoint import Progress, Row, restore, save_checkpoint
 from fusemorph.trials.validation import validate
 from fusemorph.warp import warp
 
 CHECKPOINT_EVERY_S = 60.0
-
-Row = dict[str, int | float]
 
 
 class TrainingFailed(RuntimeError):
@@ -49,25 +47,12 @@ class Advancing(Protocol):
         """Prepare for the step."""
 
 
-@dataclass
-class Progress:
-    """What has been learned so far beside the weights: all of it travels in the checkpoint.
+@runtime_checkable
+class Rated(Protocol):
+    """A network whose parameters learn at rates of their own."""
 
-    ``history`` has one row a validation, ``gates`` one a validation and stage, ``sums`` the loss terms since the last
-    validation, ``seconds`` the time spent over all attempts.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    sums: dict[str, float] = field(default_factory=dict)
-    history: list[Row] = field(default_factory=list)
-    gates: list[Row] = field(default_factory=list)
-
-    def add(self, terms: Mapping[str, float]) -> None:
-        """Count a finished step and its loss terms."""
-        self.step += 1
-        for name, value in terms.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+    def rate_of(self, name: str) -> float:
+        """Learning rate of the parameter of that name, as a multiple of the budget's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +98,8 @@ def train(
         TrainingFailed: the loss or a gradient is not finite.
         ValueError: the checkpoint does not fit the network.
     """
-    network, objective = _start(method, dataset, seed, device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=budget.learning_rate)
+    network, objective = _start(method, dataset, budget, seed, device)
+    optimiser = torch.optim.Adam(parameter_groups(network), lr=budget.learning_rate)
     progress = restore(checkpoint, network, optimiser) if checkpoint and checkpoint.exists() else Progress()
     resumed_at, times, saved = progress.step, [], time.monotonic()
     for step in range(progress.step, budget.steps):
@@ -139,10 +124,14 @@ def train(
     return Trained(network=network, progress=progress, step_s=times, resumed_at=resumed_at)
 
 
-def _start(method: Method, dataset: Dataset, seed: int, device: torch.device) -> tuple[nn.Module, TrainingLoss]:
+def _start(
+    method: Method, dataset: Dataset, budget: Budget, seed: int, device: torch.device
+) -> tuple[nn.Module, TrainingLoss]:
     """The network with the initial weights of the seed, and what trains it."""
     if method.objective is None:
         raise ValueError(f"train(): 'method' must have an objective, {method.name} has none")
+    if method.objective.inverse_consistency_weight and not budget.symmetric:
+        raise ValueError("train(): 'budget' must be symmetric for a loss with an 'inverse_consistency_weight'")
     with _seeded(seed):
         network = method.network(len(dataset.shape))
     assert network is not None
@@ -161,13 +150,16 @@ def _step(
     device: torch.device,
 ) -> dict[str, float]:
     """One update of the weights; returns the loss and its weighted terms."""
-    pairs = training_pairs(dataset, budget.batch_size, seed=seed, step=step)
-    fixed, moving = stack_images(pairs, device)
-    labels = stack_labels(pairs, device) if objective.dice_weight else None
+    (fixed, moving), labels = training_batch(
+        dataset, budget, seed=seed, step=step, labelled=bool(objective.dice_weight), device=device
+    )
     for group in optimiser.param_groups:
-        group["lr"] = learning_rate(budget, step)
+        group["lr"] = learning_rate(budget, step) * group["rate"]
     with autocast(budget.precision, device):
-        registration = network(fixed, moving, generator=_generator(seed, step, device))
+        registration = _register(network, fixed, moving, budget, generator=_generator(seed, step, device))
+        if budget.symmetric:
+            fixed, moving = both_ways(fixed, moving)
+            labels = None if labels is None else both_ways(*labels)
         warped = warp(moving, registration.displacement)
         terms = objective.terms(registration, fixed=fixed, warped=warped, labels=labels, spacing_mm=dataset.spacing_mm)
     loss = total(terms)
@@ -183,31 +175,24 @@ def _step(
     return values
 
 
-def training_pairs(dataset: Dataset, size: int, *, seed: int, step: int) -> list[Pair]:
-    """The pairs of a step; a function of seed and step alone."""
-    rng = np.random.default_rng([seed, step])
-    return [dataset.training_pair(rng) for _ in range(size)]
+def _register(
+    network: nn.Module, fixed: Tensor, moving: Tensor, budget: Budget, *, generator: torch.Generator
+) -> Registration:
+    """The registration of the pairs, in both directions if the budget says so."""
+    if not budget.symmetric:
+        return network(fixed, moving, generator=generator)  # type: ignore[no-any-return]
+    if isinstance(network, PairNetwork):
+        return network.both_directions(fixed, moving, generator=generator)
+    registration: Registration = network(*both_ways(fixed, moving), generator=generator)
+    return replace(registration, both_directions=True)
 
 
-def stack_images(pairs: Sequence[Pair], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Fixed and moving images ``(b, 1, *s)`` of the pairs."""
-    fixed, moving = ([image_tensor(scan.image, device) for scan in scans] for scans in _columns(pairs))
-    return torch.cat(fixed), torch.cat(moving)
-
-
-def stack_labels(pairs: Sequence[Pair], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Fixed and moving labels ``(b, 1, *s)`` of the pairs; zeros for a pair of which either scan has none."""
-    none = torch.zeros(pairs[0].fixed.image.shape, dtype=torch.int16)
-    labelled = [pair.fixed.labels is not None and pair.moving.labels is not None for pair in pairs]
-    fixed, moving = (
-        [torch.tensor(scan.labels) if known else none for scan, known in zip(scans, labelled, strict=True)]
-        for scans in _columns(pairs)
-    )
-    return torch.stack(fixed)[:, None].to(device), torch.stack(moving)[:, None].to(device)
-
-
-def _columns(pairs: Sequence[Pair]) -> tuple[list[Scan], list[Scan]]:
-    return [pair.fixed for pair in pairs], [pair.moving for pair in pairs]
+def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
+    """The parameters in groups of one learning rate each, a multiple (``rate``) of the budget's."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        groups.setdefault(network.rate_of(name) if isinstance(network, Rated) else 1.0, []).append(parameter)
+    return [{"params": parameters, "rate": rate} for rate, parameters in groups.items()]
 
 
 def _record_validation(
@@ -219,42 +204,8 @@ def _record_validation(
     row = {"step": progress.step, **means, "learning_rate": learning_rate(budget, progress.step - 1)}
     regularity = {"val_folding_fraction": outcome.folding_fraction, "val_sd_log_jacobian": outcome.sd_log_jacobian}
     progress.history.append(row | {"val_dice": outcome.dice} | regularity)
-    for stage, (joint, single) in outcome.gates.items():
-        progress.gates.append({"step": progress.step, "stage": stage, "joint_weight": joint, "single_weight": single})
+    progress.gates.extend({"step": progress.step, "stage": stage} | row for stage, row in outcome.gates.items())
     progress.sums = {}
-
-
-def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
-    """Weights, optimiser and progress in one safetensors file, written whole or not at all."""
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    for index, parameter in enumerate(network.parameters()):
-        for name, tensor in optimiser.state[parameter].items():
-            tensors[f"optimiser.{index}.{name}"] = tensor
-    state = asdict(progress)
-    write_bytes(
-        path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, {"progress": json.dumps(state)})
-    )
-
-
-def restore(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> Progress:
-    """Load a checkpoint into network and optimiser.
-
-    Raises:
-        ValueError: the file is damaged or its tensors do not fit; the message names it.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            state: dict[str, Any] = json.loads((file.metadata() or {})["progress"])
-        weights = {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
-        network.load_state_dict(weights)
-    except Exception as error:
-        raise ValueError(f"restore(): checkpoint {path} does not fit the network: {error}") from error
-    for index, parameter in enumerate(network.parameters()):
-        prefix = f"optimiser.{index}."
-        own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-        optimiser.state[parameter] = {n: t if n == "step" else t.to(parameter.device) for n, t in own.items()}
-    return Progress(**state)
 
 
 def _generator(seed: int, step: int, device: torch.device) -> torch.Generator:

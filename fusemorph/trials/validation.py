@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fusemorph.data.dataset import Dataset, Pair, PairIndex
-from fusemorph.fusion.operators.gate import mean_weights
+from fusemorph.fusion.operators.gate import describe_weights
 from fusemorph.method import image_tensor
 from fusemorph.metrics import dice_per_label, folding_fraction, sd_log_jacobian
 from fusemorph.precision import Precision, autocast
@@ -17,12 +17,12 @@ from fusemorph.warp import warp_moving_labels
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """Means over the validation pairs; ``gates`` holds joint and single weight by stage."""
+    """Means over the validation pairs; ``gates`` holds by stage what ``describe_weights`` says."""
 
     dice: float
     folding_fraction: float
     sd_log_jacobian: float
-    gates: dict[int, tuple[float, float]]
+    gates: dict[int, dict[str, float]]
 
 
 def spread(indices: tuple[PairIndex, ...], count: int) -> tuple[PairIndex, ...]:
@@ -45,9 +45,10 @@ def validate(
         dice.append(pair_dice(pair, displacement, dataset))
         folding.append(folding_fraction(displacement, mask=pair.foreground))
         spread_of_volume.append(sd_log_jacobian(displacement, mask=pair.foreground))
-        gates.append({stage: mean_weights(weights) for stage, weights in registration.gates.items()})
+        gates.append({stage: describe_weights(weights) for stage, weights in registration.gates.items()})
     by_stage = {
-        s: (float(np.mean([g[s][0] for g in gates])), float(np.mean([g[s][1] for g in gates]))) for s in gates[0]
+        stage: {name: float(np.mean([row[stage][name] for row in gates])) for name in described}
+        for stage, described in gates[0].items()
     }
     return Validation(
         dice=nan_mean(dice),

@@ -10,7 +10,8 @@ from fusemorph.complexity import count_parameters
 from fusemorph.configuration import Budget
 from fusemorph.data import open_dataset
 from fusemorph.losses.ncc import ncc
-from fusemorph.losses.pyramid import PyramidLoss, halve
+from fusemorph.losses.resolutions import halve
+from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.networks.registration import Registration
 from fusemorph.trials.training import train
 
@@ -73,7 +74,7 @@ def test_a_killed_training_ends_bit_equal_at_every_level(tmp_path: Path, monkeyp
 
 
 def test_a_coarse_level_is_compared_at_its_resolution_and_coarser() -> None:
-    objective = PyramidLoss(window=7, kl_weight=0.0, folding_weight=0.0)
+    objective = TrainingLoss(levels=3, window=7, kl_weight=0.0, folding_weight=0.0)
     fixed, warped = torch.rand(2, 1, 1, 40, 33)
     images = [(fixed, warped)]
     for _ in range(2):
@@ -88,5 +89,5 @@ def test_a_coarse_level_is_compared_at_its_resolution_and_coarser() -> None:
 
 @pytest.mark.parametrize("settings", [{"window": 5}, {"similarity": "mse"}, {"levels": 0}])
 def test_a_pyramid_of_too_small_windows_is_refused(settings: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"PyramidLoss\(\): '(levels|similarity)' must"):
-        PyramidLoss(**{"window": 7, **settings})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"TrainingLoss\(\): '(levels|similarity)' must"):
+        TrainingLoss(**{"window": 7, "levels": 3, **settings})  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import pytest
 from fusemorph.fusion.plan import (
     NAMED_PLANS,
     canonical,
+    decode_plan,
     enumerate_plans,
     joint_stages,
     live_stages,
@@ -21,7 +22,11 @@ from fusemorph.fusion.plan import (
 
 def test_named_plans_are_read_and_printed() -> None:
     printed = {name: parse_plan(name) for name in NAMED_PLANS}
-    assert printed == {"early": "jjjjjjj", "middle": "ssssjjj", "late": "------s", "autofuse": "ggggggg"}
+    direct = {"early": "jjjjjjj", "middle": "ssssjjj", "late": "------s", "autofuse": "ggggggg"}
+    coarse_to_fine = {
+        "c2f-joint": "jjj/jjjj", "c2f-correlation": "---/cccc", "c2f-match": "sss/mmmm", "c2f-autofuse": "ggg/qqqq",
+    }  # fmt: skip
+    assert printed == direct | coarse_to_fine
     assert all(parse_plan(plan) == plan for plan in printed.values())
 
 
@@ -108,3 +113,48 @@ def test_symbols_are_distinct_letters() -> None:
         "correlation",
     }
     assert all(len(symbol) == 1 and symbol.isalpha() for symbol in vocabulary())
+
+
+def test_stages_that_predict_are_always_live() -> None:
+    assert canonical("jgj/ssss") == "---/ssss"
+    assert live_stages("---/ssss") == frozenset({4, 5, 6, 7})
+    assert canonical("jgj/sssj") == "j--/sssj"  # by the skip from 1 to 7
+    assert canonical("jgj/jsss") == "jgj/jsss"
+    assert single_stages("---/cccc") == frozenset(range(1, 8))
+    assert joint_stages("jjj/cmcm") == frozenset({1, 2, 3, 5, 7})
+
+
+@pytest.mark.parametrize("text", ["jj/jjjjj", "jjjj/jjj", "jjj/jjj", "jjj//jjjj", "/jjjjjjj", "jjj/jjjjj"])
+def test_a_slash_in_another_place_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"parse_plan\(\): "):
+        parse_plan(text)
+
+
+def test_a_predicting_stage_cannot_be_dead() -> None:
+    with pytest.raises(ValueError, match="stage 5 of 'jjj/j-jj' predicts and needs an operator"):
+        parse_plan("jjj/j-jj")
+
+
+def test_coarse_to_fine_plans_are_counted_as_they_are_walked() -> None:
+    plans = enumerate_plans("jg/jcm")
+    by_hand = {
+        parse_plan("".join(first) + "/" + "".join(last))
+        for first in product("jg", repeat=3)
+        for last in product("jcm", repeat=4)
+    }
+    assert set(plans) == by_hand
+    assert len(plans) == len(by_hand)
+    assert walk_plan(lambda stage: "c", coarse_to_fine=True) == "---/cccc"
+
+
+def test_decoding_thresholds() -> None:
+    def decoded(plan: str, **weights: float) -> str:
+        return decode_plan(plan, {7: weights})
+
+    assert decoded("jjjjjjg", joint=0.3, single=0.7) == "------s"
+    assert decoded("jjjjjjg", joint=0.69, single=0.31) == "jjjjjjg"
+    assert decoded("jjjjjjg", joint=0.7, single=0.3) == "jjjjjjj"
+    assert decoded("jjj/jjjq", joint=0.1, single=0.2, correlation=0.7) == "jjj/jjjc"
+    assert decoded("jjj/jjjq", joint=0.3, single=0.3, correlation=0.4) == "jjj/jjjq"
+    assert decode_plan("ggggggg", {}) == "ggggggg"
+    assert decoded("jjjjjjj", single=0.9) == "jjjjjjj"

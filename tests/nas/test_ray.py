@@ -21,9 +21,9 @@ from fusemorph.data import open_dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.records import StorageError, TrialFolder, read_json
 from fusemorph.trials import training
+from fusemorph.trials.checkpoint import Row
 from fusemorph.trials.claims import take_claim
 from fusemorph.trials.run import Job, run_job
-from fusemorph.trials.training import Row
 from nas.jobs import JobList, Status
 from nas.ray import run_ray, tune_parameters
 from nas.space import Choice, Range, Space

@@ -13,18 +13,9 @@ from fusemorph.data.dataset import Dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.operator import GateSettings
 from fusemorph.losses.training_loss import TrainingLoss
-from fusemorph.trials.training import (
-    Progress,
-    Trained,
-    TrainingFailed,
-    learning_rate,
-    restore,
-    save_checkpoint,
-    stack_images,
-    stack_labels,
-    train,
-    training_pairs,
-)
+from fusemorph.trials.batches import stack_images, stack_labels, training_pairs
+from fusemorph.trials.checkpoint import Progress, restore, save_checkpoint
+from fusemorph.trials.training import Trained, TrainingFailed, learning_rate, train
 
 BUDGET = Budget(steps=6, width=2, learning_rate=1e-3, validations=2, validation_pairs=2)
 METHOD = Fusion(channels=(4, 8, 8, 16, 16), gate=GateSettings(hard=True))

@@ -14,29 +14,35 @@ from fusemorph.networks.registration import GateWeights
 
 SYMBOL = "g"
 READS = ("joint", "fixed", "moving")
+WEIGHS = ("joint", "single")
+DECIDED = 0.9
+"""A voxel and channel counts as decided where one candidate has more than this weight."""
+
 _KEPT = {"scalar": (), "channel": (1,), "voxel": (2, 3, 4), "voxel_channel": (1, 2, 3, 4)}
 
 
 class Gate(nn.Module):
     """mixed = w_joint * joint + w_single * single, with weights predicted from both features."""
 
+    held: tuple[float, ...] | None = None
+    """Constant weights that take the place of the predicted ones."""
+
     def __init__(self, *, dims: int, channels: int, gate: GateSettings) -> None:
         super().__init__()
         self.settings = gate
         self.single = Single(dims=dims, channels=channels, gate=gate)
-        self.joint_logit = convolution(dims, 2 * channels, channels, kernel=1)
-        self.single_logit = convolution(dims, 2 * channels, channels, kernel=1)
-        for logit, sign in ((self.joint_logit, 1), (self.single_logit, -1)):
-            nn.init.zeros_(logit.weight)
-            if gate.initial_bias is not None and logit.bias is not None:
-                nn.init.constant_(logit.bias, sign * gate.initial_bias)
+        self.joint_logit = gate_logit(dims, 2 * channels, channels, gate=gate, sign=1)
+        self.single_logit = gate_logit(dims, 2 * channels, channels, gate=gate, sign=-1)
 
     def forward(self, features: Features, *, generator: torch.Generator | None) -> tuple[Tensor, GateWeights | None]:
         assert features.joint is not None
         single, _ = self.single(features, generator=generator)
         joint = features.joint.to(single.dtype)  # under autocast, a transformer's residuals are in full precision
+        if self.held:
+            of_joint, of_single = (single.new_full((1,) * single.dim(), weight) for weight in self.held)
+            return of_joint * joint + of_single * single, GateWeights(of_joint, of_single)
         both = torch.cat((joint, single), dim=1)
-        logits = self._pool(self.joint_logit(both)), self._pool(self.single_logit(both))
+        logits = [pool_logit(logit(both), self.settings) for logit in (self.joint_logit, self.single_logit)]
         if self.settings.normalisation == "sigmoid":
             weights = GateWeights(*(self._sigmoid(logit, generator) for logit in logits))
             mixed = weights.joint * joint + weights.single * single
@@ -46,10 +52,6 @@ class Gate(nn.Module):
             weights = GateWeights(of_joint, 1 - of_joint)
             mixed = torch.lerp(single, joint, of_joint.expand_as(joint))
         return mixed, GateWeights(weights.joint.detach(), weights.single.detach())
-
-    def _pool(self, logit: Float[Tensor, "b c *s"]) -> Float[Tensor, "b _ *t"]:
-        dropped = [axis for axis in range(1, logit.dim()) if axis not in _KEPT[self.settings.granularity]]
-        return logit.mean(dropped, keepdim=True) if dropped else logit
 
     def _sigmoid(self, logit: Float[Tensor, "b c *s"], generator: torch.Generator | None) -> Float[Tensor, "b c *s"]:
         if not self.settings.hard:
@@ -63,13 +65,28 @@ class Gate(nn.Module):
         return straight_through.to(logit.dtype)
 
 
-def mean_weights(weights: GateWeights) -> tuple[float, float]:
-    """Mean weight of the joint and of the single-image feature."""
-    return float(weights.joint.float().mean()), float(weights.single.float().mean())
+def gate_logit(dims: int, inputs: int, channels: int, *, gate: GateSettings, sign: int) -> nn.Conv2d | nn.Conv3d:
+    """The 1x1x1 convolution that predicts a candidate's logits: weights zero at first, biases as the settings say."""
+    logit = convolution(dims, inputs, channels, kernel=1)
+    nn.init.zeros_(logit.weight)
+    if gate.initial_bias is not None and logit.bias is not None:
+        nn.init.constant_(logit.bias, sign * gate.initial_bias)
+    return logit
 
 
-def decode(symbol: str, single_weight: float, *, low: float = 0.3, high: float = 0.7) -> str:
-    """The operator that a trained gate amounts to: ``s`` from ``high`` up, ``j`` from ``low`` down, else itself."""
-    if symbol != SYMBOL:
-        return symbol
-    return "s" if single_weight >= high else "j" if single_weight <= low else symbol
+def pool_logit(logit: Float[Tensor, "b c *s"], gate: GateSettings) -> Float[Tensor, "b _ *t"]:
+    """The logits averaged over the axes that the granularity drops."""
+    dropped = [axis for axis in range(1, logit.dim()) if axis not in _KEPT[gate.granularity]]
+    return logit.mean(dropped, keepdim=True) if dropped else logit
+
+
+def describe_weights(weights: GateWeights) -> dict[str, float]:
+    """What a gate did with one pair: ``NAME_weight``, the mean weight of each candidate; ``spread``, the standard
+    deviation of a weight over voxels and channels, mean over candidates; ``decided``, the share of voxels and channels
+    in which one candidate has more than 0.9 of the weight."""
+    known = {name: weight.float() for name, weight in weights._asdict().items() if weight is not None}
+    stacked = torch.stack(torch.broadcast_tensors(*known.values()))  # type: ignore[no-untyped-call]
+    means = {f"{name}_weight": float(weight.mean()) for name, weight in known.items()}
+    spread = stacked.flatten(1).std(dim=1, correction=0).mean()
+    share = stacked / stacked.sum(dim=0).clamp(min=1e-12)
+    return means | {"spread": float(spread), "decided": float((share.amax(dim=0) > DECIDED).float().mean())}

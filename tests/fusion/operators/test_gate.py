@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from fusemorph.fusion.operator import Features, GateSettings
-from fusemorph.fusion.operators.gate import Gate, decode
+from fusemorph.fusion.operators.gate import Gate
 from fusemorph.networks.registration import GateWeights
 
 SHAPES = {"scalar": (1, 1, 1, 1), "channel": (8, 1, 1, 1), "voxel": (1, 4, 4, 4), "voxel_channel": (8, 4, 4, 4)}
@@ -87,8 +87,3 @@ def test_hard_gates_draw_in_training_and_pass_a_gradient() -> None:
 def test_a_temperature_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="'temperature' must be positive"):
         GateSettings(temperature=0.0)
-
-
-def test_decoding_thresholds() -> None:
-    assert [decode("g", weight) for weight in (0.3, 0.31, 0.69, 0.7)] == ["j", "g", "g", "s"]
-    assert decode("j", 0.9) == "j"
