@@ -208,7 +208,7 @@ def _loaded(entry: Entry, contract: type | tuple[type, ...]) -> Any:
     try:
         module = import_module(entry.module)
     except Exception as error:
-        raise ValueError(f"{entry} {_not_imported(error)}") from error
+        raise ValueError(f"{entry}: {_not_imported(error)}") from error
     found = _objects(module, entry, contract)
     if len(found) != 1:
         kinds = contract if isinstance(contract, tuple) else (contract,)
