@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from rich.progress import track
 
+from fusemorph.bounds import grid_problem
 from fusemorph.data.cache import cache_folder
 from fusemorph.data.errors import DataError
 from fusemorph.data.pairing import check_persons, connected_blocks, mirrored_pairs, pairs_within
@@ -98,6 +99,8 @@ class Dataset(ABC):
     ) -> None:
         """``members``: for each split the person of each scan id, in the order of evaluation pairs."""
         check_persons(members)
+        if problem := grid_problem(shape):
+            raise ValueError(f"{self.name}: 'shape' must be smaller: {problem}")
         self._members = {split: dict(persons) for split, persons in members.items() if persons}
         self._person = {scan_id: person for persons in members.values() for scan_id, person in persons.items()}
         self._opened: dict[str, dict[str, np.ndarray]] = {}

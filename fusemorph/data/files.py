@@ -4,10 +4,15 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from fusemorph.data.cache import Arrays, cached_arrays, content_digest
 from fusemorph.data.dataset import Dataset
-from fusemorph.data.preprocess import VERSION, Volume, normalise, resample, window
+from fusemorph.data.preprocess import VERSION, Volume, background, normalise, resample, window
 
+READING = 2
+"""Counts changes of how unusual files are read: those whose header ITK and nibabel read otherwise, or that hold stray
+voxels. Only they carry it, so that the identity of all others stays."""
 ALIGNMENT = 2
 """Counts changes of the arrays that ``align`` makes, as ``VERSION`` does of others."""
 
@@ -40,9 +45,21 @@ class FileDataset(Dataset):
         return None if first == scan_id else first
 
     def _content(self, scan_id: str) -> Any:
-        own = [VERSION, *(content_digest(path, cache=self._cache) for path in self.files(scan_id))]
+        digests = [content_digest(path, cache=self._cache) for path in self.files(scan_id)]
+        own = [VERSION, *digests, *([] if self._plain(scan_id, digests) else [{"reading": READING}])]
         reference = self.reference(scan_id)
         return own if reference is None else [*own, ALIGNMENT, self._content(reference)]
+
+    def _plain(self, scan_id: str, digests: list[str]) -> bool:
+        """Whether a scan reads as it always has; remembered in the cache."""
+        key = {"reading": digests, "version": READING}
+        return bool(cached_arrays(key, lambda: {"plain": self._read_plainly(scan_id)}, cache=self._cache)["plain"])
+
+    def _read_plainly(self, scan_id: str) -> np.ndarray:
+        image, labels = self._read(scan_id)
+        headers = [volume.header for volume in (image, labels) if volume is not None]
+        usual = bool(background(image.array) == image.array.min())
+        return np.asarray(usual and all(header is None or header.plain for header in headers))
 
     def _arrays(self, scan_id: str) -> Arrays:
         reference = self.reference(scan_id)

@@ -1,23 +1,26 @@
 """From NIfTI files to arrays on a common grid: checked, canonical, resampled, normalised, cropped or padded."""
 
-import errno
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
-from nibabel.spatialimages import SpatialImage
 from scipy import ndimage
 
-from fusemorph.data.errors import DataError, out_of_descriptors
-from fusemorph.records import StorageError
+from fusemorph.bounds import grid_problem, sides
+from fusemorph.data.errors import DataError
+from fusemorph.data.header import Header, farthest_mm
+from fusemorph.data.nifti import read_nifti
 
 VERSION = 1
 """Counts changes of the arrays made here: caches and fingerprints follow it."""
 
 SMALLEST_SIDE = 8
+MOST_LABEL = 32767
+ROUNDING = 1e-3
+FEW = 1e-4
+"""The share of its voxels that says nothing about where an image is empty; one voxel never does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,98 +31,118 @@ class Volume:
     array: np.ndarray
     affine: np.ndarray
     spacing_mm: tuple[float, ...]
+    header: Header | None = None
+    """That of the file that the array was read from."""
+    notes: tuple[str, ...] = ()
+    """What was done to its values, where that is worth knowing."""
 
 
-def read_volume(path: Path) -> Volume:
+Place = Callable[[Header], Header]
+
+
+def by_rule(header: Header) -> Header:
+    """Take an image to lie where the rule of ``fusemorph.data.header`` says."""
+    return header
+
+
+def read_volume(path: Path, *, place: Place = by_rule) -> Volume:
     """Read a NIfTI file in canonical orientation; a single slice becomes a 2-D array with a 3x3 affine.
 
+    ``place`` may refuse a header, or change where it says that the image lies.
+
     Raises:
-        DataError: missing, unreadable, truncated, more than one volume, or not plain numbers.
+        DataError: of ``read_nifti`` or ``place``; not plain numbers.
         StorageError: too many files are open.
     """
-    try:
-        image = nib.load(path)
-        if not isinstance(image, SpatialImage) or image.affine is None:
-            raise DataError(f"{path}: must be an image with an affine, got {type(image).__name__}")
-        array = np.asanyarray(image.dataobj)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except DataError:
-        raise
-    except Exception as error:  # a corrupt header makes nibabel and NumPy fail in ways that they do not list
-        if out_of_descriptors(error):
-            raise StorageError(errno.EMFILE, f"cannot read {path}: {error}") from error
-        raise DataError(f"{path}: unreadable or truncated NIfTI ({error})") from error
-    while array.ndim > 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    if array.ndim > 3 or array.ndim < 2:
-        raise DataError(f"{path}: must be one 3-D volume or 2-D slice, got shape {array.shape}")
+    header, array = read_nifti(path)
     if array.dtype.kind not in "biuf":
         raise DataError(f"{path}: must hold plain numbers, got {array.dtype}")
-    return _canonical(path, array if array.ndim == 3 else array[..., None], np.asarray(image.affine, float))
+    return canonical(place(header), array)
 
 
-def _canonical(path: Path, array: np.ndarray, affine: np.ndarray) -> Volume:
-    orientation = io_orientation(affine) if np.isfinite(affine).all() else np.array([[np.nan]])
-    if np.isnan(orientation).any():
-        raise DataError(f"{path}: the affine must be finite and invertible, got {affine.tolist()}")
-    affine = affine @ inv_ornt_aff(orientation, array.shape)
-    array = apply_orientation(array, orientation)
+def canonical(header: Header, array: np.ndarray) -> Volume:
+    """An array as stored, turned to the orientation nearest RAS."""
+    stored = array if array.ndim == 3 else array[..., None]
+    orientation = io_orientation(header.affine)
+    affine = header.affine @ inv_ornt_aff(orientation, stored.shape)
+    stored = apply_orientation(stored, orientation)
     # The slice axis of a 2-D image goes; its plane keeps true spacing even where it lies oblique.
-    axes = [axis for axis in range(3) if array.shape[axis] > 1]
+    axes = [axis for axis in range(3) if stored.shape[axis] > 1]
     axes = axes if len(axes) == 2 else [0, 1, 2]
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)[axes]
     keep = [*axes, 3]
-    flat = array.reshape([array.shape[axis] for axis in axes])
-    return Volume(path=path, array=flat, affine=affine[np.ix_(keep, keep)], spacing_mm=tuple(map(float, spacing)))
+    return Volume(
+        path=header.path,
+        array=stored.reshape([stored.shape[axis] for axis in axes]),
+        affine=affine[np.ix_(keep, keep)],
+        spacing_mm=tuple(np.linalg.norm(affine[:3, :3], axis=0)[axes].tolist()),
+        header=header,
+    )
 
 
-def read_image(path: Path, *, dimensions: int = 3, smallest_side: int | Sequence[int] = SMALLEST_SIDE) -> Volume:
+def read_image(
+    path: Path, *, dimensions: int = 3, smallest_side: int | Sequence[int] = SMALLEST_SIDE, place: Place = by_rule
+) -> Volume:
     """An intensity image as float32; ``smallest_side`` may differ by axis, as where slices are few.
 
     Raises:
         DataError: of ``read_volume``; not ``dimensions``-D; of fewer than ``smallest_side`` voxels along an axis; NaN,
-            infinite or constant.
+            infinite, beyond float32 or constant.
     """
-    volume = read_volume(path)
+    volume = read_volume(path, place=place)
     if volume.array.ndim != dimensions:
         raise DataError(f"{path}: must be {dimensions}-D, got shape {volume.array.shape}")
     least = np.broadcast_to(smallest_side, volume.array.ndim).tolist()
     if short := [one for one, side in zip(least, volume.array.shape, strict=True) if side < one]:
         raise DataError(f"{path}: must have {short[0]} voxels or more a side, got shape {volume.array.shape}")
-    array = volume.array.astype(np.float32)
-    if not np.isfinite(array).all():
-        raise DataError(f"{path}: must be finite, got {int((~np.isfinite(array)).sum())} NaN or infinite voxels")
-    if array.min() == array.max():
-        raise DataError(f"{path}: must not be constant, got {float(array.min()):g} everywhere")
-    return replace(volume, array=array)
+    return replace(volume, array=_as_float32(volume.array, path))
 
 
-def read_labels(path: Path, *, image: Volume, known: Collection[int] | None = None) -> Volume:
+def _as_float32(array: np.ndarray, path: Path) -> np.ndarray:
+    if lost := int((~np.isfinite(array)).sum()):
+        raise DataError(f"{path}: must be finite, got {lost} NaN or infinite voxels")
+    with np.errstate(over="ignore"):
+        image = array.astype(np.float32)
+        low, high = image.min(), image.max()
+        if not np.isfinite(high - low):
+            raise DataError(f"{path}: must lie in the range of float32, got {array.min():g} to {array.max():g}")
+    if low == high:
+        raise DataError(f"{path}: must not be constant, got {float(low):g} everywhere")
+    return image
+
+
+def read_labels(path: Path, *, image: Volume, known: Collection[int] | None = None, place: Place = by_rule) -> Volume:
     """The label map of ``image`` as int16; ``known`` lists the labels allowed beside 0.
+
+    Values up to 0.001 away from whole numbers, as resampling and scaling leave them, are rounded, with a note.
 
     Raises:
         DataError: of ``read_volume``; a grid unlike the image's; values that are not whole numbers from 0 to 32767.
     """
-    volume = read_volume(path)
+    volume = read_volume(path, place=place)
     if volume.array.shape != image.array.shape:
-        sides = f"{volume.array.shape} is unlike {image.array.shape}"
-        raise DataError(f"{path}: label grid {sides} of {image.path}")
-    away_mm = _corner_distance_mm(volume, image)
+        unlike = f"{volume.array.shape} is unlike {image.array.shape}"
+        raise DataError(f"{path}: label grid {unlike} of {image.path}")
+    away_mm = farthest_mm(volume.affine, image.affine, volume.array.shape)
     if away_mm > 0.1 * min(image.spacing_mm):
         raise DataError(f"{path}: label grid is unlike the one of {image.path}: corners lie {away_mm:.3g} mm apart")
-    array = volume.array
-    if not np.isfinite(array).all() or (array != np.rint(array)).any() or array.min() < 0 or array.max() > 32767:
-        raise DataError(f"{path}: labels must be whole numbers from 0 to 32767")
-    if known is not None and (beyond := set(np.unique(array).astype(int).tolist()) - {0, *known}):
+    array, notes = _whole(volume.array, path)
+    if known is not None and (beyond := set(np.unique(array).tolist()) - {0, *known}):
         raise DataError(f"{path}: labels must be among {[0, *known]}, got {sorted(beyond)} as well")
-    return Volume(path=path, array=array.astype(np.int16), affine=image.affine, spacing_mm=image.spacing_mm)
+    return replace(image, path=path, array=array, header=volume.header, notes=notes)
 
 
-def _corner_distance_mm(first: Volume, second: Volume) -> float:
-    sides = [(0, side - 1) for side in first.array.shape]
-    corners = np.stack([axis.ravel() for axis in np.meshgrid(*sides)] + [np.ones(2 ** len(sides))])
-    return float(np.linalg.norm((first.affine - second.affine) @ corners, axis=0).max())
+def _whole(array: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    whole = array if array.dtype.kind in "bui" else np.rint(array)
+    wrong = ~np.isfinite(array) | (whole < 0) | (whole > MOST_LABEL)
+    if whole is not array:
+        with np.errstate(invalid="ignore"):
+            wrong |= ~(np.abs(array - whole) <= ROUNDING)
+    if wrong.any():
+        raise DataError(f"{path}: labels must be whole numbers from 0 to {MOST_LABEL}, got {array[wrong][0]:.9g}")
+    rounded = int((array != whole).sum())
+    note = f"{rounded} voxels hold labels that are not whole, such as {{:.9g}}: rounded"
+    notes = (note.format(array[array != whole][0]),) if rounded else ()
+    return whole.astype(np.int16), notes
 
 
 def resampling(
@@ -140,16 +163,35 @@ def resample(volume: Volume, spacing_mm: Sequence[float]) -> Volume:
     """The volume at another spacing along its own axes: linear, smoothed first where voxels grow; nearest for labels.
 
     Grids as in ``resampling``.
+
+    Raises:
+        DataError: the grid would be too large, or be a single voxel along an axis.
     """
     ratio, offset, shape = resampling(volume.array.shape, volume.spacing_mm, spacing_mm)
     if (ratio == 1).all():
         return volume
+    check_resampling(volume.path, volume.array.shape, volume.spacing_mm, spacing_mm)
     linear = volume.array.dtype.kind == "f"
     array = smoothed(volume.array, ratio) if linear else volume.array
     array = ndimage.affine_transform(array, ratio, offset, shape, order=1 if linear else 0, mode="nearest")
     affine = volume.affine @ np.diag([*ratio, 1.0])
     affine[:-1, -1] = (volume.affine @ [*offset, 1.0])[:-1]
     return replace(volume, array=array, affine=affine, spacing_mm=tuple(map(float, spacing_mm)))
+
+
+def check_resampling(path: Path, side: Sequence[int], old_mm: Sequence[float], new_mm: Sequence[float]) -> None:
+    """Refuse another spacing at which an image is larger than a network takes, or nothing is left of it.
+
+    Raises:
+        DataError: naming the file and both spacings.
+    """
+    shape = resampling(side, old_mm, new_mm)[2]
+    problem = grid_problem(shape)
+    if not problem and any(new == 1 and old >= SMALLEST_SIDE for old, new in zip(side, shape, strict=True)):
+        problem = f"only {sides(shape)} voxels are left of it"
+    if problem:
+        old, new = (" x ".join(f"{each:g}" for each in spacing) for spacing in (old_mm, new_mm))
+        raise DataError(f"{path}: at {new} mm (its own spacing is {old} mm), {problem}")
 
 
 def smoothed(image: np.ndarray, ratio: np.ndarray) -> np.ndarray:
@@ -161,20 +203,53 @@ def smoothed(image: np.ndarray, ratio: np.ndarray) -> np.ndarray:
 
 
 def normalise(volume: Volume, percentiles: Sequence[float]) -> Volume:
-    """The volume with ``normalised`` intensities."""
+    """The volume with ``normalised`` intensities.
+
+    Raises:
+        DataError: it is constant, as a few voxels may be once they are resampled.
+    """
+    if volume.array.min() == volume.array.max():
+        raise DataError(f"{volume.path}: is {float(volume.array.max()):g} everywhere once it is resampled")
     return replace(volume, array=normalised(volume.array, percentiles))
 
 
 def normalised(image: np.ndarray, percentiles: Sequence[float]) -> np.ndarray:
     """Clip between two percentiles and map them to 0 and 1.
 
-    The percentiles are taken over voxels above the image's minimum, so that empty background does not count (where the
-    two coincide: between minimum and maximum).
+    The percentiles are taken over the ``foreground``, so that empty background does not count (where the two coincide:
+    between minimum and maximum).
     """
-    low, high = np.percentile(image[image > image.min()], percentiles)
+    low, high = np.percentile(image[image > background(image)], percentiles)
     if not low < high:
         low, high = image.min(), image.max()
     return np.asarray(np.clip((image - low) / (high - low), 0, 1), dtype=np.float32)
+
+
+def background(image: np.ndarray) -> float:
+    """The value of empty space: the minimum, unless a few stray voxels lie below what fills the margin of the image.
+
+    That is, below the commonest value of its outer faces, which a tenth of all voxels or more must have.
+    """
+    low = image.min()
+    few = max(1, int(FEW * image.size))
+    if np.count_nonzero(image == low) > few:
+        return float(low)
+    faces = np.concatenate([np.take(image, (0, -1), axis=axis).ravel() for axis in range(image.ndim)])
+    values, counts = np.unique(faces, return_counts=True)
+    margin = values[counts.argmax()]
+    stray = np.count_nonzero(image < margin) <= few
+    return float(margin if stray and np.count_nonzero(image == margin) >= image.size / 10 else low)
+
+
+def foreground(image: np.ndarray) -> np.ndarray:
+    """Voxels above the background, less a few that stand alone (none where they are many: that is noise)."""
+    mask = image > background(image)
+    neighbours = mask.astype(np.uint8)
+    for axis in range(mask.ndim):
+        neighbours = ndimage.convolve1d(neighbours, [1, 1, 1], axis=axis, mode="constant")
+    alone = mask & (neighbours == 1)
+    few = 0 < np.count_nonzero(alone) <= max(1, int(FEW * image.size)) and not np.array_equal(alone, mask)
+    return mask & ~alone if few else mask
 
 
 def centred_start(side: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:

@@ -13,6 +13,8 @@ from fusemorph.data.preprocess import (
     SMALLEST_SIDE,
     VERSION,
     centred_start,
+    check_resampling,
+    foreground,
     read_image,
     read_labels,
     read_volume,
@@ -20,6 +22,9 @@ from fusemorph.data.preprocess import (
 )
 
 Files = tuple[Path, Path | None]
+
+SURVEY = 2
+"""Counts changes of what is measured here."""
 
 
 def survey_files(
@@ -51,7 +56,7 @@ def _survey(
 ) -> Arrays:
     contents = [content_digest(path, cache=cache) for path in (image, labels) if path is not None]
     rules: dict[str, Any] = {"dimensions": dimensions, "smallest_side": smallest_side}
-    key = {"survey": contents, "version": VERSION, **rules}
+    key = {"survey": contents, "version": [VERSION, SURVEY], **rules}
     maps = cached_arrays(key, lambda: _measure(image, labels, **rules), cache=cache)
     # Copies of a few numbers each: a map of them would hold its file open, of every image of the folder.
     return {name: np.array(values) for name, values in maps.items()}
@@ -61,7 +66,7 @@ def _measure(
     image_path: Path, labels_path: Path | None, *, dimensions: int, smallest_side: int | Sequence[int]
 ) -> Arrays:
     image = read_image(image_path, dimensions=dimensions, smallest_side=smallest_side)
-    foreground = image.array > image.array.min()
+    seen = foreground(image.array)
     survey = {
         "shape": np.asarray(image.array.shape),
         "spacing_mm": np.asarray(image.spacing_mm),
@@ -74,8 +79,8 @@ def _measure(
         survey["values"] = values[values > 0]
         if survey["values"].size:
             survey["labels_box"] = _box(labels > 0)
-            foreground |= labels > 0
-    return survey | {"box": _box(foreground)}
+            seen |= labels > 0
+    return survey | {"box": _box(seen)}
 
 
 def _box(mask: np.ndarray) -> np.ndarray:
@@ -97,6 +102,7 @@ def common_grid(
     surveys: Mapping[str, Arrays],
     *,
     groups: Mapping[str, str],
+    images: Mapping[str, Path],
     spacing_mm: Sequence[float],
     shape: Sequence[int] | None,
     foreground: str,
@@ -106,13 +112,15 @@ def common_grid(
     Scans of a group share one window, so that their alignment stays.
 
     Raises:
-        ValueError: a spacing or shape that does not suit the images.
+        ValueError: a spacing or shape that does not suit the images, or is too large.
+        DataError: an image that is too large at this spacing, or of which nothing is left.
     """
     dimensions = len(next(iter(surveys.values()))["shape"])
     if len(spacing_mm) != dimensions or not min(spacing_mm) > 0:
         raise ValueError(f"folder: 'spacing_mm' must be {dimensions} positive numbers, got {tuple(spacing_mm)}")
     boxes: dict[str, np.ndarray] = {}
     for scan_id, survey in surveys.items():
+        check_resampling(images[scan_id], survey["shape"].tolist(), survey["spacing_mm"].tolist(), spacing_mm)
         box = _foreground_box(survey, foreground=foreground, spacing_mm=spacing_mm)
         known = boxes.setdefault(groups[scan_id], box)
         boxes[groups[scan_id]] = np.stack([np.minimum(known[0], box[0]), np.maximum(known[1], box[1])])

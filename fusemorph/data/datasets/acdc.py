@@ -135,13 +135,30 @@ def _patients(data: Path | None) -> list[Path]:
     for folder in (Path(data), Path(data) / "ACDC"):
         found = [path for part in ("training", "testing") for path in sorted((folder / part).glob("patient*"))]
         if found:
-            return sorted(found, key=_number)
+            return _in_order(found)
     raise DataError(f"{data}: must hold training/patientNNN of ACDC")
+
+
+def _in_order(patients: list[Path]) -> list[Path]:
+    """By number.
+
+    Raises:
+        DataError: a patient who is there twice, as in training and in testing.
+    """
+    by_number: dict[int, Path] = {}
+    twice = []
+    for patient in patients:
+        other = by_number.setdefault(_number(patient), patient)
+        if other != patient:
+            twice.append(f"{patient}: is {other} again; keep one of them")
+    if twice:
+        raise DataError("\n".join(twice))
+    return [by_number[number] for number in sorted(by_number)]
 
 
 def _number(patient: Path) -> int:
     digits = patient.name.removeprefix("patient")
-    if not digits.isdecimal() or not 1 <= int(digits) <= LAST_TESTING:
+    if not re.fullmatch("[0-9]{3}", digits) or not 1 <= int(digits) <= LAST_TESTING:
         raise DataError(f"{patient}: must be named patientNNN, from patient001 to patient{LAST_TESTING}")
     return int(digits)
 
@@ -201,7 +218,7 @@ def _frames(info: Path) -> dict[str, int]:
         text = info.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise DataError(f"{info}: cannot be read ({error.strerror})") from error
-    found = dict(re.findall(r"^(ED|ES):\s*(\d+)\s*$", text, flags=re.MULTILINE))
+    found = dict(re.findall(r"^(ED|ES):\s*([0-9]{1,4})\s*$", text, flags=re.MULTILINE))
     if set(found) != set(PHASES) or found["ED"] == found["ES"]:
         raise DataError(f"{info}: must name two frames, as ED: and ES: with a number each, got {found}")
     return {phase: int(found[phase]) for phase in PHASES}
@@ -217,12 +234,14 @@ def _grid(
     """One window a patient, around the labels of both phases: where the heart lies says nothing of how it moves."""
     surveys = survey_files(files, smallest_side=SMALLEST_SIDES, cache=cache, dimensions=3)
     groups = {scan_id: image.parent.name for scan_id, (image, _) in files.items()}
-    check_grids(surveys, groups=groups, images={scan_id: image for scan_id, (image, _) in files.items()})
+    images = {scan_id: image for scan_id, (image, _) in files.items()}
+    check_grids(surveys, groups=groups, images=images)
     # Test images must not move what training sees.
     seen = [surveys[scan_id] for split in ("train", "val") for scan_id in members[split]]
     return common_grid(
         surveys,
         groups=groups,
+        images=images,
         spacing_mm=options.spacing_mm or median_spacing_mm(seen or surveys.values()),
         shape=options.shape,
         foreground="labels",

@@ -49,6 +49,10 @@ class FolderSettings:
             raise ValueError(f"folder: 'percentiles' must rise within 0 and 100, got {self.percentiles}")
         if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
             raise ValueError(f"folder: 'fractions' must be three parts of 1, got {self.fractions}")
+        if self.seed < 0 or self.smallest_side < 1:
+            raise ValueError(
+                f"folder: 'seed' must be 0 or more, 'smallest_side' 1 or more, got {self.seed}, {self.smallest_side}"
+            )
 
 
 class Folder(FileDataset):
@@ -161,12 +165,14 @@ def _grid(listing: Listing, surveys: dict[str, Arrays], options: FolderSettings)
     groups = {
         scan_id: listed.person if options.task == "intra" else scan_id for scan_id, listed in listing.scans.items()
     }
-    check_grids(surveys, groups=groups, images={scan_id: listed.image for scan_id, listed in listing.scans.items()})
+    images = {scan_id: listed.image for scan_id, listed in listing.scans.items()}
+    check_grids(surveys, groups=groups, images=images)
     # Test images must not move what training sees, hence the spacing of train and val alone.
     seen = [surveys[scan_id] for scan_id, listed in listing.scans.items() if listed.split != "test"]
     return common_grid(
         surveys,
         groups=groups,
+        images=images,
         spacing_mm=[float(each) for each in options.spacing_mm or median_spacing_mm(seen or surveys.values())],
         shape=options.shape,
         foreground=_foreground(listing, options),

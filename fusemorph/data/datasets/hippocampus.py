@@ -1,5 +1,6 @@
 """Hippocampus of the Medical Segmentation Decathlon: T1 crops around one hippocampus, two parts labelled."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from fusemorph.data.phantom import write_phantom
 from fusemorph.data.preprocess import SMALLEST_SIDE, Volume, centred_start, read_image, read_labels
 from fusemorph.data.settings import canonical, read_settings
 
-LAST_ID = {"train": 250, "val": 310, "test": 10**9}
+LAST_ID = {"train": 250, "val": 310, "test": 999}
 VOLUMES = {"train": 161, "val": 39, "test": 60}
 SPACING_MM = (1.0, 1.0, 1.0)
 
@@ -123,8 +124,8 @@ def _volumes(folder: Path) -> list[Path]:
 
 def _number(path: Path) -> int:
     digits = path.name.removeprefix("hippocampus_").removesuffix(".nii.gz")
-    if not digits.isdecimal():
-        raise DataError(f"{path}: must be named hippocampus_NNN.nii.gz")
+    if not re.fullmatch("[0-9]{3}", digits) or int(digits) == 0:
+        raise DataError(f"{path}: must be named hippocampus_NNN.nii.gz, from hippocampus_001 on")
     return int(digits)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from fusemorph.data.errors import DataError
 from fusemorph.data.files import FileDataset
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.preprocess import SMALLEST_SIDE, Volume, read_image, read_labels
+from fusemorph.data.preprocess import SMALLEST_SIDE, Volume, background, read_image, read_labels
 from fusemorph.data.settings import canonical, read_settings
 
 SCANS = {
@@ -154,7 +154,7 @@ class MultiAtlas(FileDataset):
         return image, labels
 
     def _start(self, scan_id: str, image: Volume) -> tuple[int, ...]:
-        centre = np.argwhere(image.array > image.array.min()).mean(axis=0)
+        centre = np.argwhere(image.array > background(image.array)).mean(axis=0)
         return tuple(np.rint(centre - (np.asarray(self.shape) - 1) / 2).astype(int).tolist())
 
     def _grid_key(self, scan_id: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from fusemorph.warp import compose, warp
 FIELD_OF_VIEW_MM = (192.0, 224.0, 192.0)
 BRAIN_CENTRE_MM = (0.0, -17.0, 5.0)
 FIRST_PERSON = {"train": 1, "val": 1001, "test": 2001}
+MOST_PERSONS = 1000
 HEAD = 0.05
 PERCENTILES = (1.0, 99.0)
 LABELS = {
@@ -56,13 +57,19 @@ class VirtualBrainsSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.spacing_mm <= 8:
             raise ValueError(f"virtual_brains: 'spacing_mm' must lie within 1 and 8, got {self.spacing_mm}")
-        if self.train < 2 or min(self.val, self.test) < 0:
+        counts = (self.train, self.val, self.test)
+        if self.train < 2 or min(counts) < 0 or max(counts) > MOST_PERSONS:
             raise ValueError(
-                f"virtual_brains: 'train' must be 2 or more, 'val' and 'test' 0 or more, "
+                f"virtual_brains: 'train' must be 2 or more, 'val' and 'test' 0 or more, none above {MOST_PERSONS}, "
                 f"got {self.train}, {self.val}, {self.test}"
             )
-        if min(self.velocity_mm, self.bias, self.contrast, self.noise) < 0 or self.control_mm < 16:
-            raise ValueError(f"virtual_brains: amplitudes must be 0 or more, 'control_mm' 16 or more, got {self}")
+        amplitudes = (self.velocity_mm, self.bias, self.contrast, self.noise)
+        if min(amplitudes) < 0 or max(amplitudes) > 100 or self.control_mm < 16:
+            raise ValueError(
+                f"virtual_brains: amplitudes must be 0 or more and 100 at most, 'control_mm' 16 or more, got {self}"
+            )
+        if self.seed < 0:
+            raise ValueError(f"virtual_brains: 'seed' must be 0 or more, got {self.seed}")
 
 
 class VirtualBrains(Dataset):
