@@ -24,12 +24,13 @@ from experiments.runner.dry_run import describe_search, describe_sweep
 from experiments.runner.listing import listing
 from experiments.runner.progress import watch
 from experiments.runner.search import Hunt, make_hunt, make_search, require_feasible, require_storage, run_search
+from experiments.runner.storage import require_space
 from experiments.runner.sweep_plan import Sweep, make_sweeps, study_entry
 from experiments.study import SearchStudy, Study, find_study, register_study
 from fusemorph.complexity import count_parameters
-from fusemorph.records import RecordError, StorageError, TrialFolder, read_json, require_space
+from fusemorph.records import RecordError, StorageError, TrialFolder, read_json
 from fusemorph.trials.run import is_missing
-from nas.inline import WorkersDied
+from nas.dispatch import WorkersDied
 from nas.jobs import JobList, Status
 from nas.search import Search
 from reports.page import write_report

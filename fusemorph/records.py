@@ -17,6 +17,7 @@ import uuid
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from fusemorph.configuration import NUMERICS, Json, Trial, canonical_json
 FORMAT = 1
 ENDED = ("finished", "failed", "pruned")
 WEIGHTS = "weights.safetensors"
+GIVEN_UP = "given_up.json"
 STATE = ("format", "key", "status", "reason", "configuration")
 """What a record says of its trial's state; all else in it are facts that the configuration determines."""
 
@@ -191,6 +193,20 @@ class TrialFolder:
         write_json(self.path / "measured.json", measured)
         self._write_record("failed", reason, {name: fact for name, fact in begun.items() if name not in STATE})
 
+    def give_up(self, reason: str, *, failed: bool) -> None:
+        """Say why a trial is given up: in its record if it has ``failed``, else in a note and to be tried again.
+
+        For the one process that holds the trial's claim.
+        """
+        if failed and self.status() in (None, "running"):
+            self.fail(reason, measured={})
+        else:
+            write_json(self.path / GIVEN_UP, {"reason": reason, "at": datetime.now(UTC).isoformat(timespec="seconds")})
+
+    def forget_given_up(self) -> None:
+        """Remove the note of a trial that has been given up before."""
+        (self.path / GIVEN_UP).unlink(missing_ok=True)
+
     def reopen_failed(self) -> None:
         """Set a failed trial's record aside, kept under another name, so that it can be tried again."""
         if self.status() == "failed":
@@ -246,6 +262,8 @@ def history_of(folder: Path) -> list[dict[str, float]]:
     try:
         text = gzip.decompress(exported.read_bytes()) if exported.exists() else path.read_bytes()
         rows = list(csv.DictReader(io.StringIO(text.decode())))
+        if not text.endswith(b"\n") or any(None in row or None in row.values() for row in rows):
+            raise ValueError("it is cut short")
         return [{name: float(cell) if cell else math.nan for name, cell in row.items()} for row in rows]
     except FileNotFoundError:
         return []
@@ -274,21 +292,3 @@ def read_record(folder: Path, *, trial: Trial | None = None) -> Json:
     if trial is not None and canonical_json(record["configuration"]) != trial.text:
         raise RecordError(f"{path} holds another configuration than its key says")
     return record
-
-
-def require_space(folder: Path, *, mib: float) -> None:
-    """Refuse to start where the disk could not hold the results.
-
-    Raises:
-        StorageError: the folder cannot be made, or less than ``mib`` is free.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe.{uuid.uuid4().hex[:8]}"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise StorageError(error.errno, f"cannot write into {folder}: {error.strerror}") from error
-    free = shutil.disk_usage(folder).free / 2**20
-    if free < mib:
-        raise StorageError(errno.ENOSPC, f"no space: {folder} needs about {mib:.0f} MiB, {free:.0f} MiB are free")

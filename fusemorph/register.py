@@ -37,7 +37,7 @@ from fusemorph.metrics.dice import dice_per_label
 from fusemorph.metrics.regularity import folding_fraction, ndv_fraction, sd_log_jacobian
 from fusemorph.metrics.surface import surface_distances
 from fusemorph.records import write_bytes
-from fusemorph.trials.run import load_trial
+from fusemorph.trials.load import load_trial
 
 Estimate = Callable[[Pair], Tensor]
 """From two scans on one grid to the displacement ``(1, d, *s)`` in its voxels."""

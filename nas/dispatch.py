@@ -1,116 +1,156 @@
-"""Between a queue and an engine that calls from a thread of its own: who has which job, and what each has cost."""
+"""One rule for every executor: who has which job, what happens when a worker dies, and when a job is given up."""
 
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from fusemorph.trials.claims import holder
-from fusemorph.trials.run import Job
-from nas.inline import WorkersDied
-from nas.jobs import JobQueue, Status
+from fusemorph.records import RecordError, TrialFolder
+from fusemorph.trials.claims import holder, take_claim
+from fusemorph.trials.run import Job, is_missing
+from nas.jobs import JobQueue, Report, Status
 
-PATIENCE_S = 3.0
-LONGEST_PATIENCE_S = 30.0
-DEATHS_FORGIVEN = 2
+ATTEMPTS = 3
+"""Workers that may die at a job before it is given up: a node or its memory may be at fault once or twice."""
+FIRST_WAIT_S = 3.0
+LONGEST_WAIT_S = 30.0
 
 
-class Stopped(BaseException):
-    """Ends the engine's loop where it stands. No ``Exception``, for which engines have plans of their own."""
+class WorkersDied(RuntimeError):
+    """No worker lives long enough to take a job."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Death:
+    """How a worker has died. ``killed``: outright, as for want of memory, and not by an error that was raised in it.
+
+    ``blamed``: the job may be the cause; otherwise the death does not count against it, as when a node is preempted.
+    """
+
+    reason: str
+    killed: bool
+    blamed: bool = True
 
 
 @dataclass(kw_only=True)
 class Dispatcher:
-    """Hands jobs out under names of the engine's, and again where a worker has died or another sweep holds the job.
+    """Gives jobs to workers, which an executor names.
 
-    ``lock`` is held by the caller while it looks at a status, so that the queue does not change under its eyes.
-    ``stopped`` is the caller's word that it wants no more; ``ended`` the engine's that it has come to its end, by
-    ``error`` if there is one, which the caller raises.
+    A job whose worker dies is given again at once, and goes on from its checkpoint; after ``ATTEMPTS`` deaths it is
+    given up. It is then recorded as failed, with the reason, if it was being trained when its last worker was killed;
+    otherwise a note with the reason is left, and a later sweep tries again. A job that another sweep holds is asked
+    after again later and later.
     """
 
     queue: JobQueue
     runs: Path
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    stopped: bool = False
-    ended: threading.Event = field(default_factory=threading.Event)
-    error: Exception | None = None
-    _taken: dict[str, Job] = field(default_factory=dict)
-    _again: list[tuple[float, Job]] = field(default_factory=list)
+    _assigned: dict[str, Job] = field(default_factory=dict)
+    _waiting: list[tuple[float, Job]] = field(default_factory=list)
     _waits: Counter[str] = field(default_factory=Counter)
     _deaths: Counter[str] = field(default_factory=Counter)
+    _last: dict[str, Death] = field(default_factory=dict)
     _given_up: dict[str, str] = field(default_factory=dict)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles whatever it is given, for a restore that is never made
-
-    @contextmanager
-    def serving(self) -> Iterator[None]:
-        """For each call of the engine's: keeps an error for the caller instead of showing it to the engine.
-
-        Raises:
-            Stopped: the caller wants no more, or there was an error.
-        """
-        with self.lock:
-            try:
-                if self.stopped:
-                    raise Stopped
-                yield
-            except Exception as error:
-                self.error = error
-                raise Stopped from error
-
-    def status(self) -> Status:
-        """How far the work is; for the caller, under the lock."""
-        taken = tuple(self._taken.values())
-        running = tuple((job, facts) for job in taken if (facts := holder(self.runs / job.trial.key)) is not None)
-        return Status(
-            total=self.queue.total, left=self.queue.left, work=self.queue.work, running=running,
-            given_up=dict(self._given_up), note=self.queue.note,
-        )  # fmt: skip
+    _idle_deaths: int = 0
 
     @property
     def over(self) -> bool:
-        """Whether no job can come any more."""
-        return not (self.queue.open or self._taken or self._again)
+        """Whether no job can come any more, and none is at work."""
+        return not (self.queue.open or self._assigned or self._waiting)
 
-    def assign(self, name: str) -> Job | None:
-        """The next job, known by that name from now on; None while there is none to give."""
-        due = next((entry for entry in self._again if entry[0] <= time.monotonic()), None)
-        if due is not None:
-            self._again.remove(due)
-        job = self.queue.next() if due is None else due[1]
-        if job is not None:
-            self._taken[name] = job
-        return job
+    def status(self) -> Status:
+        """How far the work is."""
+        taken = tuple(self._assigned.values())
+        running = tuple((job, facts) for job in taken if (facts := holder(self.runs / job.trial.key)) is not None)
+        return Status(
+            total=self.queue.total, left=self.queue.left, work=self.queue.work, running=running,
+            given_up={**self.queue.problems, **self._given_up}, note=self.queue.note,
+        )  # fmt: skip
 
-    def complete(self, name: str, status: str | None) -> None:
-        """A worker is through with a job, or None: another sweep holds it, and it is asked after again later."""
-        job = self._taken.pop(name)
-        if status is not None:
-            self.queue.complete(job)
-            return
-        key = job.trial.key
-        patience = min(PATIENCE_S * 2 ** self._waits[key], LONGEST_PATIENCE_S)
-        self._waits[key] += 1
-        self._again.append((time.monotonic() + patience, job))
+    def assign(self, worker: str) -> Job | None:
+        """The next job, which that worker has from now on; None while there is none to give."""
+        while (job := self._due() or self.queue.next()) is not None:
+            if job.trial.key not in self._last:
+                self._assigned[worker] = job
+                return job
+            self._give_up(job)
+        return None
 
-    def worker_died(self, name: str, reason: str, *, blamed: bool = True) -> None:
-        """A worker has died, of its job if that is ``blamed``: one that takes too many with it is given up.
+    def report(self, worker: str, report: Report) -> None:
+        """A worker is through with its job.
 
         Raises:
-            WorkersDied: it is given up, and has never begun.
+            StorageError: the reason why it cannot be done could not be written.
         """
-        job = self._taken.pop(name)
-        key = job.trial.key
-        self._deaths[key] += blamed
-        if self._deaths[key] <= DEATHS_FORGIVEN:
-            self._again.append((0.0, job))
+        job = self._assigned.pop(worker)
+        self._idle_deaths = 0
+        if report.problem:
+            self._last[job.trial.key] = Death(reason=report.problem, killed=False)
+            self._give_up(job)
+        elif report.status is None:
+            self._wait(job)
+        else:
+            self.queue.complete(job)
+
+    def worker_died(self, worker: str, death: Death) -> None:
+        """A worker has died, at its job if it had one.
+
+        Raises:
+            WorkersDied: one after the other dies before it takes a job.
+            StorageError: the reason could not be written.
+        """
+        job = self._assigned.pop(worker, None)
+        if job is None or not (self.runs / job.trial.key).exists():
+            self._count_idle_death(death)
+        else:
+            self._idle_deaths = 0
+            self._deaths[job.trial.key] += death.blamed
+        if job is not None and self._deaths[job.trial.key] < ATTEMPTS:
+            self._waiting.append((0.0, job))
+        elif job is not None:
+            count = f"{self._deaths[job.trial.key]} workers died at it, the last one: {death.reason}"
+            self._last[job.trial.key] = Death(reason=count, killed=death.killed)
+            self._give_up(job)
+
+    def _count_idle_death(self, death: Death) -> None:
+        self._idle_deaths += death.blamed
+        if self._idle_deaths >= ATTEMPTS:
+            raise WorkersDied(f"workers die before they take a trial: {death.reason}")
+
+    def _due(self) -> Job | None:
+        due = next((entry for entry in self._waiting if entry[0] <= time.monotonic()), None)
+        if due is None:
+            return None
+        self._waiting.remove(due)
+        return due[1]
+
+    def _wait(self, job: Job) -> None:
+        """Ask after a job later, each time later than before."""
+        wait_s = min(FIRST_WAIT_S * 2 ** self._waits[job.trial.key], LONGEST_WAIT_S)
+        self._waits[job.trial.key] += 1
+        self._waiting.append((time.monotonic() + wait_s, job))
+
+    def _give_up(self, job: Job) -> None:
+        """Record why a job is given up, once the claim of its dead worker has lapsed, which on another host takes time.
+
+        Another sweep may have taken it over until then, and done it.
+        """
+        folder, death = TrialFolder(self.runs, job.trial), self._last[job.trial.key]
+        claim = take_claim(folder.path)
+        if claim is None:
+            self._wait(job)
             return
-        if not (self.runs / key).exists():
-            raise WorkersDied(f"workers die before they take a job: {reason}")
-        self._given_up[key] = f"{self._deaths[key]} workers failed at it, the last with {reason}"
-        self.queue.complete(job, given_up=self._given_up[key])
+        with claim:
+            if done := _is_done(job, self.runs):
+                del self._last[job.trial.key]
+            else:
+                folder.give_up(death.reason, failed=death.killed)
+        if not done:
+            self._given_up[job.trial.key] = death.reason
+        self.queue.complete(job, given_up=None if done else death.reason)
+
+
+def _is_done(job: Job, runs: Path) -> bool:
+    try:
+        return not is_missing(job, runs)
+    except RecordError:
+        return False

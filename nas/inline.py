@@ -1,196 +1,187 @@
-"""The driver without an engine: worker processes of this machine, each given one job after the other.
+"""The inline executor: worker processes of this machine, each given one job after the other.
 
 Workers and driver share nothing but the run folder; claims decide who does what. Several such sweeps, also of several
-machines, may therefore work on one folder: a job that another sweep holds is asked after again later.
+machines, may therefore work on one folder.
 """
 
 import errno
 import multiprocessing
 import signal
-import sys
 import time
-from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from fusemorph.records import StorageError, TrialFolder
-from fusemorph.trials.claims import holder, last_claim, take_claim
-from fusemorph.trials.run import Job, run_job
-from nas.jobs import JobQueue, Status
+from fusemorph.records import StorageError
+from fusemorph.trials.interruption import Interruption
+from fusemorph.trials.run import Job
+from nas.dispatch import Death, Dispatcher
+from nas.jobs import JobQueue, Report, Status, do_job
 
 POLL_S = 1.0
-PATIENCE_S = 3.0
-DEATHS_FORGIVEN = 1
-STORAGE_EXIT = 28
-
-
-class WorkersDied(RuntimeError):
-    """No worker lives long enough to take a job."""
+GRACE_S = 60.0
+"""Time for a worker that is stopped to finish the training step that it computes, and to save it."""
+FOR_THE_DRIVER = ("SIGINT", "SIGHUP", "SIGUSR1")
+"""Signals that a terminal or a scheduler sends to workers and driver alike."""
 
 
 def run_inline(queue: JobQueue, runs: Path, *, workers: int) -> Iterator[Status]:
     """Run the queue's jobs in ``workers`` processes; yields the status at least every second until all have ended.
 
-    A worker that dies is replaced and its trial goes on from its checkpoint; a trial that takes a second worker with
-    it is given up, and recorded as failed if it killed them outright (out of memory). Closing the iterator stops the
-    workers; their trials go on from their checkpoints another time.
+    Closing the iterator stops the workers; their trials go on from their checkpoints another time.
 
     Raises:
         StorageError: a worker could not write; everything written before is there.
-        RecordError: a trial's folder cannot be read, or was made by another version.
         WorkersDied: workers die before they take a job.
     """
-    pool = _WorkerPool(queue=queue, runs=runs)
+    pool = _WorkerPool(dispatcher=Dispatcher(queue=queue, runs=runs), runs=runs)
     try:
-        while queue.left or queue.open:
-            pool.reap()
+        while not pool.dispatcher.over:
             pool.start(workers)
             pool.assign()
-            yield pool.status()
+            yield pool.dispatcher.status()
             pool.listen()
-        yield pool.status()
+            pool.reap()
+        yield pool.dispatcher.status()
     finally:
         pool.stop()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Failure:
+    """A worker's last word: the error that ends it, and its number where the storage refused a write."""
+
+    reason: str
+    refused: int | None = None
+
+
 @dataclass(eq=False, kw_only=True)
 class _Worker:
-    """A process, the pipe to it, whether it has said that it is there, and the job that it has."""
+    """A process and the pipe to it; whether it waits for a job, and what it has said last of all."""
 
+    name: str
     process: BaseProcess
     pipe: Connection
-    ready: bool = False
-    job: Job | None = None
+    idle: bool = False
+    failure: _Failure | None = None
 
 
 @dataclass(kw_only=True)
 class _WorkerPool:
-    """The workers; the jobs to be given again, from when on; and how often each job has cost a worker its life."""
+    """The worker processes: started, given what the dispatcher assigns, heard, and replaced when they die."""
 
-    queue: JobQueue
+    dispatcher: Dispatcher
     runs: Path
     workers: list[_Worker] = field(default_factory=list)
-    again: deque[tuple[float, Job]] = field(default_factory=deque)
-    deaths: Counter[str] = field(default_factory=Counter)
-    given_up: dict[str, str] = field(default_factory=dict)
-    strays: int = 0
+    _names: Iterator[int] = field(default_factory=count)
 
-    def status(self) -> Status:
-        taken = [worker.job for worker in self.workers if worker.job is not None]
-        running = tuple((job, facts) for job in taken if (facts := holder(self.runs / job.trial.key)) is not None)
-        return Status(
-            total=self.queue.total, left=self.queue.left, work=self.queue.work, running=running,
-            given_up=dict(self.given_up), note=self.queue.note,
-        )  # fmt: skip
-
-    def start(self, count: int) -> None:
-        """Start workers up to that number, and no more than there are jobs."""
-        for _ in range(min(count, self.queue.left if not self.queue.open else count) - len(self.workers)):
+    def start(self, most: int) -> None:
+        """Start workers up to that number, and no more than there are jobs left."""
+        for _ in range(min(most, self.dispatcher.queue.left) - len(self.workers)):
             ours, theirs = multiprocessing.Pipe()
             process = multiprocessing.get_context("spawn").Process(target=_work, args=(theirs, self.runs), daemon=True)
             process.start()
             theirs.close()
-            self.workers.append(_Worker(process=process, pipe=ours))
+            self.workers.append(_Worker(name=f"worker {next(self._names)}", process=process, pipe=ours))
 
     def assign(self) -> None:
         """Give a job to every worker that waits for one."""
-        for worker in self.workers:
-            if worker.ready and worker.job is None and (job := self._next()) is not None:
-                worker.job = job
-                try:
-                    worker.pipe.send(job)
-                except OSError:
-                    return  # it has just died, and is buried in the next round
-
-    def _next(self) -> Job | None:
-        if (job := self.queue.next()) is not None:
-            return job
-        due = self.again and self.again[0][0] <= time.monotonic()
-        return self.again.popleft()[1] if due else None
+        for worker in [worker for worker in self.workers if worker.idle]:
+            job = self.dispatcher.assign(worker.name)
+            if job is None:
+                return
+            worker.idle = False
+            try:
+                worker.pipe.send(job)
+            except OSError:
+                return  # it has just died, and is reaped in this round
 
     def listen(self) -> None:
-        """Wait until a worker reports, one dies, or a second is over; settle what has ended."""
+        """Wait until a worker reports, one dies, or a second is over."""
         heard = wait([x for worker in self.workers for x in (worker.pipe, worker.process.sentinel)], timeout=POLL_S)
         for worker in self.workers:
-            while worker.pipe in heard and worker.process.is_alive() and worker.pipe.poll():
-                try:
-                    self._hear(worker, worker.pipe.recv())
-                except (EOFError, OSError):
-                    break
+            if worker.pipe in heard:
+                self._hear(worker)
 
-    def _hear(self, worker: _Worker, ended: bool) -> None:
-        """The first word of a worker is that it is there; every other, whether its job has ended."""
-        worker.ready, job, worker.job = True, worker.job, None
-        if job is not None and ended:
-            self.queue.complete(job)
-        elif job is not None:
-            self.again.append((time.monotonic() + PATIENCE_S, job))
+    def _hear(self, worker: _Worker) -> None:
+        """Take in all that a worker has said; its first report is that it is there."""
+        try:
+            while worker.pipe.poll():
+                said = worker.pipe.recv()
+                if isinstance(said, _Failure):
+                    worker.failure = said
+                    continue
+                worker.idle = True
+                if said is not None:
+                    self.dispatcher.report(worker.name, said)
+        except (EOFError, OSError) as error:
+            if isinstance(error, StorageError):
+                raise
 
     def reap(self) -> None:
-        """Drop the workers that have died, and settle what they had."""
+        """Drop the workers that have died.
+
+        Raises:
+            StorageError: one could not write.
+            WorkersDied: they die before they take a job.
+        """
         for worker in [worker for worker in self.workers if not worker.process.is_alive()]:
+            self._hear(worker)
             self.workers.remove(worker)
-            if worker.process.exitcode == STORAGE_EXIT:
-                raise StorageError(errno.EIO, f"a worker could not write; what it said stands above ({self.runs})")
-            self._count_stray(worker)
-            if worker.job is not None:
-                self._count_death(worker.job, worker.process)
-
-    def _count_stray(self, worker: _Worker) -> None:
-        self.strays = 0 if worker.ready else self.strays + 1
-        if self.strays > DEATHS_FORGIVEN:
-            raise WorkersDied("workers die before they take a trial; what they said stands above")
-
-    def _count_death(self, job: Job, process: BaseProcess) -> None:
-        """After the second death, give the job up. One that kills its workers outright has failed."""
-        key, exit_code = job.trial.key, process.exitcode or 0
-        self.deaths[key] += 1
-        if self.deaths[key] <= DEATHS_FORGIVEN:
-            self.again.append((0.0, job))
-            return
-        claim = last_claim(self.runs / key, process=process.pid) or {}
-        killed = f"it killed {self.deaths[key]} workers, exit code {exit_code} (out of memory?)"
-        self.given_up[key] = str(claim.get("error") or killed)
-        if exit_code < 0:
-            self._record_failure(job, self.given_up[key])
-        self.queue.complete(job, given_up=self.given_up[key])
-
-    def _record_failure(self, job: Job, reason: str) -> None:
-        folder, claim = TrialFolder(self.runs, job.trial), take_claim(self.runs / job.trial.key)
-        if claim is not None and folder.status() in (None, "running"):
-            with claim:
-                folder.fail(reason, measured={})
+            if worker.failure is not None and worker.failure.refused is not None:
+                raise StorageError(worker.failure.refused, worker.failure.reason)
+            self.dispatcher.worker_died(worker.name, _death_of(worker))
 
     def stop(self) -> None:
-        """Stop all workers."""
+        """Stop all workers, and wait for what they save."""
         for worker in self.workers:
             worker.process.terminate()
+        until = time.monotonic() + GRACE_S
         for worker in self.workers:
+            worker.process.join(max(0.0, until - time.monotonic()))
+            worker.process.kill()
             worker.process.join()
+
+
+def _death_of(worker: _Worker) -> Death:
+    exit_code = worker.process.exitcode or 0
+    if exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        return Death(reason=f"killed by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}", killed=True)
+    reason = worker.failure.reason if worker.failure else f"exit code {exit_code}; what it said stands above"
+    return Death(reason=reason, killed=False)
 
 
 def _work(pipe: Connection, runs: Path) -> None:
     """One worker: job by job, until the driver is gone.
 
-    Any error but a refused write ends the process as Python does, with its traceback and exit code 1. SIGTERM leaves
-    nothing behind: what another package computes for the worker is stopped, and the claim on the trial is free.
+    SIGTERM leaves nothing behind: what another package computes for the worker is stopped, the training step is saved,
+    and the claim on the trial is released.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver to handle
-    signal.signal(signal.SIGTERM, _leave)
+    for name in FOR_THE_DRIVER:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    interruption = Interruption()
+    signal.signal(signal.SIGTERM, interruption)
     try:
-        pipe.send(False)
+        pipe.send(None)
         while True:
-            pipe.send(run_job(pipe.recv(), runs) is not None)
+            report: Report = _report(pipe.recv(), runs, pipe, interruption)
+            interruption.leave()
+            pipe.send(report)
     except (EOFError, ConnectionError):
         return
+
+
+def _report(job: Job, runs: Path, pipe: Connection, interruption: Interruption) -> Report:
+    """The report of a job. An error that the job does not account for ends the worker, with its traceback."""
+    try:
+        return do_job(job, runs, interruption=interruption)
     except StorageError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(STORAGE_EXIT) from error
-
-
-def _leave(number: int, frame: object) -> None:
-    signal.signal(number, signal.SIG_IGN)  # once is enough: a second one would cut the tidying short
-    raise SystemExit(128 + number)
+        pipe.send(_Failure(reason=error.strerror or str(error), refused=error.errno or errno.EIO))
+        raise SystemExit(1) from error
+    except Exception as error:
+        pipe.send(_Failure(reason=f"{type(error).__name__}: {error}"))
+        raise

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fusemorph.records import history_of, read_record
+from fusemorph.records import RecordError, history_of, read_record
 from fusemorph.trials.run import Job
 
 Direction = Literal["maximize", "minimize"]
@@ -70,7 +70,13 @@ class Result:
             RecordError: record or history cannot be read.
         """
         folder = runs / job.trial.key
-        return cls(dataset=job.trial.dataset["name"], record=read_record(folder), history=history_of(folder))
+        record, history = read_record(folder), history_of(folder)
+        last = history[-1].get("step") if history else None
+        if record["status"] in ("finished", "pruned") and last != record.get("step"):
+            raise RecordError(
+                f"{folder / 'history.csv'} must end at step {record.get('step')}, as its record does, got {last}"
+            )
+        return cls(dataset=job.trial.dataset["name"], record=record, history=history)
 
 
 def measure(objective: Objective, results: Sequence[Result], identity_dice: Mapping[str, float]) -> float:

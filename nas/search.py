@@ -4,12 +4,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fusemorph.configuration import Json, canonical_json
-from fusemorph.records import TrialFolder
+from fusemorph.records import RecordError, TrialFolder
 from fusemorph.trials.run import Job, stays_stopped
 from nas.objectives import OBJECTIVES, Objective, Result, gains_by_step, measure
 from nas.searcher import Outcome, Searcher
@@ -19,6 +19,7 @@ PATIENCE = 100
 """So many proposals in a row that are known or refused, and the next point is drawn from those that are neither."""
 LISTED_AT_MOST = 200_000
 DRAWS = 1000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,7 @@ class Search:
 
     ``candidates`` by identity, in the order of their proposal; ``outcomes`` of those that have ended.
     ``refused``: why, by identity, what a constraint ruled out; ``duplicates``: how often a known point was proposed.
+    ``problems``: why, by key, the records of a trial cannot be read; its candidate counts as failed.
     """
 
     plan: SearchPlan
@@ -78,6 +80,7 @@ class Search:
     candidates: dict[str, Candidate] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
     duplicates: int = 0
     exhausted: bool = False
     _queue: deque[Job] = field(default_factory=deque)
@@ -160,9 +163,9 @@ class Search:
 
     def ranked(self) -> list[Candidate]:
         """The finished candidates that keep the constraints, the best in the first objective first."""
-        finished = {own: outcome.values[0] for own, outcome in self.outcomes.items() if outcome.values}
+        finished = {identity: outcome.values[0] for identity, outcome in self.outcomes.items() if outcome.values}
         best_first = sorted(finished, key=finished.__getitem__, reverse=self.plan.objectives[0].direction == "maximize")
-        return [self.candidates[own] for own in best_first]
+        return [self.candidates[identity] for identity in best_first]
 
     def _propose(self) -> Candidate | None:
         for _ in range(PATIENCE):
@@ -180,14 +183,14 @@ class Search:
     def _judge(self, values: Values) -> Candidate | None:
         """The candidate of a proposal, unless it is known or refused, which the searcher is told."""
         method, changes = self.plan.space.configure(values)
-        own = identity(method, changes)
-        if own in self.refused or own in self.candidates:
+        proposed = identity(method, changes)
+        if proposed in self.refused or proposed in self.candidates:
             self.duplicates += 1
-            if own in self.refused or own in self.outcomes:
-                self.searcher.tell(values, self.outcomes.get(own, Outcome(state="refused")))
+            if proposed in self.refused or proposed in self.outcomes:
+                self.searcher.tell(values, self.outcomes.get(proposed, Outcome(state="refused")))
             return None
         if (reason := self.plan.refuses(method)) is not None:
-            self.refused[own] = reason
+            self.refused[proposed] = reason
             self.searcher.tell(values, Outcome(state="refused"))
             return None
         return self.plan.make(values)
@@ -224,6 +227,8 @@ class Search:
         if "failed" in states:
             return Outcome(state="failed")
         results = self._results(candidate, states)
+        if any(job.trial.key in self.problems for job in candidate.jobs):
+            return Outcome(state="failed")
         steps = self._gains_by_step(results)
         if "pruned" in states:
             return Outcome(state="pruned", intermediate=steps)
@@ -239,20 +244,32 @@ class Search:
 
     def _results(self, candidate: Candidate, states: Sequence[str | None]) -> list[Result]:
         """What the records say of a candidate's trials; nothing where one of them has not begun."""
-        return [] if None in states else [Result.read(job, self.plan.runs) for job in candidate.jobs]
+        if None in states:
+            return []
+        read = (self._attempt(job, lambda job: Result.read(job, self.plan.runs)) for job in candidate.jobs)
+        return [result for result in read if result is not None]
 
     def _gains_by_step(self, results: Sequence[Result]) -> dict[int, float]:
         """The mean gain by step; none where there are several objectives."""
         return gains_by_step(results, self.plan.identity_dice) if results and len(self.plan.objectives) == 1 else {}
 
     def _status(self, job: Job) -> str | None:
-        if job.trial.key in self._given_up:
-            return "failed"
-        return TrialFolder(self.plan.runs, job.trial).status()
+        state = self._attempt(job, lambda job: TrialFolder(self.plan.runs, job.trial).status())
+        return "failed" if job.trial.key in self._given_up or job.trial.key in self.problems else state
 
     def _has_ended(self, job: Job, state: str | None) -> bool:
         """Whether nothing is left to be done of a trial; one that another study has stopped is judged anew."""
-        return state in ("finished", "failed") or (state == "pruned" and stays_stopped(job, self.plan.runs))
+        if state == "pruned":
+            return self._attempt(job, lambda job: stays_stopped(job, self.plan.runs)) is not False
+        return state in ("finished", "failed")
+
+    def _attempt(self, job: Job, read: Callable[[Job], T]) -> T | None:
+        """What a trial's records say; None where they cannot be read, which makes the trial a problem."""
+        try:
+            return read(job)
+        except RecordError as error:
+            self.problems[job.trial.key] = str(error)
+            return None
 
     def _to_come(self) -> int:
         return 0 if self.exhausted else max(0, self.plan.trials - len(self.candidates))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fusemorph.configuration import BUDGETS, Budget, Trial, find_budget
-from fusemorph.records import RecordError, StorageError, TrialFolder, read_record, require_space, write_bytes
+from fusemorph.records import RecordError, StorageError, TrialFolder, read_record, write_bytes
 
 TRIAL = Trial(method={"name": "identity"}, dataset={"name": "d", "fingerprint": "f"}, budget=None, seed=0)
 
@@ -91,12 +91,6 @@ def test_a_full_disk_names_the_file_and_leaves_the_old_content(tmp_path: Path, m
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_space_is_required_before_anything_starts(tmp_path: Path) -> None:
-    require_space(tmp_path / "runs", mib=1.0)
-    with pytest.raises(StorageError, match="no space"):
-        require_space(tmp_path / "runs", mib=1e12)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 from experiments.runner.drivers import choose_searcher, drive, make_searcher
 from experiments.runner.progress import columns, watch
+from experiments.runner.storage import require_space
 from experiments.runner.sweep_plan import data_folders, dataset_entry, describe_dataset, open_datasets
 from experiments.study import SearchStudy, read_entry, register_study
 from fusemorph.complexity import count_cost, count_flops, count_parameters
@@ -18,7 +19,6 @@ from fusemorph.data.dataset import Dataset
 from fusemorph.fusion.plan import parse_plan
 from fusemorph.method import Method, load_method
 from fusemorph.networks.padding import padded_shape
-from fusemorph.records import require_space
 from fusemorph.trials.run import Job
 from fusemorph.trials.validation import unregistered_dice
 from nas.objectives import Objective, find_objectives, front, hypervolume

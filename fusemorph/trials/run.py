@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from safetensors.torch import load_file, save
-from torch import nn
+from safetensors.torch import save
 
 from fusemorph.catalogue import add_folders, folders
 from fusemorph.complexity import count_cost
@@ -21,18 +20,18 @@ from fusemorph.method import Method, PairFailed, load_method
 from fusemorph.networks.padding import padded_shape
 from fusemorph.precision import computed_in
 from fusemorph.records import (
-    WEIGHTS,
     RecordError,
     StorageError,
     TrialFolder,
     history_of,
-    read_json,
     read_record,
     read_table,
 )
 from fusemorph.trials.checkpoint import Row
 from fusemorph.trials.claims import Claim, TakenOver, take_claim
 from fusemorph.trials.evaluation import evaluate
+from fusemorph.trials.interruption import Interruption
+from fusemorph.trials.load import load_network
 from fusemorph.trials.training import Trained, TrainingFailed, train
 
 
@@ -83,15 +82,18 @@ class Job:
         return dataset
 
 
-def run_job(job: Job, runs: Path) -> str | None:
+def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -> str | None:
     """Do what is missing of a trial and return its status; None where another process is at it.
 
     A finished trial is only evaluated on splits that lack it. A trial that cannot be trained ends as ``failed`` with
-    its reason. Whatever is no fault of the trial leaves it to be continued.
+    its reason. Whatever is no fault of the trial leaves it to be continued. An ``interruption`` during the training
+    comes through after a checkpoint.
 
     Raises:
-        StorageError, DataError, RecordError: storage, data or run folder cannot serve.
+        StorageError: the storage refused a write.
+        DataError, RecordError: data or run folder cannot serve; the claim is released.
         ValueError: a folder of entries that the job names is not there.
+        SystemExit: this process was asked to stop; the claim is released.
         Exception: the evaluation of a finished trial failed.
     """
     add_folders(job.entries)
@@ -106,11 +108,15 @@ def run_job(job: Job, runs: Path) -> str | None:
     started = datetime.now(UTC)
     with claim:
         try:
-            _do_missing(job, folder, claim=claim, started=started)
+            _do_missing(job, folder, claim=claim, started=started, interruption=interruption or Interruption())
+            folder.forget_given_up()
+            return folder.status()
         except TakenOver:
             return None
-        except (StorageError, DataError, RecordError):
+        except StorageError:
             raise
+        except (DataError, RecordError, SystemExit) as error:
+            unfinished = error
         except Exception as error:
             if folder.status() not in (None, "running"):
                 raise
@@ -118,7 +124,8 @@ def run_job(job: Job, runs: Path) -> str | None:
                 str(error) if isinstance(error, (TrainingFailed, PairFailed)) else f"{type(error).__name__}: {error}"
             )
             folder.fail(reason, measured=_measured(job, started))
-        return folder.status()
+            return folder.status()
+    raise unfinished
 
 
 def is_missing(job: Job, runs: Path) -> bool:
@@ -149,15 +156,18 @@ def stays_stopped(job: Job, runs: Path) -> bool:
     return not history or job.stop(runs, history) is not None
 
 
-def _do_missing(job: Job, folder: TrialFolder, *, claim: Claim, started: datetime) -> None:
+def _do_missing(job: Job, folder: TrialFolder, *, claim: Claim, started: datetime, interruption: Interruption) -> None:
     dataset, method = job.open_dataset(), load_method(job.trial.method)
     if folder.status() != "finished":
-        _train(job, folder, method, dataset, claim=claim, started=started)
+        _train(job, folder, method, dataset, claim=claim, started=started, interruption=interruption)
     if folder.status() == "finished":
         _evaluate(job, folder, method, dataset, claim=claim)
 
 
-def _train(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, claim: Claim, started: datetime) -> None:
+def _train(
+    job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, claim: Claim, started: datetime,
+    interruption: Interruption,
+) -> None:  # fmt: skip
     facts = describe(method, dataset)
     folder.begin(facts)
     if job.trial.budget is None:
@@ -171,9 +181,7 @@ def _train(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, c
     if other is not None:
         _take(job, folder, other, facts, started=started)
         return
-    budget = Budget(**job.trial.budget)
-
-    reason = None
+    budget, reason = Budget(**job.trial.budget), None
 
     def on_step(step: int, terms: Mapping[str, float]) -> None:
         claim.note(step=step, of=budget.steps, loss=terms["loss"])
@@ -187,11 +195,15 @@ def _train(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *, c
         reason = job.stop(folder.path.parent, history) if job.stop else None
         return reason is not None
 
-    trained = train(
-        method, dataset, budget, job.trial.seed,
-        device=torch.device(job.device), checkpoint=folder.checkpoint, on_step=on_step, stops=stops,
-    )  # fmt: skip
+    with interruption.held_back():
+        trained = train(
+            method, dataset, budget, job.trial.seed, device=torch.device(job.device), checkpoint=folder.checkpoint,
+            on_step=on_step, stops=stops, interrupted=lambda: interruption.signal is not None,
+        )  # fmt: skip
+    if reason is None and trained.progress.step < budget.steps:
+        interruption.leave()
     _record(job, folder, trained, facts, reason=reason, started=started)
+    interruption.leave()
 
 
 def find_trained(folder: TrialFolder, method: Method) -> TrialFolder | None:
@@ -257,49 +269,6 @@ def describe(method: Method, dataset: Dataset) -> Json:
     parameters, flops = count_cost(method, padded_shape(dataset.shape))
     grid = {"shape": list(dataset.shape), "spacing_mm": list(dataset.spacing_mm)}
     return grid | {"plan": getattr(method, "plan", None), "parameters": parameters, "flops": flops}
-
-
-def load_network(folder: Path, method: Method, dims: int) -> nn.Module | None:
-    """The trained network of a run folder, or None for a method without one.
-
-    Raises:
-        ValueError: the weights are missing, damaged, or do not fit; the message names the file.
-    """
-    network = method.network(dims)
-    if network is None:
-        return None
-    path = folder / WEIGHTS
-    try:
-        network.load_state_dict(load_file(path))
-    except Exception as error:
-        raise ValueError(f"load_network(): weights {path} do not fit the method {method.name!r}: {error}") from error
-    return network.eval()
-
-
-def load_trial(folder: Path) -> tuple[Method, nn.Module | None, Json]:
-    """Method, trained network and record of a finished trial.
-
-    Raises:
-        ValueError: no finished record there, another version, or weights that do not fit.
-    """
-    record = read_record(folder)
-    if record["status"] != "finished":
-        raise ValueError(f"load_trial(): {folder} must hold a finished trial, it is {record['status']}")
-    method = _recorded_method(folder, record["configuration"]["method"])
-    return method, load_network(folder, method, len(record["shape"])), record
-
-
-def _recorded_method(folder: Path, configuration: Json) -> Method:
-    """The method of a finished trial, which may come from a folder of entries that the trial was made with."""
-    measured = folder / "measured.json"
-    recorded = [Path(path) for path in read_json(measured).get("entries", ())] if measured.exists() else []
-    add_folders(path for path in recorded if path.is_dir())
-    try:
-        return load_method(configuration)
-    except ValueError as error:
-        if gone := [str(path) for path in recorded if not path.is_dir()]:
-            raise ValueError(f"{error}; {folder} was made with --entries {', '.join(gone)}, which is gone") from error
-        raise
 
 
 def _measured(job: Job, started: datetime) -> dict[str, Any]:

@@ -87,12 +87,13 @@ def train(
     checkpoint: Path | None = None,
     on_step: Callable[[int, Mapping[str, float]], None] = lambda step, terms: None,
     stops: Callable[[Sequence[Row]], bool] = lambda history: False,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> Trained:
     """Train the method's network, going on from ``checkpoint`` where it exists and writing it every minute.
 
     ``on_step`` is called after each step with the count of finished steps and the loss terms. ``stops`` is asked after
     each validation, with the history so far, whether to stop early; the schedule knows nothing of it, and the
-    checkpoint is written, so that a later call goes on.
+    checkpoint is written, so that a later call goes on. ``interrupted`` is asked after each step, to the same effect.
 
     Raises:
         TrainingFailed: the loss or a gradient is not finite.
@@ -114,7 +115,8 @@ def train(
             _record_validation(progress, network, dataset, budget, device=device)
         progress.seconds += time.monotonic() - began
         on_step(progress.step, terms)
-        if validated and stops(progress.history) and progress.step < budget.steps:
+        stop = (validated and stops(progress.history)) or interrupted()
+        if stop and progress.step < budget.steps:
             if checkpoint:
                 save_checkpoint(checkpoint, network, optimiser, progress)
             break

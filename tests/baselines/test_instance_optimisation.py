@@ -19,7 +19,8 @@ from fusemorph.losses.training_loss import TrainingLoss, total
 from fusemorph.method import Method, PairFailed, image_tensor, known_methods, load_method
 from fusemorph.metrics import folding_fraction
 from fusemorph.networks.registration import Registration
-from fusemorph.trials.run import Job, load_trial, run_job
+from fusemorph.trials.load import load_trial
+from fusemorph.trials.run import Job, run_job
 from fusemorph.warp import warp
 
 CPU = torch.device("cpu")

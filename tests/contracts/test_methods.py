@@ -170,7 +170,7 @@ def test_settings_of_gates_do_not_count_without_a_gate() -> None:
 def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
-    from fusemorph.trials.run import load_network
+    from fusemorph.trials.load import load_network
 
     early = make("fusion")
     save_file({"strange": torch.zeros(1)}, tmp_path / "weights.safetensors")

@@ -1,4 +1,4 @@
-"""Who has which job: given again after a death or a refusal, given up after too many, errors kept for the caller."""
+"""Who has which job: given again after a death or a refusal, given up after too many, with a record and its reason."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 
 from fusemorph.configuration import Trial
-from fusemorph.records import RecordError
+from fusemorph.records import GIVEN_UP, TrialFolder, read_json
+from fusemorph.trials.claims import take_claim
 from fusemorph.trials.run import Job
 from nas import dispatch
-from nas.dispatch import Dispatcher, Stopped
-from nas.inline import WorkersDied
+from nas.dispatch import ATTEMPTS, Death, Dispatcher, WorkersDied
+from nas.jobs import Report
+
+KILLED = Death(reason="killed by SIGKILL", killed=True)
+ERROR = Death(reason="ValueError: weights do not fit", killed=False)
+PREEMPTED = Death(reason="the node was preempted", killed=True, blamed=False)
 
 
 def make_job(seed: int) -> Job:
@@ -27,6 +32,7 @@ class Listed:
     total: int = 2
     work: float = 0.0
     note: str = ""
+    problems: dict[str, str] = field(default_factory=dict)
 
     @property
     def left(self) -> int:
@@ -43,69 +49,138 @@ class Listed:
         self.told.append((job, given_up))
 
 
-def test_a_job_is_dealt_until_it_has_ended(tmp_path: Path) -> None:
+@dataclass
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(dispatch.time, "monotonic", clock)
+    return clock
+
+
+def begin(runs: Path, job: Job) -> TrialFolder:
+    """What a worker leaves that has begun with a trial."""
+    folder = TrialFolder(runs, job.trial)
+    folder.begin({})
+    return folder
+
+
+def test_a_job_is_assigned_until_it_has_ended(tmp_path: Path) -> None:
     first, second = make_job(0), make_job(1)
     queue = Listed([first, second])
     dispatcher = Dispatcher(queue=queue, runs=tmp_path)
     assert [dispatcher.assign(name) for name in "abc"] == [first, second, None]
     assert not dispatcher.over
-    dispatcher.complete("a", "finished")
-    dispatcher.complete("b", "failed")
+    dispatcher.report("a", Report(status="finished"))
+    dispatcher.report("b", Report(status="failed"))
     assert queue.told == [(first, None), (second, None)]
     assert dispatcher.over
 
 
-def test_a_job_that_is_held_comes_again_and_later_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(dispatch.time, "monotonic", lambda: now[0])
-    job = make_job(0)
-    dispatcher = Dispatcher(queue=Listed([job]), runs=tmp_path)
+def test_a_job_that_is_held_comes_again_and_later_each_time(tmp_path: Path, clock: Clock) -> None:
+    dispatcher = Dispatcher(queue=Listed([make_job(0)]), runs=tmp_path)
     waited = []
     for name in "abcdefg":
-        began = now[0]
+        began = clock.now
         while dispatcher.assign(name) is None:
             assert not dispatcher.over
-            now[0] += 0.5
-        waited.append(now[0] - began)
-        dispatcher.complete(name, None)
+            clock.now += 0.5
+        waited.append(clock.now - began)
+        dispatcher.report(name, Report(status=None))
     assert waited == [0.0, 3.0, 6.0, 12.0, 24.0, 30.0, 30.0]
 
 
-def test_a_job_that_takes_too_many_workers_with_it_is_given_up(tmp_path: Path) -> None:
+def test_a_trial_that_kills_its_workers_is_recorded_as_failed(tmp_path: Path) -> None:
+    job = make_job(0)
+    queue, folder = Listed([job]), begin(tmp_path, job)
+    dispatcher = Dispatcher(queue=queue, runs=tmp_path)
+    for name, death in zip("abcde", (KILLED, PREEMPTED, ERROR, PREEMPTED, KILLED), strict=True):
+        assert dispatcher.assign(name) is job
+        dispatcher.worker_died(name, death)
+    reason = f"{ATTEMPTS} workers died at it, the last one: killed by SIGKILL"
+    assert dispatcher.assign("f") is None
+    assert queue.told == [(job, reason)]
+    assert dispatcher.status().given_up == {job.trial.key: reason}
+    assert (folder.status(), read_json(folder.path / "record.json")["reason"]) == ("failed", reason)
+    assert dispatcher.over
+
+
+@pytest.mark.parametrize("death", [KILLED, ERROR])
+def test_a_finished_trial_that_cannot_be_evaluated_keeps_its_record_and_gets_a_note(
+    tmp_path: Path, death: Death
+) -> None:
+    job = make_job(0)
+    folder = begin(tmp_path, job)
+    folder.finish({}, measured={})
+    dispatcher = Dispatcher(
+        queue=Listed([Job(trial=job.trial, data=None, cache=None, splits=("test",))]), runs=tmp_path
+    )
+    for name in "abc":
+        dispatcher.assign(name)
+        dispatcher.worker_died(name, death)
+    assert folder.status() == "finished"
+    assert read_json(folder.path / GIVEN_UP)["reason"] == f"3 workers died at it, the last one: {death.reason}"
+
+
+def test_what_cannot_be_done_is_given_up_at_once_and_left_open(tmp_path: Path) -> None:
     job = make_job(0)
     queue = Listed([job])
     dispatcher = Dispatcher(queue=queue, runs=tmp_path)
-    (tmp_path / job.trial.key).mkdir()
-    for name in "abcde":
-        assert dispatcher.assign(name) is job
-        dispatcher.worker_died(name, "out of memory", blamed=name not in "bd")
-    assert dispatcher.assign("f") is None
-    assert queue.told == [(job, "3 workers failed at it, the last with out of memory")]
-    assert dispatcher.status().given_up == {job.trial.key: "3 workers failed at it, the last with out of memory"}
+    dispatcher.assign("a")
+    dispatcher.report("a", Report(problem="DataError: the files have changed"))
+    assert queue.told == [(job, "DataError: the files have changed")]
+    assert TrialFolder(tmp_path, job.trial).status() is None
+    assert read_json(tmp_path / job.trial.key / GIVEN_UP)["reason"] == "DataError: the files have changed"
 
 
-def test_workers_that_never_begin_end_the_work(tmp_path: Path) -> None:
+def test_the_record_waits_for_the_claim_of_the_dead_worker(tmp_path: Path, clock: Clock) -> None:
+    """On another host a claim outlives its process for a while."""
+    job = make_job(0)
+    queue, folder = Listed([job]), begin(tmp_path, job)
+    dispatcher = Dispatcher(queue=queue, runs=tmp_path)
+    claim = take_claim(folder.path)
+    assert claim is not None
+    with claim:
+        for name in "abc":
+            dispatcher.assign(name)
+            dispatcher.worker_died(name, KILLED)
+        assert dispatcher.assign("d") is None
+        assert (folder.status(), queue.told, dispatcher.over) == ("running", [], False)
+    clock.now += 60
+    assert dispatcher.assign("d") is None
+    assert folder.status() == "failed"
+    assert dispatcher.over
+
+
+def test_a_trial_that_another_sweep_has_done_meanwhile_is_not_given_up(tmp_path: Path, clock: Clock) -> None:
+    job = make_job(0)
+    queue, folder = Listed([job]), begin(tmp_path, job)
+    dispatcher = Dispatcher(queue=queue, runs=tmp_path)
+    claim = take_claim(folder.path)
+    assert claim is not None
+    with claim:
+        for name in "abc":
+            dispatcher.assign(name)
+            dispatcher.worker_died(name, KILLED)
+        folder.finish({}, measured={})
+    clock.now += 60
+    assert dispatcher.assign("d") is None
+    assert (queue.told, dispatcher.status().given_up) == ([(job, None)], {})
+
+
+@pytest.mark.parametrize("assigned", [True, False])
+def test_workers_that_never_begin_end_the_work(tmp_path: Path, assigned: bool) -> None:
     dispatcher = Dispatcher(queue=Listed([make_job(0)]), runs=tmp_path)
-    for name in "ab":
-        dispatcher.assign(name)
-        dispatcher.worker_died(name, "no module named nas")
-    dispatcher.assign("c")
-    with pytest.raises(WorkersDied, match="no module named nas"):
-        dispatcher.worker_died("c", "no module named nas")
-
-
-def test_an_error_is_kept_for_the_caller_and_stops_the_engine(tmp_path: Path) -> None:
-    dispatcher = Dispatcher(queue=Listed([]), runs=tmp_path)
-    with pytest.raises(Stopped), dispatcher.serving():
-        raise RecordError("damaged")
-    assert isinstance(dispatcher.error, RecordError)
-    assert not dispatcher.lock.locked()
-
-
-def test_nothing_is_dealt_once_the_caller_has_stopped(tmp_path: Path) -> None:
-    dispatcher = Dispatcher(queue=Listed([make_job(0)]), runs=tmp_path)
-    dispatcher.stopped = True
-    with pytest.raises(Stopped), dispatcher.serving():
-        dispatcher.assign("a")
-    assert dispatcher.error is None
-    assert dispatcher.queue.open
+    for name in "abc"[: ATTEMPTS - 1]:
+        assert not assigned or dispatcher.assign(name) is not None
+        dispatcher.worker_died(name, ERROR)
+    with pytest.raises(WorkersDied, match="weights do not fit"):
+        dispatcher.worker_died("c", ERROR)

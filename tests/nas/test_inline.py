@@ -1,8 +1,6 @@
 """The inline driver: every trial once, whoever dies."""
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from hashlib import sha256
@@ -14,7 +12,7 @@ from fusemorph.configuration import Budget, Trial
 from fusemorph.data import DataError, open_dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.losses.training_loss import TrainingLoss
-from fusemorph.records import StorageError, TrialFolder
+from fusemorph.records import TrialFolder
 from fusemorph.trials.run import Job, is_missing, run_job
 from nas.inline import run_inline
 from nas.jobs import JobList
@@ -43,22 +41,6 @@ def digests(folder: Path) -> dict[str, str]:
     return {name: sha256((folder / name).read_bytes()).hexdigest() for name in DETERMINED if (folder / name).exists()}
 
 
-def test_a_worker_that_is_killed_costs_nothing_but_time(cache: Path, tmp_path: Path) -> None:
-    job = make_job(cache, METHOD, steps=40)
-    run_job(job, tmp_path / "whole")
-    killed = False
-    for status in run_inline(JobList([job], tmp_path / "broken"), tmp_path / "broken", workers=1):
-        for _, facts in status.running:
-            if not killed and int(str(facts.get("step", 0))) >= 2:
-                os.kill(int(str(facts["process"])), signal.SIGKILL)
-                killed = True
-    assert killed
-    assert status.left == 0
-    whole, broken = (digests(tmp_path / name / job.trial.key) for name in ("whole", "broken"))
-    assert whole == broken
-    assert len(whole) == len(DETERMINED)
-
-
 def test_a_trial_that_fails_is_a_record_and_stops_no_other(cache: Path, tmp_path: Path) -> None:
     bad = make_job(cache, replace(METHOD, loss=TrainingLoss(kl_weight=1e38, prior_lambda=1e38)))
     good = make_job(cache, replace(METHOD, plan="late"))
@@ -79,13 +61,6 @@ def test_an_evaluation_that_fails_is_given_up_with_its_reason(cache: Path, tmp_p
     *_, last = run_inline(JobList([replace(job, splits=("val", "test"))], tmp_path), tmp_path, workers=1)
     assert "weights.safetensors do not fit" in last.given_up[job.trial.key]
     assert TrialFolder(tmp_path, job.trial).status() == "finished"
-
-
-def test_storage_that_refuses_ends_the_sweep(cache: Path, tmp_path: Path) -> None:
-    job = make_job(cache, METHOD)
-    (tmp_path / job.trial.key).write_text("a file where a folder is due")
-    with pytest.raises(StorageError, match="could not write"):
-        drain(run_inline(JobList([job], tmp_path), tmp_path, workers=1))
 
 
 def test_data_that_changed_since_the_plan_are_refused(cache: Path, tmp_path: Path) -> None:

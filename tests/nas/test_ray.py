@@ -11,7 +11,6 @@ from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import pytest
 import ray
 from ray.cluster_utils import Cluster
@@ -19,14 +18,13 @@ from ray.cluster_utils import Cluster
 from fusemorph.configuration import BUDGETS, Trial
 from fusemorph.data import open_dataset
 from fusemorph.fusion.method import Fusion
-from fusemorph.records import StorageError, TrialFolder, read_json
+from fusemorph.records import TrialFolder, read_json
 from fusemorph.trials import training
 from fusemorph.trials.checkpoint import Row
 from fusemorph.trials.claims import take_claim
 from fusemorph.trials.run import Job, run_job
 from nas.jobs import JobList, Status
-from nas.ray import run_ray, tune_parameters
-from nas.space import Choice, Range, Space
+from nas.ray import run_ray
 
 PLANS = ("early", "late", "autofuse")
 METHOD = Fusion(channels=(4, 8, 8, 16, 16))
@@ -118,39 +116,6 @@ def test_each_file_equals_that_of_a_run_without_ray(cache: Path, alone: Path, tm
         }
 
 
-def test_a_killed_worker_costs_nothing_but_time(cache: Path, cluster: Cluster, tmp_path: Path) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    job = make_long_job(cache)
-    run_job(replace(job, stop=None), whole)
-    killed = 0
-    for status in run_ray(JobList([job], broken), broken, address=cluster.address):
-        step, process = step_of(status, job)
-        if step >= 7 and not killed:
-            os.kill(process, signal.SIGKILL)
-            killed = process
-    assert killed
-    assert read_json(broken / job.trial.key / "measured.json")["resumed_at"] > 0
-    assert determined(broken) == determined(whole)
-
-
-@pytest.mark.slow
-def test_a_job_that_kills_its_workers_is_given_up_and_stops_no_other(
-    cache: Path, cluster: Cluster, tmp_path: Path
-) -> None:
-    deadly, good = make_job(cache, "early", steps=2000), make_job(cache, "late")
-    killed = set()
-    for status in run_ray(JobList([deadly, good], tmp_path), tmp_path, address=cluster.address):
-        _, process = step_of(status, deadly)
-        if process not in (0, *killed):
-            os.kill(process, signal.SIGKILL)
-            killed.add(process)
-    assert len(killed) == 3
-    assert status.left == 0
-    assert "3 workers failed at it" in status.given_up[deadly.trial.key]
-    assert "worker process has died" in status.given_up[deadly.trial.key]
-    assert TrialFolder(tmp_path, good.trial).status() == "finished"
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["closed", "interrupted"])
 def test_a_run_that_is_stopped_leaves_no_worker(cache: Path, cluster: Cluster, tmp_path: Path, how: str) -> None:
@@ -198,15 +163,6 @@ def test_what_is_no_fault_of_a_trial_leaves_it_open_with_a_reason(
     assert "DataError" in last.given_up[other.trial.key]
     assert "have changed" in last.given_up[other.trial.key]
     assert TrialFolder(tmp_path, other.trial).status() is None
-
-
-@pytest.mark.slow
-def test_storage_that_refuses_ends_the_sweep(cache: Path, cluster: Cluster, tmp_path: Path) -> None:
-    job = make_job(cache, "early")
-    queue = JobList([job], tmp_path)
-    (tmp_path / job.trial.key).write_text("a file where a folder is due")
-    with pytest.raises(StorageError, match="cannot write"):
-        drain(run_ray(queue, tmp_path, address=cluster.address))
 
 
 @pytest.mark.parametrize(
@@ -284,17 +240,3 @@ def test_a_trial_of_a_lost_node_goes_on_at_another(cache: Path, no_token: None, 
     assert status.left == 0
     assert read_json(broken / job.trial.key / "measured.json")["resumed_at"] > 0
     assert determined(broken) == determined(whole)
-
-
-def test_a_space_in_tunes_terms_draws_points_of_it() -> None:
-    rate = Range("budget.learning_rate", 1e-4, 1e-2, log=True)
-    choice = Choice("gate.normalisation", ("softmax", "sigmoid"))
-    space = Space(METHOD.configuration(), "jg", (rate, choice))
-    np.random.seed(0)  # noqa: NPY002 - what Ray draws from
-    domains = tune_parameters(space)
-    assert set(domains) == {parameter.name for parameter in space.every_parameter()}
-    for _ in range(20):
-        drawn = {name: domain.sample() for name, domain in domains.items()}
-        values = space.walk(lambda parameter, drawn=drawn: drawn[parameter.name])  # type: ignore[misc]
-        assert space.fit(values) == values
-        assert 1e-4 <= values["budget.learning_rate"] <= 1e-2

@@ -236,3 +236,31 @@ def test_a_trial_that_a_driver_gives_up_has_failed(dataset_entry: tuple[Json, Pa
     search.complete(job, given_up="it killed two workers")
     assert [outcome.state for outcome in search.outcomes.values()] == ["failed"]
     assert search.left == 0
+
+
+@pytest.mark.parametrize("name", ["record.json", "history.csv"])
+@pytest.mark.parametrize("kept", [0, 0.6, 0.97])
+def test_a_damaged_record_is_a_problem_and_the_search_goes_on(
+    dataset_entry: tuple[Json, Path], tmp_path: Path, name: str, kept: float
+) -> None:
+    plan = make_plan(dataset_entry, tmp_path, trials=2)
+    first = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
+    damaged, _ = work(first)
+    path = tmp_path / damaged / name
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    again = Search(plan=replace(plan, trials=3), searcher=RandomSearcher(SMALL, 0))
+    again.resume([(candidate.values, None) for candidate in first.candidates.values()])
+    assert [outcome.state for outcome in again.outcomes.values()] == ["failed", "finished"]
+    assert name in again.problems[damaged]
+    assert len(work(again)) == 1
+
+
+def test_a_history_that_lacks_its_last_rows_is_a_problem(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:
+    plan = make_plan(dataset_entry, tmp_path, trials=1)
+    first = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
+    (key,) = work(first)
+    path = tmp_path / key / "history.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    again = Search(plan=plan, searcher=RandomSearcher(SMALL, 0))
+    again.resume([(candidate.values, None) for candidate in first.candidates.values()])
+    assert "history.csv must end at step 4, as its record does, got 3" in again.problems[key]
