@@ -1,5 +1,7 @@
 """What a method costs before it is run: parameters and FLOPs, counted on the meta device."""
 
+from functools import cache
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -15,6 +17,7 @@ def count_cost(method: Method, shape: tuple[int, ...]) -> tuple[int, int]:
     return count_parameters(method, len(shape)), count_flops(method, shape)
 
 
+@cache  # asked for every seed of an arm, and for every step of matching
 def count_parameters(method: Method, dims: int) -> int:
     """Number of trained parameters, 0 without a network."""
     with torch.device("meta"):
@@ -22,6 +25,7 @@ def count_parameters(method: Method, dims: int) -> int:
     return sum(parameter.numel() for parameter in network.parameters()) if network else 0
 
 
+@cache
 def count_flops(method: Method, shape: tuple[int, ...]) -> int:
     """Forward FLOPs of convolutions, linear layers and attention for one pair of that shape, 0 without a network.
 

@@ -261,14 +261,9 @@ class Moody(Method):
         return torch.zeros(1, 3, *pair.fixed.image.shape)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def brains(cache: Path) -> Dataset:
-    return open_dataset("virtual_brains", cache=cache, **BRAINS)
+def brains(brains_cache: Path) -> Dataset:
+    return open_dataset("virtual_brains", cache=brains_cache, **BRAINS)
 
 
 def test_a_failed_pair_is_a_row_with_its_reason_and_the_others_are_as_ever(brains: Dataset) -> None:
@@ -289,7 +284,7 @@ def test_a_failed_pair_is_a_row_with_its_reason_and_the_others_are_as_ever(brain
 
 
 def test_a_trial_whose_pairs_all_fail_has_failed_with_the_reason(
-    brains: Dataset, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    brains: Dataset, brains_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("reg_aladin", "reg_f3d", "reg_transform"):
         (tmp_path / name).write_text("#!/bin/sh\necho the licence has expired\nexit 3\n")
@@ -297,7 +292,7 @@ def test_a_trial_whose_pairs_all_fail_has_failed_with_the_reason(
     monkeypatch.setenv("FUSEMORPH_NIFTYREG", str(tmp_path))
     described = {"name": brains.name, "fingerprint": brains.fingerprint(), **brains.settings}
     trial = Trial(method={"name": "niftyreg"}, dataset=described, budget=None, seed=0)
-    job = Job(trial=trial, data=None, cache=cache, splits=("val",))
+    job = Job(trial=trial, data=None, cache=brains_cache, splits=("val",))
     assert run_job(job, tmp_path / "runs") == "failed"
     record = json.loads((tmp_path / "runs" / trial.key / "record.json").read_text())
     assert record["reason"].startswith(f"all {len(brains.pairs('val'))} pairs of val failed; the first one: ended with")

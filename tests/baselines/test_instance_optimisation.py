@@ -142,14 +142,16 @@ def test_configurations_nest_and_only_say_what_counts() -> None:
         InstanceOptimisation(steps=-1)
 
 
-def test_weights_of_a_finished_trial_are_taken_and_those_of_no_other_are_the_same(tmp_path: Path) -> None:
+def test_weights_of_a_finished_trial_are_taken_and_those_of_no_other_are_the_same(
+    brains_cache: Path, tmp_path: Path
+) -> None:
     method = Fusion(plan="j----sg", channels=(4, 4, 4, 4, 4))
-    dataset = open_dataset("virtual_brains", cache=tmp_path, spacing_mm=8.0, train=4, val=2)
+    dataset = open_dataset("virtual_brains", cache=brains_cache, spacing_mm=8.0, train=4, val=2)
     described = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
 
     def job(method: Method) -> Job:
         trial = Trial(method=method.configuration(), dataset=described, budget=asdict(BUDGET), seed=0)
-        return Job(trial=trial, data=None, cache=tmp_path, splits=("val",))
+        return Job(trial=trial, data=None, cache=brains_cache, splits=("val",))
 
     refining = job(InstanceOptimisation(of=method, steps=2))
     alone, after = tmp_path / "alone" / refining.trial.key, tmp_path / "after" / refining.trial.key

@@ -42,8 +42,8 @@ def test_levels_begin_and_thaw_in_turn(share: float, levels: int, frozen: tuple[
     assert learning == [index < levels and index not in frozen for index in range(3)]
 
 
-def test_levels_that_have_not_begun_do_not_change(tmp_path: Path) -> None:
-    dataset = open_dataset("virtual_brains", cache=tmp_path, spacing_mm=8.0, train=4, val=4, test=4)
+def test_levels_that_have_not_begun_do_not_change(brains_cache: Path) -> None:
+    dataset = open_dataset("virtual_brains", cache=brains_cache, spacing_mm=8.0, train=4, val=4, test=4)
     half = train(METHOD, dataset, BUDGET, 0, device=CPU, stops=lambda history: len(history) == 2)
     assert half.progress.step == 4
     with torch.random.fork_rng(devices=()):
@@ -53,9 +53,11 @@ def test_levels_that_have_not_begun_do_not_change(tmp_path: Path) -> None:
     assert [not torch.equal(own.first.weight, new.first.weight) for own, new in pairs] == [True, True, False]
 
 
-def test_a_killed_training_ends_bit_equal_at_every_level(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_training_ends_bit_equal_at_every_level(
+    brains_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("fusemorph.trials.training.CHECKPOINT_EVERY_S", 0.0)
-    dataset = open_dataset("virtual_brains", cache=tmp_path, spacing_mm=8.0, train=4, val=4, test=4)
+    dataset = open_dataset("virtual_brains", cache=brains_cache, spacing_mm=8.0, train=4, val=4, test=4)
     whole = train(METHOD, dataset, BUDGET, 0, device=CPU)
     for at in (2, 3, 5):
         checkpoint = tmp_path / f"{at}.safetensors"

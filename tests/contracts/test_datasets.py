@@ -33,8 +33,8 @@ class Example:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache(brains_cache: Path) -> Path:
+    return brains_cache
 
 
 @pytest.fixture(params=NAMES)

@@ -16,7 +16,9 @@ from fusemorph.trials.evaluation import METRICS
 from fusemorph.warp import warp
 
 SMALL = {
+    "demons": {"iterations": [10, 10, 5]},
     "fusion": {"channels": [4, 8, 8, 16, 16]},
+    "instance_optimisation": {"steps": 3},
     "lapirn": {"channels": 8},
     "transmorph": {"width": 6, "heads": [2, 2, 4, 4], "window": [3, 4, 3]},
 }

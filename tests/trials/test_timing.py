@@ -28,9 +28,10 @@ from fusemorph.records import TrialFolder
     ],
     ids=["classical", "learned"],
 )
-def test_cost_of_a_trial(tmp_path: Path, method: Method, budget: object, measured: set[str]) -> None:
-    cache = tmp_path / "cache"
-    dataset = open_dataset("virtual_brains", cache=cache, spacing_mm=8.0, train=2, val=2)
+def test_cost_of_a_trial(
+    brains_cache: Path, tmp_path: Path, method: Method, budget: object, measured: set[str]
+) -> None:
+    dataset = open_dataset("virtual_brains", cache=brains_cache, spacing_mm=8.0, train=2, val=2)
     described = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
     trial = Trial(
         method=method.configuration(),
@@ -40,7 +41,7 @@ def test_cost_of_a_trial(tmp_path: Path, method: Method, budget: object, measure
     )
     folder = TrialFolder(tmp_path, trial)
     folder.begin({})
-    call = [sys.executable, "-m", "fusemorph.trials.timing", str(folder.path), "--cache", str(cache)]
+    call = [sys.executable, "-m", "fusemorph.trials.timing", str(folder.path), "--cache", str(brains_cache)]
     subprocess.run(call, check=True)
     cost = json.loads((folder.path / "cost.json").read_text())
     assert measured <= set(cost)

@@ -23,10 +23,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return open_dataset(
-        "virtual_brains", cache=tmp_path_factory.mktemp("cache"), spacing_mm=8.0, train=4, val=4, test=4
-    )
+def dataset(brains_cache: Path) -> Dataset:
+    return open_dataset("virtual_brains", cache=brains_cache, spacing_mm=8.0, train=4, val=4, test=4)
 
 
 class Killed(BaseException):

@@ -82,9 +82,8 @@ def test_gates_are_seen_where_they_differ_between_voxels(shape: tuple[int, ...])
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    cache = tmp_path_factory.mktemp("cache")
-    return open_dataset("virtual_brains", cache=cache, spacing_mm=8.0, train=4, val=4, test=4)
+def dataset(brains_cache: Path) -> Dataset:
+    return open_dataset("virtual_brains", cache=brains_cache, spacing_mm=8.0, train=4, val=4, test=4)
 
 
 def evaluated(dataset: Dataset, method: Fusion, *, viewed: bool = True) -> dict[str, bytes]:

@@ -17,11 +17,9 @@ Brains = Callable[..., Dataset]
 
 
 @pytest.fixture(scope="module")
-def brains(tmp_path_factory: pytest.TempPathFactory) -> Brains:
-    cache = tmp_path_factory.mktemp("cache")
-
+def brains(brains_cache: Path) -> Brains:
     def brains(**settings: Any) -> Dataset:
-        return open_dataset("virtual_brains", cache=cache, **settings)
+        return open_dataset("virtual_brains", cache=brains_cache, **settings)
 
     return brains
 
