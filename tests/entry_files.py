@@ -37,7 +37,7 @@ from torch import nn
 
 from fusemorph.networks.blocks import ConvUnit
 
-SYMBOL = "m"
+SYMBOL = "z"
 READS = ("fixed", "moving")
 
 
@@ -59,7 +59,7 @@ from fusemorph.method import load_method
 
 
 def arms(shape, budget):
-    larger = Fusion(plan="mmmmmmm", channels=published_channels(budget.width))
+    larger = Fusion(plan="zzzzzzz", channels=published_channels(budget.width))
     return [
         Arm(label="identity", group="floor", method=Identity()),
         Arm(label="nudge", group="elsewhere", method=load_method({"name": "nudge"})),

@@ -55,7 +55,7 @@ def test_names_and_origins_are_listed_without_torch(folder: Path) -> None:
         f"elsewhere {folder / 'studies' / 'elsewhere.py'}",
     ):
         assert line in lines
-    assert "m" in lines[-1].split()
+    assert "z" in lines[-1].split()
 
 
 def test_one_of_each_kind_is_found_in_a_folder(folder: Path, tmp_path: Path) -> None:
@@ -69,8 +69,8 @@ def test_one_of_each_kind_is_found_in_a_folder(folder: Path, tmp_path: Path) -> 
     dataset = open_dataset("elsewhere_brains", cache=tmp_path / "cache", spacing_mm=8.0, train=2, val=2, test=0)
     assert dataset.name == "elsewhere_brains"
     assert find_study("elsewhere").dataset == "elsewhere_brains"
-    assert parse_plan("mmmmmmm") == "------m"
-    operator = build_operator("m", dims=2, channels=8, gate=GateSettings())
+    assert parse_plan("zzzzzzz") == "------z"
+    operator = build_operator("z", dims=2, channels=8, gate=GateSettings())
     assert type(operator).__name__ == "Larger"
 
 
@@ -81,7 +81,7 @@ def test_the_folder_counts_only_where_it_is_named(folder: Path) -> None:
     assert "nudge" in entries(METHODS)
     os.environ[catalogue.FOLDERS] = ""
     assert "nudge" not in entries(METHODS)
-    assert "m" not in vocabulary()
+    assert "z" not in vocabulary()
     with pytest.raises(ValueError, match="unknown method 'nudge'; known: affine, "):
         load_method({"name": "nudge"})
 
@@ -116,11 +116,11 @@ def test_a_private_class_does_not_count(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (OPERATOR.replace('SYMBOL = "m"\n', ""), "'SYMBOL' must be one letter, got None"),
-        (OPERATOR.replace('SYMBOL = "m"', 'SYMBOL = "-"'), "'SYMBOL' must be one letter, got '-'"),
-        (OPERATOR.replace('SYMBOL = "m"', 'SYMBOL = "g"'), "'SYMBOL' must be a letter of its own, 'g' is that of gate"),
+        (OPERATOR.replace('SYMBOL = "z"\n', ""), "'SYMBOL' must be one letter, got None"),
+        (OPERATOR.replace('SYMBOL = "z"', 'SYMBOL = "-"'), "'SYMBOL' must be one letter, got '-'"),
+        (OPERATOR.replace('SYMBOL = "z"', 'SYMBOL = "g"'), "'SYMBOL' must be a letter of its own, 'g' is that of gate"),
         (OPERATOR.replace('"moving")', '"still")'), "'READS' must be a tuple of one or more of joint, fixed, moving"),
-        (OPERATOR.replace('SYMBOL = "m"', "SYMBOL = letter()"), "cannot be read: ValueError: "),
+        (OPERATOR.replace('SYMBOL = "z"', "SYMBOL = letter()"), "cannot be read: ValueError: "),
         (OPERATOR.replace("class Larger(", "class Larger["), "cannot be read: SyntaxError: "),
     ],
 )
@@ -135,7 +135,7 @@ def test_an_operator_is_one_module(folder: Path) -> None:
     (folder / "operators" / "larger.py").write_text(OPERATOR + "\n\nclass Smaller(nn.Module):\n    pass\n")
     add_folders([folder])
     with pytest.raises(ValueError, match=r"larger\.py\): must define one Module, has 2"):
-        build_operator("m", dims=2, channels=8, gate=GateSettings())
+        build_operator("z", dims=2, channels=8, gate=GateSettings())
 
 
 @pytest.mark.parametrize(("kind", "name"), [(DATASETS, "acdc"), (METHODS, "fusion"), (STUDIES, "gate")])
@@ -173,7 +173,7 @@ def install(site: Path, points: str) -> None:
 LOAD = (
     "from fusemorph.catalogue import *; from fusemorph.fusion.plan import vocabulary\n"
     "from fusemorph.method import load_method\n"
-    "print(entries(METHODS)['nudge'].origin, '|', vocabulary().get('m'))\n"
+    "print(entries(METHODS)['nudge'].origin, '|', vocabulary().get('z'))\n"
     "try:\n    print(type(load_method({'name': 'nudge'})).__name__)\nexcept ValueError as error:\n    print(error)"
 )
 
@@ -184,7 +184,7 @@ def test_an_installed_package_brings_entries(tmp_path: Path, module: str) -> Non
     install(tmp_path, points)
     origin, method = in_a_process(LOAD, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}").splitlines()
     assert origin.startswith(f"made-up 1.5, {module.split(':')[0]} | ")
-    assert "name='larger', symbol='m'" in origin
+    assert "name='larger', symbol='z'" in origin
     assert method == "Nudge"
 
 
