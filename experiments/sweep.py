@@ -4,16 +4,10 @@ The same line again does only what is missing. Exit status: 0 when every trial f
 wrong call.
 """
 
-import sys
-from pathlib import Path
-
-if __name__ == "__main__":
-    # As a file, its own folder would come first, where the study `baselines` hides the package of that name.
-    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).resolve().parent]
-
 import argparse
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
