@@ -16,20 +16,31 @@ from typing import Any
 import numpy as np
 
 from fusemorph.configuration import BUDGETS, Budget, Json, canonical_json
-from fusemorph.fusion.plan import DEAD, STAGES, enumerate_plans, parse_plan, vocabulary, walk_plan
+from fusemorph.fusion.plan import (
+    DEAD,
+    SLASH,
+    STAGES,
+    enumerate_plans,
+    has_gate,
+    is_coarse_to_fine,
+    parse_plan,
+    stage_choices,
+    stage_symbols,
+    vocabulary,
+    walk_plan,
+)
 from nas.parameter import Choice, Parameter, Range, Value, Values
 
-__all__ = ["GATE", "Choice", "Parameter", "Range", "Space", "Value", "Values"]
-
-GATE = "g"
+__all__ = ["Choice", "Parameter", "Range", "Space", "Value", "Values"]
 
 
 @dataclass(frozen=True)
 class Space:
     """Variations of a method: operators of its plan, and further parameters.
 
-    ``base``: configuration of the method that is varied. ``operators``: symbols that each stage may take; none keeps
-    the plan of ``base``. Names of ``parameters`` are places: ``gate.FIELD`` (active where a live stage is a gate),
+    ``base``: configuration of the method that is varied. ``operators``: symbols that each stage may take, as
+    ``enumerate_plans`` reads them (``jsg`` decodes directly, ``jsg/jscm`` coarse to fine); none keeps the plan of
+    ``base``. Names of ``parameters`` are places: ``gate.FIELD`` (active where a live stage is a gate),
     ``loss.FIELD``, ``budget.FIELD`` (a change of the budget), ``width`` (the published channels at that width), or a
     field of the method.
     """
@@ -63,7 +74,7 @@ class Space:
 
     def active(self, plan: str) -> tuple[Parameter, ...]:
         """The parameters, stages apart, that count for a plan."""
-        return tuple(p for p in self.parameters if GATE in plan or not p.name.startswith("gate."))
+        return tuple(p for p in self.parameters if has_gate(plan) or not p.name.startswith("gate."))
 
     def every_parameter(self) -> tuple[Parameter, ...]:
         """Whatever a walk may ask, active or not, stages first."""
@@ -71,7 +82,7 @@ class Space:
         return (*stages, *self.parameters)
 
     def _stage(self, stage: int) -> Choice:
-        return Choice(f"plan.{stage}", tuple(self.operators))
+        return Choice(f"plan.{stage}", tuple(stage_choices(self.operators)[stage]))
 
     def walk(self, choose: Callable[[Parameter], Value]) -> Values:
         """The point of a walk that asks for the value of each active parameter, and of no other.
@@ -85,10 +96,13 @@ class Space:
             values[parameter.name] = value = parameter.take(choose(parameter))
             return value
 
-        plan = walk_plan(lambda stage: str(ask(self._stage(stage)))) if self.operators else self.own_plan
+        plan = self._walk_plan(lambda stage: str(ask(self._stage(stage)))) if self.operators else self.own_plan
         for parameter in self.active(plan):
             ask(parameter)
         return values
+
+    def _walk_plan(self, choose: Callable[[int], str]) -> str:
+        return walk_plan(choose, coarse_to_fine=is_coarse_to_fine(self.operators))
 
     def fit(self, values: Mapping[str, Value]) -> Values:
         """The same point as a walk writes it.
@@ -111,10 +125,11 @@ class Space:
         """How many points there are, each a distinct configuration; None where a parameter is a range."""
         if any(isinstance(parameter, Range) for parameter in self.parameters):
             return None
-        gated = sum(GATE in plan for plan in self._plans)
+        gated = sum(has_gate(plan) for plan in self._plans)
+        always = [p for p in self.parameters if not p.name.startswith("gate.")]
         return sum(
-            count * math.prod(len(parameter.values) for parameter in self.active(plan) if isinstance(parameter, Choice))
-            for count, plan in ((gated, GATE), (len(self._plans) - gated, ""))
+            count * math.prod(len(parameter.values) for parameter in active if isinstance(parameter, Choice))
+            for count, active in ((gated, self.parameters), (len(self._plans) - gated, always))
         )
 
     def points(self) -> Iterator[Values]:
@@ -136,7 +151,8 @@ class Space:
     def _stages_of(self, plan: str) -> Values:
         if not self.operators:
             return {}
-        return {f"plan.{stage}": plan[stage - 1] for stage in reversed(STAGES) if plan[stage - 1] != DEAD}
+        symbols = stage_symbols(plan)
+        return {f"plan.{stage}": symbols[stage - 1] for stage in reversed(STAGES) if symbols[stage - 1] != DEAD}
 
     def sample(self, rng: np.random.Generator) -> Values:
         """A point whose plan is uniform over the canonical plans, and whose other values are uniform each."""
@@ -155,7 +171,7 @@ class Space:
         fitted = self.fit(values)
         method, changes = json.loads(canonical_json(self.base)), {}
         if self.operators:
-            method["plan"] = walk_plan(lambda stage: str(fitted[f"plan.{stage}"]))
+            method["plan"] = self._walk_plan(lambda stage: str(fitted[f"plan.{stage}"]))
         for name in (name for name in fitted if not name.startswith("plan.")):
             value: Any = fitted[name]
             *folders, last = name.split(".")
@@ -184,7 +200,8 @@ class Space:
 
         def choose(parameter: Parameter) -> Value:
             values = parameter.extremes()
-            return value if parameter.name == name else GATE if GATE in values else values[0]
+            gates = (symbol for symbol in values if parameter.name.startswith("plan.") and has_gate(str(symbol)))
+            return value if parameter.name == name else next(gates, values[0])
 
         return self.walk(choose)
 
@@ -208,11 +225,15 @@ def _is_fusion(base: Json) -> bool:
 
 def _check_operators(space: Space) -> None:
     symbols = vocabulary()
-    if unknown := sorted(set(space.operators) - set(symbols)):
+    before, slash, after = space.operators.partition(SLASH)
+    if unknown := sorted(set(before + after) - set(symbols)):
         known = ", ".join(f"{card.symbol} ({card.name})" for card in symbols.values())
         raise ValueError(f"Space(): unknown operator {', '.join(unknown)} in {space.operators!r}; known: {known}")
-    if len(set(space.operators)) < len(space.operators):
-        raise ValueError(f"Space(): 'operators' must hold each symbol once, got {space.operators!r}")
+    if any(len(set(part)) < len(part) for part in (before, after)) or (slash and not (before and after)):
+        raise ValueError(
+            "Space(): 'operators' must hold each symbol once, and some on either side of a slash, "
+            f"got {space.operators!r}"
+        )
     if space.operators and not _is_fusion(space.base):
         raise ValueError(f"Space(): 'operators' need the method fusion, got {space.base.get('name')!r}")
 
@@ -220,7 +241,7 @@ def _check_operators(space: Space) -> None:
 def _check_parameter(space: Space, parameter: Parameter) -> None:
     """Refuse a parameter that no method or budget reads, or that never counts, or whose values are of another type."""
     name = parameter.name
-    if name.startswith("gate.") and GATE not in (space.operators or space.own_plan):
+    if name.startswith("gate.") and not has_gate(space.operators or space.own_plan):
         raise ValueError(f"Space(): {name!r} is never active, for no plan of the space has a gate")
     present = _present_value(space.base, name)
     kinds = {type(value) for value in parameter.extremes() if value is not None}

@@ -1,8 +1,9 @@
 """Named search spaces around a base configuration."""
 
 from fusemorph.configuration import Json
+from fusemorph.fusion.plan import has_gate
 from nas.parameter import Choice, Parameter, Range
-from nas.space import GATE, Space
+from nas.space import Space
 
 GATE_PARAMETERS: tuple[Parameter, ...] = (
     Choice("gate.granularity", ("scalar", "channel", "voxel", "voxel_channel")),
@@ -31,5 +32,5 @@ def gate(base: Json) -> Space:
 
 def full(base: Json, operators: str = "jsg") -> Space:
     """Where to fuse, how gates weigh where there are any, the width, the objective and the learning rate."""
-    gates = GATE_PARAMETERS if GATE in operators else ()
+    gates = GATE_PARAMETERS if has_gate(operators) else ()
     return Space(base, operators, (*gates, *TRAINING_PARAMETERS))

@@ -17,6 +17,7 @@ from fusemorph.fusion.operator import Features, GateSettings, build_operator
 from fusemorph.fusion.plan import (
     PREDICTING,
     STAGES,
+    gated_stages,
     is_coarse_to_fine,
     joint_stages,
     live_stages,
@@ -114,6 +115,12 @@ class FusionNetwork(PairNetwork):
     def rate_of(self, name: str) -> float:
         """Learning rate of a parameter, as a multiple of the budget's."""
         return self.gate.rate if name.startswith("operators.") and "logit" in name else 1.0
+
+    def hold_gates(self, weights: Mapping[int, Mapping[str, float]]) -> None:
+        """Use these weights, by stage and candidate, in place of predicted ones; none of them sets the gates free."""
+        for stage, card in gated_stages(self.plan).items():
+            held = weights.get(stage)
+            self.operators[str(stage)].held = held and tuple(held[name] for name in card.weighs)  # type: ignore[assignment]
 
     def align(
         self, fixed: Float[Tensor, "b 1 *s"], moving: Float[Tensor, "b 1 *s"], generator: torch.Generator | None

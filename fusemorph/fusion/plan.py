@@ -119,6 +119,11 @@ def gated_stages(plan: str) -> dict[int, OperatorCard]:
     return {stage: card for stage, card in found.items() if card is not None and card.weighs}
 
 
+def has_gate(symbols: str) -> bool:
+    """Whether one of the symbols is of an operator that weighs candidates."""
+    return any(card.weighs for symbol, card in vocabulary().items() if symbol in symbols)
+
+
 def parse_plan(text: str) -> str:
     """Canonical plan of a strategy's name (``early``, ``c2f-match`` ...) or of seven symbols, which a slash after the
     third makes coarse to fine.

@@ -25,6 +25,7 @@ from fusemorph.metrics import (
 )
 from fusemorph.networks.registration import Registration
 from fusemorph.records import table
+from fusemorph.trials.held_gates import dice_with_held_gates
 from fusemorph.trials.slices import archive, best_median_worst, draw_pair
 from fusemorph.trials.viewer_slices import view_pair
 from fusemorph.warp import warp_moving_labels
@@ -77,11 +78,13 @@ def evaluate(
     drawn = list(drawings)
     chosen = {rank: drawn[at] for rank, at in best_median_worst([rows[i]["dice"] for i in drawn]).items()}
     shown, arrays = picture(rows, drawings, chosen)
-    summary = json.dumps(summarise(split, rows) | {"pictures": shown}, indent=1) + "\n"
+    held = dice_with_held_gates(method, network, dataset, split, gate_rows, device=device)
+    found = {"dice_gates_held": _known(nan_mean([row["dice"] for row in held]))} if held else {}
+    summary = json.dumps(summarise(split, rows) | found | {"pictures": shown}, indent=1) + "\n"
     files = {"pairs.csv": table(rows), "pictures.npz": archive(arrays), "summary.json": summary.encode()}
     if viewed:
         files |= _viewer(method, network, dataset.pair(indices[chosen["median"]]), device=device)
-    tables = {"labels.csv": label_rows, "gates.csv": gate_rows}
+    tables = {"labels.csv": label_rows, "gates.csv": gate_rows, "gates_held.csv": held}
     return files | {name: table(entries) for name, entries in tables.items() if entries}
 
 
