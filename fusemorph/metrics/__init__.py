@@ -2,6 +2,7 @@
 
 from fusemorph.metrics.dice import dice_per_label
 from fusemorph.metrics.endpoint import endpoint_error_mm
+from fusemorph.metrics.means import nan_mean
 from fusemorph.metrics.regularity import folding_fraction, ndv_fraction, sd_log_jacobian, sdlogj_l2r
 from fusemorph.metrics.surface import surface_distances
 
@@ -9,6 +10,7 @@ __all__ = [
     "dice_per_label",
     "endpoint_error_mm",
     "folding_fraction",
+    "nan_mean",
     "ndv_fraction",
     "sd_log_jacobian",
     "sdlogj_l2r",

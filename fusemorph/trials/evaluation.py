@@ -18,6 +18,7 @@ from fusemorph.metrics import (
     dice_per_label,
     endpoint_error_mm,
     folding_fraction,
+    nan_mean,
     ndv_fraction,
     sd_log_jacobian,
     sdlogj_l2r,
@@ -177,12 +178,6 @@ def summarise(split: str, rows: Sequence[Row]) -> Row:
     summary["dice"] = {name: _known(value) for name, value in summary["dice"].items()}
     failed = sum("failure" in row for row in rows)
     return summary | ({"failed_pairs": failed} if failed else {})
-
-
-def nan_mean(values: Sequence[float]) -> float:
-    """Mean of the values that are not NaN; NaN where none is left."""
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.mean(known)) if known else math.nan
 
 
 def quantile(values: np.ndarray, share: float) -> float:

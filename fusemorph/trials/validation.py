@@ -9,9 +9,8 @@ from torch import nn
 from fusemorph.data.dataset import Dataset, Pair, PairIndex
 from fusemorph.fusion.operators.gate import describe_weights
 from fusemorph.method import image_tensor
-from fusemorph.metrics import dice_per_label, folding_fraction, sd_log_jacobian
+from fusemorph.metrics import dice_per_label, folding_fraction, nan_mean, sd_log_jacobian
 from fusemorph.precision import Precision, autocast
-from fusemorph.trials.evaluation import nan_mean
 from fusemorph.warp import warp_moving_labels
 
 

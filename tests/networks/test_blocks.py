@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fusemorph.networks.blocks import Convolution3d, convolution
+from fusemorph.networks.blocks import Convolution3d, convolution, takes_slow_path
 
 KERNELS = ((3, 3, 3), (5, 5, 5), (5, 1, 1), (1, 5, 1))
 SHAPES = ((2, 2, 2), (2, 8, 8), (3, 4, 3), (4, 4, 4), (8, 3, 8), (6, 6, 6))
@@ -46,3 +46,31 @@ def test_padding_by_hand_changes_no_value(shape: tuple[int, ...]) -> None:
     assert isinstance(layer, Convolution3d)
     images = torch.randn(2, 4, *shape)
     torch.testing.assert_close(layer(images), nn.Conv3d.forward(layer, images))
+
+
+@pytest.mark.parametrize("kernel", [(1, 1, 1), (3, 3, 3), (5, 1, 1), (1, 5, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 2, 2), (3, 4, 3), (7, 6, 5), (8, 6, 6)], ids=str)
+def test_small_images_that_come_alone_have_the_values_and_gradients_of_torch(
+    shape: tuple[int, ...], kernel: tuple[int, ...]
+) -> None:
+    torch.manual_seed(0)
+    layer = convolution(3, 6, 4, kernel=kernel)
+    assert takes_slow_path(torch.zeros(1, 6, *shape), kernel)
+    images, weights = torch.randn(1, 6, *shape), torch.randn(1, 4, *shape)
+    ours = gradients(layer, images, weights, precision=torch.float32)
+    with torch.no_grad():
+        plain = nn.Conv3d(6, 4, kernel, padding=layer.padding)
+        plain.load_state_dict(layer.state_dict())
+    for got, wanted in zip(ours, gradients(plain, images, weights, precision=torch.float32), strict=True):
+        torch.testing.assert_close(got, wanted, rtol=2e-5, atol=2e-5)
+
+
+def test_the_slow_path_is_that_of_small_float32_images_alone() -> None:
+    small = torch.zeros(1, 8, 24, 32, 24)
+    assert takes_slow_path(small, (3, 3, 3))
+    assert not takes_slow_path(small.expand(2, *small.shape[1:]), (3, 3, 3))
+    assert not takes_slow_path(torch.zeros(1, 32, 24, 32, 24), (3, 3, 3))
+    assert not takes_slow_path(small.bfloat16(), (3, 3, 3))
+    assert not takes_slow_path(small.to("meta"), (3, 3, 3))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not takes_slow_path(small, (3, 3, 3))

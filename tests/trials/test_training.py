@@ -12,13 +12,23 @@ from fusemorph.data import open_dataset
 from fusemorph.data.dataset import Dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.operator import GateSettings
-from fusemorph.losses.training_loss import TrainingLoss
-from fusemorph.trials.batches import stack_images, stack_labels, training_pairs
+from fusemorph.losses.training_loss import TrainingLoss, total
+from fusemorph.trials.batches import both_ways, stack_images, stack_labels, training_batch, training_pairs
 from fusemorph.trials.checkpoint import Progress, restore, save_checkpoint
-from fusemorph.trials.training import Trained, TrainingFailed, learning_rate, train
+from fusemorph.trials.training import Trained, TrainingFailed, learning_rate, parameter_groups, train
+from fusemorph.warp import warp
 
 BUDGET = Budget(steps=6, width=2, learning_rate=1e-3, validations=2, validation_pairs=2)
 METHOD = Fusion(channels=(4, 8, 8, 16, 16), gate=GateSettings(hard=True))
+COARSE_TO_FINE = (
+    Fusion(
+        plan="ggg/qqqq",
+        channels=(4, 8, 8, 16, 16),
+        gate=GateSettings(hard=True, rate=30.0),
+        loss=TrainingLoss(coarser_weight=1.0, inverse_consistency_weight=1.0),
+    ),
+    replace(BUDGET, symmetric=True, augmentation="affine"),
+)
 CPU = torch.device("cpu")
 
 
@@ -31,7 +41,15 @@ class Killed(BaseException):
     """What a test raises in place of a signal."""
 
 
-def interrupted(dataset: Dataset, checkpoint: Path, *, at: int, monkeypatch: pytest.MonkeyPatch) -> Trained:
+def interrupted(
+    dataset: Dataset,
+    checkpoint: Path,
+    *,
+    at: int,
+    monkeypatch: pytest.MonkeyPatch,
+    method: Fusion = METHOD,
+    budget: Budget = BUDGET,
+) -> Trained:
     monkeypatch.setattr("fusemorph.trials.training.CHECKPOINT_EVERY_S", 0.0)
 
     def kill(step: int, terms: object) -> None:
@@ -39,8 +57,8 @@ def interrupted(dataset: Dataset, checkpoint: Path, *, at: int, monkeypatch: pyt
             raise Killed
 
     with pytest.raises(Killed):
-        train(METHOD, dataset, BUDGET, 0, device=CPU, checkpoint=checkpoint, on_step=kill)
-    return train(METHOD, dataset, BUDGET, 0, device=CPU, checkpoint=checkpoint)
+        train(method, dataset, budget, 0, device=CPU, checkpoint=checkpoint, on_step=kill)
+    return train(method, dataset, budget, 0, device=CPU, checkpoint=checkpoint)
 
 
 @pytest.mark.parametrize("at", [1, 2, 4, 6])
@@ -121,3 +139,45 @@ def test_a_checkpoint_of_another_network_is_refused_by_name(tmp_path: Path) -> N
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"checkpoint\.safetensors does not fit"):
         restore(path, network, optimiser)
+
+
+def test_coarse_to_fine_with_every_option_ends_bit_equal(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, budget = COARSE_TO_FINE
+    whole = train(method, dataset, budget, 0, device=CPU)
+    path = tmp_path / "checkpoint.safetensors"
+    resumed = interrupted(dataset, path, at=4, monkeypatch=monkeypatch, method=method, budget=budget)
+    pairs = zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert whole.progress.history == resumed.progress.history
+    assert whole.progress.gates == resumed.progress.gates
+    assert {"coarser_similarity", "inverse_consistency"} <= set(whole.progress.history[0])
+    assert {"spread", "decided", "correlation_weight"} <= set(whole.progress.gates[-1])
+
+
+def test_a_symmetric_step_is_the_mean_of_both_directions(dataset: Dataset) -> None:
+    """For a loss that is a mean over the batch: the same update as from the pair and its mirror as a batch of two."""
+    method = replace(METHOD, plan="---/cccc", loss=TrainingLoss(kl_weight=0.0, folding_weight=0.0))
+    budget = replace(BUDGET, steps=1, validations=1, precision="float32", symmetric=True)
+    (images, _) = training_batch(dataset, budget, seed=0, step=0, labelled=False, device=CPU)
+    trained = train(method, dataset, budget, 0, device=CPU)
+    torch.manual_seed(0)
+    network = method.network(3)
+    fixed, moving = both_ways(*images)
+    generator = torch.Generator().manual_seed(0)
+    registration = network(fixed, moving, generator=generator)
+    found = total(method.loss.terms(registration, fixed=fixed, warped=warp(moving, registration.displacement)))
+    assert trained.progress.history[0]["loss"] == pytest.approx(float(found.detach()), abs=1e-3)
+
+
+def test_inverse_consistency_needs_symmetric_steps(dataset: Dataset) -> None:
+    with pytest.raises(ValueError, match="'budget' must be symmetric"):
+        train(COARSE_TO_FINE[0], dataset, BUDGET, 0, device=CPU)
+
+
+def test_parameters_are_grouped_by_their_rates() -> None:
+    network = COARSE_TO_FINE[0].network(3)
+    groups = {group["rate"]: sum(p.numel() for p in group["params"]) for group in parameter_groups(network)}
+    logits = sum(p.numel() for name, p in network.named_parameters() if "logit" in name)
+    assert groups == {30.0: logits, 1.0: sum(p.numel() for p in network.parameters()) - logits}
