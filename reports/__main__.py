@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from reports.page import write_report
-from reports.records.study import NothingToReportError
+from reports.page.report import write_report
+from reports.records import NothingToReportError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

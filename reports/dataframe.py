@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis.comparison import Comparison, compare
+from reports.records.files import EVALUATED
+from reports.records.loading import load_studies
 from reports.records.metric import KNOWN, metric_of
-from reports.records.study import StudyRecords, load_studies
-from reports.records.trial import COST, EVALUATED, MACHINE
+from reports.records.study import StudyRecords
+from reports.records.trial import COST, MACHINE
 
 _NEEDED = ("arm", "seed", "pair", "block")
 _OF_ARM = ("arm", "label", "group", "method", "plan")

@@ -10,10 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.analysis.comparison import Comparison
-from reports.analysis.pairwise import square
-from reports.analysis.significance import Certainty
+from reports.analysis.significance import Certainty, square
 from reports.dataframe import comparison_of
-from reports.figures.study import new_figure
+from reports.figures.captioned import new_figure
 from reports.plots import arms as figures
 from reports.plots import groups
 from reports.plots import significance as certainty_figures

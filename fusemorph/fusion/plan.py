@@ -39,7 +39,8 @@ NAMED_PLANS = {
     "c2f-match": "sss/mmmm",
     "c2f-autofuse": "ggg/qqqq",
 }
-_FEEDS = {1: (2, 7), 2: (3, 6), 3: (4, 5), 4: (5,), 5: (6,), 6: (7,), 7: ()}
+FEEDS = {1: (2, 7), 2: (3, 6), 3: (4, 5), 4: (5,), 5: (6,), 6: (7,), 7: ()}
+"""Which stages read each stage's output: the next one, and the one across the U-Net."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +177,7 @@ def live_stages(plan: str) -> frozenset[int]:
     predict one: stage 7, or each of 4 to 7 where decoding is coarse to fine."""
     live: set[int] = set()
     for stage in reversed(STAGES):
-        if stage in _predicting(plan) or any(t in live and _reads(plan, t, "joint") for t in _FEEDS[stage]):
+        if stage in _predicting(plan) or any(t in live and _reads(plan, t, "joint") for t in FEEDS[stage]):
             live.add(stage)
     return frozenset(live)
 
@@ -185,7 +186,7 @@ def single_stages(plan: str) -> frozenset[int]:
     """Stages that the single-image path must compute: those an operator reads, and what leads to them."""
     needed = {stage for stage in STAGES if _reads(plan, stage, "fixed")}
     for stage in reversed(STAGES):
-        if any(target in needed for target in _FEEDS[stage]):
+        if any(target in needed for target in FEEDS[stage]):
             needed.add(stage)
     return frozenset(needed)
 
@@ -258,9 +259,17 @@ def _place(plan: str, stage: int, symbol: str) -> str:
 
 def _is_read(plan: str, stage: int) -> bool:
     """Whether a velocity or a later stage of the plan reads a stage's output; later dead stages must be marked."""
-    return stage in _predicting(plan) or any(_reads(plan, target, "joint") for target in _FEEDS[stage])
+    return stage in _predicting(plan) or any(_reads(plan, target, "joint") for target in FEEDS[stage])
+
+
+def reads(symbol: str, feature: str) -> bool:
+    """Whether an operator reads the ``joint``, ``fixed`` or ``moving`` feature.
+
+    One that is not known here is taken to read everything, so that records of another version can be reported.
+    """
+    card = vocabulary().get(symbol)
+    return symbol != DEAD and (card is None or feature in card.reads)
 
 
 def _reads(plan: str, stage: int, feature: str) -> bool:
-    symbol = stage_symbols(plan)[stage - 1]
-    return symbol != DEAD and feature in vocabulary()[symbol].reads
+    return reads(stage_symbols(plan)[stage - 1], feature)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reports.records.files import EVALUATED
 from reports.records.metric import KNOWN, Metric
 from reports.records.study import StudyRecords
-from reports.records.trial import COST, EVALUATED
+from reports.records.trial import COST
 from reports.statistics import intervals as statistics
 from reports.statistics.blocks import Blocks
 

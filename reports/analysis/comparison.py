@@ -9,8 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from reports.analysis.arms import differences, mixes, summaries, versions_of
+from reports.records import NothingToReportError
+from reports.records.loading import load_studies
 from reports.records.metric import DICE, KNOWN, Metric, metric_of
-from reports.records.study import NothingToReportError, StudyRecords, load_studies
+from reports.records.study import StudyRecords
 from reports.statistics.blocks import Blocks
 from reports.wording import listing
 

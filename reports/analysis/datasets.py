@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.analysis.comparison import Comparison
+from reports.records.files import as_object
 from reports.records.metric import Metric
-from reports.records.trial import as_object
 from reports.statistics.ranking import Friedman, friedman, mean_ranks
 from reports.wording import listing, number, p_equals, plural
 

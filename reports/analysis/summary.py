@@ -6,8 +6,8 @@ from math import isnan
 import pandas as pd
 
 from reports.analysis.comparison import Comparison
+from reports.records.files import EVALUATED
 from reports.records.metric import Metric
-from reports.records.trial import EVALUATED
 from reports.statistics.intervals import SEEDS_FOR_A_CLAIM
 from reports.wording import MINUS, listing, number, p_equals, plural
 

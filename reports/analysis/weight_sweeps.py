@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.records.trial import as_object
+from reports.records.files import as_object
 
 
 def with_fronts(definition: Mapping[str, Any], arms: pd.DataFrame) -> pd.DataFrame:

@@ -4,8 +4,9 @@ from typing import Any
 
 from reports.analysis.comparison import Comparison
 from reports.checklist.evidence import IN_PART, NONE, NOT_SHOWN, SHOWN, Answer, Evidence, flat
-from reports.records.search import CONTROL, SEARCH, SearchRecords
-from reports.records.trial import EVALUATED, as_object
+from reports.records.definitions import CONTROL, SEARCH
+from reports.records.files import EVALUATED, as_object
+from reports.records.search import SearchRecords
 from reports.statistics.intervals import SEEDS_FOR_A_CLAIM
 from reports.wording import listing, plural
 

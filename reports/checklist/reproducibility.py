@@ -1,8 +1,8 @@
 """What records show of the code, the settings and the whole effort behind them: items 1 and 3 of the checklist."""
 
 from reports.checklist.evidence import IN_PART, NONE, NOT_SHOWN, SHOWN, Answer, Evidence, flat, hours_of, trials_with
+from reports.records.files import as_object
 from reports.records.search import SearchRecords
-from reports.records.trial import as_object
 from reports.wording import listing, plural
 
 

@@ -10,17 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.analysis.ablation import Ablation
-from reports.analysis.search import objectives
+from reports.analysis.search import objectives_of, part_names, proposer
+from reports.figures.captioned import Drawing
 from reports.figures.effects import setting_effects, stage_effects
-from reports.figures.search import part_legend
-from reports.figures.study import Drawing
 from reports.plots import ablation as figures
+from reports.plots.parts import part_legend
 from reports.plots.plan_diagram import diagram, reading
 from reports.plots.style import COLOURS, GREY, WIDTH, style
+from reports.records.definitions import SEARCH
 from reports.records.plans import NAMED_PLANS, is_plan
-from reports.records.search import SEARCH
 from reports.statistics.importance import FANOVA, FEWEST, LEVEL, PED_ANOVA, TOP
-from reports.tables.search import proposer
 from reports.tables.table import caption
 from reports.wording import listing, number, plural
 
@@ -55,7 +54,7 @@ def importance(ablation: Ablation) -> Drawing:
         figures.importance(ax, shares[shares["method"] == method])
         ax.set_title(method)
         ax.set_xlabel(labels[method])
-    part_legend(figure, ablation.records)
+    part_legend(figure, part_names(ablation.records))
     amounts = listing([f"{one.candidates} of the {part}" for part, one in ablation.importances.items() if one])
     text = (
         f"At step {ablation.step}, over {amounts}. fANOVA: the share of the variance of a random forest that belongs "
@@ -155,7 +154,7 @@ def plans(ablation: Ablation) -> Drawing:
     """The best plans and AutoFuse as diagrams."""
     drawing = Drawing(name="plans", title="The best plans", caption="")
     records = ablation.records
-    aim = objectives(records)[0]
+    aim = objectives_of(records)[0]
     finished = records.candidates[(records.candidates["state"] == "finished") & records.candidates["plan"].map(is_plan)]
     ranked = finished.sort_values(aim.column, ascending=not aim.more_is_better, kind="stable").drop_duplicates("plan")
     if ranked.empty:

@@ -7,15 +7,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reports.analysis.ablation import ALL, FINISHED, Ablation
-from reports.analysis.search import effect
-from reports.figures.search import PANELS_A_ROW, part_legend
-from reports.figures.study import Drawing
+from reports.analysis.candidates import effect
+from reports.analysis.search import part_names
+from reports.figures.captioned import Drawing
 from reports.plots import ablation as ablation_figures
 from reports.plots import search as search_figures
-from reports.plots.search import FEWEST_FOR_COLOUR
+from reports.plots.parts import FEWEST_FOR_COLOUR, PANELS_A_ROW, part_legend
 from reports.plots.style import WIDTH
+from reports.records.definitions import SEARCH
 from reports.records.levels import is_stage, levels
-from reports.records.search import SEARCH
 from reports.tables.table import caption
 from reports.wording import number
 
@@ -39,7 +39,7 @@ def stage_effects(ablation: Ablation) -> Drawing:
         shown = own[own["basis"] == basis]
         ablation_figures.main_effects(ax, shown)
         ax.set_ylabel(f"Gain at step {shown['step'].iloc[0]:.0f}\n({basis})")
-    part_legend(figure, ablation.records)
+    part_legend(figure, part_names(ablation.records))
     text = (
         f"Mean gain of the candidates with an operator at a stage, with 95 % intervals over them (Student's), at step "
         f"{ablation.step}, the last that all came to"
@@ -81,7 +81,7 @@ def setting_effects(ablation: Ablation) -> Drawing:
         ax.set_visible(False)
     for ax in axes[:, 0]:
         ax.set_ylabel(f"Gain at step {ablation.step}")
-    part_legend(figure, records)
+    part_legend(figure, part_names(records))
     text = (
         f"Points are candidates, judged at step {ablation.step}, the last that all came to, so that stopped ones "
         "count; bars are means of a value, or of a part of a range, with 95 % intervals over candidates (Student's) "

@@ -11,12 +11,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from fusemorph.records import RecordError
 from reports.analysis.comparison import Comparison
+from reports.figures.captioned import Drawing
 from reports.figures.pairs import aspect_of, pictured_arms
-from reports.figures.study import Drawing
 from reports.plots.arms import legend
 from reports.plots.style import GREY, INK, WIDTH, dressed, style
-from reports.records.files import RecordError, read_pictures
+from reports.records.files import read_pictures
 from reports.tables.table import caption
 from reports.wording import number
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from fusemorph.records import RecordError
 from reports.analysis.comparison import Comparison
-from reports.figures.study import Drawing
+from reports.figures.captioned import Drawing
 from reports.plots.slices import RANKS, draw_pairs, of_pair
 from reports.plots.style import style
-from reports.records.files import RecordError, read_pictures
+from reports.records.files import read_pictures
 from reports.tables.table import caption
 
 MOST_PICTURED_ARMS = 12

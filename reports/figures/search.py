@@ -7,24 +7,24 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from reports.analysis import search as summaries
-from reports.figures.study import Drawing
+from reports.analysis import candidates
+from reports.analysis import search as analysis
+from reports.analysis.search import part_names, proposer, title
+from reports.figures.captioned import Drawing
 from reports.plots import search as figures
+from reports.plots.parts import FEWEST_FOR_COLOUR, PANELS_A_ROW, part_legend
 from reports.plots.style import WIDTH, style
+from reports.records.definitions import SEARCH
 from reports.records.plans import DEAD, OPERATORS
-from reports.records.search import CONTROL, SEARCH, SearchRecords
-from reports.tables.search import proposer, title
+from reports.records.search import SearchRecords
 from reports.tables.table import caption
 from reports.wording import number, plural
-
-PANELS_A_ROW = 3
 
 
 def search_drawings(records: SearchRecords) -> Iterator[Drawing]:
     """Every figure of a search that its objectives and its space call for, one at a time."""
-    several = len(summaries.objectives(records)) > 1
+    several = len(analysis.objectives_of(records)) > 1
     chosen = [front if several else incumbent]
     chosen += [placement] if records.searched["space"].get("operators") else []
     for draw in (*chosen, fidelity):
@@ -35,20 +35,20 @@ def search_drawings(records: SearchRecords) -> Iterator[Drawing]:
 def incumbent(records: SearchRecords) -> Drawing:
     """The best so far over trials and over compute."""
     drawing = Drawing(name="incumbent", title="Best candidate so far", caption="")
-    aim, finished = summaries.objectives(records)[0], _finished(records)
+    aim, finished = analysis.objectives_of(records)[0], _finished(records)
     if finished[aim.column].isna().all():
         return replace(drawing, caption="No candidate has been trained to the end: nothing is drawn.")
-    band = summaries.random_band(records)
-    curves = pd.concat([summaries.incumbent(records, part) for part in summaries.parts(records)])
+    band = analysis.random_band(records)
+    curves = pd.concat([analysis.incumbent(records, part) for part in records.parts])
     figure = Figure(figsize=(WIDTH, 2.9))
     axes = figure.subplots(1, 2, sharey=True)
-    labels = ("Candidates, in the order of their proposal", summaries.compute(records)[1])
+    labels = ("Candidates, in the order of their proposal", analysis.compute(records)[1])
     for ax, across, label in zip(axes, ("order", "compute"), labels, strict=True):
         figures.incumbent(ax, curves, band, finished, across=across, column=aim.column, unit=aim.unit)
         ax.set_xlabel(label)
     axes[0].set_ylabel(f"{aim.label}, best so far" if len(aim.label) < 20 else "Gain in val Dice, best so far")
-    part_legend(figure, records, lines=True)
-    best = {part: summaries.best(records.of(part), aim) for part in summaries.parts(records)}
+    part_legend(figure, part_names(records), lines=True)
+    best = {part: candidates.best(records.of(part), aim) for part in records.parts}
     said = "; ".join(
         f"{part} {number(float(str(row[aim.column])) / aim.unit, 4)} ({row['label']})"
         for part, row in best.items()
@@ -73,17 +73,17 @@ def incumbent(records: SearchRecords) -> Drawing:
 def placement(records: SearchRecords) -> Drawing:
     """Mean gain by stage and operator."""
     drawing = Drawing(name="placement", title="Gain by stage and operator", caption="")
-    step, operators = summaries.shared_step(records.candidates), str(records.searched["space"]["operators"])
+    step, operators = candidates.shared_step(records.candidates), str(records.searched["space"]["operators"])
     if step is None:
         return replace(drawing, caption="No step has been reached by all candidates: nothing is drawn.")
-    judged = summaries.judged(records.candidates)
+    judged = candidates.judged(records.candidates)
     cells = {
-        part: summaries.placement(judged[judged["part"] == part], operators)
-        for part in summaries.parts(records)
+        part: candidates.placement(judged[judged["part"] == part], operators)
+        for part in records.parts
         if (judged["part"] == part).any()
     }
     every = pd.concat(cells.values()).dropna(subset=["gain"])
-    coloured = every[every["candidates"] >= figures.FEWEST_FOR_COLOUR]
+    coloured = every[every["candidates"] >= FEWEST_FOR_COLOUR]
     gains = (coloured if len(coloured) else every)["gain"]
     shown = [operator for operator in (*operators, DEAD) if _is_met(cells.values(), operator)]
     figure = Figure(figsize=(WIDTH, 0.85 + 0.4 * len(shown)))
@@ -93,13 +93,13 @@ def placement(records: SearchRecords) -> Drawing:
         mesh = figures.placement(ax, own[own["operator"].isin(shown)], norm=norm)
         ax.set_title(proposer(records, part))
     figure.colorbar(mesh, ax=list(axes), label=f"Mean gain at step {step}", fraction=0.04, pad=0.02)
-    left_out = int(records.candidates["state"].isin(summaries.ENDED).sum()) - len(judged)
+    left_out = int(records.candidates["state"].isin(candidates.ENDED).sum()) - len(judged)
     text = (
         f"Mean gain in val Dice over identity at step {step}, the last that all candidates came to, so that stopped "
         f"ones count; below it the number of candidates. A cell's candidates differ at the other stages too, and "
         f"{'a searcher proposes more of what did well, so its cells are no fair sample; ' if SEARCH in cells else ''}"
         "an early gain is not a final one. Cells of fewer than "
-        f"{figures.FEWEST_FOR_COLOUR} candidates carry no colour. Dead: the stage's output is not read, so it has no "
+        f"{FEWEST_FOR_COLOUR} candidates carry no colour. Dead: the stage's output is not read, so it has no "
         "operator."
     )
     text += f" {plural(left_out, 'candidate')} without a gain at that step left out." if left_out else ""
@@ -116,7 +116,7 @@ def placement(records: SearchRecords) -> Drawing:
 def fidelity(records: SearchRecords) -> Drawing:
     """Final against early gains."""
     drawing = Drawing(name="fidelity", title="Early against final gain", caption="")
-    known = summaries.fidelity(records)
+    known = analysis.fidelity(records)
     if not known:
         return replace(drawing, caption="No finished candidate was validated more than once: nothing is drawn.")
     known = [known[0], *known[1:][-PANELS_A_ROW + 1 :]]
@@ -126,7 +126,7 @@ def fidelity(records: SearchRecords) -> Drawing:
         figures.fidelity(ax, one.gains)
         ax.set_xlabel(f"Gain at step {one.step}")
     axes[0].set_ylabel(f"Final gain, step {known[0].last}")
-    part_legend(figure, records)
+    part_legend(figure, part_names(records))
     said = "; ".join(_correlation(one) for one in known)
     text = f"Rank correlation (Spearman) with the final gain: {said}. Each finished candidate once."
     if (records.candidates["state"] == "pruned").any():
@@ -141,16 +141,16 @@ def fidelity(records: SearchRecords) -> Drawing:
 def front(records: SearchRecords) -> Drawing:
     """The objectives against each other."""
     drawing = Drawing(name="front", title="Front of the objectives", caption="")
-    aims, finished = summaries.objectives(records), _finished(records)
+    aims, finished = analysis.objectives_of(records), _finished(records)
     finished = finished.dropna(subset=[aim.column for aim in aims])
     if finished.empty:
         return replace(drawing, caption="No candidate has been trained to the end: nothing is drawn.")
-    finished = finished.assign(front=summaries.front(finished, aims))
+    finished = finished.assign(front=candidates.front(finished, aims))
     figure = Figure(figsize=(WIDTH * (0.62 if len(aims) == 2 else 1), 3.1))
     for ax, across in zip(figure.subplots(1, len(aims) - 1, sharey=True, squeeze=False)[0], aims[1:], strict=True):
         figures.front(ax, finished, across, aims[0])
         ax.label_outer()
-    part_legend(figure, records)
+    part_legend(figure, part_names(records))
     kept = finished[finished["front"]].sort_values(aims[0].column)
     text = (
         f"Finished candidates of search and control. Filled: no other is as good in all {len(aims)} objectives and "
@@ -162,7 +162,7 @@ def front(records: SearchRecords) -> Drawing:
     return replace(drawing, caption=caption(text + _named(finished), records), alt=alt, figure=figure)
 
 
-def _correlation(one: summaries.Fidelity) -> str:
+def _correlation(one: analysis.Fidelity) -> str:
     amount = f"n = {len(one.gains)}"
     if np.isnan(one.correlation):
         return f"none for step {one.step} ({amount})"
@@ -179,15 +179,3 @@ def _is_met(cells: Iterable[pd.DataFrame], operator: str) -> bool:
 
 def _named(candidates: pd.DataFrame) -> str:
     return " Circled: candidates with a name of their own." if (candidates["name"] != "").any() else ""
-
-
-def part_legend(figure: Figure, records: SearchRecords, *, lines: bool = False) -> None:
-    """Which colour is the search, and which its control; with the ``lines`` of their curves."""
-    if CONTROL not in summaries.parts(records):
-        return
-    handles = []
-    for part, (colour, marker) in figures.DRESS.items():
-        line = Line2D([], [], color=colour, marker=marker, markersize=5, label=proposer(records, part))
-        line.set_linestyle("none" if not lines else "-" if part == SEARCH else "--")
-        handles.append(line)
-    figure.legend(handles=handles, loc="outside upper left", ncols=2)

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from reports.analysis.pairwise import square
-from reports.analysis.significance import Certainty
-from reports.figures.study import Drawing, new_figure
+from reports.analysis.significance import Certainty, square
+from reports.figures.captioned import Drawing, new_figure
 from reports.plots import significance as figures
 from reports.plots.style import dressed, style
 from reports.statistics.ranking import RESAMPLES

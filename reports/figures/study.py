@@ -1,7 +1,7 @@
 """The figures of a study, composed and captioned; where there is nothing to draw, a sentence says why."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,10 @@ from matplotlib.lines import Line2D
 from reports.analysis.arms import repeated
 from reports.analysis.comparison import Comparison
 from reports.analysis.weight_sweeps import with_fronts
+from reports.figures.captioned import Drawing, new_figure
 from reports.plots import arms as figures
 from reports.plots.groups import side_by_side
-from reports.plots.style import INK, WIDTH, dressed, style
+from reports.plots.style import INK, dressed, style
 from reports.records.metric import Metric
 from reports.tables.table import caption
 from reports.wording import listing, number
@@ -23,17 +24,6 @@ STIFF = 1e-3
 """SD of the log determinant below which a field does not deform: identity, affine."""
 # How much stands in a line of a legend, and how high one is, in inches.
 LEGEND_CHARACTERS, LEGEND_LINE = 110, 0.18
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """A figure with its words; ``figure`` is None where ``caption`` says why there is none."""
-
-    name: str
-    title: str
-    caption: str
-    alt: str = ""
-    figure: Figure | None = None
 
 
 def all_drawings(comparison: Comparison) -> Iterator[Drawing]:
@@ -267,11 +257,6 @@ def _over(limits: "pd.Series[str]") -> str:
     if alone.all():
         return "over blocks alone, conditional on one trained network each"
     return "over blocks crossed with seeds" + (" (over blocks alone where there is one seed)" if alone.any() else "")
-
-
-def new_figure(height: float) -> Figure:
-    """An empty figure as wide as the page's column, ``height`` in inches."""
-    return Figure(figsize=(WIDTH, height))
 
 
 def _legend(figure: Figure, arms: pd.DataFrame, *, groups: bool = True) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports.figures.study import Drawing
+from reports.figures.captioned import Drawing
 from reports.plots.style import inline, save
 from reports.tables.table import Table, is_number
 

@@ -24,9 +24,9 @@ from reports.page.datasets import across_sections
 from reports.page.render import cells, drawn
 from reports.page.search import search_section
 from reports.page.viewer import viewers
+from reports.records.files import EVALUATED, as_object
 from reports.records.search import load_searches
 from reports.records.study import StudyRecords
-from reports.records.trial import EVALUATED, as_object
 from reports.tables.gates import decoded_plans, gate_weights
 from reports.tables.provenance import provenance
 from reports.tables.study import all_tables, write_tables

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from reports.analysis.ablation import analyse
-from reports.analysis.search import best, front, objectives
+from reports.analysis.candidates import best, front
+from reports.analysis.search import objectives_of, searcher, title
 from reports.figures.ablation import ablation_drawings
 from reports.figures.search import search_drawings
 from reports.page.render import cells, drawn
+from reports.records.definitions import CONTROL, SEARCH
+from reports.records.files import as_object
 from reports.records.plans import OPERATORS
-from reports.records.search import CONTROL, SEARCH, SearchRecords
-from reports.records.trial import as_object
+from reports.records.search import SearchRecords
 from reports.tables.ablation import ablation_tables
-from reports.tables.search import search_provenance, search_tables, searcher, title
+from reports.tables.search import search_provenance, search_tables
 from reports.wording import listing, number, plural
 
 _NOT_YET = ("running", "missing")
@@ -83,7 +85,7 @@ def _ended(records: SearchRecords, part: str) -> str:
 
 
 def _finding(records: SearchRecords) -> str:
-    aims = objectives(records)
+    aims = objectives_of(records)
     found = {part: best(records.of(part), aims[0]) for part in records.entries}
     if all(row is None for row in found.values()):
         return "No configuration has been trained to the end, so there is no best one."

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from fusemorph.records import RecordError
 from reports.analysis.comparison import Comparison
 from reports.figures.pairs import aspect_of, pictured_arms
 from reports.plots.slices import determinant_colours, determinant_scale
-from reports.records.files import RecordError, read_pictures
+from reports.records.files import read_pictures
 from reports.records.study import Pictures
 
 MOST_SLICES = 24

@@ -7,7 +7,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
-from reports.plots.search import DRESS, FEWEST_FOR_COLOUR, SCALE, ink_on
+from reports.plots.parts import DRESS, FEWEST_FOR_COLOUR, SCALE, ink_on
 from reports.plots.style import COLOURS, GREY, GROUND, INK
 from reports.records.plans import is_plan
 from reports.statistics.importance import LEVEL

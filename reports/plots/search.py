@@ -10,20 +10,16 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 
-from reports.analysis.search import Objective
-from reports.plots.style import COLOURS, INK
+from reports.analysis.candidates import Objective
+from reports.plots.parts import DRESS, FEWEST_FOR_COLOUR, SCALE, ink_on
+from reports.plots.style import INK
+from reports.records.definitions import CONTROL, SEARCH
 from reports.records.levels import range_levels, word
 from reports.records.plans import OPERATORS
-from reports.records.search import CONTROL, SEARCH
 from reports.wording import number
 
-DRESS = {SEARCH: (COLOURS[0], "o"), CONTROL: (COLOURS[1], "s")}
-SCALE = "cividis"
-FEWEST_FOR_COLOUR = 3
 MOST_DRAWN_POINTS = 1000
 """More of them are an image, or the page grows too large."""
-# Ink on coloured cells, which stay the same in every theme.
-_ON_DARK, _ON_LIGHT = "#ffffff", "#101418"
 
 
 def incumbent(
@@ -70,12 +66,6 @@ def placement(ax: Axes, cells: pd.DataFrame, *, norm: Normalize) -> QuadMesh:
     ax.tick_params(length=0)
     ax.set_xlabel("Stage")
     return mesh
-
-
-def ink_on(mesh: QuadMesh, value: float) -> str:
-    """The ink that can be read on the colour of a value."""
-    red, green, blue, _ = mesh.to_rgba(np.array([value]))[0]
-    return _ON_LIGHT if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else _ON_DARK
 
 
 def effect(ax: Axes, points: pd.DataFrame, effects: pd.DataFrame, parameter: dict[str, Any]) -> Axes:

@@ -2,7 +2,7 @@
 
 import csv
 import gzip
-import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,7 +13,10 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-FORMAT = 1
+from fusemorph.records import FORMAT, RecordError, read_json
+
+EVALUATED = "evaluated"
+"""The state of a trial that has figures on the reported split."""
 PERSONS = ("fixed_person", "moving_person")
 
 METRICS = (
@@ -35,15 +38,6 @@ T = TypeVar("T")
 STATUSES = ("running", "pruned", "finished", "failed")
 
 
-class RecordError(ValueError):
-    """A file of the records that does not hold what it should; ``path`` names it."""
-
-    def __init__(self, path: Path, message: str) -> None:
-        super().__init__(f"{path}: {message}")
-        self.path = path
-        self.message = message
-
-
 @dataclass
 class Problems:
     """Plain statements gathered on the way; reading goes on without the file that they name."""
@@ -58,25 +52,6 @@ class Problems:
             return None
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file.
-
-    Raises:
-        RecordError: unreadable, no JSON, or no object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecordError(path, f"cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise RecordError(path, "is not text in UTF-8") from error
-    except json.JSONDecodeError as error:
-        raise RecordError(path, f"is not JSON (line {error.lineno}, column {error.colno}: {error.msg})") from error
-    if not isinstance(content, dict):
-        raise RecordError(path, f"must hold a JSON object, holds {type(content).__name__}")
-    return content
-
-
 def read_study(path: Path) -> dict[str, Any]:
     """A study: its arms with their keys, and what is said about it.
 
@@ -88,26 +63,26 @@ def read_study(path: Path) -> dict[str, Any]:
     for position, arm in enumerate(study["arms"]):
         where = f"arm {position + 1}: "
         if not isinstance(arm, dict):
-            raise RecordError(path, f"{where}must be an object, is {type(arm).__name__}")
+            raise RecordError(f"{path}: {where}must be an object, is {type(arm).__name__}")
         _require(path, arm, {"label": str, "keys": dict}, where=where)
         if not all(isinstance(key, str) and str(seed).isdigit() for seed, key in arm["keys"].items()):
-            raise RecordError(path, f"{where}'keys' must map seeds to keys of trials, is {arm['keys']!r}")
+            raise RecordError(f"{path}: {where}'keys' must map seeds to keys of trials, is {arm['keys']!r}")
     if "search" in study:
         _require_search(path, study["search"])
     elif not study["arms"]:
-        raise RecordError(path, "lists no arms")
+        raise RecordError(f"{path}: lists no arms")
     return study
 
 
 def _require_search(path: Path, search: Any) -> None:
     """Refuse a search's section that does not say what was searched; it may have no candidates yet."""
     if not isinstance(search, dict):
-        raise RecordError(path, f"'search' must be an object, is {search!r}")
+        raise RecordError(f"{path}: 'search' must be an object, is {search!r}")
     types = {"space": dict, "searcher": str, "trials": int, "objectives": list, "floors": dict, "datasets": list}
     _require(path, search, types, where="'search': ")
     wrong = next((floor for floor in search["floors"].values() if not _is_number(floor)), None)
     if wrong is not None:
-        raise RecordError(path, f"'search': 'floors' must hold numbers, holds {wrong!r}")
+        raise RecordError(f"{path}: 'search': 'floors' must hold numbers, holds {wrong!r}")
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -119,12 +94,12 @@ def read_record(path: Path) -> dict[str, Any]:
     record = _of_this_format(path)
     _require(path, record, {"status": str, "configuration": dict})
     if record["status"] not in STATUSES:
-        raise RecordError(path, f"'status' must be one of {', '.join(STATUSES)}, is {record['status']!r}")
+        raise RecordError(f"{path}: 'status' must be one of {', '.join(STATUSES)}, is {record['status']!r}")
     for name in ("parameters", "flops"):
         if record.get(name) is not None and not _is_number(record[name]):
-            raise RecordError(path, f"'{name}' must be a number, is {record[name]!r}")
+            raise RecordError(f"{path}: '{name}' must be a number, is {record[name]!r}")
     if record.get("key", path.parent.name) != path.parent.name:
-        raise RecordError(path, f"is the record of trial {record['key']}, not of its folder's name")
+        raise RecordError(f"{path}: is the record of trial {record['key']}, not of its folder's name")
     return record
 
 
@@ -139,13 +114,13 @@ def read_pairs(path: Path) -> pd.DataFrame:
     )
     twice = pairs["pair"][pairs["pair"].duplicated()]
     if len(twice):
-        raise RecordError(path, f"pair {twice.iloc[0]} stands there more than once")
+        raise RecordError(f"{path}: pair {twice.iloc[0]} stands there more than once")
     if pairs.empty:
-        raise RecordError(path, "has no rows")
+        raise RecordError(f"{path}: has no rows")
     for name in _FRACTIONS:
         outside = pairs[name][(pairs[name] < 0) | (pairs[name] > 1)]
         if len(outside):
-            raise RecordError(path, f"column '{name}' must be within 0 and 1, holds {outside.iloc[0]:g}")
+            raise RecordError(f"{path}: column '{name}' must be within 0 and 1, holds {outside.iloc[0]:g}")
     return pairs
 
 
@@ -186,22 +161,22 @@ def read_pictures(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # numpy raises whatever zipfile, zlib or its own header parser meets
-        raise RecordError(path, f"cannot be read as pictures ({error})") from error
+        raise RecordError(f"{path}: cannot be read as pictures ({error})") from error
 
 
 def _of_this_format(path: Path) -> dict[str, Any]:
     content = read_json(path)
     if content.get("format") != FORMAT:
-        raise RecordError(path, f"has format {content.get('format')!r}; this report reads format {FORMAT}")
+        raise RecordError(f"{path}: has format {content.get('format')!r}; this report reads format {FORMAT}")
     return content
 
 
 def _require(path: Path, content: dict[str, Any], types: dict[str, type], *, where: str = "") -> None:
     for name, kind in types.items():
         if name not in content:
-            raise RecordError(path, f"{where}lacks '{name}'")
+            raise RecordError(f"{path}: {where}lacks '{name}'")
         if not isinstance(content[name], kind):
-            raise RecordError(path, f"{where}'{name}' must be a {kind.__name__}, is {content[name]!r}")
+            raise RecordError(f"{path}: {where}'{name}' must be a {kind.__name__}, is {content[name]!r}")
 
 
 def _is_number(value: object) -> bool:
@@ -226,7 +201,7 @@ def _read_columns(
     cells = _read_cells(path)
     missing = [name for name in (*text, *numbers) if name not in cells]
     if missing:
-        raise RecordError(path, f"lacks the columns {', '.join(missing)}")
+        raise RecordError(f"{path}: lacks the columns {', '.join(missing)}")
     count = len(next(iter(cells.values()), []))
     columns: dict[str, Any] = {name: pd.Series(cells[name], dtype=str) for name in text}
     columns |= {name: pd.Series(cells.get(name, [""] * count), dtype=str) for name in optional_text}
@@ -242,15 +217,15 @@ def _read_cells(path: Path) -> dict[str, list[str]]:
         with opened(path, "rt", encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file, strict=True))
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise RecordError(path, f"cannot be read as a table ({error})") from error
+        raise RecordError(f"{path}: cannot be read as a table ({error})") from error
     if not rows:
-        raise RecordError(path, "is empty")
+        raise RecordError(f"{path}: is empty")
     header = rows[0]
     wrong = next((number for number, row in enumerate(rows) if len(row) != len(header)), None)
     if wrong is not None:
-        raise RecordError(path, f"row {wrong} has {len(rows[wrong])} cells, the header {len(header)}")
+        raise RecordError(f"{path}: row {wrong} has {len(rows[wrong])} cells, the header {len(header)}")
     if twice := [name for name, times in Counter(header).items() if times > 1]:
-        raise RecordError(path, f"has the columns {', '.join(twice)} more than once")
+        raise RecordError(f"{path}: has the columns {', '.join(twice)} more than once")
     return {name: [row[place] for row in rows[1:]] for place, name in enumerate(header)}
 
 
@@ -264,9 +239,19 @@ def _numbers(path: Path, name: str, column: Sequence[str], *, finite: bool) -> n
         try:
             values[row] = float(text.replace("_", "?"))
         except ValueError:
-            raise RecordError(path, f"column '{name}' holds {cell!r} in row {row + 1}, no number") from None
+            raise RecordError(f"{path}: column '{name}' holds {cell!r} in row {row + 1}, no number") from None
     infinite = np.isinf(values)
     if finite and infinite.any():
-        raise RecordError(path, f"column '{name}' holds an infinite value in row {int(np.argmax(infinite)) + 1}")
+        raise RecordError(f"{path}: column '{name}' holds an infinite value in row {int(np.argmax(infinite)) + 1}")
     values[infinite] = np.nan
     return values
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """A JSON value as the object that it should be, empty where it is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def file_stem(name: str) -> str:
+    """A name as the beginning of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", name)

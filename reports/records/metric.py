@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from reports.records.study import NothingToReportError
+from reports.records import NothingToReportError
 from reports.wording import between, number
 
 

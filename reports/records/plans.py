@@ -1,51 +1,40 @@
-"""Plans as the records write them: which paths a plan reads, which stages are dead, and what plans are called.
+"""What the reports ask of the plans in records, which may be of another version: ``fusemorph.fusion.plan`` answers."""
 
-Reports read records alone and import nothing of the networks, so what they must know of a plan stands here once more;
-a test holds it to the networks' own.
-"""
+from fusemorph.fusion import plan as fusion
+from fusemorph.fusion.plan import DEAD, FEEDS, STAGES, joint_stages, single_stages
 
-DEAD = "-"
-STAGES = (1, 2, 3, 4, 5, 6, 7)
-FEEDS = {1: (2, 7), 2: (3, 6), 3: (4, 5), 4: (5,), 5: (6,), 6: (7,), 7: ()}
-"""Which stages each stage's output goes to: the next one, and the one across the U-Net."""
-OPERATORS = {"j": "joint", "s": "single", "g": "gate", "c": "correlation", "d": "difference", "p": "sum", DEAD: "dead"}
-NAMED_PLANS = {"jjjjjjj": "early", "ssssjjj": "middle", "------s": "late", "ggggggg": "AutoFuse"}
-_READ_JOINT, _READ_SINGLE = "jgp", "sgcdp"
+__all__ = [
+    "DEAD", "FEEDS", "NAMED_PLANS", "OPERATORS", "STAGES", "canonical", "is_plan", "joint_stages", "reads_single",
+    "single_stages",
+]  # fmt: skip
 
-
-def reads_joint(symbol: str) -> bool:
-    """Whether an operator reads the joint feature; one that is not known is taken to read everything."""
-    return symbol != DEAD and (symbol in _READ_JOINT or symbol not in OPERATORS)
+_FIRST = "jsgcdp"
+OPERATORS = {
+    symbol: fusion.vocabulary()[symbol].name
+    for symbol in sorted(fusion.vocabulary(), key=lambda one: (_FIRST.find(one) % 99, one))
+} | {DEAD: "dead"}
+"""Operators by symbol, the paper's own first."""
+_TITLES = {"autofuse": "AutoFuse"}
+NAMED_PLANS = {fusion.canonical(plan): _TITLES.get(name, name) for name, plan in fusion.NAMED_PLANS.items()}
+"""What the literature calls a canonical plan."""
 
 
 def reads_single(symbol: str) -> bool:
     """Whether an operator reads the features of the fixed and the moving image."""
-    return symbol != DEAD and (symbol in _READ_SINGLE or symbol not in OPERATORS)
+    return fusion.reads(symbol, "fixed")
 
 
 def is_plan(text: object) -> bool:
-    """Whether a text has a symbol for every stage."""
-    return isinstance(text, str) and len(text) == len(STAGES)
+    """Whether a text has a symbol for every stage, and an operator at every stage that is read."""
+    if not isinstance(text, str) or len(text) != len(STAGES):
+        return False
+    try:
+        fusion.canonical(text)
+    except ValueError:
+        return False
+    return True
 
 
 def canonical(plan: str) -> str:
-    """The plan with every stage whose output nothing reads printed as dead."""
-    live: set[int] = set()
-    for stage in reversed(STAGES):
-        if stage == STAGES[-1] or any(to in live and reads_joint(plan[to - 1]) for to in FEEDS[stage]):
-            live.add(stage)
-    return "".join(symbol if stage in live else DEAD for stage, symbol in zip(STAGES, plan, strict=True))
-
-
-def joint_stages(plan: str) -> frozenset[int]:
-    """Stages of the joint path that are computed."""
-    return frozenset(stage for stage in STAGES if reads_joint(plan[stage - 1]))
-
-
-def single_stages(plan: str) -> frozenset[int]:
-    """Stages of the fixed and the moving path that are computed: those that an operator reads, and what leads there."""
-    needed = {stage for stage in STAGES if reads_single(plan[stage - 1])}
-    for stage in reversed(STAGES):
-        if any(to in needed for to in FEEDS[stage]):
-            needed.add(stage)
-    return frozenset(needed)
+    """The plan with every stage whose output nothing reads printed as dead; as it is where it is no plan."""
+    return fusion.canonical(plan) if is_plan(plan) else plan

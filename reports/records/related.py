@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from reports.records.files import as_object
 from reports.records.plans import DEAD, STAGES, is_plan
-from reports.records.trial import as_object
 
 Entry = dict[str, Any]
 

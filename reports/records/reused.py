@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from reports.records.files import RecordError, read_json
+from fusemorph.records import RecordError, read_json
 
 _NEVER = "~"  # after every date
 

@@ -12,16 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.records.files import Problems, read_curve
+from reports.records.definitions import CONTROL, SEARCH, Definitions, load_definitions
+from reports.records.files import EVALUATED, Problems, as_object, read_curve
 from reports.records.levels import is_parameter
 from reports.records.plans import NAMED_PLANS
 from reports.records.related import related_arms
 from reports.records.reused import reused, start_times
-from reports.records.study import Definitions, load_definitions
-from reports.records.trial import EVALUATED, MACHINE, as_object, csv_path, load_trial
+from reports.records.trial import MACHINE, csv_path, load_trial
 from reports.wording import listing, number
 
-SEARCH, CONTROL = "search", "random control"
 _ENDED_BADLY = ("failed", "unreadable", "pruned", "running", "missing")
 _FACTS = ("parameters", "flops")
 _COLUMNS = (
@@ -78,6 +77,11 @@ class SearchRecords:
         counts = {part: [int(e["search"]["trials"]) for e in entries] for part, entries in self.entries.items()}
         known = self.candidates["part"].value_counts()
         return {part: max([*some, int(known.get(part, 0))]) for part, some in counts.items()}
+
+    @property
+    def parts(self) -> list[str]:
+        """Which of search and control have candidates."""
+        return [part for part in (SEARCH, CONTROL) if len(self.of(part))]
 
     def of(self, part: str) -> pd.DataFrame:
         """The candidates of the search, or of its control."""

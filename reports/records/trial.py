@@ -6,19 +6,19 @@ from typing import Any
 
 import pandas as pd
 
+from fusemorph.records import RecordError, read_json
 from reports.records.files import (
+    EVALUATED,
     Problems,
-    RecordError,
+    as_object,
     read_gates,
     read_history,
-    read_json,
     read_labels,
     read_pair_gates,
     read_pairs,
     read_record,
 )
 
-EVALUATED = "evaluated"
 COST = ("latency_s", "train_step_s", "peak_memory_mib", "train_peak_memory_mib")
 _MEASURED = ("training_s", "step_s", "peak_memory_mib", "threads", "resumed_at")
 _SAID = ("started", "ended", "device", "host_cpu", "precision", "commit", "command")
@@ -113,8 +113,3 @@ def _of_machine(folder: Path, problems: Problems) -> dict[str, Any]:
         row |= {prefix + name: content.get(name) for name in said}
         row |= {} if prefix else {"versions": as_object(content.get("versions"))}
     return row
-
-
-def as_object(value: Any) -> dict[str, Any]:
-    """A JSON value as the object that it should be, empty where it is none."""
-    return value if isinstance(value, dict) else {}

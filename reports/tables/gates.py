@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from reports.analysis.comparison import Comparison
+from reports.records.files import as_object
 from reports.records.plans import NAMED_PLANS, STAGES, canonical, is_plan
-from reports.records.trial import as_object
 from reports.statistics import intervals as statistics
 from reports.tables.table import Table, caption
 from reports.wording import number

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from reports.records.files import EVALUATED
 from reports.records.study import StudyRecords
-from reports.records.trial import EVALUATED
 from reports.tables.table import Table
 from reports.wording import NOT_MEASURED, count
 

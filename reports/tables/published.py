@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from reports.analysis.comparison import Comparison
+from reports.records.files import as_object
 from reports.records.metric import KNOWN
-from reports.records.trial import as_object
 from reports.tables.table import Table, caption
 from reports.wording import NOT_MEASURED
 

@@ -6,39 +6,22 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from reports.analysis.search import front, objectives, ranked
+from reports.analysis.candidates import front, ranked
+from reports.analysis.search import objectives_of, proposer, title
 from reports.records.plans import NAMED_PLANS
-from reports.records.search import SEARCH, SearchRecords
+from reports.records.search import SearchRecords
 from reports.tables.provenance import origin
 from reports.tables.table import Table, caption
 from reports.wording import MINUS, NOT_MEASURED, count, listing, number, plural, share, significant
 
 BEST = 10
 MOST_ENDINGS = 30
-SEARCHERS = {"tpe": "TPE", "nsga2": "NSGA-II", "random": "random search", "grid": "grid search", "brute": "brute force"}
 Row: TypeAlias = "pd.Series[Any]"
-
-
-def searcher(records: SearchRecords) -> str:
-    """What proposed the candidates, in words."""
-    name = str(records.searched["searcher"])
-    return SEARCHERS.get(name, name)
-
-
-def proposer(records: SearchRecords, part: str, *, opens: bool = False) -> str:
-    """What proposed the candidates of a part, in words; with a capital where it ``opens`` a line."""
-    words = f"search by {searcher(records)}" if part == SEARCH else part
-    return words[:1].upper() + words[1:] if opens else words
-
-
-def title(row: Row) -> str:
-    """A candidate's label, with what the literature calls it."""
-    return f"{row['label']} ({row['name']})" if row["name"] else str(row["label"])
 
 
 def best_candidates(records: SearchRecords) -> Table:
     """The best of the search and of its control, with what they cost and how regular they are."""
-    aims = objectives(records)
+    aims = objectives_of(records)
     candidates, numbers = records.candidates, candidates_numbers(records)
     if len(aims) > 1:
         finished = candidates[candidates["state"] == "finished"]

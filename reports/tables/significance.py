@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from reports.analysis.pairwise import COLUMNS
-from reports.analysis.significance import Certainty
+from reports.analysis.significance import COLUMNS, Certainty
 from reports.statistics.ranking import RESAMPLES, least_p
 from reports.tables.table import Table, caption
 from reports.wording import number, p_equals, plural, probability

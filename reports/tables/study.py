@@ -8,9 +8,9 @@ import pandas as pd
 
 from reports.analysis.comparison import Comparison, compare_studies
 from reports.analysis.significance import Certainty
+from reports.records.files import EVALUATED
 from reports.records.metric import KNOWN
 from reports.records.search import load_searches
-from reports.records.trial import EVALUATED
 from reports.tables.arms import cost, differences, leaderboard, overview, regularity
 from reports.tables.groups import side_by_side
 from reports.tables.published import published

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from reports import plot, tabulate
 from reports.analysis.comparison import compare_studies
 from reports.dataframe import comparison_of, load
-from reports.records.study import NothingToReportError
+from reports.records import NothingToReportError
 from tests.reports.records_fixture import ARMS, FUSION_ARMS, Records, write_records
 
 

@@ -13,15 +13,15 @@ def test_a_former_name_is_the_module_that_took_its_place(former: str) -> None:
 
 
 def test_what_the_gallery_named_is_there() -> None:
-    from reports.ablation import analyse
-    from reports.ablation_drawings import ablation_drawings
-    from reports.comparison import compare_studies
-    from reports.frame import comparison_of, load
-    from reports.gate_drawings import gate_drawings
+    from reports.analysis.ablation import analyse
+    from reports.analysis.comparison import compare_studies
+    from reports.dataframe import comparison_of, load
+    from reports.figures.ablation import ablation_drawings
+    from reports.figures.gates import gate_drawings
+    from reports.figures.pairs import pictured
+    from reports.figures.search import search_drawings
     from reports.page import write_report
-    from reports.pair_drawings import pictured
-    from reports.search import load_searches
-    from reports.search_drawings import search_drawings
+    from reports.records.search import load_searches
 
     documented = (
         analyse, ablation_drawings, compare_studies, comparison_of, load, gate_drawings, write_report, pictured,

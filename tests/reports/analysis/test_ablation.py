@@ -19,7 +19,8 @@ from reports.page import write_report
 from reports.plots import ablation as ablation_figures
 from reports.plots.plan_diagram import diagram, reading
 from reports.plots.style import FAINT, style
-from reports.records.search import CONTROL, SEARCH, load_searches
+from reports.records.definitions import CONTROL, SEARCH
+from reports.records.search import load_searches
 from reports.tables.ablation import ablation_tables
 from tests.reports.records_fixture import write_records
 from tests.reports.search_fixture import BASE, FOUND, Hunt, Proposal, search_and_control, write_search

@@ -11,7 +11,8 @@ import pytest
 
 from reports.analysis.comparison import Comparison, compare, compare_studies
 from reports.analysis.summary import opening
-from reports.records.study import NothingToReportError, load_studies
+from reports.records import NothingToReportError
+from reports.records.loading import load_studies
 from reports.statistics.blocks import Blocks
 from reports.statistics.intervals import difference_interval
 from tests.reports.records_fixture import ARMS, FUSION_ARMS, Arm, Records, write_records

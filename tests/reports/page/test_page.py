@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -138,7 +136,7 @@ def test_incomplete_and_malformed_records(tmp_path: Path) -> None:
     text = text_of(write_report([tmp_path / "runs"], tmp_path / "out"))
     assert "Incomplete: 6 of 9 planned trials evaluated; 1 failed, 1 missing, 1 unreadable." in text
     assert "loss &lt;nan&gt; at 7" in text
-    assert "is not JSON" in text
+    assert "cannot be read: Expecting" in text
     assert "The records hold no pictures" in text
     assert "no claim: one seed" in text
 
@@ -238,13 +236,6 @@ def test_wrong_calls(
         status = int(str(stopped.code))
     assert status == 2
     assert words in capsys.readouterr().err
-
-
-def test_reports_import_no_torch() -> None:
-    code = "import sys, reports.__main__; print([name for name in ('torch', 'fusemorph') if name in sys.modules])"
-    command = [sys.executable, "-W", "error", "-c", code]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(reports.__file__).parents[1])
-    assert run.stdout.strip() == "[]"
 
 
 def test_sections_made_side_by_side_are_those_made_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

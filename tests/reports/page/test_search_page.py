@@ -12,13 +12,15 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 import reports.plots.style
-from reports.analysis import search as search_summaries
+from reports.analysis.candidates import placement
 from reports.figures.search import search_drawings
 from reports.page import write_report
 from reports.page.search import search_opening
 from reports.plots import search as search_figures
+from reports.plots.parts import FEWEST_FOR_COLOUR
+from reports.records.definitions import CONTROL, SEARCH
 from reports.records.levels import settings
-from reports.records.search import CONTROL, SEARCH, load_searches
+from reports.records.search import load_searches
 from reports.statistics.main_effects import main_effects
 from reports.tables.search import search_tables
 from reports.tables.study import arms_text
@@ -202,7 +204,7 @@ def test_an_effect_shows_every_candidate_and_the_mean_of_each_value() -> None:
 
 def test_the_heat_map_prints_gains_and_counts(tmp_path: Path) -> None:
     search_and_control(tmp_path)
-    cells = search_summaries.placement(load_searches([tmp_path])[0].of(SEARCH), "jsg")
+    cells = placement(load_searches([tmp_path])[0].of(SEARCH), "jsg")
     ax = Figure().subplots()
     mesh = search_figures.placement(ax, cells, norm=Normalize(0, 0.1))
     texts = {tuple(np.floor(text.get_position())): text.get_text() for text in ax.texts}
@@ -210,7 +212,7 @@ def test_the_heat_map_prints_gains_and_counts(tmp_path: Path) -> None:
     assert texts[3, 3] == "+0.010\n1"
     assert (6, 3) not in texts
     coloured = ~np.ma.getmaskarray(mesh.get_array()).reshape(4, 7)
-    assert coloured.sum() == (cells["candidates"] >= search_figures.FEWEST_FOR_COLOUR).sum() > 0
+    assert coloured.sum() == (cells["candidates"] >= FEWEST_FOR_COLOUR).sum() > 0
     assert [label.get_text() for label in ax.get_yticklabels()] == ["joint", "single", "gate", "dead"]
 
 

@@ -12,7 +12,7 @@ from reports.analysis.comparison import Comparison, compare, compare_studies
 from reports.analysis.significance import Certainty
 from reports.analysis.summary import opening
 from reports.figures.significance import certainty_drawings
-from reports.records.study import load_studies
+from reports.records.loading import load_studies
 from reports.tables.study import all_tables
 from tests.reports.records_fixture import ARMS, Arm, Records, write_records
 

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reports.analysis import candidates
 from reports.analysis import search as summaries
-from reports.analysis.search import OBJECTIVES
+from reports.analysis.candidates import OBJECTIVES
+from reports.records import NothingToReportError
+from reports.records.definitions import CONTROL, SEARCH
 from reports.records.reused import reused
-from reports.records.search import CONTROL, SEARCH, SearchRecords, load_searches
-from reports.records.study import NothingToReportError
+from reports.records.search import SearchRecords, load_searches
 from tests.reports.records_fixture import ARMS, Records, write_records
 from tests.reports.search_fixture import DRAWN, FOUND, Hunt, Proposal, search_and_control, write_search
 
@@ -65,8 +67,8 @@ def test_ordinary_studies_are_no_searches(tmp_path: Path) -> None:
 def test_a_search_that_has_not_begun(tmp_path: Path) -> None:
     records = alone(tmp_path)
     assert records.candidates.empty
-    assert summaries.shared_step(records.candidates) is None
-    assert summaries.best(records.candidates, DICE) is None
+    assert candidates.shared_step(records.candidates) is None
+    assert candidates.best(records.candidates, DICE) is None
     assert summaries.fidelity(records) == []
 
 
@@ -204,24 +206,24 @@ def test_compute_without_seconds_is_steps_times_flops(tmp_path: Path) -> None:
 
 def test_placement_by_hand(records: SearchRecords) -> None:
     own = records.of(SEARCH)
-    assert summaries.shared_step(own) == 50
-    cells = summaries.placement(own, "jsg").set_index(["operator", "stage"])
+    assert candidates.shared_step(own) == 50
+    cells = candidates.placement(own, "jsg").set_index(["operator", "stage"])
     # Gains at step 50: jjjjjjj .02, sjjjjjj .00, ------s .01, ggggggg .03, sssgjjg .04.
     by_hand = {
         ("j", 1): (0.02, 1), ("s", 1): (0.02, 2), ("g", 1): (0.03, 1), ("-", 1): (0.01, 1),
         ("j", 5): (0.02, 3), ("g", 4): (0.035, 2), ("-", 6): (0.01, 1),
         ("s", 7): (0.01, 1), ("g", 7): (0.035, 2), ("j", 7): (0.01, 2),
     }  # fmt: skip
-    for place, (gain, candidates) in by_hand.items():
+    for place, (gain, number) in by_hand.items():
         assert cells.loc[place, "gain"] == pytest.approx(gain), place
-        assert cells.loc[place, "candidates"] == candidates
+        assert cells.loc[place, "candidates"] == number
     assert cells.loc[("-", 7), "candidates"] == 0
     assert np.isnan(cells.loc[("-", 7), "gain"])
     assert (cells.groupby("stage")["candidates"].sum() == 5).all()
 
 
 def test_without_pruning_the_shared_step_is_the_last(tmp_path: Path) -> None:
-    assert summaries.shared_step(alone(tmp_path, FOUND[0], FOUND[3]).candidates) == 200
+    assert candidates.shared_step(alone(tmp_path, FOUND[0], FOUND[3]).candidates) == 200
 
 
 def test_fidelity_by_hand(tmp_path: Path) -> None:
@@ -239,7 +241,7 @@ def test_two_points_have_no_rank_correlation(tmp_path: Path) -> None:
 
 def test_front_by_hand() -> None:
     points = pd.DataFrame({"gain": [0.1, 0.2, 0.2, 0.3, np.nan], "flops": [1.0, 2.0, 3.0, 3.0, 0.5]})
-    assert list(summaries.front(points, [DICE, OBJECTIVES["flops"]])) == [True, True, False, True, False]
+    assert list(candidates.front(points, [DICE, OBJECTIVES["flops"]])) == [True, True, False, True, False]
 
 
 def test_effect_leaves_out_where_it_is_inactive(tmp_path: Path) -> None:
@@ -251,11 +253,11 @@ def test_effect_leaves_out_where_it_is_inactive(tmp_path: Path) -> None:
         Proposal(values={"gate.temperature": 1.0}, gains=(0.3,), status="pruned"),
         search={"space": space},
     )
-    points = summaries.effect(records.candidates, space["parameters"][0])  # type: ignore[index]
+    points = candidates.effect(records.candidates, space["parameters"][0])  # type: ignore[index]
     assert list(points["value"]) == [0.5, 1.0]
     assert points["shared_gain"].tolist() == pytest.approx([0.1, 0.3])
 
 
 def test_ranking_puts_the_finished_first(records: SearchRecords) -> None:
-    ranked = summaries.ranked(records.of(SEARCH), DICE)
+    ranked = candidates.ranked(records.of(SEARCH), DICE)
     assert list(ranked["plan"]) == ["ggggggg", "sssgjjg", "jjjjjjj", "------s", "sjjjjjj"]

@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.records.files import RecordError, read_pictures
-from reports.records.study import NothingToReportError, StudyRecords, load_studies
+from fusemorph.records import RecordError
+from reports.records import NothingToReportError
+from reports.records.files import read_pictures
+from reports.records.loading import load_studies
+from reports.records.study import StudyRecords
 from tests.reports.records_fixture import ARMS, Records, write_records
 
 
@@ -77,8 +80,12 @@ def test_unfinished_trials_say_how_they_stand(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        ("record.json", '{"format": 1,', "is not JSON (line 1, column 14"),
-        ("record.json", "[1]", "must hold a JSON object, holds list"),
+        (
+            "record.json",
+            '{"format": 1,',
+            "cannot be read: Expecting property name enclosed in double quotes: line 1",
+        ),
+        ("record.json", "[1]", "must hold a JSON object"),
         ("record.json", '{"format": 2}', "has format 2; this report reads format 1"),
         ("record.json", '{"format": 1, "status": "done", "configuration": {}}', "'status' must be one of running"),
         ("record.json", '{"format": 1, "status": "finished"}', "lacks 'configuration'"),
@@ -112,7 +119,7 @@ def test_a_malformed_file_costs_its_trial_and_is_named(runs: Path, file: str, co
         ("history.csv", "step,loss\n1,much\n", "column 'loss' holds 'much' in row 1"),
         ("gates.csv", "step,stage\n1,2\n", "lacks the columns joint_weight, single_weight"),
         ("measured.json", '{"training_s": "long"}', "'training_s' must be a number, is 'long'"),
-        ("cost.json", "{", "is not JSON"),
+        ("cost.json", "{", "cannot be read: Expecting"),
         ("eval/val/labels.csv", "label,dice\n1,0.5\n", "lacks the columns pair"),
     ],
 )

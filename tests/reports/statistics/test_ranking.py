@@ -7,8 +7,7 @@ import scikit_posthocs
 from matplotlib.figure import Figure
 from scipy import stats
 
-from reports.analysis.pairwise import pairwise, square
-from reports.analysis.significance import Certainty
+from reports.analysis.significance import Certainty, pairwise, square
 from reports.dataframe import comparison_of
 from reports.plots import significance as certainty_figures
 from reports.statistics.intervals import blocks_better, difference_interval, holm, paired_effect

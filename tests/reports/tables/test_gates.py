@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from fusemorph.fusion.operators import gate
 from fusemorph.fusion.plan import canonical
+from fusemorph.records import RecordError
 from reports.analysis.comparison import Comparison, compare_studies
 from reports.figures.gates import gate_drawings, weights_of_pairs
 from reports.plots.style import dressed
-from reports.records.files import RecordError, read_pair_gates
+from reports.records.files import read_pair_gates
 from reports.tables.gates import HIGH, LOW, decode, decoded_plans, gate_weights, weights
 from tests.reports.records_fixture import ARMS, Arm, Records, write_records
 

@@ -1,0 +1,93 @@
+"""What run folders say was planned: studies and searches, read once and joined over the folders."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports.records import NothingToReportError
+from reports.records.files import Problems, as_object, read_study
+
+SEARCH, CONTROL = "search", "random control"
+"""The parts of a search: the search itself and the random search beside it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definitions:
+    """What the run folders say was planned: ordinary studies and searches by name, and what could not be read.
+
+    ``keys``: those of every study and search that is there, asked for or not.
+    """
+
+    studies: dict[str, dict[str, Any]]
+    searches: dict[str, dict[str, Any]]
+    keys: dict[str, frozenset[str]]
+    problems: tuple[str, ...]
+
+
+def load_definitions(runs: Sequence[Path], *, study: str | None = None, dataset: str | None = None) -> Definitions:
+    """Every study and search in the run folders; with ``study``, only that study, or all searches if it is a search.
+
+    With ``dataset``, only those on the data set of that name.
+
+    Raises:
+        NothingToReportError: a folder that does not exist, no study in any of them, none of that name or data set.
+    """
+    for run in runs:
+        if not run.is_dir():
+            raise NothingToReportError(f"{run} is not a folder of runs")
+    problems = Problems()
+    found: dict[str, dict[str, Any]] = {}
+    for path in (path for run in runs for path in sorted((run / "studies").glob("*.json"))):
+        definition = problems.attempt(read_study, path)
+        if definition is not None:
+            name = str(definition["name"])
+            found[name] = _join(found[name], definition, path, problems) if name in found else definition
+    if not found:
+        places = ", ".join(str(run / "studies") for run in runs)
+        raise NothingToReportError("\n".join([f"no readable study (NAME.json) in {places}", *problems.said]))
+    if study is not None and study not in found:
+        raise NothingToReportError(f"no study named {study!r}; there are: {', '.join(sorted(found))}")
+    searches = {name: definition for name, definition in found.items() if "search" in definition}
+    studies = {name: definition for name, definition in found.items() if name not in searches}
+    if study is not None:
+        studies = {name: definition for name, definition in studies.items() if name == study}
+        searches = {} if studies else searches
+    if dataset is not None:
+        sets = {_dataset_of(definition) for definition in (*studies.values(), *searches.values())}
+        if dataset not in sets:
+            raise NothingToReportError(f"no study on data set {dataset!r}; there are: {', '.join(sorted(sets))}")
+        studies, searches = (
+            {name: definition for name, definition in own.items() if _dataset_of(definition) == dataset}
+            for own in (studies, searches)
+        )
+    keys = {name: frozenset(k for arm in one["arms"] for k in arm["keys"].values()) for name, one in found.items()}
+    return Definitions(studies=studies, searches=searches, keys=keys, problems=tuple(problems.said))
+
+
+def _dataset_of(definition: dict[str, Any]) -> str:
+    return str(as_object(definition.get("dataset")).get("name") or "not named")
+
+
+def _join(first: dict[str, Any], second: dict[str, Any], path: Path, problems: Problems) -> dict[str, Any]:
+    """The arms and seeds of two definitions of a study; where they contradict each other, the first holds."""
+    shared = ("question", "dataset", "budget", "reported_split")
+    differing = ", ".join(name for name in shared if first.get(name) != second.get(name))
+    if differing:
+        problems.said.append(f"{path}: defines the study otherwise than a folder before it ({differing}); left out")
+        return first
+    arms = {_identity(arm): dict(arm) for arm in first["arms"]}
+    for arm in second["arms"]:
+        known = arms.setdefault(_identity(arm), dict(arm))
+        clash = [seed for seed, key in arm["keys"].items() if known["keys"].get(seed, key) != key]
+        if clash:
+            problems.said.append(f"{path}: arm {arm['label']!r} has other trials at seed {', '.join(clash)}; left out")
+        known["keys"] = {**arm["keys"], **known["keys"]}
+    return {**first, "arms": list(arms.values())}
+
+
+def _identity(arm: dict[str, Any]) -> tuple[str, ...]:
+    """What tells an arm from the others; labels of a search's candidates are rounded, so their values count too."""
+    values = json.dumps(arm["values"], sort_keys=True) if "values" in arm else ""
+    return str(arm["label"]), str(arm.get("group")), values

@@ -1,0 +1,110 @@
+"""Records of one or several run folders -> tidy tables, a study at a time, with what is missing and why."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fusemorph.records import read_json
+from reports.records.definitions import load_definitions
+from reports.records.files import EVALUATED, Problems, as_object
+from reports.records.study import Pictures, StudyRecords
+from reports.records.trial import MACHINE, load_trial
+
+
+def load_studies(runs: Sequence[Path], *, study: str | None = None, dataset: str | None = None) -> list[StudyRecords]:
+    """Every study in the run folders, or the one named ``study``, or those on ``dataset``; the same study in several
+    folders is joined.
+
+    Searches are none of these: ``reports.records.search`` loads them.
+
+    Raises:
+        NothingToReportError: a folder that does not exist, no study in any of them, none of that name or data set.
+    """
+    runs = [Path(run) for run in runs]
+    found = load_definitions(runs, study=study, dataset=dataset)
+    return [_load_study(definition, runs, Problems(list(found.problems))) for definition in found.studies.values()]
+
+
+def _load_study(definition: dict[str, Any], runs: Sequence[Path], problems: Problems) -> StudyRecords:
+    split = definition["reported_split"]
+    arms = _arms(definition)
+    trials = []
+    tables: dict[str, list[pd.DataFrame]] = {"pairs": [], "labels": [], "history": [], "gates": [], "pair_gates": []}
+    pictures: dict[str, Pictures] = {}
+    for arm, keys in zip(arms["arm"], arms["keys"], strict=True):
+        for seed, key in sorted(keys.items(), key=lambda item: int(item[0])):
+            row, read = load_trial(key, runs, split, problems)
+            trials.append({"arm": arm, "seed": str(seed), "key": key, **row})
+            for name, table in read.items():
+                tables[name].append(table.assign(arm=arm, seed=str(seed)))
+            if row["state"] == EVALUATED and arm not in pictures:
+                pictures |= _pictures(arm, str(seed), Path(row["folder"]) / "eval" / split, problems)
+    loaded = pd.DataFrame(trials).reindex(columns=_columns(trials))
+    problems.said.extend(_mixtures(loaded))
+    empty = pd.DataFrame({"arm": pd.Series(dtype=str), "seed": pd.Series(dtype=str)})
+    joined = {name: pd.concat(parts, ignore_index=True) if parts else empty.copy() for name, parts in tables.items()}
+    return StudyRecords(
+        name=str(definition["name"]),
+        definition=definition,
+        arms=arms,
+        trials=loaded,
+        pictures=pictures,
+        problems=tuple(dict.fromkeys(problems.said)),
+        **joined,
+    )
+
+
+def _columns(trials: Sequence[dict[str, Any]]) -> list[str]:
+    """The columns of the table of trials, whatever its trials lack."""
+    always = ("arm", "seed", "key", "state", "reason", "trained", "folder", "canonical_plan", "parameters", "flops")
+    return list(dict.fromkeys([*always, *MACHINE, *(name for trial in trials for name in trial)]))
+
+
+def _arms(definition: dict[str, Any]) -> pd.DataFrame:
+    """One row an arm, group by group; labels that several groups share are told apart by their group.
+
+    Arms without keys were not asked for, and are left out where others were.
+    """
+    groups = list(dict.fromkeys(arm.get("group") for arm in definition["arms"]))
+    asked = [arm for arm in definition["arms"] if arm["keys"]] or definition["arms"]
+    arms = sorted(asked, key=lambda arm: groups.index(arm.get("group")))
+    labels = Counter(arm["label"] for arm in arms)
+    names: list[str] = []
+    for arm in arms:
+        name = arm["label"] if labels[arm["label"]] == 1 else f"{arm['label']} ({arm.get('group', 'no group')})"
+        names.append(name if name not in names else f"{name} {names.count(name) + 1}")
+    methods = [as_object(arm.get("method")) for arm in arms]
+    return pd.DataFrame(
+        {
+            "arm": names,
+            "label": [arm["label"] for arm in arms],
+            "group": [str(arm.get("group") or "arms") for arm in arms],
+            "method": [str(method.get("name", "")) for method in methods],
+            "plan": [method.get("plan") for method in methods],
+            "keys": [arm["keys"] for arm in arms],
+        }
+    )
+
+
+def _pictures(arm: str, seed: str, evaluation: Path, problems: Problems) -> dict[str, Pictures]:
+    path = evaluation / "pictures.npz"
+    if not path.is_file():
+        return {}
+    summary = evaluation / "summary.json"
+    said = as_object((problems.attempt(read_json, summary) or {}).get("pictures")) if summary.is_file() else {}
+    return {arm: Pictures(seed=seed, path=path, pairs={rank: as_object(about) for rank, about in said.items()})}
+
+
+def _mixtures(trials: pd.DataFrame) -> Iterable[str]:
+    """Statements about trials that should not stand in one table."""
+    for column, what, so in (
+        ("numerics", "versions of the numerics", "their arms are not comparable"),
+        ("fingerprint", "fingerprints of the data", "their arms are not comparable"),
+        ("precision", "precisions of training", "arms may differ by that alone"),
+    ):
+        known = sorted({str(value) for value in trials[column].dropna()}) if column in trials else []
+        if len(known) > 1:
+            yield f"the trials mix {len(known)} {what} ({', '.join(known)}): {so}"
