@@ -22,10 +22,10 @@ from reports import plot, tabulate  # noqa: E402
 from reports.analysis.ablation import analyse  # noqa: E402
 from reports.analysis.comparison import compare_studies  # noqa: E402
 from reports.dataframe import load  # noqa: E402
-from reports.figures.ablation import ablation_drawings  # noqa: E402
+from reports.figures.ablation import ablation_figures  # noqa: E402
 from reports.figures.gates import gate_maps  # noqa: E402
 from reports.figures.pairs import pictured  # noqa: E402
-from reports.figures.search import search_drawings  # noqa: E402
+from reports.figures.search import search_figures  # noqa: E402
 from reports.plots.style import style  # noqa: E402
 from reports.records.search import load_searches  # noqa: E402
 
@@ -112,12 +112,12 @@ Best, median and worst pair of an arm, and how a gate weighs its paths in space;
 Drawn from a run folder, whose slices are not among the exported numbers.
 ```python
 from reports.analysis.comparison import compare_studies
-from reports.figures.gates import gate_drawings
+from reports.figures.gates import gate_figures
 from reports.figures.pairs import pictured
 
 (comparison,) = compare_studies(["runs"], study="quickstart-virtual_brains-brief")
-for drawing in [*pictured(comparison), *gate_drawings(comparison)]:
-    drawing.figure.savefig(f"{drawing.name}.png")
+for captioned in [*pictured(comparison), *gate_figures(comparison)]:
+    captioned.figure.savefig(f"{captioned.name}.png")
 ```
 ![Best, median and worst pair of AutoFuse](gallery/pairs.png)
 
@@ -135,11 +135,11 @@ def _draw_pairs(runs: Path) -> None:
     if comparison.records.dataset.get("name") != "virtual_brains":
         raise ValueError(f"{runs}: the gallery shows no images of people, only virtual_brains")
     maps = gate_maps(comparison, "AutoFuse")
-    pairs = next(drawing for drawing in pictured(comparison) if drawing.title == "AutoFuse")
-    for name, drawing in (("pairs", pairs), ("gate_maps", maps)):
-        if drawing is None or drawing.figure is None:
+    pairs = next(captioned for captioned in pictured(comparison) if captioned.title == "AutoFuse")
+    for name, captioned in (("pairs", pairs), ("gate_maps", maps)):
+        if captioned is None or captioned.figure is None:
             raise ValueError(f"{runs}: no slices of AutoFuse")
-        drawing.figure.savefig(FOLDER / f"{name}.png", dpi=DPI, metadata={"Software": None})
+        captioned.figure.savefig(FOLDER / f"{name}.png", dpi=DPI, metadata={"Software": None})
 
 
 SEARCHES = f"""## Searches
@@ -148,14 +148,14 @@ What a search found, how far its early steps foretold the end, which stage matte
 The pictures are of the search over placements on the hippocampus (`{SEARCH}`).
 ```python
 from reports.analysis.ablation import analyse
-from reports.figures.ablation import ablation_drawings
+from reports.figures.ablation import ablation_figures
 from reports.records.search import load_searches
-from reports.figures.search import search_drawings
+from reports.figures.search import search_figures
 
 (records,) = load_searches(["{SEARCH}"])
 records.candidates  # a DataFrame: a row a candidate
-for drawing in [*search_drawings(records), *ablation_drawings(analyse(records))]:
-    drawing.figure.savefig(f"{{drawing.name}}.svg")  # with drawing.title, drawing.caption and drawing.alt
+for captioned in [*search_figures(records), *ablation_figures(analyse(records))]:
+    captioned.figure.savefig(f"{{captioned.name}}.svg")  # with captioned.title, captioned.caption and captioned.alt
 ```
 """
 
@@ -164,10 +164,10 @@ def _searches() -> list[str]:
     """Every figure of a search, each drawn by one function of a DataFrame (``reports.plots.search`` and others)."""
     (records,) = load_searches([ROOT / SEARCH])
     parts = [SEARCHES]
-    for drawing in [*search_drawings(records), *ablation_drawings(analyse(records))]:
-        if drawing.figure is not None:
-            drawing.figure.savefig(FOLDER / f"search_{drawing.name}.png", dpi=DPI, metadata={"Software": None})
-            parts.append(f"**{drawing.title}**\n\n![{drawing.alt}](gallery/search_{drawing.name}.png)\n")
+    for captioned in [*search_figures(records), *ablation_figures(analyse(records))]:
+        if captioned.figure is not None:
+            captioned.figure.savefig(FOLDER / f"search_{captioned.name}.png", dpi=DPI, metadata={"Software": None})
+            parts.append(f"**{captioned.title}**\n\n![{captioned.alt}](gallery/search_{captioned.name}.png)\n")
     return parts
 
 

@@ -11,79 +11,81 @@ from matplotlib.axes import Axes
 
 from reports.analysis.comparison import Comparison
 from reports.analysis.significance import Certainty, square
+from reports.analysis.structures import structure_names
 from reports.dataframe import comparison_of
 from reports.figures.captioned import new_figure
-from reports.plots import arms as figures
+from reports.plots import arms as plots
 from reports.plots import groups
-from reports.plots import significance as certainty_figures
-from reports.plots.style import dressed, style
+from reports.plots import significance as significance_plots
+from reports.plots.gates import gate_weight
+from reports.plots.style import style, with_colours
 
 
 def distribution(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
     """Boxes and points of the pairs by arm, with the means of the seeds."""
-    own = _dressed(records, primary=primary)
-    return figures.pairs_by_arm(_axes(ax), own.records.pairs, own.evaluated, own.metric)
+    own = _coloured(records, primary=primary)
+    return plots.pairs_by_arm(_axes(ax), own.records.pairs, own.evaluated, own.metric)
 
 
 def differences(
     records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice", baseline: str | None = None
 ) -> Axes:
     """Difference of every arm to the baseline with its interval; filled where it stands."""
-    own = _dressed(records, primary=primary, baseline=baseline)
-    return figures.differences(_axes(ax), own.compared, own.baseline, own.metric)
+    own = _coloured(records, primary=primary, baseline=baseline)
+    return plots.differences(_axes(ax), own.compared, own.baseline, own.metric)
 
 
 def side_by_side(
     records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice", baseline: str | None = None
 ) -> Axes:
     """Strategies that stand in several groups, with intervals, and the baseline as a line."""
-    own = _dressed(records, primary=primary, baseline=baseline)
+    own = _coloured(records, primary=primary, baseline=baseline)
     return groups.side_by_side(_axes(ax), own.arms, own.baseline, own.metric)
 
 
 def against(records: pd.DataFrame, column: str, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
     """The primary metric of the trained arms against ``column``: ``sd_log_jacobian``, ``parameters``, ``latency_s``."""
-    own = _dressed(records, primary=primary)
+    own = _coloured(records, primary=primary)
     trained = own.arms[own.arms["trained"]]
-    return _named(figures.against(_axes(ax), trained, column, label=column, metric=own.metric), trained)
+    return _named(plots.against(_axes(ax), trained, column, label=column, metric=own.metric), trained)
 
 
 def significance(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
     """Every trained arm against every other, in colour where the difference stands after Holm's correction."""
-    own = _dressed(records, primary=primary)
+    own = _coloured(records, primary=primary)
     pairs = Certainty(own).pairs.dropna(subset=["difference"])
     marked = pairs.assign(stands=pairs["verdict"].isin(["higher", "lower"]).astype(float))
     stands = square(marked, "stands", signed=False).fillna(0) > 0
-    return certainty_figures.significance(_axes(ax), square(pairs, "difference", signed=True), stands, own.metric)
+    return significance_plots.significance(_axes(ax), square(pairs, "difference", signed=True), stands, own.metric)
 
 
 def critical_difference(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
     """Critical-difference diagram over blocks: mean ranks, and bars by Wilcoxon's test with Holm's correction."""
-    own = _dressed(records, primary=primary)
+    own = _coloured(records, primary=primary)
     certainty = Certainty(own)
     colours = dict(zip(own.arms["arm"], own.arms["colour"], strict=True))
     chosen = {arm: colours[arm] for arm in certainty.ranks.index}
-    return certainty_figures.critical_difference(_axes(ax), certainty.ranks, certainty.wilcoxon, chosen)
+    return significance_plots.critical_difference(_axes(ax), certainty.ranks, certainty.wilcoxon, chosen)
 
 
 def stability(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
     """How often each trained arm takes each rank in a crossed bootstrap of blocks and seeds."""
-    certainty = Certainty(_dressed(records, primary=primary))
+    certainty = Certainty(_coloured(records, primary=primary))
     order = list(certainty.ranks.sort_values(kind="stable").index)
-    return certainty_figures.stability(_axes(ax), certainty.stability.loc[order])
+    return significance_plots.stability(_axes(ax), certainty.stability.loc[order])
 
 
 def structures(labels: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Mean Dice of each structure by arm, from records by label (``load(..., kind="labels")``)."""
-    named = labels.assign(structure=labels["name"].where(labels["name"] != "", "label " + labels["label"]))
+    named = labels.assign(structure=structure_names(labels))
     arms = _arms_of(labels)
-    return _named(figures.structures(_axes(ax), named, arms), arms)
+    return _named(plots.structures(_axes(ax), named, arms), arms)
 
 
 def training(history: pd.DataFrame, column: str = "val_dice", *, ax: Axes | None = None) -> Axes:
     """A column of the training history by step, mean and range over seeds (``load(..., kind="history")``)."""
     arms = _arms_of(history)
-    drawn = figures.training_curve(_axes(ax), history, arms, column)
+    drawn = plots.training_curve(_axes(ax), history, arms, column)
     drawn.set(xlabel="Step", ylabel=column)
     return _named(drawn, arms)
 
@@ -91,7 +93,7 @@ def training(history: pd.DataFrame, column: str = "val_dice", *, ax: Axes | None
 def gates(gates: pd.DataFrame, stage: int, *, ax: Axes | None = None) -> Axes:
     """Weight of the joint path at a stage over training (``load(..., kind="gates")``)."""
     arms = _arms_of(gates)
-    drawn = figures.gate_weight(_axes(ax), gates, arms, stage)
+    drawn = gate_weight(_axes(ax), gates, arms, stage)
     drawn.set(xlabel="Step", ylabel="Weight of joint path")
     return _named(drawn, arms)
 
@@ -105,16 +107,16 @@ def _axes(ax: Axes | None) -> Axes:
 
 def _named(ax: Axes, arms: pd.DataFrame) -> Axes:
     """With a legend that says which colour is which strategy."""
-    ax.legend(handles=figures.legend(arms)[0], ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
+    ax.legend(handles=plots.legend(arms)[0], ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
     return ax
 
 
-def _dressed(records: pd.DataFrame, *, primary: str, baseline: str | None = None) -> Comparison:
+def _coloured(records: pd.DataFrame, *, primary: str, baseline: str | None = None) -> Comparison:
     own = comparison_of(records, primary=primary, baseline=baseline)
-    return replace(own, arms=dressed(own.arms, own.baseline))
+    return replace(own, arms=with_colours(own.arms, own.baseline))
 
 
 def _arms_of(records: pd.DataFrame) -> pd.DataFrame:
     """The arms in records without pairs, each in a colour of its own."""
     arms = records.drop_duplicates("arm").assign(family=lambda own: own["arm"])
-    return dressed(arms.assign(trained=arms["trained"].astype(bool)), str(arms["reference"].iloc[0]))
+    return with_colours(arms.assign(trained=arms["trained"].astype(bool)), str(arms["reference"].iloc[0]))

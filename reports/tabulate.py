@@ -8,6 +8,7 @@ import pandas as pd
 
 from reports.analysis.datasets import across
 from reports.analysis.significance import Certainty
+from reports.analysis.structures import structure_means
 from reports.dataframe import comparison_of
 from reports.tables import arms as arm_tables
 from reports.tables import groups
@@ -68,7 +69,7 @@ def seeds(records: pd.DataFrame) -> pd.DataFrame:
 
 def structures(labels: pd.DataFrame) -> pd.DataFrame:
     """Mean Dice by arm and structure, from records by label (``load(..., kind="labels")``)."""
-    return tables.structure_means(labels)
+    return structure_means(labels)
 
 
 def across_datasets(records: pd.DataFrame, *, primary: str = "dice") -> pd.DataFrame:

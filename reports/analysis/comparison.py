@@ -10,6 +10,7 @@ import pandas as pd
 
 from reports.analysis.arms import differences, mixes, summaries, versions_of
 from reports.records import NothingToReportError
+from reports.records.definitions import Definitions
 from reports.records.loading import load_studies
 from reports.records.metric import DICE, KNOWN, Metric, metric_of
 from reports.records.study import StudyRecords
@@ -84,16 +85,18 @@ def compare_studies(
     baseline: str | None = None,
     primary: str | None = None,
     dataset: str | None = None,
+    definitions: Definitions | None = None,
 ) -> list[Comparison]:
     """Every study in the run folders, or the one named ``study``, or those on ``dataset``, compared by ``primary``.
 
-    ``baseline`` serves where a study has it, each study's own elsewhere.
+    ``baseline`` serves where a study has it, each study's own elsewhere. ``definitions``: those of the folders, where
+    they have been read before.
 
     Raises:
         NothingToReportError: no study to read, none with an arm named ``baseline``, or no trial that has ``primary``.
     """
     metric = DICE if primary is None else metric_of(primary)
-    found = load_studies(runs, study=study, dataset=dataset)
+    found = load_studies(runs, study=study, dataset=dataset, definitions=definitions)
     if primary is not None:
         _require_recorded(found, metric)
     having = [baseline is None or baseline in set(one.arms["arm"]) | set(one.arms["label"]) for one in found]

@@ -1,13 +1,12 @@
 """One study on several data sets: what its arms score on each, and their ranks across."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from reports.analysis.comparison import Comparison
-from reports.records.files import as_object
+from reports.records.files import as_object, file_stem
 from reports.records.metric import Metric
 from reports.statistics.ranking import Friedman, friedman, mean_ranks
 from reports.wording import listing, number, p_equals, plural
@@ -25,7 +24,7 @@ class Across:
     @property
     def stem(self) -> str:
         """The name as the beginning of a file's name."""
-        return re.sub(r"[^\w.-]+", "-", f"{self.name}-across-data-sets")
+        return file_stem(f"{self.name}-across-data-sets")
 
     @property
     def ranks(self) -> "pd.Series[float]":
@@ -70,7 +69,7 @@ def _joined(name: str, sets: dict[str, Comparison]) -> Across:
     return Across(name=name, metric=metric, means=means, left_out=left_out)
 
 
-def across_opening(study: Across) -> tuple[str, str, str]:
+def across_summary(study: Across) -> tuple[str, str, str]:
     """The finding, its size, its limits; ranks across data sets name no winner unless a test can be made."""
     sets = plural(len(study.means), "data set")
     ranks = study.ranks.sort_values(kind="stable")

@@ -15,7 +15,7 @@ from reports.wording import MINUS, listing, number, p_equals, plural
 ROUGHER = 1.05
 
 
-def opening(comparison: Comparison) -> tuple[str, str, str]:
+def summary(comparison: Comparison) -> tuple[str, str, str]:
     """The three sentences that open the page: the finding, its size with interval, its limits."""
     return _finding(comparison), _size(comparison), _limits(comparison)
 

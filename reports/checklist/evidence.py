@@ -52,13 +52,6 @@ def trials_with(evidence: Evidence, lacking: int) -> str:
     return f"All {plural(every, 'trial')}" if not lacking else f"{every - lacking} of {plural(every, 'trial')}"
 
 
-def hours_of(trials: pd.DataFrame) -> str:
-    """Core-hours of training, each trial once."""
-    known = trials.drop_duplicates("key").dropna(subset=["training_s"])
-    hours = float((known["training_s"] * known["threads"].fillna(1)).sum()) / 3600
-    return f"{hours:.2f} core-hours of training"
-
-
 def flat(value: Any) -> str:
     """A value of the records on one line."""
     if isinstance(value, dict):

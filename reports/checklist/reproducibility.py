@@ -1,6 +1,7 @@
 """What records show of the code, the settings and the whole effort behind them: items 1 and 3 of the checklist."""
 
-from reports.checklist.evidence import IN_PART, NONE, NOT_SHOWN, SHOWN, Answer, Evidence, flat, hours_of, trials_with
+from reports.analysis.effort import effort, training_hours
+from reports.checklist.evidence import IN_PART, NONE, NOT_SHOWN, SHOWN, Answer, Evidence, flat, trials_with
 from reports.records.files import as_object
 from reports.records.search import SearchRecords
 from reports.wording import listing, plural
@@ -59,7 +60,8 @@ def tuning(evidence: Evidence) -> Answer:
     studies = [one for one in evidence.comparisons if one.records.definition.get("study") == "tuning"]
     if studies:
         told = [
-            f"{one.records.name}: {plural(len(one.arms), 'setting')}, {hours_of(one.records.trials)}" for one in studies
+            f"{one.records.name}: {plural(len(one.arms), 'setting')}, {effort(training_hours(one.records.trials))}"
+            for one in studies
         ]
         return SHOWN, f"The trials of the tuning are in these records: {'; '.join(told)}."
     protocol = [
@@ -79,7 +81,7 @@ def whole_time(evidence: Evidence) -> Answer:
     if trained.empty or "training_s" not in trained or trained["training_s"].isna().all():
         return NOT_SHOWN, "No trial says how long it trained."
     lacking = int(trained["training_s"].isna().sum())
-    said = f"{hours_of(trained)} of all trials, searches with their controls and confirmations included"
+    said = f"{effort(training_hours(trained))} of all trials, searches with their controls and confirmations included"
     said += f", but for {plural(lacking, 'trial')} without a time" if lacking else ""
     return IN_PART, f"{said}; evaluation and what the searchers themselves took is not in the sum."
 

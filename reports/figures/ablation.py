@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 
 from reports.analysis.ablation import Ablation
 from reports.analysis.search import objectives_of, part_names, proposer
-from reports.figures.captioned import Drawing
+from reports.figures.captioned import CaptionedFigure
 from reports.figures.effects import setting_effects, stage_effects
-from reports.plots import ablation as figures
+from reports.plots import ablation as plots
 from reports.plots.parts import part_legend
 from reports.plots.plan_diagram import diagram, reading
 from reports.plots.style import COLOURS, GREY, WIDTH, style
@@ -27,7 +27,7 @@ MOST_PANELS = 8
 DIAGRAMS = 4
 
 
-def ablation_drawings(ablation: Ablation) -> Iterator[Drawing]:
+def ablation_figures(ablation: Ablation) -> Iterator[CaptionedFigure]:
     """Every figure of an ablation that the space calls for, one at a time."""
     space = ablation.records.searched["space"]
     chosen = [stage_effects, importance] if space.get("operators") else [importance]
@@ -38,20 +38,20 @@ def ablation_drawings(ablation: Ablation) -> Iterator[Drawing]:
             yield draw(ablation)
 
 
-def importance(ablation: Ablation) -> Drawing:
+def importance(ablation: Ablation) -> CaptionedFigure:
     """fANOVA and PED-ANOVA side by side."""
-    drawing = Drawing(name="importance", title="Importance by fANOVA and by PED-ANOVA", caption="")
+    captioned = CaptionedFigure(name="importance", title="Importance by fANOVA and by PED-ANOVA")
     shares = ablation.shares
     if shares.empty:
         text = (
             f"Fewer than {FEWEST} candidates have a gain at a common step, or nothing varies: no importance is given."
         )
-        return replace(drawing, caption=text)
+        return replace(captioned, caption=text)
     settings = list(dict.fromkeys(shares["setting"]))
     figure = Figure(figsize=(WIDTH, 0.95 + 0.24 * len(settings)))
     labels = {FANOVA: "Share of the variance", PED_ANOVA: "Pearson divergence of the best"}
     for ax, method in zip(figure.subplots(1, 2, sharey=True), (FANOVA, PED_ANOVA), strict=True):
-        figures.importance(ax, shares[shares["method"] == method])
+        plots.importance(ax, shares[shares["method"] == method])
         ax.set_title(method)
         ax.set_xlabel(labels[method])
     part_legend(figure, part_names(ablation.records))
@@ -66,7 +66,7 @@ def importance(ablation: Ablation) -> Drawing:
     if SEARCH in ablation.importances:
         text += " The shuffles take candidates for independent, which a searcher's are not: the control weighs more."
     return replace(
-        drawing, caption=caption(text, ablation.records), alt=f"Importance plots. {findings(ablation)}", figure=figure
+        captioned, caption=caption(text, ablation.records), alt=f"Importance plots. {findings(ablation)}", figure=figure
     )
 
 
@@ -81,19 +81,19 @@ def findings(ablation: Ablation) -> str:
     return f"Above chance: {'; '.join(said)}." if said else "No setting is above chance: none is shown to matter."
 
 
-def interactions(ablation: Ablation) -> Drawing:
+def interactions(ablation: Ablation) -> CaptionedFigure:
     """What pairs of settings add, by fANOVA."""
-    drawing = Drawing(name="interactions", title="Pairwise interactions (fANOVA)", caption="")
+    captioned = CaptionedFigure(name="interactions", title="Pairwise interactions (fANOVA)")
     pairs = ablation.pairs
     if pairs.empty:
-        return replace(drawing, caption="No two settings vary over enough candidates: no interaction is given.")
+        return replace(captioned, caption="No two settings vary over enough candidates: no interaction is given.")
     shown = [part for part in ablation.importances if (pairs["part"] == part).any()]
     size = pairs["first"].nunique()
     figure = Figure(figsize=(WIDTH, 1.2 + 0.3 * size))
     axes = figure.subplots(1, 2, squeeze=False)[0]
     norm = Normalize(0, max(float(pairs["importance"].max()), float(pairs["chance"].max())))
     for ax, part in zip(axes, shown, strict=False):
-        mesh = figures.interactions(ax, pairs[pairs["part"] == part], norm=norm)
+        mesh = plots.interactions(ax, pairs[pairs["part"] == part], norm=norm)
         ax.set_title(proposer(ablation.records, part))
     for ax in axes[len(shown) :]:
         ax.set_visible(False)
@@ -106,12 +106,12 @@ def interactions(ablation: Ablation) -> Drawing:
         "Per cent of the variance of the forest that two settings have together beside what each has alone. Framed: "
         f"above what the strongest pair reaches in 95 of 100 shuffles of the gains, {chance}. {said}"
     )
-    return replace(drawing, caption=caption(text, ablation.records), alt=f"Triangles of pairs. {said}", figure=figure)
+    return replace(captioned, caption=caption(text, ablation.records), alt=f"Triangles of pairs. {said}", figure=figure)
 
 
-def path(ablation: Ablation) -> Drawing:
+def path(ablation: Ablation) -> CaptionedFigure:
     """Ablation paths, one a row."""
-    drawing = Drawing(name="path", title="Ablation paths, one change at a time", caption="")
+    captioned = CaptionedFigure(name="path", title="Ablation paths, one change at a time")
     reasons = [f"From {one.start} to {one.end}: no path, {one.reason}." for one in ablation.paths if one.reason]
     drawn = [one for one in ablation.paths if not one.reason and one.steps["gain"].notna().any()]
     reasons += [
@@ -120,10 +120,10 @@ def path(ablation: Ablation) -> Drawing:
         if not one.reason and one not in drawn
     ]
     if not drawn:
-        return replace(drawing, caption=" ".join(reasons) or "No candidate has a gain: no path is drawn.")
+        return replace(captioned, caption=" ".join(reasons) or "No candidate has a gain: no path is drawn.")
     figure = Figure(figsize=(WIDTH, 0.35 + 1.75 * len(drawn)))
     for ax, one in zip(figure.subplots(len(drawn), 1, squeeze=False)[:, 0], drawn, strict=True):
-        figures.ablation_path(ax, one.steps)
+        plots.ablation_path(ax, one.steps)
         ax.set_title(f"{one.start[:1].upper()}{one.start[1:]} to {one.end}")
         ax.set_ylabel("Gain")
     handles = [
@@ -142,7 +142,7 @@ def path(ablation: Ablation) -> Drawing:
     )
     said = [f"{one.start} to {one.end}: " + _along(one.steps) for one in drawn]
     text = " ".join([text, *reasons])
-    return replace(drawing, caption=caption(text, ablation.records), alt="; ".join(said), figure=figure)
+    return replace(captioned, caption=caption(text, ablation.records), alt="; ".join(said), figure=figure)
 
 
 def _along(steps: pd.DataFrame) -> str:
@@ -150,15 +150,15 @@ def _along(steps: pd.DataFrame) -> str:
     return ", ".join(f"{plan} {gain}" for plan, gain in zip(steps["configuration"], gains, strict=True))
 
 
-def plans(ablation: Ablation) -> Drawing:
+def plans(ablation: Ablation) -> CaptionedFigure:
     """The best plans and AutoFuse as diagrams."""
-    drawing = Drawing(name="plans", title="The best plans", caption="")
+    captioned = CaptionedFigure(name="plans", title="The best plans")
     records = ablation.records
     aim = objectives_of(records)[0]
     finished = records.candidates[(records.candidates["state"] == "finished") & records.candidates["plan"].map(is_plan)]
     ranked = finished.sort_values(aim.column, ascending=not aim.more_is_better, kind="stable").drop_duplicates("plan")
     if ranked.empty:
-        return replace(drawing, caption="No plan has been trained to the end: nothing is drawn.")
+        return replace(captioned, caption="No plan has been trained to the end: nothing is drawn.")
     shown = {str(row["plan"]): f"{_called(row)}\n{_gain(row)}" for _, row in ranked.head(DIAGRAMS - 1).iterrows()}
     reference = next(plan for plan, name in NAMED_PLANS.items() if name == "AutoFuse")
     known = pd.concat([finished, records.related]) if len(records.related) else finished
@@ -181,7 +181,7 @@ def plans(ablation: Ablation) -> Drawing:
         "is read by a later stage. Grey: dead, neither built nor computed."
     )
     return replace(
-        drawing, caption=caption(text, records), alt="; ".join(reading(plan) for plan in shown), figure=figure
+        captioned, caption=caption(text, records), alt="; ".join(reading(plan) for plan in shown), figure=figure
     )
 
 
@@ -192,3 +192,7 @@ def _called(row: "pd.Series[Any]") -> str:
 
 def _gain(row: "pd.Series[float]") -> str:
     return f"{number(float(row['gain']), 4, signed=True)} at step {row['step']:.0f}"
+
+
+ablation_drawings = ablation_figures
+"""The name that the gallery once gave."""

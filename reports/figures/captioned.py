@@ -8,12 +8,12 @@ from reports.plots.style import WIDTH
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
+class CaptionedFigure:
     """A figure with its words; ``figure`` is None where ``caption`` says why there is none."""
 
     name: str
     title: str
-    caption: str
+    caption: str = ""
     alt: str = ""
     figure: Figure | None = None
 

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from reports.analysis.ablation import ALL, FINISHED, Ablation
 from reports.analysis.candidates import effect
 from reports.analysis.search import part_names
-from reports.figures.captioned import Drawing
-from reports.plots import ablation as ablation_figures
-from reports.plots import search as search_figures
+from reports.figures.captioned import CaptionedFigure
+from reports.plots import ablation as ablation_plots
+from reports.plots import search as search_plots
 from reports.plots.parts import FEWEST_FOR_COLOUR, PANELS_A_ROW, part_legend
 from reports.plots.style import WIDTH
 from reports.records.definitions import SEARCH
@@ -25,19 +25,19 @@ _A_SEARCHER = (
 )
 
 
-def stage_effects(ablation: Ablation) -> Drawing:
+def stage_effects(ablation: Ablation) -> CaptionedFigure:
     """Mean gain by stage and operator, with intervals."""
-    drawing = Drawing(name="stages", title="Main effect of each stage's operator", caption="")
+    captioned = CaptionedFigure(name="stages", title="Main effect of each stage's operator")
     effects = ablation.effects
     own = effects[effects["setting"].map(is_stage)]
     if own.empty:
-        return replace(drawing, caption="No stage's operator varies among candidates with a gain: nothing is drawn.")
+        return replace(captioned, caption="No stage's operator varies among candidates with a gain: nothing is drawn.")
     bases = [basis for basis in (ALL, FINISHED) if (own["basis"] == basis).any()]
     figure = Figure(figsize=(WIDTH, 0.5 + 1.75 * len(bases)))
     axes = figure.subplots(len(bases), 1, squeeze=False)[:, 0]
     for ax, basis in zip(axes, bases, strict=True):
         shown = own[own["basis"] == basis]
-        ablation_figures.main_effects(ax, shown)
+        ablation_plots.main_effects(ax, shown)
         ax.set_ylabel(f"Gain at step {shown['step'].iloc[0]:.0f}\n({basis})")
     part_legend(figure, part_names(ablation.records))
     text = (
@@ -50,7 +50,7 @@ def stage_effects(ablation: Ablation) -> Drawing:
         + "Each interval is by itself; whether a stage matters is for the importance to say."
     )  # fmt: skip
     alt = f"Dot plots of mean gain by operator for each stage. {_widest(own[own['basis'] == ALL])}"
-    return replace(drawing, caption=caption(text, ablation.records), alt=alt, figure=figure)
+    return replace(captioned, caption=caption(text, ablation.records), alt=alt, figure=figure)
 
 
 def _widest(effects: pd.DataFrame) -> str:
@@ -63,20 +63,20 @@ def _widest(effects: pd.DataFrame) -> str:
     return "; ".join(said)
 
 
-def setting_effects(ablation: Ablation) -> Drawing:
+def setting_effects(ablation: Ablation) -> CaptionedFigure:
     """Gain by value of each parameter that is not a stage, with means and intervals."""
-    drawing = Drawing(name="effects", title="Main effect of each setting", caption="")
+    captioned = CaptionedFigure(name="effects", title="Main effect of each setting")
     records, parameters = ablation.records, ablation.records.searched["space"]["parameters"]
     points = {one["name"]: effect(records.candidates, one) for one in parameters}
     drawn = [one for one in parameters if len(points[one["name"]])]
     if ablation.step is None or not drawn:
-        return replace(drawing, caption="No step has been reached by all candidates: nothing is drawn.")
+        return replace(captioned, caption="No step has been reached by all candidates: nothing is drawn.")
     effects = ablation.effects[ablation.effects["basis"] == ALL]
     rows = -(-len(drawn) // PANELS_A_ROW)
     figure = Figure(figsize=(WIDTH, 0.5 + 1.9 * rows))
     axes = figure.subplots(rows, min(PANELS_A_ROW, len(drawn)), sharey=True, squeeze=False)
     for ax, one in zip(axes.flat, drawn, strict=False):
-        search_figures.effect(ax, points[one["name"]], _of(effects, one), one)
+        search_plots.effect(ax, points[one["name"]], _of(effects, one), one)
     for ax in axes.flat[len(drawn) :]:
         ax.set_visible(False)
     for ax in axes[:, 0]:
@@ -91,7 +91,7 @@ def setting_effects(ablation: Ablation) -> Drawing:
     )
     said = "; ".join(_tendency(_of(effects, one), str(one["name"])) for one in drawn)
     alt = f"Dot plots of gain at step {ablation.step} by setting. {said}"
-    return replace(drawing, caption=caption(text, records), alt=alt, figure=figure)
+    return replace(captioned, caption=caption(text, records), alt=alt, figure=figure)
 
 
 def _of(effects: pd.DataFrame, parameter: dict[str, Any]) -> pd.DataFrame:

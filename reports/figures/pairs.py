@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from fusemorph.records import RecordError
 from reports.analysis.comparison import Comparison
-from reports.figures.captioned import Drawing
+from reports.figures.captioned import CaptionedFigure
 from reports.plots.slices import RANKS, draw_pairs, of_pair
 from reports.plots.style import style
 from reports.records.files import read_pictures
@@ -14,14 +14,16 @@ from reports.tables.table import caption
 MOST_PICTURED_ARMS = 12
 
 
-def pictured(comparison: Comparison) -> Iterator[Drawing]:
+def pictured(comparison: Comparison) -> Iterator[CaptionedFigure]:
     """Best, median and worst pair of each arm, the baseline first."""
     arms = pictured_arms(comparison)
     for place, arm in enumerate(arms):
         with style():
             yield _pairs_of(comparison, arm, place)
     if left_out := [arm for arm in comparison.arms["arm"] if arm in comparison.records.pictures and arm not in arms]:
-        yield Drawing(name="more", title="More arms", caption=f"Recorded, but not shown here: {'; '.join(left_out)}.")
+        yield CaptionedFigure(
+            name="more", title="More arms", caption=f"Recorded, but not shown here: {'; '.join(left_out)}."
+        )
 
 
 def pictured_arms(comparison: Comparison) -> list[str]:
@@ -30,16 +32,16 @@ def pictured_arms(comparison: Comparison) -> list[str]:
     return [arm for arm in order if arm in comparison.records.pictures][:MOST_PICTURED_ARMS]
 
 
-def _pairs_of(comparison: Comparison, arm: str, place: int) -> Drawing:
+def _pairs_of(comparison: Comparison, arm: str, place: int) -> CaptionedFigure:
     pictures = comparison.records.pictures[arm]
-    drawing = Drawing(name=f"pairs{place}", title=arm, caption="")
+    captioned = CaptionedFigure(name=f"pairs{place}", title=arm)
     try:
         stored = read_pictures(pictures.path)
     except RecordError as error:
-        return replace(drawing, caption=str(error))
+        return replace(captioned, caption=str(error))
     slices = {rank: pair for rank in RANKS if (pair := of_pair(stored, rank)) is not None}
     if not slices:
-        return replace(drawing, caption=f"{pictures.path}: holds no complete pair.")
+        return replace(captioned, caption=f"{pictures.path}: holds no complete pair.")
     titles = {rank: _pair_title(rank, pictures.pairs.get(rank, {})) for rank in slices}
     aspects = {rank: aspect_of(comparison, pictures.pairs.get(rank, {})) for rank in slices}
     figure = draw_pairs(slices, titles, aspects)
@@ -50,7 +52,7 @@ def _pairs_of(comparison: Comparison, arm: str, place: int) -> Drawing:
     )
     said = "; ".join(title.replace("\n", ", ") for title in titles.values())
     alt = f"Slices of {said} for {arm}: fixed, moving, warped, difference, deformed grid, determinant, label outlines"
-    return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
+    return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
 def _pair_title(rank: str, about: dict[str, object]) -> str:

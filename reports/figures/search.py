@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from reports.analysis import candidates
 from reports.analysis import search as analysis
 from reports.analysis.search import part_names, proposer, title
-from reports.figures.captioned import Drawing
-from reports.plots import search as figures
+from reports.figures.captioned import CaptionedFigure
+from reports.plots import search as plots
 from reports.plots.parts import FEWEST_FOR_COLOUR, PANELS_A_ROW, part_legend
 from reports.plots.style import WIDTH, style
 from reports.records.definitions import SEARCH
@@ -22,7 +22,7 @@ from reports.tables.table import caption
 from reports.wording import number, plural
 
 
-def search_drawings(records: SearchRecords) -> Iterator[Drawing]:
+def search_figures(records: SearchRecords) -> Iterator[CaptionedFigure]:
     """Every figure of a search that its objectives and its space call for, one at a time."""
     several = len(analysis.objectives_of(records)) > 1
     chosen = [front if several else incumbent]
@@ -32,19 +32,19 @@ def search_drawings(records: SearchRecords) -> Iterator[Drawing]:
             yield draw(records)
 
 
-def incumbent(records: SearchRecords) -> Drawing:
+def incumbent(records: SearchRecords) -> CaptionedFigure:
     """The best so far over trials and over compute."""
-    drawing = Drawing(name="incumbent", title="Best candidate so far", caption="")
+    captioned = CaptionedFigure(name="incumbent", title="Best candidate so far")
     aim, finished = analysis.objectives_of(records)[0], _finished(records)
     if finished[aim.column].isna().all():
-        return replace(drawing, caption="No candidate has been trained to the end: nothing is drawn.")
+        return replace(captioned, caption="No candidate has been trained to the end: nothing is drawn.")
     band = analysis.random_band(records)
     curves = pd.concat([analysis.incumbent(records, part) for part in records.parts])
     figure = Figure(figsize=(WIDTH, 2.9))
     axes = figure.subplots(1, 2, sharey=True)
     labels = ("Candidates, in the order of their proposal", analysis.compute(records)[1])
     for ax, across, label in zip(axes, ("order", "compute"), labels, strict=True):
-        figures.incumbent(ax, curves, band, finished, across=across, column=aim.column, unit=aim.unit)
+        plots.incumbent(ax, curves, band, finished, across=across, column=aim.column, unit=aim.unit)
         ax.set_xlabel(label)
     axes[0].set_ylabel(f"{aim.label}, best so far" if len(aim.label) < 20 else "Gain in val Dice, best so far")
     part_legend(figure, part_names(records), lines=True)
@@ -67,15 +67,15 @@ def incumbent(records: SearchRecords) -> Drawing:
     else:
         text += "One run: nothing is said of how such curves vary."
     alt = f"Step plots of the best candidate so far over candidates and over compute. Best: {said}"
-    return replace(drawing, caption=caption(text + _named(finished), records), alt=alt, figure=figure)
+    return replace(captioned, caption=caption(text + _named(finished), records), alt=alt, figure=figure)
 
 
-def placement(records: SearchRecords) -> Drawing:
+def placement(records: SearchRecords) -> CaptionedFigure:
     """Mean gain by stage and operator."""
-    drawing = Drawing(name="placement", title="Gain by stage and operator", caption="")
+    captioned = CaptionedFigure(name="placement", title="Gain by stage and operator")
     step, operators = candidates.shared_step(records.candidates), str(records.searched["space"]["operators"])
     if step is None:
-        return replace(drawing, caption="No step has been reached by all candidates: nothing is drawn.")
+        return replace(captioned, caption="No step has been reached by all candidates: nothing is drawn.")
     judged = candidates.judged(records.candidates)
     cells = {
         part: candidates.placement(judged[judged["part"] == part], operators)
@@ -90,7 +90,7 @@ def placement(records: SearchRecords) -> Drawing:
     axes = figure.subplots(1, len(cells), sharey=True, squeeze=False)[0]
     norm = Normalize(gains.min(), gains.max())
     for ax, (part, own) in zip(axes, cells.items(), strict=True):
-        mesh = figures.placement(ax, own[own["operator"].isin(shown)], norm=norm)
+        mesh = plots.placement(ax, own[own["operator"].isin(shown)], norm=norm)
         ax.set_title(proposer(records, part))
     figure.colorbar(mesh, ax=list(axes), label=f"Mean gain at step {step}", fraction=0.04, pad=0.02)
     left_out = int(records.candidates["state"].isin(candidates.ENDED).sum()) - len(judged)
@@ -110,20 +110,20 @@ def placement(records: SearchRecords) -> Drawing:
         for row in [own.sort_values("gain", ascending=False, kind="stable").iloc[0]]
     ]
     alt = f"Heat map of mean gain by stage and operator at step {step}. {'; '.join(highest)}"
-    return replace(drawing, caption=caption(text, records), alt=alt, figure=figure)
+    return replace(captioned, caption=caption(text, records), alt=alt, figure=figure)
 
 
-def fidelity(records: SearchRecords) -> Drawing:
+def fidelity(records: SearchRecords) -> CaptionedFigure:
     """Final against early gains."""
-    drawing = Drawing(name="fidelity", title="Early against final gain", caption="")
+    captioned = CaptionedFigure(name="fidelity", title="Early against final gain")
     known = analysis.fidelity(records)
     if not known:
-        return replace(drawing, caption="No finished candidate was validated more than once: nothing is drawn.")
+        return replace(captioned, caption="No finished candidate was validated more than once: nothing is drawn.")
     known = [known[0], *known[1:][-PANELS_A_ROW + 1 :]]
     figure = Figure(figsize=(WIDTH, 2.7))
     axes = figure.subplots(1, len(known), sharey=True, squeeze=False)[0]
     for ax, one in zip(axes, known, strict=True):
-        figures.fidelity(ax, one.gains)
+        plots.fidelity(ax, one.gains)
         ax.set_xlabel(f"Gain at step {one.step}")
     axes[0].set_ylabel(f"Final gain, step {known[0].last}")
     part_legend(figure, part_names(records))
@@ -135,20 +135,20 @@ def fidelity(records: SearchRecords) -> Drawing:
             "least of all whether one of them would have finished better."
         )
     alt = f"Scatter plots of final gain against earlier gains. Rank correlation: {said}"
-    return replace(drawing, caption=caption(text + _named(known[0].gains), records), alt=alt, figure=figure)
+    return replace(captioned, caption=caption(text + _named(known[0].gains), records), alt=alt, figure=figure)
 
 
-def front(records: SearchRecords) -> Drawing:
+def front(records: SearchRecords) -> CaptionedFigure:
     """The objectives against each other."""
-    drawing = Drawing(name="front", title="Front of the objectives", caption="")
+    captioned = CaptionedFigure(name="front", title="Front of the objectives")
     aims, finished = analysis.objectives_of(records), _finished(records)
     finished = finished.dropna(subset=[aim.column for aim in aims])
     if finished.empty:
-        return replace(drawing, caption="No candidate has been trained to the end: nothing is drawn.")
+        return replace(captioned, caption="No candidate has been trained to the end: nothing is drawn.")
     finished = finished.assign(front=candidates.front(finished, aims))
     figure = Figure(figsize=(WIDTH * (0.62 if len(aims) == 2 else 1), 3.1))
     for ax, across in zip(figure.subplots(1, len(aims) - 1, sharey=True, squeeze=False)[0], aims[1:], strict=True):
-        figures.front(ax, finished, across, aims[0])
+        plots.front(ax, finished, across, aims[0])
         ax.label_outer()
     part_legend(figure, part_names(records))
     kept = finished[finished["front"]].sort_values(aims[0].column)
@@ -159,7 +159,7 @@ def front(records: SearchRecords) -> Drawing:
     alt = f"Scatter plot of {aims[0].label} against {', '.join(a.label for a in aims[1:])}. On the front: " + "; ".join(
         title(row) for _, row in kept.iterrows()
     )
-    return replace(drawing, caption=caption(text + _named(finished), records), alt=alt, figure=figure)
+    return replace(captioned, caption=caption(text + _named(finished), records), alt=alt, figure=figure)
 
 
 def _correlation(one: analysis.Fidelity) -> str:
@@ -179,3 +179,7 @@ def _is_met(cells: Iterable[pd.DataFrame], operator: str) -> bool:
 
 def _named(candidates: pd.DataFrame) -> str:
     return " Circled: candidates with a name of their own." if (candidates["name"] != "").any() else ""
+
+
+search_drawings = search_figures
+"""The name that the gallery once gave."""

@@ -4,35 +4,35 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reports.analysis.significance import Certainty, square
-from reports.figures.captioned import Drawing, new_figure
-from reports.plots import significance as figures
-from reports.plots.style import dressed, style
+from reports.figures.captioned import CaptionedFigure, new_figure
+from reports.plots import significance as plots
+from reports.plots.style import style, with_colours
 from reports.statistics.ranking import RESAMPLES
 from reports.tables.significance import CONDITIONAL, tests
 from reports.tables.table import caption
 from reports.wording import listing, p_equals, plural
 
 
-def certainty_drawings(certainty: Certainty) -> Iterator[Drawing]:
+def significance_figures(certainty: Certainty) -> Iterator[CaptionedFigure]:
     """Significance matrix, critical-difference diagram and stability of the ranking."""
     for draw in (significance, critical_difference, stability):
         with style():
             yield draw(certainty)
 
 
-def significance(certainty: Certainty) -> Drawing:
+def significance(certainty: Certainty) -> CaptionedFigure:
     """All differences as a matrix, in colour where they stand."""
     comparison, pairs = certainty.comparison, certainty.pairs
-    drawing = Drawing(name="significance", title="Every arm against every other", caption="")
+    captioned = CaptionedFigure(name="significance", title="Every arm against every other")
     known = pairs[pairs["difference"].notna()]
     if known.empty:
-        return replace(drawing, caption="No two trained arms can be compared: nothing is drawn.")
+        return replace(captioned, caption="No two trained arms can be compared: nothing is drawn.")
     stands = known.assign(stands=known["verdict"].isin(["higher", "lower"]).astype(float))
     named = stands[stands["stands"] > 0]
     size = len({*known["first"], *known["second"]})
     figure = new_figure(1.2 + 0.34 * size)
     mask = square(stands, "stands", signed=False).fillna(0) > 0
-    figures.significance(figure.subplots(), square(known, "difference", signed=True), mask, comparison.metric)
+    plots.significance(figure.subplots(), square(known, "difference", signed=True), mask, comparison.metric)
     claimed = f"{len(named)} of {plural(len(known), 'difference')} stand" if len(named) else "no difference stands"
     limits = sorted({limit.removeprefix("no claim: ") for limit in known["verdict"] if limit.startswith("no claim")})
     unclaimed = f" Of some no claim can be made: {listing(limits)}." if limits else ""
@@ -42,20 +42,20 @@ def significance(certainty: Certainty) -> Drawing:
     )
     said = "; ".join(f"{row['first']} {row['verdict']} than {row['second']}" for _, row in named.iterrows())
     alt = f"Matrix of differences between {plural(size, 'arm')}. Standing: {said or 'none of them'}"
-    return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
+    return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
-def critical_difference(certainty: Certainty) -> Drawing:
+def critical_difference(certainty: Certainty) -> CaptionedFigure:
     """Mean ranks with bars over what the tests on ranks don't tell apart."""
     comparison = certainty.comparison
-    drawing = Drawing(name="ranks", title="Critical-difference diagram", caption="")
+    captioned = CaptionedFigure(name="ranks", title="Critical-difference diagram")
     if not certainty.tested or certainty.friedman.reason:
-        return replace(drawing, caption=f"{tests(certainty)} Nothing is drawn.")
-    arms = dressed(comparison.arms, comparison.baseline)
+        return replace(captioned, caption=f"{tests(certainty)} Nothing is drawn.")
+    arms = with_colours(comparison.arms, comparison.baseline)
     colours = dict(zip(arms["arm"], arms["colour"], strict=True))
     ranks, p_values = certainty.ranks, certainty.wilcoxon
     figure = new_figure(1.1 + 0.17 * len(ranks))
-    figures.critical_difference(figure.subplots(), ranks, p_values, {arm: colours[arm] for arm in ranks.index})
+    plots.critical_difference(figure.subplots(), ranks, p_values, {arm: colours[arm] for arm in ranks.index})
     result = certainty.friedman
     text = (
         f"Mean rank over {plural(result.blocks, 'block')}; a bar joins arms that Wilcoxon's signed-rank test with "
@@ -64,18 +64,18 @@ def critical_difference(certainty: Certainty) -> Drawing:
     )
     said = "; ".join(f"{arm} {rank:.1f}" for arm, rank in ranks.sort_values().items())
     alt = f"Critical-difference diagram. Mean ranks: {said}"
-    return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
+    return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
-def stability(certainty: Certainty) -> Drawing:
+def stability(certainty: Certainty) -> CaptionedFigure:
     """How often each arm takes each rank in the crossed bootstrap."""
     comparison, shares = certainty.comparison, certainty.stability
-    drawing = Drawing(name="stability", title="Stability of the ranking", caption="")
+    captioned = CaptionedFigure(name="stability", title="Stability of the ranking")
     if shares.empty:
-        return replace(drawing, caption="Fewer than two trained arms or two shared blocks: nothing is drawn.")
+        return replace(captioned, caption="Fewer than two trained arms or two shared blocks: nothing is drawn.")
     order = list(certainty.ranks.sort_values(kind="stable").index)
     figure = new_figure(0.9 + 0.28 * len(order))
-    figures.stability(figure.subplots(), shares.loc[order])
+    plots.stability(figure.subplots(), shares.loc[order])
     text = (
         f"Percentage of {RESAMPLES:,} draws of blocks (for all arms together) and seeds (for each arm by itself) in "
         "which an arm takes a rank. It shows how stable the ranking is, and is no test."
@@ -84,5 +84,5 @@ def stability(certainty: Certainty) -> Drawing:
         text += " Arms with one seed are drawn over blocks alone."
     said = "; ".join(f"{arm} first in {100 * shares.loc[arm, 1]:.0f} %" for arm in order)
     return replace(
-        drawing, caption=caption(text, comparison.records), alt=f"Heat map of ranks by arm: {said}", figure=figure
+        captioned, caption=caption(text, comparison.records), alt=f"Heat map of ranks by arm: {said}", figure=figure
     )

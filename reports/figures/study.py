@@ -10,11 +10,13 @@ from matplotlib.lines import Line2D
 
 from reports.analysis.arms import repeated
 from reports.analysis.comparison import Comparison
+from reports.analysis.structures import structure_names
 from reports.analysis.weight_sweeps import with_fronts
-from reports.figures.captioned import Drawing, new_figure
-from reports.plots import arms as figures
+from reports.figures.captioned import CaptionedFigure, new_figure
+from reports.plots import arms as plots
+from reports.plots.gates import gate_weight, weight_limits
 from reports.plots.groups import side_by_side
-from reports.plots.style import INK, dressed, style
+from reports.plots.style import INK, style, with_colours
 from reports.records.metric import Metric
 from reports.tables.table import caption
 from reports.wording import listing, number
@@ -26,39 +28,39 @@ STIFF = 1e-3
 LEGEND_CHARACTERS, LEGEND_LINE = 110, 0.18
 
 
-def all_drawings(comparison: Comparison) -> Iterator[Drawing]:
+def study_figures(comparison: Comparison) -> Iterator[CaptionedFigure]:
     """Every figure of the arms, one at a time."""
-    comparison = replace(comparison, arms=dressed(comparison.arms, comparison.baseline))
+    comparison = replace(comparison, arms=with_colours(comparison.arms, comparison.baseline))
     for draw in (pairs_by_arm, differences, groups, regularity, price, training, gates, structures):
         with style():
             yield draw(comparison)
 
 
-def pairs_by_arm(comparison: Comparison) -> Drawing:
+def pairs_by_arm(comparison: Comparison) -> CaptionedFigure:
     """Distribution of the primary metric over pairs."""
     metric = comparison.metric
-    drawing = Drawing(name="distribution", title=f"{metric.title} of the pairs", caption="")
+    captioned = CaptionedFigure(name="distribution", title=f"{metric.title} of the pairs")
     arms, pairs = comparison.evaluated, comparison.records.pairs
     if arms[metric.name].isna().all():
-        return replace(drawing, caption=f"No pair has a {metric.title}: nothing is drawn.")
+        return replace(captioned, caption=f"No pair has a {metric.title}: nothing is drawn.")
     figure = new_figure(0.6 + 0.36 * len(arms))
-    figures.pairs_by_arm(figure.subplots(), pairs, arms, metric)
+    plots.pairs_by_arm(figure.subplots(), pairs, arms, metric)
     text = (
         "Each point is a pair, averaged over seeds; boxes hold the middle half, black ticks are the means of the seeds."
     )
     alt = f"Box plot of the pairs' {metric.title}. Median by arm: " + _values(arms, f"{metric.name}_median", metric)
-    return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
+    return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
-def differences(comparison: Comparison) -> Drawing:
+def differences(comparison: Comparison) -> CaptionedFigure:
     """Differences to the baseline with intervals."""
-    drawing = Drawing(name="differences", title=f"Difference to {comparison.baseline}", caption="")
+    captioned = CaptionedFigure(name="differences", title=f"Difference to {comparison.baseline}")
     compared, metric = comparison.compared, comparison.metric
     arms = _in_sight(compared.dropna(subset=["difference"]))
     if arms.empty:
-        return replace(drawing, caption="No arm has a difference to the baseline: nothing is drawn.")
+        return replace(captioned, caption="No arm has a difference to the baseline: nothing is drawn.")
     figure = new_figure(0.7 + 0.32 * len(arms))
-    figures.differences(figure.subplots(), arms, comparison.baseline, metric)
+    plots.differences(figure.subplots(), arms, comparison.baseline, metric)
     left_out = compared[~compared["arm"].isin(arms["arm"])]["arm"]
     text = (
         f"Intervals are each at 95 % by itself, {_over(arms['difference_limit'])}. A filled marker is a difference "
@@ -71,7 +73,7 @@ def differences(comparison: Comparison) -> Drawing:
         for arm, d, low, high in _intervals(arms)
     )
     alt = f"Dot plot of differences in mean {metric.title} to {comparison.baseline} with 95 % intervals. "
-    return replace(drawing, caption=caption(text, comparison.records), alt=alt + "; ".join(said), figure=figure)
+    return replace(captioned, caption=caption(text, comparison.records), alt=alt + "; ".join(said), figure=figure)
 
 
 def _in_sight(compared: pd.DataFrame) -> pd.DataFrame:
@@ -84,7 +86,7 @@ def _in_sight(compared: pd.DataFrame) -> pd.DataFrame:
     return compared[compared["trained"] | compared["difference"].between(lowest, highest)]
 
 
-def regularity(comparison: Comparison) -> Drawing:
+def regularity(comparison: Comparison) -> CaptionedFigure:
     """The primary metric against how regular the fields are, with a front where a weight of the loss was varied."""
     panels = (("sd_log_jacobian", "SD of log determinant", 1.0), ("folding_fraction", "Folding fraction / 10⁻⁴", 1e-4))
     fronts = with_fronts(comparison.records.definition, comparison.arms)
@@ -107,12 +109,12 @@ def _numbered(arms: pd.DataFrame) -> pd.DataFrame:
     return arms.assign(marker=arms["marker"].where(trained, numerals), colour=arms["colour"].where(trained, INK))
 
 
-def groups(comparison: Comparison) -> Drawing:
+def groups(comparison: Comparison) -> CaptionedFigure:
     """Strategies that stand in several groups, side by side."""
     metric, arms = comparison.metric, repeated(comparison.arms)
-    drawing = Drawing(name="groups", title="Strategies by group", caption="")
+    captioned = CaptionedFigure(name="groups", title="Strategies by group")
     if arms[metric.name].isna().all():
-        return replace(drawing, caption="No strategy stands in several groups: nothing is drawn.")
+        return replace(captioned, caption="No strategy stands in several groups: nothing is drawn.")
     figure = new_figure(3.0)
     side_by_side(figure.subplots(), comparison.arms, comparison.baseline, metric)
     _legend(figure, arms, groups=False)
@@ -121,10 +123,10 @@ def groups(comparison: Comparison) -> Drawing:
         f"Dashed: {comparison.baseline}."
     )
     alt = f"Mean {metric.title} by group. {_values(arms, f'{metric.name}_blocks', metric)}"
-    return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
+    return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
-def price(comparison: Comparison) -> Drawing:
+def price(comparison: Comparison) -> CaptionedFigure:
     """The primary metric against how large, how dear and how slow an arm is."""
     panels = (
         ("parameters", "Parameters (millions)", 1e6),
@@ -135,13 +137,13 @@ def price(comparison: Comparison) -> Drawing:
     return _against(comparison, arms[arms["trained"]], "price", title, panels, " Trained arms only.")
 
 
-def training(comparison: Comparison) -> Drawing:
+def training(comparison: Comparison) -> CaptionedFigure:
     """Validation Dice and training loss by step, a column a group of arms."""
-    drawing = Drawing(name="training", title="Training curves", caption="")
+    captioned = CaptionedFigure(name="training", title="Training curves")
     history, arms = comparison.records.history, comparison.arms
     shown = arms[arms["arm"].isin(history["arm"])]
     if shown.empty:
-        return replace(drawing, caption="No trial has a history: nothing is drawn.")
+        return replace(captioned, caption="No trial has a history: nothing is drawn.")
     groups = list(shown["group"].unique())
     figure = new_figure(4.2)
     axes = figure.subplots(2, len(groups), sharex=True, sharey="row", squeeze=False)
@@ -151,7 +153,7 @@ def training(comparison: Comparison) -> Drawing:
         beside = baseline if group not in set(baseline["group"]) else baseline.iloc[:0]
         drawn, faint = pd.concat([beside, inside]), list(beside["arm"])
         for ax, name in zip(column, ("val_dice", "loss"), strict=True):
-            figures.training_curve(ax, history, drawn, name, faint=faint)
+            plots.training_curve(ax, history, drawn, name, faint=faint)
         column[0].set_title(group)
         column[1].set_xlabel("Step")
     axes[0, 0].set_ylabel("Val Dice")
@@ -164,25 +166,23 @@ def training(comparison: Comparison) -> Drawing:
     last = final.groupby("arm").mean().reindex(shown["arm"]).dropna()
     said = "; ".join(f"{arm} {number(value)}" for arm, value in last.items())
     alt = f"Line plots of validation Dice and training loss by step. Last validation Dice: {said}"
-    return replace(drawing, caption=text, alt=alt, figure=figure)
+    return replace(captioned, caption=text, alt=alt, figure=figure)
 
 
-def gates(comparison: Comparison) -> Drawing:
+def gates(comparison: Comparison) -> CaptionedFigure:
     """Weight of the joint path at each stage over training."""
-    drawing = Drawing(name="gates", title="Gate weights by stage over training", caption="")
+    captioned = CaptionedFigure(name="gates", title="Gate weights by stage over training")
     table, arms = comparison.records.gates, comparison.arms
     shown = arms[arms["arm"].isin(table["arm"])]
     if shown.empty:
-        return replace(drawing, caption="No trial has a live gate, or none was read: nothing is drawn.")
+        return replace(captioned, caption="No trial has a live gate, or none was read: nothing is drawn.")
     stages = sorted(int(stage) for stage in table["stage"].unique())
     figure = new_figure(2.2 if len(shown) == 1 else 2.5)
     axes = figure.subplots(1, len(stages), sharex=True, sharey=True, squeeze=False)[0]
     for ax, stage in zip(axes, stages, strict=True):
-        figures.gate_weight(ax, table, shown, stage)
+        gate_weight(ax, table, shown, stage)
         ax.locator_params(axis="x", nbins=2)
-    # The smallest range around no preference that holds all weights, so that small ones are seen for what they are.
-    half = min(0.5, max(0.05, 1.15 * float((table[["joint_weight", "single_weight"]] - 0.5).abs().max().max())))
-    axes[0].set_ylim(0.5 - half, 0.5 + half)
+    axes[0].set_ylim(*weight_limits(table[["joint_weight", "single_weight"]].to_numpy()))
     axes[0].set_ylabel("Weight of joint path")
     figure.supxlabel("Step", fontsize=9)
     if len(shown) > 1:
@@ -196,24 +196,24 @@ def gates(comparison: Comparison) -> Drawing:
     last = table[table["step"] == table["step"].max()].groupby("stage")["joint_weight"].mean()
     said = "; ".join(f"stage {stage} {number(value, 2)}" for stage, value in last.items())
     alt = f"Line plots of the joint path's gate weight by step, a panel a stage. Last values: {said}"
-    return replace(drawing, caption=text, alt=alt, figure=figure)
+    return replace(captioned, caption=text, alt=alt, figure=figure)
 
 
-def structures(comparison: Comparison) -> Drawing:
+def structures(comparison: Comparison) -> CaptionedFigure:
     """Dice by structure and arm."""
-    drawing = Drawing(name="structures", title="Dice by structure and arm", caption="")
+    captioned = CaptionedFigure(name="structures", title="Dice by structure and arm")
     labels, arms = comparison.records.labels, comparison.evaluated
     trained = arms[arms["trained"]] if arms["trained"].any() else arms
     if labels.empty or not trained["arm"].isin(labels["arm"]).any():
-        return replace(drawing, caption="No labels.csv was found: nothing is drawn by structure.")
+        return replace(captioned, caption="No labels.csv was found: nothing is drawn by structure.")
     shown = trained[trained["arm"].isin(labels["arm"])]
-    named = labels.assign(structure=labels["name"].where(labels["name"] != "", "label " + labels["label"]))
+    named = labels.assign(structure=structure_names(labels))
     named = named[named["arm"].isin(shown["arm"])]
     means = named.groupby(["structure", "arm"], sort=False)["dice"].mean().unstack("arm")
     chosen = (means.max(axis=1) - means.min(axis=1)).nlargest(MOST_STRUCTURES).index
     drawn = named[named["structure"].isin(chosen)]
     figure = new_figure(1.0 + len(chosen) * max(0.26, 0.1 * len(shown)))
-    figures.structures(figure.subplots(), drawn, shown)
+    plots.structures(figure.subplots(), drawn, shown)
     _legend(figure, shown)
     text = "Mean over pairs and seeds; lines are the range of the seeds' means."
     if len(means) > len(chosen):
@@ -222,24 +222,24 @@ def structures(comparison: Comparison) -> Drawing:
         f"{name}: highest {row.idxmax()} {number(row.max())}" for name, row in means.loc[chosen].iterrows()
     )
     alt = f"Dot plot of mean Dice by structure and arm. {best}"
-    return replace(drawing, caption=caption(text, comparison.records), alt=alt, figure=figure)
+    return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
 def _against(
     comparison: Comparison, arms: pd.DataFrame, name: str, title: str, panels: tuple[tuple[str, str, float], ...],
     more: str = "",
-) -> Drawing:  # fmt: skip
+) -> CaptionedFigure:  # fmt: skip
     metric = comparison.metric
     panels = tuple(panel for panel in panels if panel[0] != metric.name)
     known = [panel for panel in panels if arms[panel[0]].notna().any() and (arms[panel[0]] != 0).any()]
     zero = [label.split(" /")[0] for column, label, _ in panels if len(arms) and (arms[column] == 0).all()]
     if arms[metric.name].isna().all() or not known:
-        return Drawing(name=name, title=title, caption="No arm has these figures: nothing is drawn.")
+        return CaptionedFigure(name=name, title=title, caption="No arm has these figures: nothing is drawn.")
     figure = new_figure(3.2)
     for ax, (column, label, unit) in zip(
         np.atleast_1d(figure.subplots(1, len(known), sharey=True)), known, strict=True
     ):
-        figures.against(ax, arms, column, label=label, unit=unit, metric=metric)
+        plots.against(ax, arms, column, label=label, unit=unit, metric=metric)
         ax.label_outer()
     _legend(figure, arms)
     over = _over(arms[arms["trained"]]["limit"]) if arms["trained"].any() else "over blocks"
@@ -248,7 +248,7 @@ def _against(
     columns = listing([label for _, label, _ in known])
     means = _values(arms, f"{metric.name}_blocks", metric)
     alt = f"Scatter plots of mean {metric.title} against {columns}. Mean {metric.title}: {means}"
-    return Drawing(name=name, title=title, caption=caption(text, comparison.records), alt=alt, figure=figure)
+    return CaptionedFigure(name=name, title=title, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
 def _over(limits: "pd.Series[str]") -> str:
@@ -261,7 +261,7 @@ def _over(limits: "pd.Series[str]") -> str:
 
 def _legend(figure: Figure, arms: pd.DataFrame, *, groups: bool = True) -> None:
     """Rows of families and, with ``groups``, a row of groups, above the panels; the figure grows with them."""
-    rows = [row for row in figures.legend(arms, groups=groups) if len(row) > 1]
+    rows = [row for row in plots.legend(arms, groups=groups) if len(row) > 1]
     if not rows:
         return
     longest = max(len(str(handle.get_label())) for row in rows for handle in row)

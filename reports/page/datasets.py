@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.analysis.comparison import Comparison
-from reports.analysis.datasets import across, across_opening
+from reports.analysis.datasets import across, across_summary
 from reports.page.render import cells
 from reports.tables.datasets import across_table
 from reports.wording import listing
@@ -21,6 +21,6 @@ def across_sections(comparisons: Sequence[Comparison], out: Path) -> Iterable[di
             "name": f"{study.name}: across data sets",
             "id": study.stem,
             "dataset": listing([str(name) for name in study.means.index]),
-            "opening": across_opening(study),
+            "summary": across_summary(study),
             "table": cells(table),
         }

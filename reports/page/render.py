@@ -6,25 +6,25 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports.figures.captioned import Drawing
+from reports.figures.captioned import CaptionedFigure
 from reports.plots.style import inline, save
 from reports.tables.table import Table, is_number
 
 _LONG = ("Value", "Trained as", "Question", "From the records", "Reason", "Source")
 
 
-def drawn(stem: str, drawings: Iterable[Drawing], out: Path, budget: int) -> Iterator[dict[str, Any]]:
+def drawn(stem: str, captioned_figures: Iterable[CaptionedFigure], out: Path, budget: int) -> Iterator[dict[str, Any]]:
     """Save each figure as ``STEM_NAME`` and give it for the template, as long as the page stays small enough."""
-    for drawing in drawings:
-        name = f"{stem}_{drawing.name}"
-        shown = {"name": drawing.name, "title": drawing.title, "caption": drawing.caption, "svg": ""}
-        if drawing.figure is not None:
-            element = inline(save(drawing.figure, out / "figures", name), name=name, alt=drawing.alt)
+    for captioned in captioned_figures:
+        name = f"{stem}_{captioned.name}"
+        shown = {"name": captioned.name, "title": captioned.title, "caption": captioned.caption, "svg": ""}
+        if captioned.figure is not None:
+            element = inline(save(captioned.figure, out / "figures", name), name=name, alt=captioned.alt)
             budget -= len(element)
             if budget >= 0:
                 shown["svg"] = Markup(element)
             else:
-                shown["caption"] = f"Left out to keep the page small: see figures/{name}.svg. {drawing.caption}"
+                shown["caption"] = f"Left out to keep the page small: see figures/{name}.svg. {captioned.caption}"
         yield shown
 
 

@@ -14,16 +14,17 @@ from jinja2 import Environment, FileSystemLoader
 
 from reports.analysis.comparison import Comparison, compare_studies
 from reports.analysis.significance import Certainty
-from reports.analysis.summary import opening
+from reports.analysis.summary import summary
 from reports.checklist.checklist import checklist
-from reports.figures.gates import gate_drawings
+from reports.figures.gates import gate_figures
 from reports.figures.pairs import pictured
-from reports.figures.significance import certainty_drawings
-from reports.figures.study import all_drawings
+from reports.figures.significance import significance_figures
+from reports.figures.study import study_figures
 from reports.page.datasets import across_sections
 from reports.page.render import cells, drawn
 from reports.page.search import search_section
 from reports.page.viewer import viewers
+from reports.records.definitions import load_definitions
 from reports.records.files import EVALUATED, as_object
 from reports.records.search import load_searches
 from reports.records.study import StudyRecords
@@ -55,8 +56,13 @@ def write_report(
         NothingToReportError: no study to read in ``runs``, no arm named ``baseline``, no metric ``primary``, or nothing
             on ``dataset``; nothing is written.
     """
-    comparisons = compare_studies(runs, study=study, baseline=baseline, primary=primary, dataset=dataset)
-    searches = [one for one in load_searches(runs, study=study) if dataset in (None, *one.searched["datasets"])]
+    runs = [Path(run) for run in runs]
+    found = load_definitions(runs)
+    comparisons = compare_studies(
+        runs, study=study, baseline=baseline, primary=primary, dataset=dataset, definitions=found
+    )
+    searches = load_searches(runs, study=study, definitions=found)
+    searches = [search for search in searches if dataset in (None, *search.searched["datasets"])]
     out.mkdir(parents=True, exist_ok=True)
     budget = MOST_PICTURE_BYTES // max(1, len(comparisons) + len(searches))
     parts = [partial(_section, comparison, out, budget, comparisons) for comparison in comparisons]
@@ -95,11 +101,13 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
     tables = all_tables(certainty) | gates
     write_tables(comparison, tables, out / "tables")
     source = provenance(records)
-    drawings = chain(all_drawings(comparison), certainty_drawings(certainty))
-    figures = {drawing["name"]: drawing for drawing in drawn(records.stem, drawings, out, budget)}
-    used = sum(len(drawing["svg"]) for drawing in figures.values())
-    gated = {drawing["name"]: drawing for drawing in drawn(records.stem, gate_drawings(comparison), out, budget - used)}
-    used += sum(len(drawing["svg"]) for drawing in gated.values())
+    captioned_figures = chain(study_figures(comparison), significance_figures(certainty))
+    figures = {captioned["name"]: captioned for captioned in drawn(records.stem, captioned_figures, out, budget)}
+    used = sum(len(captioned["svg"]) for captioned in figures.values())
+    gated = {
+        captioned["name"]: captioned for captioned in drawn(records.stem, gate_figures(comparison), out, budget - used)
+    }
+    used += sum(len(captioned["svg"]) for captioned in gated.values())
     viewed = dict(viewers(comparison, int(VIEWED * (budget - used))))
     used += sum(len(value) for view in viewed.values() for value in view.values() if isinstance(value, str))
     return {
@@ -107,7 +115,7 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
         "name": records.name,
         "id": records.stem,
         "dataset": str(records.dataset.get("title") or records.dataset.get("name") or "data set not named"),
-        "opening": opening(comparison),
+        "summary": summary(comparison),
         "warnings": list(_warnings(records)),
         "question": str(definition.get("question") or "The study does not state its question."),
         "protocol": [str(sentence) for sentence in definition.get("protocol") or []],

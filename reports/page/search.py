@@ -8,8 +8,8 @@ from typing import Any
 from reports.analysis.ablation import analyse
 from reports.analysis.candidates import best, front
 from reports.analysis.search import objectives_of, searcher, title
-from reports.figures.ablation import ablation_drawings
-from reports.figures.search import search_drawings
+from reports.figures.ablation import ablation_figures
+from reports.figures.search import search_figures
 from reports.page.render import cells, drawn
 from reports.records.definitions import CONTROL, SEARCH
 from reports.records.files import as_object
@@ -28,13 +28,13 @@ def search_section(records: SearchRecords, out: Path, budget: int) -> dict[str, 
     tables = search_tables(records) | ablation_tables(ablation)
     for name, table in tables.items():
         table.write(out / "tables", f"{records.stem}_{name}")
-    drawings = chain(search_drawings(records), ablation_drawings(ablation))
+    captioned_figures = chain(search_figures(records), ablation_figures(ablation))
     return {
         "kind": "search",
         "name": records.name,
         "id": records.stem,
         "dataset": str(records.dataset["title"]),
-        "opening": search_opening(records),
+        "summary": search_summary(records),
         "confirmations": records.confirmations,
         "warnings": list(_warnings(records)),
         "question": str(definition.get("question") or "The search does not state its question."),
@@ -42,12 +42,12 @@ def search_section(records: SearchRecords, out: Path, budget: int) -> dict[str, 
         "space": list(_space(records)),
         "tables": {name: cells(tables[name]) for name in ("candidates", "health", "endings", "path")},
         "provenance": cells(search_provenance(records)),
-        "figures": {one["name"]: one for one in drawn(records.stem, drawings, out, budget)},
+        "figures": {one["name"]: one for one in drawn(records.stem, captioned_figures, out, budget)},
         "problems": records.problems,
     }
 
 
-def search_opening(records: SearchRecords) -> tuple[str, str, str]:
+def search_summary(records: SearchRecords) -> tuple[str, str, str]:
     """What was searched and how far, the best that was found, and what that does not show."""
     return _extent(records), _finding(records), _limits(records)
 

@@ -7,7 +7,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
-from reports.plots.parts import DRESS, FEWEST_FOR_COLOUR, SCALE, ink_on
+from reports.plots.parts import FEWEST_FOR_COLOUR, PART_LOOK, SCALE, ink_on
 from reports.plots.style import COLOURS, GREY, GROUND, INK
 from reports.records.plans import is_plan
 from reports.statistics.importance import LEVEL
@@ -23,7 +23,7 @@ def main_effects(ax: Axes, effects: pd.DataFrame) -> Axes:
     places = _level_places(effects)
     parts = list(dict.fromkeys(effects["part"]))
     for order, (part, own) in enumerate(effects.groupby("part", sort=False)):
-        colour, marker = DRESS[str(part)]
+        colour, marker = PART_LOOK[str(part)]
         shift = (order - (len(parts) - 1) / 2) * 0.3
         across = np.array([places[name] for name in zip(own["setting"], own["level"], strict=True)]) + shift
         several = (own["candidates"] >= FEWEST_FOR_COLOUR).to_numpy()
@@ -62,7 +62,7 @@ def importance(ax: Axes, shares: pd.DataFrame) -> Axes:
     names = list(dict.fromkeys(shares["setting"]))
     parts = list(dict.fromkeys(shares["part"]))
     for place, (part, own) in enumerate(shares.groupby("part", sort=False)):
-        colour, marker = DRESS[str(part)]
+        colour, marker = PART_LOOK[str(part)]
         up = np.array([names.index(name) for name in own["setting"]]) + (place - (len(parts) - 1) / 2) * 0.3
         ax.hlines(up, 0, own["importance"], color=colour, linewidth=0.8, alpha=0.6)
         for shown, face in ((own["p_value"] <= LEVEL, colour), (own["p_value"] > LEVEL, GROUND)):

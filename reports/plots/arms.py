@@ -1,6 +1,6 @@
 """One function a figure: tables onto Axes. Nothing is computed here but places.
 
-``arms`` has a row an arm, with its ``colour`` and ``marker`` (``reports.plots.style.dressed``).
+``arms`` has a row an arm, with its ``colour`` and ``marker`` (``reports.plots.style.with_colours``).
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from reports.plots.style import FAINT, GREY, GROUND, INK
+from reports.plots.style import FAINT, GREY, GROUND, INK, jitter
 from reports.records.metric import DICE, Metric
 
 
@@ -33,7 +33,7 @@ def pairs_by_arm(ax: Axes, pairs: pd.DataFrame, arms: pd.DataFrame, metric: Metr
             capprops={"color": colour, "linewidth": 0.9},
             medianprops={"color": colour, "linewidth": 1.8},
         )
-        ax.scatter(values, place + _spread(len(values)), s=7, color=colour, alpha=0.55, linewidth=0, zorder=3)
+        ax.scatter(values, place + jitter(len(values), 0.44), s=7, color=colour, alpha=0.55, linewidth=0, zorder=3)
         seeds = pairs[pairs["arm"] == arm].groupby("seed")[metric.name].mean()
         ax.scatter(seeds, np.full(len(seeds), place), marker="|", s=150, color=INK, linewidth=1.1, zorder=4)
     _arms_axis(ax, shown["arm"])
@@ -106,24 +106,6 @@ def training_curve(
     return ax
 
 
-def gate_weight(ax: Axes, gates: pd.DataFrame, arms: pd.DataFrame, stage: int) -> Axes:
-    """Weight of the joint path at one stage over training, with the range of the seeds.
-
-    Where the two weights do not sum to one, that of the single-image path is dashed.
-    """
-    at_stage = gates[gates["stage"] == stage]
-    tied = np.allclose(at_stage["joint_weight"] + at_stage["single_weight"], 1, atol=1e-3, equal_nan=True)
-    for arm, colour in zip(arms["arm"], arms["colour"], strict=True):
-        for column, line in (("joint_weight", "-"), ("single_weight", "--"))[: 1 if tied else 2]:
-            seeds = at_stage[at_stage["arm"] == arm].groupby("step")[column]
-            mean = seeds.mean()
-            ax.plot(mean.index, mean, line, color=colour)
-            ax.fill_between(mean.index, seeds.min(), seeds.max(), color=colour, alpha=0.2, linewidth=0)
-    ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
-    ax.set_title(f"stage {stage}")
-    return ax
-
-
 def structures(ax: Axes, labels: pd.DataFrame, arms: pd.DataFrame) -> Axes:
     """Mean Dice of each structure by arm, with the range of the seeds."""
     names = list(dict.fromkeys(labels["structure"]))
@@ -179,11 +161,6 @@ def _arms_axis(ax: Axes, arms: Sequence[str] | pd.Series) -> None:
     ax.set_ylim(len(arms) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
-
-
-def _spread(count: int) -> np.ndarray:
-    """Places across a row that keep points apart; by the golden ratio, so the same every time."""
-    return (np.arange(count) * 0.618034 % 1 - 0.5) * 0.44
 
 
 def _error(arm: pd.Series, column: str, unit: float) -> np.ndarray | None:

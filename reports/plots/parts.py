@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from reports.plots.style import COLOURS
 from reports.records.definitions import CONTROL, SEARCH
 
-DRESS = {SEARCH: (COLOURS[0], "o"), CONTROL: (COLOURS[1], "s")}
+PART_LOOK = {SEARCH: (COLOURS[0], "o"), CONTROL: (COLOURS[1], "s")}
 SCALE = "cividis"
 FEWEST_FOR_COLOUR = 3
 PANELS_A_ROW = 3
@@ -29,7 +29,7 @@ def part_legend(figure: Figure, names: Mapping[str, str], *, lines: bool = False
     if CONTROL not in names:
         return
     handles = []
-    for part, (colour, marker) in DRESS.items():
+    for part, (colour, marker) in PART_LOOK.items():
         line = Line2D([], [], color=colour, marker=marker, markersize=5, label=names[part])
         line.set_linestyle("none" if not lines else "-" if part == SEARCH else "--")
         handles.append(line)

@@ -11,8 +11,8 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 
 from reports.analysis.candidates import Objective
-from reports.plots.parts import DRESS, FEWEST_FOR_COLOUR, SCALE, ink_on
-from reports.plots.style import INK
+from reports.plots.parts import FEWEST_FOR_COLOUR, PART_LOOK, SCALE, ink_on
+from reports.plots.style import INK, jitter
 from reports.records.definitions import CONTROL, SEARCH
 from reports.records.levels import range_levels, word
 from reports.records.plans import OPERATORS
@@ -30,11 +30,11 @@ def incumbent(
     ``band``: ``low``, ``middle`` and ``high`` of what random search comes to.
     """
     if len(band):
-        colour = DRESS[CONTROL][0]
+        colour = PART_LOOK[CONTROL][0]
         ax.fill_between(band[across], band["low"] / unit, band["high"] / unit, color=colour, alpha=0.16, linewidth=0)
         ax.plot(band[across], band["middle"] / unit, color=colour, linewidth=0.9, linestyle=":")
     for part, own in curves.groupby("part", sort=False):
-        colour, marker = DRESS[str(part)]
+        colour, marker = PART_LOOK[str(part)]
         ax.step(own[across], own["best"] / unit, where="post", color=colour, linestyle="-" if part == SEARCH else "--")
         points = finished[finished["part"] == part].join(own[["compute"]])
         ax.plot(
@@ -76,12 +76,12 @@ def effect(ax: Axes, points: pd.DataFrame, effects: pd.DataFrame, parameter: dic
     listed = parameter.get("values")
     parts = list(dict.fromkeys(points["part"]))
     for place, part in enumerate(parts):
-        own, (colour, marker) = points[points["part"] == part], DRESS[part]
+        own, (colour, marker) = points[points["part"] == part], PART_LOOK[part]
         shift = 0.0 if listed is None else (place - (len(parts) - 1) / 2) * 0.36
         across = own["value"].astype(float) if listed is None else _places(own["value"], listed) + shift
-        jitter = 0.0 if listed is None else (np.arange(len(own)) * 0.618034 % 1 - 0.5) * 0.2
+        aside = 0.0 if listed is None else jitter(len(own), 0.2)
         ax.plot(
-            across + jitter, own["shared_gain"], marker, color=colour, markersize=3.4, alpha=0.45, linestyle="none",
+            across + aside, own["shared_gain"], marker, color=colour, markersize=3.4, alpha=0.45, linestyle="none",
             markeredgewidth=0, rasterized=len(own) > MOST_DRAWN_POINTS,
         )  # fmt: skip
         for _, level in effects[effects["part"] == part].iterrows():
@@ -111,7 +111,7 @@ def _extent(level: str, parameter: dict[str, Any], shift: float) -> tuple[float,
 def fidelity(ax: Axes, gains: pd.DataFrame) -> Axes:
     """Final gain against early gain of each finished candidate."""
     for part, own in gains.groupby("part", sort=False):
-        colour, marker = DRESS[str(part)]
+        colour, marker = PART_LOOK[str(part)]
         ax.plot(own["early"], own["gain"], marker, color=colour, markersize=5, alpha=0.8, linestyle="none")
     _call(ax, gains.assign(across=gains["early"], up=gains["gain"]))
     ax.margins(0.1)
@@ -121,7 +121,7 @@ def fidelity(ax: Axes, gains: pd.DataFrame) -> Axes:
 def front(ax: Axes, finished: pd.DataFrame, across: Objective, up: Objective) -> Axes:
     """One objective against another; filled where no other candidate is as good in all and better in one."""
     for (part, on_front), own in finished.groupby(["part", "front"], sort=False):
-        colour, marker = DRESS[str(part)]
+        colour, marker = PART_LOOK[str(part)]
         face = colour if on_front else "none"
         ax.plot(
             own[across.column] / across.unit, own[up.column] / up.unit, marker, color=colour, markerfacecolor=face,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -69,7 +70,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def dressed(arms: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def with_colours(arms: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """``arms`` with a ``colour`` by family (the baseline's first, grey if untrained) and a ``marker`` by group.
 
     Where there are more families than colours, those of each group begin anew.
@@ -84,6 +85,11 @@ def dressed(arms: pd.DataFrame, baseline: str) -> pd.DataFrame:
         colour=[colours.get(one, GREY) for one in arms["family"]],
         marker=[MARKERS[groups.index(group) % len(MARKERS)] for group in arms["group"]],
     )
+
+
+def jitter(count: int, width: float) -> np.ndarray:
+    """Shifts within ``width`` that keep points of one row apart; by the golden ratio, so the same every time."""
+    return (np.arange(count) * 0.618034 % 1 - 0.5) * width
 
 
 def save(figure: Figure, folder: Path, name: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,34 @@ class Definitions:
     keys: dict[str, frozenset[str]]
     problems: tuple[str, ...]
 
+    def chosen(self, *, study: str | None = None, dataset: str | None = None) -> "Definitions":
+        """Only that study, or all searches where it is a search; only those on the data set of that name.
 
-def load_definitions(runs: Sequence[Path], *, study: str | None = None, dataset: str | None = None) -> Definitions:
-    """Every study and search in the run folders; with ``study``, only that study, or all searches if it is a search.
+        Raises:
+            NothingToReportError: no study or search of that name, or none on that data set.
+        """
+        studies, searches = self.studies, self.searches
+        if study is not None:
+            if study not in self.keys:
+                raise NothingToReportError(f"no study named {study!r}; there are: {', '.join(sorted(self.keys))}")
+            studies = {name: definition for name, definition in studies.items() if name == study}
+            searches = {} if studies else searches
+        if dataset is not None:
+            sets = {_dataset_of(definition) for definition in (*studies.values(), *searches.values())}
+            if dataset not in sets:
+                raise NothingToReportError(f"no study on data set {dataset!r}; there are: {', '.join(sorted(sets))}")
+            studies, searches = (
+                {name: definition for name, definition in definitions.items() if _dataset_of(definition) == dataset}
+                for definitions in (studies, searches)
+            )
+        return replace(self, studies=studies, searches=searches)
 
-    With ``dataset``, only those on the data set of that name.
+
+def load_definitions(runs: Sequence[Path]) -> Definitions:
+    """Every study and search in the run folders; the same one in several folders is joined.
 
     Raises:
-        NothingToReportError: a folder that does not exist, no study in any of them, none of that name or data set.
+        NothingToReportError: a folder that does not exist, or no study in any of them.
     """
     for run in runs:
         if not run.is_dir():
@@ -47,21 +67,8 @@ def load_definitions(runs: Sequence[Path], *, study: str | None = None, dataset:
     if not found:
         places = ", ".join(str(run / "studies") for run in runs)
         raise NothingToReportError("\n".join([f"no readable study (NAME.json) in {places}", *problems.said]))
-    if study is not None and study not in found:
-        raise NothingToReportError(f"no study named {study!r}; there are: {', '.join(sorted(found))}")
     searches = {name: definition for name, definition in found.items() if "search" in definition}
     studies = {name: definition for name, definition in found.items() if name not in searches}
-    if study is not None:
-        studies = {name: definition for name, definition in studies.items() if name == study}
-        searches = {} if studies else searches
-    if dataset is not None:
-        sets = {_dataset_of(definition) for definition in (*studies.values(), *searches.values())}
-        if dataset not in sets:
-            raise NothingToReportError(f"no study on data set {dataset!r}; there are: {', '.join(sorted(sets))}")
-        studies, searches = (
-            {name: definition for name, definition in own.items() if _dataset_of(definition) == dataset}
-            for own in (studies, searches)
-        )
     keys = {name: frozenset(k for arm in one["arms"] for k in arm["keys"].values()) for name, one in found.items()}
     return Definitions(studies=studies, searches=searches, keys=keys, problems=tuple(problems.said))
 

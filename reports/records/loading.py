@@ -8,23 +8,30 @@ from typing import Any
 import pandas as pd
 
 from fusemorph.records import read_json
-from reports.records.definitions import load_definitions
+from reports.records.definitions import Definitions, load_definitions
 from reports.records.files import EVALUATED, Problems, as_object
 from reports.records.study import Pictures, StudyRecords
 from reports.records.trial import MACHINE, load_trial
 
 
-def load_studies(runs: Sequence[Path], *, study: str | None = None, dataset: str | None = None) -> list[StudyRecords]:
+def load_studies(
+    runs: Sequence[Path],
+    *,
+    study: str | None = None,
+    dataset: str | None = None,
+    definitions: Definitions | None = None,
+) -> list[StudyRecords]:
     """Every study in the run folders, or the one named ``study``, or those on ``dataset``; the same study in several
     folders is joined.
 
-    Searches are none of these: ``reports.records.search`` loads them.
+    Searches are none of these: ``reports.records.search`` loads them. ``definitions``: those of the folders, where they
+    have been read before.
 
     Raises:
         NothingToReportError: a folder that does not exist, no study in any of them, none of that name or data set.
     """
     runs = [Path(run) for run in runs]
-    found = load_definitions(runs, study=study, dataset=dataset)
+    found = (definitions or load_definitions(runs)).chosen(study=study, dataset=dataset)
     return [_load_study(definition, runs, Problems(list(found.problems))) for definition in found.studies.values()]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from reports.records.definitions import CONTROL, SEARCH, Definitions, load_definitions
-from reports.records.files import EVALUATED, Problems, as_object, read_curve
+from reports.records.files import EVALUATED, Problems, as_object, file_stem, read_curve
 from reports.records.levels import is_parameter
 from reports.records.plans import NAMED_PLANS
 from reports.records.related import related_arms
@@ -88,16 +88,19 @@ class SearchRecords:
         return self.candidates[self.candidates["part"] == part]
 
 
-def load_searches(runs: Sequence[Path], *, study: str | None = None) -> list[SearchRecords]:
+def load_searches(
+    runs: Sequence[Path], *, study: str | None = None, definitions: Definitions | None = None
+) -> list[SearchRecords]:
     """Every search in the run folders with its control, or the one that ``study`` is an entry of.
+
+    ``definitions``: those of the folders, where they have been read before.
 
     Raises:
         NothingToReportError: a folder that does not exist, or nothing of that name to report.
     """
     runs = [Path(run) for run in runs]
-    found = load_definitions(runs, study=study)
-    if study is not None and found.searches:
-        found = replace(found, studies=load_definitions(runs).studies)
+    every = definitions or load_definitions(runs)
+    found = replace(every.chosen(study=study), studies=every.studies)
     grouped: dict[str, dict[str, list[Entry]]] = {}
     for entry in found.searches.values():
         part = CONTROL if entry["search"].get("control_of") else SEARCH
@@ -144,7 +147,7 @@ def _load_search(
     related = _related(first[0], found, runs) if len(first) == 1 else []
     return SearchRecords(
         name=name,
-        stem=re.sub(r"[^\w.-]+", "-", name),
+        stem=file_stem(name),
         split=str(first[0]["reported_split"]),
         related=pd.DataFrame(related).reindex(columns=[*_COLUMNS, *steps]),
         entries=entries,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports.analysis.effort import training_hours
 from reports.records.files import EVALUATED
 from reports.records.study import StudyRecords
 from reports.tables.table import Table
@@ -56,12 +57,12 @@ def _called(definition: Mapping[str, Any]) -> list[str]:
 
 def _hours(trials: pd.DataFrame) -> str:
     trained = trials[trials["trained"].astype(bool)].drop_duplicates("key")
-    known = trained.dropna(subset=["training_s"])
-    if known.empty:
+    hours = training_hours(trained)
+    if not hours.trainings:
         return NOT_MEASURED
-    hours = float((known["training_s"] * known["threads"].fillna(1)).sum()) / 3600
-    partial = "" if len(known) == len(trained) else f", over {len(known)} of {len(trained)} trials"
-    return f"{hours:.2f} of training{partial}"
+    on_gpus = f", and {hours.gpus:.2f} GPU-hours" if hours.gpus else ""
+    partial = "" if hours.trainings == len(trained) else f", over {hours.trainings} of {len(trained)} trials"
+    return f"{hours.cores:.2f} of training{on_gpus}{partial}"
 
 
 def _span(trials: pd.DataFrame) -> str:

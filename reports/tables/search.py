@@ -7,11 +7,13 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from reports.analysis.candidates import front, ranked
+from reports.analysis.effort import training_hours
 from reports.analysis.search import objectives_of, proposer, title
 from reports.records.plans import NAMED_PLANS
 from reports.records.search import SearchRecords
 from reports.tables.provenance import origin
 from reports.tables.table import Table, caption
+from reports.tables.terminal import underlined
 from reports.wording import MINUS, NOT_MEASURED, count, listing, number, plural, share, significant
 
 BEST = 10
@@ -140,11 +142,10 @@ def _hours(candidates: pd.DataFrame, trials: pd.DataFrame) -> dict[str, str]:
         return {"Hours of training": NOT_MEASURED}
     facts = trials.drop_duplicates("key").set_index("key")
     first = candidates["keys"].map(lambda keys: keys[0] if keys else "")
-    on_gpu = first.map(facts["device"]).astype(str).str.startswith("cuda")
-    threads = pd.to_numeric(first.map(facts["threads"]), errors="coerce").fillna(1)
-    hours = candidates["seconds"].astype(float).fillna(0.0) / 3600
-    taken = {"Core-hours": (hours * threads)[~on_gpu].sum(), "GPU-hours": hours[on_gpu].sum()}
-    return {"Hours of training": f"{hours.sum():.2f}", **{name: f"{amount:.2f}" for name, amount in taken.items()}}
+    machines = {name: first.map(facts[name]) for name in ("threads", "device")}
+    hours = training_hours(pd.DataFrame({"key": candidates["order"], "training_s": candidates["seconds"], **machines}))
+    amounts = {"Hours of training": hours.training, "Core-hours": hours.cores, "GPU-hours": hours.gpus}
+    return {name: f"{amount:.2f}" for name, amount in amounts.items()}
 
 
 _COUNTED = ("finished", "pruned", "failed")
@@ -191,13 +192,8 @@ def search_text(records: SearchRecords) -> str:
     """The best candidates as a short plain table for a terminal."""
     table = best_candidates(records)
     chosen = ["Configuration", "Gain", "at step", "State", "SD log J", "Parameters", "GFLOPs"]
-    lines = [
-        ["", *chosen],
-        *([group, *row] for group, row in zip(table.groups, table.shown[chosen].values, strict=True)),
-    ]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    lines.insert(1, ["-" * width for width in widths])
-    body = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    rows = [[group, *row] for group, row in zip(table.groups, table.shown[chosen].to_numpy().tolist(), strict=True)]
+    body = underlined(["", *chosen], rows)
     text = "\n".join([f"{records.name}: {caption('a search,', records)}", *body])
     return text.replace(NOT_MEASURED, "-").replace(MINUS, "-")
 

@@ -8,6 +8,8 @@ import pandas as pd
 
 from reports.analysis.comparison import Comparison, compare_studies
 from reports.analysis.significance import Certainty
+from reports.analysis.structures import structure_means, structure_names
+from reports.records.definitions import load_definitions
 from reports.records.files import EVALUATED
 from reports.records.metric import KNOWN
 from reports.records.search import load_searches
@@ -17,6 +19,7 @@ from reports.tables.published import published
 from reports.tables.search import search_text
 from reports.tables.significance import ranks, significance
 from reports.tables.table import Table, caption, write_csv
+from reports.tables.terminal import underlined
 from reports.wording import MINUS, NOT_MEASURED, number
 
 WIDEST = 8
@@ -29,7 +32,7 @@ def structures(comparison: Comparison) -> Table:
         empty = pd.DataFrame(columns=["arm", "label", "name", "dice", "seed_sd"])
         return Table(title="Dice by structure", caption="No labels.csv was found.", numbers=empty, shown=empty)
     numbers = structure_means(labels)
-    names = numbers["name"].where(numbers["name"] != "", "label " + numbers["label"])
+    names = structure_names(numbers)
     wide = numbers.assign(structure=names).pivot_table(index="arm", columns="structure", values="dice", sort=False)
     order = [arm for arm in comparison.arms["arm"] if arm in wide.index]
     wide = wide.loc[order, list(dict.fromkeys(names))]
@@ -38,12 +41,6 @@ def structures(comparison: Comparison) -> Table:
     shown.insert(0, "Arm" if wide.index.name == "arm" else "Structure", list(wide.index))
     text = caption("Mean Dice over pairs and seeds by structure.", comparison.records)
     return Table(title="Dice by structure", caption=text, numbers=numbers, shown=shown.reset_index(drop=True))
-
-
-def structure_means(labels: pd.DataFrame) -> pd.DataFrame:
-    """Mean Dice over pairs, then seeds, by arm and structure, with the spread between seeds."""
-    seeds = labels.groupby(["arm", "label", "name", "seed"], sort=False)["dice"].mean()
-    return seeds.groupby(level=["arm", "label", "name"], sort=False).agg(dice="mean", seed_sd="std").reset_index()
 
 
 def seeds(comparison: Comparison) -> Table:
@@ -123,20 +120,18 @@ def arms_text(runs: Sequence[Path], *, study: str | None = None, baseline: str |
     Raises:
         NothingToReportError: no study in ``runs``, or no arm named ``baseline``.
     """
-    comparisons = compare_studies(runs, study=study, baseline=baseline)
-    searches = load_searches(runs, study=study)
+    found = load_definitions(runs)
+    comparisons = compare_studies(runs, study=study, baseline=baseline, definitions=found)
+    searches = load_searches(runs, study=study, definitions=found)
     return "\n\n".join([*map(_text, comparisons), *map(search_text, searches)])
 
 
 def _text(comparison: Comparison) -> str:
     shown = overview(comparison).shown
     lines = [[str(cell).replace(NOT_MEASURED, "-").replace(MINUS, "-") for cell in row] for row in shown.to_numpy()]
-    lines.insert(0, [str(name) for name in shown.columns])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    body = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    body = underlined([str(name) for name in shown.columns], lines)
     title = caption(f"{comparison.records.name}:", comparison.records)
     unequal = (
         ["Blocks are of unequal size; the interval gives each the same weight."] if comparison.blocks_differ else []
     )
-    return "\n".join([title, *(line.rstrip() for line in body), *unequal, *comparison.notes])
+    return "\n".join([title, *body, *unequal, *comparison.notes])

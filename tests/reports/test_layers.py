@@ -59,6 +59,12 @@ def test_files_and_functions_are_short() -> None:
     assert not long
 
 
+def printed(code: str) -> str:
+    """What a fresh process prints that runs the code."""
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip()
+
+
 def test_what_computes_imports_neither_torch_nor_matplotlib() -> None:
     computing = [name for name in modules() if name.startswith(("reports.records", "reports.statistics"))]
     computing += [name for name in modules() if name.startswith(("reports.analysis", "reports.tables"))]

@@ -14,9 +14,9 @@ import reports.plots.style
 from reports.analysis import search as search_summaries
 from reports.analysis.ablation import FINISHED, Ablation, analyse
 from reports.analysis.ablation_path import MOST_CHANGES, ablation_path, network, values_of
-from reports.figures.ablation import ablation_drawings, findings
+from reports.figures.ablation import ablation_figures, findings
 from reports.page import write_report
-from reports.plots import ablation as ablation_figures
+from reports.plots import ablation as ablation_plots
 from reports.plots.plan_diagram import diagram, reading
 from reports.plots.style import FAINT, style
 from reports.records.definitions import CONTROL, SEARCH
@@ -136,7 +136,7 @@ def test_few_candidates_have_no_importance(tmp_path: Path) -> None:
     assert ablation.importances == {SEARCH: None, CONTROL: None}
     assert findings(ablation) == "No setting is above chance: none is shown to matter."
     assert ablation_tables(ablation)["importance"].shown.empty
-    drawn = {drawing.name: drawing for drawing in ablation_drawings(ablation)}
+    drawn = {captioned.name: captioned for captioned in ablation_figures(ablation)}
     assert drawn["importance"].figure is None
     assert "Fewer than 12 candidates" in drawn["importance"].caption
 
@@ -171,13 +171,13 @@ def test_a_path_is_dotted_across_a_gap() -> None:
             "final": [np.nan, np.nan, 0.3],
         }
     )
-    ax = ablation_figures.ablation_path(Figure().subplots(), steps)
+    ax = ablation_plots.ablation_path(Figure().subplots(), steps)
     dotted, solid, *_, gaps = ax.lines
     assert dotted.get_linestyle() == ":"
     assert list(dotted.get_xdata()) == [0, 2]
     assert np.isnan(np.asarray(solid.get_ydata(), dtype=float)).tolist() == [False, True, False]
     assert list(gaps.get_xdata()) == [1]
-    whole = ablation_figures.ablation_path(Figure().subplots(), steps.assign(gain=0.1))
+    whole = ablation_plots.ablation_path(Figure().subplots(), steps.assign(gain=0.1))
     assert all(len(line.get_xdata()) for line in whole.lines if not line.get_clip_on())
 
 
@@ -206,7 +206,7 @@ def test_damaged_spaces_and_values_are_said(tmp_path: Path) -> None:
     ablation = analysed(tmp_path)
     assert "'loss.window'" in ablation.records.problems[0]
     assert "'width'" in ablation.records.problems[0]
-    assert all(drawing.caption for drawing in ablation_drawings(ablation))
+    assert all(captioned.caption for captioned in ablation_figures(ablation))
 
 
 def test_a_study_beside_a_search_changes_nothing(tmp_path: Path) -> None:

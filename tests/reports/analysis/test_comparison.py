@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from reports.analysis.comparison import Comparison, compare, compare_studies
-from reports.analysis.summary import opening
+from reports.analysis.summary import summary
 from reports.records import NothingToReportError
 from reports.records.loading import load_studies
 from reports.statistics.blocks import Blocks
@@ -62,7 +62,7 @@ def test_unequal_blocks_are_noted(tmp_path: Path) -> None:
         pd.read_csv(path).query("index > 15 or index % 4 == 0").to_csv(path, index=False)
     comparison = compare(load_studies([tmp_path])[0])
     assert comparison.blocks_differ
-    assert "over blocks (95 % interval" in opening(comparison)[1]
+    assert "over blocks (95 % interval" in summary(comparison)[1]
     pairs = comparison.records.pairs
     own = pairs[pairs["arm"] == "early"]
     row = arm(comparison, "early")
@@ -97,7 +97,7 @@ def test_one_connected_block_rests_on_its_persons(tmp_path: Path) -> None:
     assert (row["blocks"], row["persons"], row["difference_limit"]) == (1, 8, "")
     assert row["dice_low"] < row["dice"] < row["dice_high"]
     assert row["difference_low"] < row["difference"] < row["difference_high"]
-    limits = opening(comparison)[2]
+    limits = summary(comparison)[2]
     assert "1 block of persons (8 pairs), connected: left out one by one, its 8 persons give a" in limits
 
 
@@ -140,10 +140,10 @@ def test_baseline_can_be_chosen(runs: Path) -> None:
 
 
 def sentences(folder: Path, **records: Any) -> tuple[str, str, str]:
-    return opening(compared(folder, **records))
+    return summary(compared(folder, **records))
 
 
-def test_opening_names_what_is_shown(tmp_path: Path) -> None:
+def test_summary_names_what_is_shown(tmp_path: Path) -> None:
     arms = (ARMS[0], Arm(label="early", plan="jjjjjjj", dice=0.66), Arm(label="late", plan="------s", dice=0.706))
     finding, size, limits = sentences(tmp_path, arms=arms, seed_effect=0.002)
     assert finding == ("AutoFuse has a higher mean Dice than early; no difference is shown between AutoFuse and late.")
@@ -155,21 +155,21 @@ def test_opening_names_what_is_shown(tmp_path: Path) -> None:
     )
 
 
-def test_opening_names_a_better_arm(tmp_path: Path) -> None:
+def test_summary_names_a_better_arm(tmp_path: Path) -> None:
     arms = (ARMS[0], Arm(label="late", plan="------s", dice=0.76))
     finding, size, _ = sentences(tmp_path, arms=arms)
     assert finding == "late has a higher mean Dice than AutoFuse."
     assert "late − AutoFuse = +0.0" in size
 
 
-def test_opening_claims_nothing_without_a_difference(tmp_path: Path) -> None:
+def test_summary_claims_nothing_without_a_difference(tmp_path: Path) -> None:
     arms = (ARMS[0], *(Arm(label=label, plan=label, dice=0.705) for label in ("early", "middle", "late")), ARMS[-1])
     finding, size, _ = sentences(tmp_path, arms=arms)
     assert finding == "No difference in mean Dice is shown between AutoFuse and any of the 3 other trained arms."
     assert size.startswith("The largest difference observed is")
 
 
-def test_opening_tells_the_sets_apart(tmp_path: Path) -> None:
+def test_summary_tells_the_sets_apart(tmp_path: Path) -> None:
     finding = sentences(tmp_path, arms=FUSION_ARMS, seed_effect=0.001, block_arm_effect=0.002)[0]
     assert "late (published widths)" in finding
     assert "(matched by FLOPs)" in finding
@@ -196,7 +196,7 @@ def test_opening_tells_the_sets_apart(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_opening_of_thin_records(tmp_path: Path, records: dict[str, Any], finding: str, size: str) -> None:
+def test_summary_of_thin_records(tmp_path: Path, records: dict[str, Any], finding: str, size: str) -> None:
     opened = sentences(tmp_path, **records)
     assert opened[0] == finding
     assert size in opened[1]
@@ -208,17 +208,17 @@ def without(runs: Path, labels: Sequence[str]) -> tuple[str, str, str]:
         if label in labels:
             path = folder / "record.json"
             path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "failed", "reason": "no"}))
-    return opening(compare(load_studies([runs])[0]))
+    return summary(compare(load_studies([runs])[0]))
 
 
-def test_opening_without_a_result(tmp_path: Path) -> None:
+def test_summary_without_a_result(tmp_path: Path) -> None:
     finding, size, limits = without(tmp_path, ["AutoFuse", "early", "late", "identity"])
     assert finding == "Nothing can be said yet: no trial has been evaluated on val."
     assert size == "There is no figure to give."
     assert "only 0 of 10 planned trials evaluated" in limits
 
 
-def test_opening_without_the_baseline(tmp_path: Path) -> None:
+def test_summary_without_the_baseline(tmp_path: Path) -> None:
     finding, size, limits = without(tmp_path, ["AutoFuse"])
     assert finding == "No arm can be compared: the baseline, AutoFuse, has no evaluated trial."
     assert size.startswith("early scores 0.")

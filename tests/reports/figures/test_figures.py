@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.analysis.comparison import Comparison, compare_studies
-from reports.figures.study import all_drawings, regularity, structures
-from reports.plots import arms as figures
+from reports.figures.study import regularity, structures, study_figures
+from reports.plots import arms as plots
+from reports.plots.gates import gate_weight
 from reports.plots.slices import LONGEST_SIDE, RANKS, deformed_grid, of_pair, outlines
-from reports.plots.style import GREY, dressed, save
+from reports.plots.style import GREY, save, with_colours
 from tests.reports.records_fixture import ARMS, FUSION_ARMS, Arm, Records, write_records
 
 
@@ -31,7 +32,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 
 @pytest.fixture(scope="module")
 def arms(comparison: Comparison) -> pd.DataFrame:
-    return dressed(comparison.arms, comparison.baseline)
+    return with_colours(comparison.arms, comparison.baseline)
 
 
 def test_colour_says_the_family_and_marker_the_group(arms: pd.DataFrame) -> None:
@@ -48,12 +49,12 @@ def test_more_families_than_colours_are_told_apart_by_colour_and_group(tmp_path:
         for number in range(7)
     )
     write_records(tmp_path, Records(arms=(*ARMS, *many), seeds=1))
-    arms = dressed((found := compare_studies([tmp_path])[0]).arms, found.baseline)
+    arms = with_colours((found := compare_studies([tmp_path])[0]).arms, found.baseline)
     trained = arms[arms["trained"]]
     assert not trained.duplicated(["colour", "marker"]).any()
-    labels = [str(line.get_label()) for line in figures.legend(trained, groups=False)[0]]
+    labels = [str(line.get_label()) for line in plots.legend(trained, groups=False)[0]]
     assert "a 1 (a)" in labels
-    figure = next(one.figure for one in all_drawings(found) if one.name == "price")
+    figure = next(one.figure for one in study_figures(found) if one.name == "price")
     assert figure is not None
     (legend,) = figure.legends
     figure.canvas.draw()
@@ -67,14 +68,14 @@ def test_a_second_arm_of_a_plan_in_one_group_is_of_a_family_of_its_own(tmp_path:
 
 
 def test_pairs_by_arm(ax: Axes, comparison: Comparison, arms: pd.DataFrame) -> None:
-    figures.pairs_by_arm(ax, comparison.records.pairs, arms)
+    plots.pairs_by_arm(ax, comparison.records.pairs, arms)
     assert [label.get_text() for label in ax.get_yticklabels()] == list(arms["arm"])
     points = ax.collections[0].get_offsets()
     assert len(np.asarray(points)) == 40
 
 
 def test_differences_are_filled_when_shown(ax: Axes, arms: pd.DataFrame) -> None:
-    figures.differences(ax, arms, "AutoFuse")
+    plots.differences(ax, arms, "AutoFuse")
     named = arms.dropna(subset=["difference"])["verdict"].isin(["higher", "lower"])
     markers = [line for line in ax.lines if len(np.atleast_1d(line.get_xdata())) == 1]
     assert [line.get_markerfacecolor() == line.get_color() for line in markers] == list(named)
@@ -83,13 +84,13 @@ def test_differences_are_filled_when_shown(ax: Axes, arms: pd.DataFrame) -> None
 
 
 def test_against_has_one_mark_an_arm(ax: Axes, arms: pd.DataFrame) -> None:
-    figures.against(ax, arms, "parameters", label="Parameters (millions)", unit=1e6)
+    plots.against(ax, arms, "parameters", label="Parameters (millions)", unit=1e6)
     assert len(ax.containers) == len(arms)
 
 
 def test_training_curve_is_the_mean_of_the_seeds(ax: Axes, comparison: Comparison, arms: pd.DataFrame) -> None:
     history = comparison.records.history
-    figures.training_curve(ax, history, arms[arms["arm"] == "early"], "val_dice")
+    plots.training_curve(ax, history, arms[arms["arm"] == "early"], "val_dice")
     expected = history[history["arm"] == "early"].groupby("step")["val_dice"].mean()
     np.testing.assert_allclose(ax.lines[0].get_ydata(), expected)
 
@@ -100,13 +101,13 @@ def test_free_gate_weights_are_both_drawn(
 ) -> None:
     gates = comparison.records.gates
     gates = gates.assign(single_weight=gates["single_weight"] * (0.5 if free else 1))
-    figures.gate_weight(ax, gates, arms[arms["arm"] == "AutoFuse"], 3)
+    gate_weight(ax, gates, arms[arms["arm"] == "AutoFuse"], 3)
     assert len(ax.lines) == lines + 1
 
 
 def test_drawings_are_the_same_every_time(comparison: Comparison, tmp_path: Path) -> None:
     for folder in ("a", "b"):
-        figure = next(drawing.figure for drawing in all_drawings(comparison) if drawing.name == "training")
+        figure = next(captioned.figure for captioned in study_figures(comparison) if captioned.name == "training")
         assert figure is not None
         save(figure, tmp_path / folder, "training")
     for name in ("training.svg", "training.png"):
@@ -114,9 +115,9 @@ def test_drawings_are_the_same_every_time(comparison: Comparison, tmp_path: Path
 
 
 def test_every_drawing_is_made(comparison: Comparison) -> None:
-    drawings = list(all_drawings(comparison))
+    captioned_figures = list(study_figures(comparison))
     names = ["distribution", "differences", "groups", "regularity", "price", "training", "gates", "structures"]
-    assert [drawing.name for drawing in drawings if drawing.figure] == names
+    assert [captioned.name for captioned in captioned_figures if captioned.figure] == names
 
 
 @pytest.mark.parametrize(("difference", "drawn"), [(-0.01, True), (-0.3, False)])
@@ -125,23 +126,23 @@ def test_what_is_not_trained_is_drawn_beside_the_others_where_it_is_in_sight(
 ) -> None:
     arms = comparison.arms
     moved = arms.assign(difference=arms["difference"].where(arms["arm"] != "identity", difference))
-    drawing = next(one for one in all_drawings(replace(comparison, arms=moved)) if one.name == "differences")
-    assert ("identity" in drawing.alt) == drawn
-    assert ("Not drawn, far off or without a value: identity" in drawing.caption) != drawn
+    captioned = next(one for one in study_figures(replace(comparison, arms=moved)) if one.name == "differences")
+    assert ("identity" in captioned.alt) == drawn
+    assert ("Not drawn, far off or without a value: identity" in captioned.caption) != drawn
 
 
 def test_what_is_not_trained_but_deforms_is_a_numeral_beside_the_networks(comparison: Comparison) -> None:
-    arms = dressed(comparison.arms, comparison.baseline)
+    arms = with_colours(comparison.arms, comparison.baseline)
     syn = arms[arms["arm"] == "identity"].assign(arm="syn", label="syn", family="syn", sd_log_jacobian=0.1)
-    drawing = regularity(replace(comparison, arms=pd.concat([arms, syn], ignore_index=True)))
-    assert drawing.figure is not None
-    handles = {h.get_label(): h.get_marker() for legend in drawing.figure.legends for h in legend.legend_handles}
+    captioned = regularity(replace(comparison, arms=pd.concat([arms, syn], ignore_index=True)))
+    assert captioned.figure is not None
+    handles = {h.get_label(): h.get_marker() for legend in captioned.figure.legends for h in legend.legend_handles}
     assert handles["syn"] == "$1$"
     assert "identity" not in handles, "it does not deform"
     assert handles["AutoFuse"] == "o"
-    marks = [line.get_marker() for line in drawing.figure.axes[0].lines]
+    marks = [line.get_marker() for line in captioned.figure.axes[0].lines]
     assert marks.count("$1$") == 1
-    assert "Numerals: arms that are not trained" in drawing.caption
+    assert "Numerals: arms that are not trained" in captioned.caption
 
 
 def test_many_structures_are_thinned(comparison: Comparison) -> None:
@@ -151,11 +152,11 @@ def test_many_structures_are_thinned(comparison: Comparison) -> None:
     many = replace(
         comparison,
         records=replace(comparison.records, labels=labels),
-        arms=dressed(comparison.arms, comparison.baseline),
+        arms=with_colours(comparison.arms, comparison.baseline),
     )
-    drawing = structures(many)
-    assert "The 24 of 40 structures on which arms differ most" in drawing.caption
-    assert drawing.figure is not None
+    captioned = structures(many)
+    assert "The 24 of 40 structures on which arms differ most" in captioned.caption
+    assert captioned.figure is not None
 
 
 def slices(shape: tuple[int, int]) -> dict[str, np.ndarray]:

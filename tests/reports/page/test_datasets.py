@@ -9,7 +9,7 @@ import pytest
 import reports.plots.style
 from reports.__main__ import main
 from reports.analysis.comparison import compare_studies
-from reports.analysis.datasets import across, across_opening
+from reports.analysis.datasets import across, across_summary
 from reports.analysis.weight_sweeps import with_fronts
 from reports.page.datasets import across_sections
 from reports.records.files import METRICS
@@ -50,7 +50,7 @@ def test_ranks_across_by_hand(tmp_path: Path) -> None:
     table = across_table(joined[0]).shown.set_index("Arm")
     assert str(table.loc["a", "brains"]).endswith("(2)")
     assert table["Mean rank"].to_dict() == {"a": "1.50", "b": "1.50", "c": "3.00"}
-    finding, _, limits = across_opening(joined[0])
+    finding, _, limits = across_summary(joined[0])
     assert finding == "a and b share the best mean rank over 2 data sets."
     assert "no test: Friedman's is not made, it needs 6 data sets, there are 2" in limits
 
@@ -76,7 +76,7 @@ def test_one_data_set_is_not_across(runs: Path) -> None:
 def test_section_of_several_sets(tmp_path: Path) -> None:
     write_sets(tmp_path, SETS, seeds=1)
     section = next(iter(across_sections(compare_studies([tmp_path]), tmp_path / "out")))
-    assert section["opening"][0] == "a and b share the best mean rank over 2 data sets."
+    assert section["summary"][0] == "a and b share the best mean rank over 2 data sets."
     assert (tmp_path / "out" / "tables" / "fusion-quick-across-data-sets.tex").is_file()
 
 

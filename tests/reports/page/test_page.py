@@ -90,9 +90,9 @@ def test_every_drawing_has_words(page: Path) -> None:
 
 def test_drawings_follow_the_theme(page: Path) -> None:
     content = page.read_text(encoding="utf-8")
-    drawings = "".join(re.findall(r"<svg.*?</svg>", content, flags=re.DOTALL))
-    assert "currentColor" in drawings
-    assert not re.search(r"fill: #(24292f|fffffe)|stroke: #(24292f|c9ced6|868e99)", drawings)
+    captioned_figures = "".join(re.findall(r"<svg.*?</svg>", content, flags=re.DOTALL))
+    assert "currentColor" in captioned_figures
+    assert not re.search(r"fill: #(24292f|fffffe)|stroke: #(24292f|c9ced6|868e99)", captioned_figures)
     assert "prefers-color-scheme: dark" in content
     assert "@media print" in content
 

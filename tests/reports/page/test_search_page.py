@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 
 import reports.plots.style
 from reports.analysis.candidates import placement
-from reports.figures.search import search_drawings
+from reports.figures.search import search_figures
 from reports.page import write_report
-from reports.page.search import search_opening
-from reports.plots import search as search_figures
+from reports.page.search import search_summary
+from reports.plots import search as search_plots
 from reports.plots.parts import FEWEST_FOR_COLOUR
 from reports.records.definitions import CONTROL, SEARCH
 from reports.records.levels import settings
@@ -196,7 +196,7 @@ def test_an_effect_shows_every_candidate_and_the_mean_of_each_value() -> None:
         points.assign(values=[{"gate.initial_bias": one} for one in points["value"]]), {"parameters": SETTINGS[1:2]}
     )
     effects = main_effects(table, points["shared_gain"]).assign(part=SEARCH)
-    ax = search_figures.effect(Figure().subplots(), points, effects, SETTINGS[1])
+    ax = search_plots.effect(Figure().subplots(), points, effects, SETTINGS[1])
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["none", "0.0"]
     means = [lines.get_segments()[0] for lines in ax.collections]  # type: ignore[attr-defined]
     assert [float(mean[0, 1]) for mean in means] == pytest.approx([0.1, 0.3])
@@ -206,7 +206,7 @@ def test_the_heat_map_prints_gains_and_counts(tmp_path: Path) -> None:
     search_and_control(tmp_path)
     cells = placement(load_searches([tmp_path])[0].of(SEARCH), "jsg")
     ax = Figure().subplots()
-    mesh = search_figures.placement(ax, cells, norm=Normalize(0, 0.1))
+    mesh = search_plots.placement(ax, cells, norm=Normalize(0, 0.1))
     texts = {tuple(np.floor(text.get_position())): text.get_text() for text in ax.texts}
     assert texts[0, 1] == "+0.020\n2"
     assert texts[3, 3] == "+0.010\n1"
@@ -218,8 +218,8 @@ def test_the_heat_map_prints_gains_and_counts(tmp_path: Path) -> None:
 
 def test_every_drawing_has_words(tmp_path: Path) -> None:
     search_and_control(tmp_path)
-    drawings = list(search_drawings(load_searches([tmp_path])[0]))
-    assert all(drawing.figure is not None and len(drawing.alt) > 60 for drawing in drawings)
+    captioned_figures = list(search_figures(load_searches([tmp_path])[0]))
+    assert all(captioned.figure is not None and len(captioned.alt) > 60 for captioned in captioned_figures)
 
 
 def test_text_for_the_terminal(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_control_without_its_search(tmp_path: Path) -> None:
     records = load_searches([tmp_path / "runs"])[0]
     assert records.name == "placement"
     assert list(records.planned) == [CONTROL]
-    assert "The best of the random control is jsjsjsj" in search_opening(records)[1]
+    assert "The best of the random control is jsjsjsj" in search_summary(records)[1]
     page_of(tmp_path)
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from reports.analysis.comparison import Comparison, compare, compare_studies
 from reports.analysis.significance import Certainty
-from reports.analysis.summary import opening
-from reports.figures.significance import certainty_drawings
+from reports.analysis.summary import summary
+from reports.figures.significance import significance_figures
 from reports.records.loading import load_studies
 from reports.tables.study import all_tables
 from tests.reports.records_fixture import ARMS, Arm, Records, write_records
@@ -24,8 +24,10 @@ def words_of(runs: Path) -> str:
     comparison = compare_studies([runs])[0]
     certainty = Certainty(comparison)
     tables = all_tables(certainty).values()
-    said = [*opening(comparison), *comparison.notes, *comparison.records.problems]
-    said += [drawing.caption for drawing in certainty_drawings(certainty)] + [table.markdown() for table in tables]
+    said = [*summary(comparison), *comparison.notes, *comparison.records.problems]
+    said += [captioned.caption for captioned in significance_figures(certainty)] + [
+        table.markdown() for table in tables
+    ]
     return "\n".join(said)
 
 
@@ -110,7 +112,7 @@ def test_nothing_is_claimed_of_mixed_versions_however_far_apart(tmp_path: Path) 
     mixed = compared(tmp_path)
     assert arm(mixed, "early")["verdict"] == "no claim: mixed versions"
     assert np.isnan(arm(mixed, "early")["difference"])
-    assert "no claim can be made about early against AutoFuse (mixed versions)" in opening(mixed)[0]
+    assert "no claim can be made about early against AutoFuse (mixed versions)" in summary(mixed)[0]
     assert arm(mixed, "late")["verdict"] != "no claim: mixed versions"
 
 
@@ -141,7 +143,7 @@ def test_thin_records_say_so(tmp_path: Path, records: dict[str, object], stateme
 def test_a_better_dice_at_a_rougher_field_is_said(tmp_path: Path) -> None:
     rough = Arm(label="rough", plan="------s", dice=0.8, roughness=0.6)
     write_records(tmp_path, Records(arms=(ARMS[0], rough)))
-    finding, _, limits = opening(compared(tmp_path))
+    finding, _, limits = summary(compared(tmp_path))
     assert finding == "rough has a higher mean Dice than AutoFuse."
     assert "a higher Dice comes with rougher fields in rough over AutoFuse (SD log J 0.6" in limits
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from reports.analysis.significance import Certainty, pairwise, square
 from reports.dataframe import comparison_of
-from reports.plots import significance as certainty_figures
+from reports.plots import significance as significance_plots
 from reports.statistics.intervals import blocks_better, difference_interval, holm, paired_effect
 from reports.statistics.ranking import friedman, least_p, mean_ranks, stability, wilcoxon_holm
 from reports.tables.significance import rank_quantile
@@ -148,7 +148,7 @@ def test_square_is_antisymmetric(records: pd.DataFrame) -> None:
 def test_the_diagram_joins_what_is_not_told_apart(records: pd.DataFrame) -> None:
     certainty = Certainty(comparison_of(records))
     ax = Figure().subplots()
-    drawn = certainty_figures.critical_difference(
+    drawn = significance_plots.critical_difference(
         ax, certainty.ranks, certainty.wilcoxon, dict.fromkeys(certainty.ranks.index, "#0072b2")
     )
     assert {text.get_text().split(" (")[0].split(") ")[-1] for text in drawn.texts} == set(certainty.ranks.index)

@@ -12,8 +12,9 @@ from fusemorph.fusion.operators import gate
 from fusemorph.fusion.plan import canonical
 from fusemorph.records import RecordError
 from reports.analysis.comparison import Comparison, compare_studies
-from reports.figures.gates import gate_drawings, weights_of_pairs
-from reports.plots.style import dressed
+from reports.figures.gates import gate_figures
+from reports.plots.gates import weights_of_pairs
+from reports.plots.style import with_colours
 from reports.records.files import read_pair_gates
 from reports.tables.gates import HIGH, LOW, decode, decoded_plans, gate_weights, weights
 from tests.reports.records_fixture import ARMS, Arm, Records, write_records
@@ -113,14 +114,14 @@ def test_records_without_gates_give_empty_tables_and_a_sentence(tmp_path: Path) 
     comparison = compare_studies([tmp_path])[0]
     assert gate_weights(comparison).shown.empty
     assert decoded_plans(comparison).shown.empty
-    (drawing,) = gate_drawings(comparison)
-    assert "No weights of gates were recorded" in drawing.caption
+    (captioned,) = gate_figures(comparison)
+    assert "No weights of gates were recorded" in captioned.caption
 
 
 def test_each_pair_is_drawn_at_its_stage(tmp_path: Path) -> None:
     comparison = compared(tmp_path, {stage: stage / 10 for stage in range(1, 8)}, arms=(ARMS[0], GATED))
     ax = Figure().subplots()
-    weights_of_pairs(ax, comparison.records.pair_gates, dressed(comparison.arms, comparison.baseline))
+    weights_of_pairs(ax, comparison.records.pair_gates, with_colours(comparison.arms, comparison.baseline))
     first = np.asarray(ax.collections[0].get_offsets())
     assert len(first) == 40
     assert first[:, 1] == pytest.approx(0.1)
@@ -129,12 +130,12 @@ def test_each_pair_is_drawn_at_its_stage(tmp_path: Path) -> None:
 
 def test_maps_are_drawn_for_the_arms_that_have_some(tmp_path: Path) -> None:
     write_records(tmp_path, Records(arms=ARMS[:2], seeds=1, pictures=True))
-    drawings = list(gate_drawings(compare_studies([tmp_path])[0]))
-    assert [drawing.name for drawing in drawings] == ["pair_gates", "gate_maps0"]
-    figure = drawings[1].figure
+    captioned_figures = list(gate_figures(compare_studies([tmp_path])[0]))
+    assert [captioned.name for captioned in captioned_figures] == ["pair_gates", "gate_maps0"]
+    figure = captioned_figures[1].figure
     assert figure is not None
     assert len(figure.axes) == 3 * 8 + 1
-    assert "Median pair" in drawings[1].caption
+    assert "Median pair" in captioned_figures[1].caption
 
 
 def test_wrong_tables_of_gates_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""Weights of gates, onto Axes: over training, over pairs, and where in the image."""
+
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from reports.plots.style import GREY, INK, jitter
+
+_COLOURS = mpl.colormaps["PuOr"]
+
+
+def gate_weight(ax: Axes, gates: pd.DataFrame, arms: pd.DataFrame, stage: int) -> Axes:
+    """Weight of the joint path at one stage over training, with the range of the seeds.
+
+    Where the two weights do not sum to one, that of the single-image path is dashed.
+    """
+    at_stage = gates[gates["stage"] == stage]
+    tied = np.allclose(at_stage["joint_weight"] + at_stage["single_weight"], 1, atol=1e-3, equal_nan=True)
+    for arm, colour in zip(arms["arm"], arms["colour"], strict=True):
+        for column, line in (("joint_weight", "-"), ("single_weight", "--"))[: 1 if tied else 2]:
+            seeds = at_stage[at_stage["arm"] == arm].groupby("step")[column]
+            mean = seeds.mean()
+            ax.plot(mean.index, mean, line, color=colour)
+            ax.fill_between(mean.index, seeds.min(), seeds.max(), color=colour, alpha=0.2, linewidth=0)
+    ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
+    ax.set_title(f"stage {stage}")
+    return ax
+
+
+def weight_limits(weights: np.ndarray) -> tuple[float, float]:
+    """The smallest range around no preference that holds all weights, so that small ones are seen for what they are."""
+    half = min(0.5, max(0.05, 1.15 * float(np.nanmax(np.abs(weights - 0.5), initial=0.0))))
+    return 0.5 - half, 0.5 + half
+
+
+def weights_of_pairs(ax: Axes, table: pd.DataFrame, arms: pd.DataFrame) -> Axes:
+    """The joint path's weight on each pair, arms beside each other at each stage."""
+    stages = sorted(int(stage) for stage in table["stage"].unique())
+    pairs = table.groupby(["arm", "stage", "pair"])["joint_weight"].mean()
+    width = 0.8 / len(arms)
+    for place, (_, arm) in enumerate(arms.iterrows()):
+        for at, stage in enumerate(stages):
+            values = pairs.get((arm["arm"], stage), pairs.iloc[:0]).to_numpy()
+            if not len(values):
+                continue
+            middle = at + (place - (len(arms) - 1) / 2) * width
+            across = middle + jitter(len(values), 0.6 * width)
+            ax.scatter(across, values, s=6, color=arm["colour"], alpha=0.5, linewidth=0)
+            ax.hlines(values.mean(), middle - 0.4 * width, middle + 0.4 * width, color=INK, linewidth=1.2, zorder=3)
+    ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
+    ax.set_ylim(*weight_limits(pairs.to_numpy()))
+    ax.set_xticks(range(len(stages)), [str(stage) for stage in stages])
+    ax.grid(axis="x", visible=False)
+    ax.set_ylabel("Weight of joint path")
+    return ax
+
+
+def draw_maps(view: Mapping[str, np.ndarray], stages: list[int], *, aspect: float) -> Figure:
+    """A row a slice: the fixed image, then the weight of the joint path at each stage."""
+    slices = view["gate_slices"]
+    tall = min(1.7, max(0.6, aspect * view["fixed"].shape[2] / view["fixed"].shape[1]))
+    figure = Figure(figsize=(9.6, 0.7 + len(slices) * tall * 1.1))
+    axes = figure.subplots(len(slices), 1 + len(stages), squeeze=False)
+    leans = max(0.02, max(float(np.abs(view[f"gate{stage}"].astype(np.float64) - 0.5).max()) for stage in stages))
+    scale = Normalize(0.5 - leans, 0.5 + leans)
+    for row, place in enumerate(slices):
+        _show(axes[row, 0], view["fixed"][place], aspect, cmap="gray", norm=Normalize(0, 255))
+        for ax, stage in zip(axes[row, 1:], stages, strict=True):
+            _show(ax, view[f"gate{stage}"][row].astype(np.float64), aspect, cmap=_COLOURS, norm=scale)
+    for ax, title in zip(axes[0], ["Fixed", *(f"Stage {stage}" for stage in stages)], strict=True):
+        ax.set_title(title, loc="center", fontsize=8.5)
+    bar = figure.colorbar(ScalarMappable(scale, _COLOURS), ax=list(axes.flat), shrink=0.7, aspect=30, pad=0.01)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=7, length=2)
+    return figure
+
+
+def _show(ax: Axes, image: np.ndarray, aspect: float, **how: object) -> None:
+    ax.imshow(image.T, origin="lower", aspect=aspect, interpolation="none", **how)  # type: ignore[arg-type]
+    ax.set_axis_off()
