@@ -11,7 +11,7 @@ from reports.analysis.ablation_path import MOST_CHANGES, Network, Values, ablati
 from reports.analysis.candidates import ENDED, best, judged, objectives, shared_step, steps_of
 from reports.records.files import as_object
 from reports.records.levels import settings
-from reports.records.plans import NAMED_PLANS
+from reports.records.plans import NAMED_PLANS, operators_of
 from reports.records.related import values_at
 from reports.records.search import SearchRecords
 from reports.statistics.importance import Importance, importance
@@ -123,7 +123,7 @@ def paths_of(records: SearchRecords) -> list[SearchPath]:
     return [
         _path(start, end, named, early, final)
         for start, end in wanted
-        if _symbols(named[start]) <= set(str(space.get("operators") or ""))
+        if _symbols(named[start]) <= set(operators_of(space.get("operators")))
     ]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from reports.records.levels import word
-from reports.records.plans import OPERATORS, STAGES, canonical
+from reports.records.plans import STAGES, canonical, operator_name
 
 MOST_CHANGES = 10
 """Their orders pass through a thousand configurations."""
@@ -134,5 +134,5 @@ def _extend(before: _Best, mask: int, own: list[Network], gains: Mapping[Network
 
 def _change(name: str, old: Any, new: Any) -> str:
     if name.startswith("plan."):
-        return f"stage {name.removeprefix('plan.')} {OPERATORS.get(old, old)} → {OPERATORS.get(new, new)}"
+        return f"stage {name.removeprefix('plan.')} {operator_name(old)} → {operator_name(new)}"
     return f"{name} {word(old)} → {word(new)}"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reports.records.levels import level_of, levels
-from reports.records.plans import DEAD
+from reports.records.plans import DEAD, STAGES, is_plan, stage_symbols
 
 ENDED = ("finished", "pruned", "refused")
 """How a candidate may have ended whose val Dice counts."""
@@ -95,14 +95,15 @@ def front(candidates: pd.DataFrame, aims: Sequence[Objective]) -> "pd.Series[boo
     return pd.Series(complete & ~np.array(beaten, dtype=bool), index=candidates.index)
 
 
-def placement(candidates: pd.DataFrame, operators: str) -> pd.DataFrame:
+def placement(candidates: pd.DataFrame, operators: Sequence[str]) -> pd.DataFrame:
     """Mean gain at the shared step, and number, of the candidates with an operator at a stage; dead stages are one."""
-    known = judged(candidates[candidates["plan"].str.len() > 0])
+    known = judged(candidates[candidates["plan"].map(is_plan).astype(bool)])
+    symbols = known["plan"].map(stage_symbols)
     rows = [
         {"operator": operator, "stage": stage, "gain": own["shared_gain"].mean(), "candidates": len(own)}
         for operator in (*operators, DEAD)
-        for stage in range(1, max([len(plan) for plan in known["plan"]], default=0) + 1)
-        for own in [known[known["plan"].str[stage - 1] == operator]]
+        for stage in (STAGES if len(known) else ())
+        for own in [known[symbols.str[stage - 1] == operator]]
     ]
     return pd.DataFrame(rows, columns=["operator", "stage", "gain", "candidates"])
 

@@ -16,7 +16,7 @@ from reports.plots import search as plots
 from reports.plots.parts import FEWEST_FOR_COLOUR, PANELS_A_ROW, part_legend
 from reports.plots.style import WIDTH, style
 from reports.records.definitions import SEARCH
-from reports.records.plans import DEAD, OPERATORS
+from reports.records.plans import DEAD, operator_name, operators_of
 from reports.records.search import SearchRecords
 from reports.tables.table import caption
 from reports.wording import number, plural
@@ -73,7 +73,7 @@ def incumbent(records: SearchRecords) -> CaptionedFigure:
 def placement(records: SearchRecords) -> CaptionedFigure:
     """Mean gain by stage and operator."""
     captioned = CaptionedFigure(name="placement", title="Gain by stage and operator")
-    step, operators = candidates.shared_step(records.candidates), str(records.searched["space"]["operators"])
+    step, operators = candidates.shared_step(records.candidates), operators_of(records.searched["space"]["operators"])
     if step is None:
         return replace(captioned, caption="No step has been reached by all candidates: nothing is drawn.")
     judged = candidates.judged(records.candidates)
@@ -105,7 +105,7 @@ def placement(records: SearchRecords) -> CaptionedFigure:
     text += f" {plural(left_out, 'candidate')} without a gain at that step left out." if left_out else ""
     highest = [
         f"{part}: highest {number(float(row['gain']), 3, signed=True)} for "
-        f"{OPERATORS.get(row['operator'], row['operator'])} at stage {row['stage']}"
+        f"{operator_name(row['operator'])} at stage {row['stage']}"
         for part, own in cells.items()
         for row in [own.sort_values("gain", ascending=False, kind="stable").iloc[0]]
     ]

@@ -13,7 +13,7 @@ from reports.figures.search import search_figures
 from reports.page.render import cells, drawn
 from reports.records.definitions import CONTROL, SEARCH
 from reports.records.files import as_object
-from reports.records.plans import OPERATORS
+from reports.records.plans import operator_name, operators_of
 from reports.records.search import SearchRecords
 from reports.tables.ablation import ablation_tables
 from reports.tables.search import search_provenance, search_tables
@@ -65,7 +65,7 @@ def _extent(records: SearchRecords) -> str:
 
 def _varied(records: SearchRecords) -> str:
     space = records.searched["space"]
-    symbols = [OPERATORS.get(symbol, symbol) for symbol in space.get("operators") or ""]
+    symbols = [operator_name(symbol) for symbol in operators_of(space.get("operators"))]
     names = [str(one["name"]) for one in space.get("parameters") or []]
     plan = [f"the operator of each stage ({', '.join(symbols)})"] if symbols else []
     return listing([*plan, *([plural(len(names), "setting")] if names else [])]) or "nothing"
@@ -148,7 +148,7 @@ def _warnings(records: SearchRecords) -> Iterator[str]:
 def _space(records: SearchRecords) -> Iterator[str]:
     """What the search may choose, a line a parameter."""
     space = records.searched["space"]
-    symbols = [f"{symbol} ({OPERATORS.get(symbol, 'unknown')})" for symbol in space.get("operators") or ""]
+    symbols = [f"{symbol} ({operator_name(symbol)})" for symbol in operators_of(space.get("operators"))]
     if symbols:
         yield f"Operator of each live stage: {listing(symbols)}; a stage that nothing reads is dead (-)."
     for one in space.get("parameters") or []:

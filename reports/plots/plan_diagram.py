@@ -6,10 +6,21 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 
 from reports.plots.style import COLOURS, FAINT, GREY, INK
-from reports.records.plans import DEAD, FEEDS, OPERATORS, STAGES, canonical, joint_stages, reads_single, single_stages
+from reports.records.plans import (
+    DEAD,
+    FEEDS,
+    STAGES,
+    canonical,
+    is_coarse_to_fine,
+    joint_stages,
+    operator_name,
+    reads_single,
+    single_stages,
+    stage_symbols,
+)
 
 HEIGHTS = {"fixed": 1.0, "joint": 0.0, "moving": -1.0}
-OPERATOR_COLOURS = {symbol: COLOURS[place] for place, symbol in enumerate(one for one in OPERATORS if one != DEAD)}
+OPERATOR_COLOURS = dict(zip("jsgcdpqm", COLOURS, strict=True))
 _RESOLUTIONS = ("1/2", "1/4", "1/8", "1/16", "1/8", "1/4", "1/2")
 _ON_COLOUR = "#ffffff"
 
@@ -21,6 +32,7 @@ def diagram(ax: Axes, plan: str) -> Axes:
     not computed, or not read by anything, is grey.
     """
     plan = canonical(plan)
+    symbols = stage_symbols(plan)
     single = single_stages(plan)
     for path in ("fixed", "moving"):
         for stage in STAGES:
@@ -28,8 +40,8 @@ def diagram(ax: Axes, plan: str) -> Axes:
         for start, end in _edges():
             _line(ax, start, end, HEIGHTS[path], alive=end in single)
     for start, end in _edges():
-        _line(ax, start, end, HEIGHTS["joint"], alive=plan[start - 1] != DEAD and end in joint_stages(plan))
-    for stage, symbol in zip(STAGES, plan, strict=True):
+        _line(ax, start, end, HEIGHTS["joint"], alive=symbols[start - 1] != DEAD and end in joint_stages(plan))
+    for stage, symbol in zip(STAGES, symbols, strict=True):
         _operator(ax, stage, symbol)
     ax.set_xlim(0.45, 7.55)
     ax.set_ylim(-1.6, 1.6)
@@ -44,8 +56,10 @@ def diagram(ax: Axes, plan: str) -> Axes:
 
 def reading(plan: str) -> str:
     """What a diagram shows, in words."""
-    words = [f"{stage} {OPERATORS.get(symbol, symbol)}" for stage, symbol in zip(STAGES, canonical(plan), strict=True)]
-    return f"{canonical(plan)}: stage {', '.join(words)}"
+    stages = zip(STAGES, stage_symbols(canonical(plan)), strict=True)
+    words = ", ".join(f"{stage} {operator_name(symbol)}" for stage, symbol in stages)
+    decoding = "; decoded from coarse to fine" if is_coarse_to_fine(plan) else ""
+    return f"{canonical(plan)}: stage {words}{decoding}"
 
 
 def _edges() -> Iterator[tuple[int, int]]:

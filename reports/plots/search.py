@@ -15,7 +15,7 @@ from reports.plots.parts import FEWEST_FOR_COLOUR, PART_LOOK, SCALE, ink_on
 from reports.plots.style import INK, jitter
 from reports.records.definitions import CONTROL, SEARCH
 from reports.records.levels import range_levels, word
-from reports.records.plans import OPERATORS
+from reports.records.plans import operator_name
 from reports.wording import number
 
 MOST_DRAWN_POINTS = 1000
@@ -60,7 +60,7 @@ def placement(ax: Axes, cells: pd.DataFrame, *, norm: Normalize) -> QuadMesh:
         text = f"{number(values[row, column], 3, signed=True)}\n{counts.iloc[row, column]}"
         ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=6.5, color=ink, linespacing=1.25)
     ax.set_xticks(np.arange(gains.shape[1]) + 0.5, [str(stage) for stage in gains.columns])
-    ax.set_yticks(np.arange(len(operators)) + 0.5, [OPERATORS.get(one, one) for one in operators])
+    ax.set_yticks(np.arange(len(operators)) + 0.5, [operator_name(symbol) for symbol in operators])
     ax.set_ylim(len(operators), 0)
     ax.grid(visible=False)
     ax.tick_params(length=0)

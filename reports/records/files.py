@@ -32,6 +32,7 @@ METRICS = (
 )
 _FRACTIONS = ("dice", "folding_fraction")
 _VALIDATED = ("val_dice", "val_folding_fraction", "val_sd_log_jacobian")
+_OF_GATES = ("correlation_weight", "spread", "decided")
 _HISTORY = ("loss", "similarity", "kl", "folding_penalty", "learning_rate", *_VALIDATED)
 T = TypeVar("T")
 
@@ -143,12 +144,14 @@ def read_curve(path: Path) -> dict[str, list[float]]:
 
 def read_gates(path: Path) -> pd.DataFrame:
     """Mean gate weights by step and stage."""
-    return _read_csv(path, text=(), numbers=("step", "stage", "joint_weight", "single_weight"), others=(), finite=False)
+    return _read_csv(
+        path, text=(), numbers=("step", "stage", "joint_weight", "single_weight"), others=_OF_GATES, finite=False
+    )
 
 
 def read_pair_gates(path: Path) -> pd.DataFrame:
     """Mean gate weights by evaluated pair and stage."""
-    return _read_csv(path, text=("pair",), numbers=("stage", "joint_weight", "single_weight"), others=())
+    return _read_csv(path, text=("pair",), numbers=("stage", "joint_weight", "single_weight"), others=_OF_GATES)
 
 
 def read_pictures(path: Path) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.records.plans import DEAD, OPERATORS, STAGES, is_plan
+from reports.records.plans import DEAD, STAGES, is_plan, operator_name, operators_of, stage_symbols
 
 INACTIVE = "not active"
 BINS = 4
@@ -24,11 +24,12 @@ def settings(candidates: pd.DataFrame, space: dict[str, Any]) -> pd.DataFrame:
     are left out where the space varies the plan, and so are stages and parameters that never vary.
     """
     columns: dict[str, Any] = {}
-    if operators := str(space.get("operators") or ""):
+    if operators := operators_of(space.get("operators")):
         candidates = candidates[candidates["plan"].map(is_plan).astype(bool)]
-        words = [OPERATORS.get(symbol, symbol) for symbol in (*operators, DEAD)]
+        words = [operator_name(symbol) for symbol in (*operators, DEAD)]
+        symbols = candidates["plan"].map(stage_symbols)
         for stage in STAGES:
-            columns[f"stage {stage}"] = _stage(candidates["plan"].map(itemgetter(stage - 1)), words)
+            columns[f"stage {stage}"] = _stage(symbols.map(itemgetter(stage - 1)), words)
     for one in space.get("parameters") or []:
         columns[str(one["name"])] = _parameter(candidates["values"], one)
     varied = {name: one for name, one in columns.items() if one.nunique() > 1}
@@ -53,7 +54,7 @@ def is_stage(name: object) -> bool:
 
 
 def _stage(symbols: "pd.Series[str]", words: Sequence[str]) -> "pd.Series[Any]":
-    met = symbols.map(lambda symbol: OPERATORS.get(symbol, symbol))
+    met = symbols.map(operator_name)
     return _ordered(met, [*words, *sorted(set(met) - set(words))])
 
 

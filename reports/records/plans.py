@@ -1,22 +1,41 @@
 """What the reports ask of the plans in records, which may be of another version: ``fusemorph.fusion.plan`` answers."""
 
 from fusemorph.fusion import plan as fusion
-from fusemorph.fusion.plan import DEAD, FEEDS, STAGES, joint_stages, single_stages
+from fusemorph.fusion.plan import (
+    DEAD,
+    FEEDS,
+    SLASH,
+    STAGES,
+    decode_plan,
+    is_coarse_to_fine,
+    joint_stages,
+    single_stages,
+    stage_symbols,
+)
 
 __all__ = [
-    "DEAD", "FEEDS", "NAMED_PLANS", "OPERATORS", "STAGES", "canonical", "is_plan", "joint_stages", "reads_single",
-    "single_stages",
+    "DEAD", "DEAD_NAME", "FEEDS", "NAMED_PLANS", "STAGES", "canonical", "decode_plan", "is_coarse_to_fine", "is_plan",
+    "joint_stages", "operator_name", "operators_of", "reads_single", "single_stages", "stage_symbols",
 ]  # fmt: skip
 
-_FIRST = "jsgcdp"
-OPERATORS = {
-    symbol: fusion.vocabulary()[symbol].name
-    for symbol in sorted(fusion.vocabulary(), key=lambda one: (_FIRST.find(one) % 99, one))
-} | {DEAD: "dead"}
-"""Operators by symbol, the paper's own first."""
-_TITLES = {"autofuse": "AutoFuse"}
-NAMED_PLANS = {fusion.canonical(plan): _TITLES.get(name, name) for name, plan in fusion.NAMED_PLANS.items()}
-"""What the literature calls a canonical plan."""
+DEAD_NAME = "dead"
+NAMED_PLANS = {
+    fusion.canonical(plan): {"autofuse": "AutoFuse"}.get(name, name) for name, plan in fusion.NAMED_PLANS.items()
+}
+"""What the literature, or this project, calls a canonical plan."""
+
+
+def operator_name(symbol: str) -> str:
+    """What an operator is called; one that is not known here by its symbol."""
+    if symbol == DEAD:
+        return DEAD_NAME
+    card = fusion.vocabulary().get(symbol)
+    return card.name if card else symbol
+
+
+def operators_of(space: object) -> list[str]:
+    """The operators that a search may choose, from its space's ``operators``, in their order; each once."""
+    return list(dict.fromkeys(space.replace(SLASH, ""))) if isinstance(space, str) else []
 
 
 def reads_single(symbol: str) -> bool:
@@ -26,7 +45,9 @@ def reads_single(symbol: str) -> bool:
 
 def is_plan(text: object) -> bool:
     """Whether a text has a symbol for every stage, and an operator at every stage that is read."""
-    if not isinstance(text, str) or len(text) != len(STAGES):
+    if not isinstance(text, str) or len(stage_symbols(text)) != len(STAGES):
+        return False
+    if text != fusion.write_plan(stage_symbols(text), coarse_to_fine=is_coarse_to_fine(text)):
         return False
     try:
         fusion.canonical(text)

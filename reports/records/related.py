@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from reports.records.files import as_object
-from reports.records.plans import DEAD, STAGES, is_plan
+from reports.records.plans import DEAD, STAGES, is_coarse_to_fine, is_plan, stage_symbols
 
 Entry = dict[str, Any]
 
@@ -18,6 +18,8 @@ def related_arms(entry: Entry, studies: Iterable[Entry]) -> Iterator[Entry]:
         method = as_object(arm.get("method"))
         if arm.get("budget_changes") or _apart(method, space) != _apart(as_object(space.get("base")), space):
             continue
+        if is_coarse_to_fine(str(method.get("plan"))) != is_coarse_to_fine(str(space.get("operators"))):
+            continue
         if all(seed in arm["keys"] for seed in seeds):
             values = values_at(method, as_object(entry.get("budget")), space)
             yield {**arm, "values": values, "keys": {seed: arm["keys"][seed] for seed in seeds}}
@@ -26,7 +28,7 @@ def related_arms(entry: Entry, studies: Iterable[Entry]) -> Iterator[Entry]:
 def values_at(method: Mapping[str, Any], budget: Mapping[str, Any], space: Mapping[str, Any]) -> dict[str, Any]:
     """What a configuration has for each parameter of a space; without those that it does not state."""
     plan = method.get("plan") if space.get("operators") else None
-    stages = zip(STAGES, plan, strict=True) if isinstance(plan, str) and is_plan(plan) else ()
+    stages = zip(STAGES, stage_symbols(plan), strict=True) if isinstance(plan, str) and is_plan(plan) else ()
     found: dict[str, Any] = {f"plan.{stage}": symbol for stage, symbol in stages if symbol != DEAD}
     for name in _names(space):
         *folders, last = name.split(".")

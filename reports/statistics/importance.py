@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from reports.records.levels import INACTIVE
-from reports.records.plans import DEAD, OPERATORS
+from reports.records.plans import DEAD_NAME
 from reports.statistics.forest import forest_variances
 
 FANOVA, PED_ANOVA = "fANOVA", "PED-ANOVA"
@@ -31,7 +31,7 @@ SHUFFLES = {FANOVA: 39, PED_ANOVA: 399}
 LEVEL = 0.05
 MOST_FOR_FOREST = 500
 """Larger searches are thinned to so many candidates for fANOVA, evenly, or the shuffles would take minutes."""
-_NOT_THERE = (OPERATORS[DEAD], INACTIVE)
+_NOT_THERE = (DEAD_NAME, INACTIVE)
 
 
 @dataclass(frozen=True, kw_only=True)

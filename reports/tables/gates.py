@@ -10,16 +10,14 @@ import pandas as pd
 
 from reports.analysis.comparison import Comparison
 from reports.records.files import as_object
-from reports.records.plans import NAMED_PLANS, STAGES, canonical, is_plan
+from reports.records.plans import NAMED_PLANS, STAGES, decode_plan, is_plan
 from reports.statistics import intervals as statistics
 from reports.tables.table import Table, caption
 from reports.wording import number
 
-GATE = "g"
 LOW, HIGH = 0.3, 0.7
-"""A gate amounts to the joint path where its weight of the single-image path is ``LOW`` or less, to the latter from
-``HIGH`` up: the rule of ``fusemorph.fusion.operators.gate.decode``."""
-_WEIGHTS = ["joint_weight", "single_weight"]
+"""From where a gate amounts to one of its candidates: see ``fusemorph.fusion.plan.decode_plan``."""
+_WEIGHTS = ["joint_weight", "single_weight", "correlation_weight"]
 
 
 def weights(comparison: Comparison) -> pd.DataFrame:
@@ -62,15 +60,6 @@ def _weight(row: "pd.Series[Any]") -> str:
     return text if row["seeds"] == 1 else f"{text} ({number(row['lowest'], 2)} to {number(row['highest'], 2)})"
 
 
-def decode(plan: str, single_weight: dict[int, float]) -> str:
-    """The canonical plan that a gated one amounts to, from its gates' weights of the single-image path by stage."""
-    symbols = list(plan)
-    for stage, weight in single_weight.items():
-        if symbols[stage - 1] == GATE and not isnan(weight):
-            symbols[stage - 1] = "s" if weight >= HIGH else "j" if weight <= LOW else GATE
-    return canonical("".join(symbols))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
     """The plan that a gated arm amounts to, in how many of its seeds, and where it was trained, if it was."""
@@ -91,8 +80,8 @@ def decoded_arms(comparison: Comparison, beside: Sequence[Comparison]) -> list[D
         plan = next((one for one in (row["canonical_plan"], row["plan"]) if is_plan(one)), None)
         if plan is None:
             continue
-        decoded = decode(str(plan), _by_stage(own))
-        each = [decode(str(plan), _by_stage(seed)) for _, seed in own.groupby("seed")]
+        decoded = decode_plan(str(plan), _by_stage(own), low=LOW, high=HIGH)
+        each = [decode_plan(str(plan), _by_stage(seed), low=LOW, high=HIGH) for _, seed in own.groupby("seed")]
         trained = next(_trained_as(decoded, str(arm), comparison, beside), None) if decoded != plan else None
         agreeing = sum(one == decoded for one in each)
         found.append(
@@ -101,9 +90,13 @@ def decoded_arms(comparison: Comparison, beside: Sequence[Comparison]) -> list[D
     return found
 
 
-def _by_stage(own: pd.DataFrame) -> dict[int, float]:
-    means = own.groupby("stage", as_index=False)["single_weight"].mean()
-    return {int(stage): float(weight) for stage, weight in zip(means["stage"], means["single_weight"], strict=True)}
+def _by_stage(own: pd.DataFrame) -> dict[int, dict[str, float]]:
+    """Mean weight of each candidate by stage."""
+    means = (
+        own.groupby(own["stage"].astype(int))[_WEIGHTS].mean().rename(columns=lambda name: name.removesuffix("_weight"))
+    )
+    rows = means.to_dict("index")
+    return {int(str(stage)): {str(k): v for k, v in row.items() if not isnan(v)} for stage, row in rows.items()}
 
 
 def _trained_as(plan: str, parent: str, comparison: Comparison, beside: Sequence[Comparison]) -> Any:

@@ -9,7 +9,7 @@ import pandas as pd
 from reports.analysis.candidates import front, ranked
 from reports.analysis.effort import training_hours
 from reports.analysis.search import objectives_of, proposer, title
-from reports.records.plans import NAMED_PLANS
+from reports.records.plans import NAMED_PLANS, is_coarse_to_fine
 from reports.records.search import SearchRecords
 from reports.tables.provenance import origin
 from reports.tables.table import Table, caption
@@ -72,12 +72,10 @@ def _named_plans(records: SearchRecords) -> str:
     if not space.get("operators") or space.get("parameters"):
         return ""
     candidates = records.candidates.drop_duplicates("keys").set_index("name")
-    said = [
-        f"{name} {_came_to(candidates.loc[[name]].iloc[0])}"
-        for name in NAMED_PLANS.values()
-        if name in candidates.index
-    ]
-    absent = [name for name in NAMED_PLANS.values() if name not in candidates.index]
+    decoding = is_coarse_to_fine(str(space["operators"]))
+    names = [name for plan, name in NAMED_PLANS.items() if is_coarse_to_fine(plan) == decoding]
+    said = [f"{name} {_came_to(candidates.loc[[name]].iloc[0])}" for name in names if name in candidates.index]
+    absent = [name for name in names if name not in candidates.index]
     said += [f"{listing(absent)} not proposed"] if absent else []
     return f" Named plans: {'; '.join(said)}."
 

@@ -8,15 +8,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from fusemorph.fusion.operators import gate
-from fusemorph.fusion.plan import canonical
 from fusemorph.records import RecordError
 from reports.analysis.comparison import Comparison, compare_studies
 from reports.figures.gates import gate_figures
 from reports.plots.gates import weights_of_pairs
 from reports.plots.style import with_colours
 from reports.records.files import read_pair_gates
-from reports.tables.gates import HIGH, LOW, decode, decoded_plans, gate_weights, weights
+from reports.tables.gates import decoded_plans, gate_weights, weights
 from tests.reports.records_fixture import ARMS, Arm, Records, write_records
 
 GATED = Arm(label="mixed", plan="gsggjjg", dice=0.70)
@@ -36,19 +34,6 @@ def compared(folder: Path, joint: dict[int, float], *, arms: tuple[Arm, ...]) ->
     folders = write_records(folder, Records(arms=arms))
     set_weights(folders, "AutoFuse", joint)
     return compare_studies([folder])[0]
-
-
-def test_decoding_is_the_rule_of_the_gates() -> None:
-    assert [decode("ggggggg", {7: weight})[6] for weight in (0.1, LOW, 0.31, 0.69, HIGH, 0.9)] == list("jjggss")
-    for weight in np.linspace(0, 1, 21):
-        assert decode("ggggggg", {7: weight}) == canonical("gggggg" + gate.decode("g", float(weight)))
-
-
-def test_a_stage_that_nothing_reads_after_decoding_is_dead() -> None:
-    assert decode("ggggggg", {7: 0.8, 1: 0.5}) == "------s"
-    assert decode("ggggggg", dict.fromkeys(range(1, 8), 0.2)) == "jjjjjjj"
-    assert decode("gsggjjg", {1: 0.9, 2: 0.0, 3: 0.5, 4: 0.1, 7: 0.5}) == "ssgjjjg"  # only gates are decoded
-    assert decode("ggggggg", {3: float("nan")}) == "ggggggg"
 
 
 def test_weights_are_of_the_pairs_and_else_of_the_last_validation(tmp_path: Path) -> None:
