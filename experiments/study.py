@@ -69,13 +69,13 @@ class SearchStudy:
 
     ``space`` makes the search space for a budget and the operators that a stage may take. ``trials``: how many distinct
     configurations are tried by default, each with ``seeds`` seeds. The best ``confirmed`` of them are trained again
-    beside the arms of ``rivals``, at ``confirm_budget`` with ``confirm_seeds`` seeds, and only these are reported.
+    beside ``comparison_arms``, at ``confirm_budget`` with ``confirm_seeds`` seeds, and only these are reported.
     """
 
     question: str
     protocol: tuple[str, ...]
     space: Callable[[Budget, str], Space]
-    rivals: Callable[[Budget], Sequence[Arm]]
+    comparison_arms: Callable[[Budget], Sequence[Arm]]
     operators: str = "jsg"
     dataset: str = "hippocampus"
     budget: str = "search"

@@ -17,7 +17,14 @@ from experiments.runner.drivers import drive, worker_count
 from experiments.runner.dry_run import describe_search, describe_sweep
 from experiments.runner.listing import listing
 from experiments.runner.progress import watch
-from experiments.runner.search import Hunt, make_hunt, make_search, require_feasible, require_storage, run_search
+from experiments.runner.search import (
+    SearchSetup,
+    make_search,
+    prepare_search,
+    require_feasible,
+    require_storage,
+    run_search,
+)
 from experiments.runner.storage import require_space
 from experiments.runner.sweep_plan import Sweep, make_sweeps, study_entry
 from experiments.study import SearchStudy, Study, find_study, register_study
@@ -67,15 +74,15 @@ def plan_sweeps(study: Study, options: argparse.Namespace) -> Callable[[], int]:
 
 def plan_search(study: SearchStudy, options: argparse.Namespace) -> Callable[[], int]:
     """Check all that a search needs, and return what is to be done: show it, or run it."""
-    hunt = make_hunt(study, options)
-    require_feasible(hunt)
-    plan_confirmation(hunt, options)  # a wrong budget is to be found now, and not after the search
+    setup = prepare_search(study, options)
+    require_feasible(setup)
+    plan_confirmation(setup, options)  # a wrong budget is to be found now, and not after the search
     if options.dry_run:
-        return partial(_show, describe_search(hunt, options))
-    require_storage(hunt, options)
-    controls = (False,) if options.no_control or hunt.searcher == "random" else (False, True)
-    searches = [make_search(hunt, options, control=control) for control in controls]
-    return partial(run_searches, hunt, searches, options)
+        return partial(_show, describe_search(setup, options))
+    require_storage(setup, options)
+    controls = (False,) if options.no_control or setup.searcher == "random" else (False, True)
+    searches = [make_search(setup, options, control=control) for control in controls]
+    return partial(run_searches, setup, searches, options)
 
 
 def _show(text: str) -> int:
@@ -83,13 +90,13 @@ def _show(text: str) -> int:
     return 0
 
 
-def run_searches(hunt: Hunt, searches: Sequence[Search], options: argparse.Namespace) -> int:
+def run_searches(setup: SearchSetup, searches: Sequence[Search], options: argparse.Namespace) -> int:
     """Run the search and its random control, then train the best again; returns the exit status."""
     failed = 0
     for search in searches:
-        run_search(hunt, search, options)
+        run_search(setup, search, options)
         failed += sum(outcome.state == "failed" for outcome in search.outcomes.values())
-    sweeps = confirming_sweeps(hunt, searches[0], options)
+    sweeps = confirming_sweeps(setup, searches[0], options)
     status = run(sweeps, options) if sweeps else 0
     return max(status, 1 if failed else 0)
 

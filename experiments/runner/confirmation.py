@@ -1,4 +1,4 @@
-"""The confirmation of a search: its best configurations trained anew beside their rivals, and evaluated on test."""
+"""The confirmation of a search: its best configurations trained again beside the named arms, and evaluated on test."""
 
 import argparse
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.identity import Identity
-from experiments.runner.search import Hunt, entry_name
+from experiments.runner.search import SearchSetup, entry_name
 from experiments.runner.sweep_plan import Sweep, make_sweep, study_entry
 from experiments.study import Arm, Study, register_study
 from fusemorph.configuration import Budget, find_budget
@@ -27,43 +27,43 @@ class Confirmation:
     seeds: int
 
 
-def plan_confirmation(hunt: Hunt, options: argparse.Namespace) -> Confirmation:
+def plan_confirmation(setup: SearchSetup, options: argparse.Namespace) -> Confirmation:
     """What was asked for, or else what the study says.
 
     Raises:
         ValueError: an unknown budget.
     """
-    name = options.confirm_budget or hunt.study.confirm_budget
+    name = options.confirm_budget or setup.study.confirm_budget
     return Confirmation(
-        count=hunt.study.confirmed if options.confirm is None else options.confirm,
+        count=setup.study.confirmed if options.confirm is None else options.confirm,
         budget_name=name,
         budget=find_budget(name),
-        seeds=options.confirm_seeds or hunt.study.confirm_seeds,
+        seeds=options.confirm_seeds or setup.study.confirm_seeds,
     )
 
 
-def confirming_sweeps(hunt: Hunt, search: Search, options: argparse.Namespace) -> list[Sweep]:
+def confirming_sweeps(setup: SearchSetup, search: Search, options: argparse.Namespace) -> list[Sweep]:
     """The confirmation on each dataset, with its entry written; none where nothing is to be confirmed."""
-    plan = plan_confirmation(hunt, options)
-    suffix = "" if (plan.count, plan.budget_name) == _usual(hunt) else f"-{plan.count}-{plan.budget_name}"
-    names = [f"{entry_name(hunt, d, control=False)}-best-of-{hunt.trials}{suffix}" for d in hunt.datasets]
+    plan = plan_confirmation(setup, options)
+    suffix = "" if (plan.count, plan.budget_name) == _usual(setup) else f"-{plan.count}-{plan.budget_name}"
+    names = [f"{entry_name(setup, d, control=False)}-best-of-{setup.trials}{suffix}" for d in setup.datasets]
     found = _chosen(options.runs, names[0]) or _choose(search, plan.count)
     if not found:
         return []
     sweeps = [
         make_sweep(
-            confirmation(hunt, found), options, study_name=hunt.study_name, budget_name=plan.budget_name,
+            confirmation(setup, found), options, study_name=setup.study_name, budget_name=plan.budget_name,
             dataset=dataset, name=name, seeds=plan.seeds,
         )
-        for dataset, name in zip(hunt.datasets, names, strict=True)
+        for dataset, name in zip(setup.datasets, names, strict=True)
     ]  # fmt: skip
     for sweep in sweeps:
         register_study(options.runs, study_entry(sweep))
     return sweeps
 
 
-def _usual(hunt: Hunt) -> tuple[int, str]:
-    return hunt.study.confirmed, hunt.study.confirm_budget
+def _usual(setup: SearchSetup) -> tuple[int, str]:
+    return setup.study.confirmed, setup.study.confirm_budget
 
 
 def _choose(search: Search, count: int) -> list[Arm]:
@@ -88,22 +88,22 @@ def _chosen(runs: Path, name: str) -> list[Arm]:
     ]
 
 
-def confirmation(hunt: Hunt, found: Sequence[Arm]) -> Study:
-    """The study that trains what was found again, beside its rivals."""
+def confirmation(setup: SearchSetup, found: Sequence[Arm]) -> Study:
+    """The study that trains what was found again, beside the arms of comparison."""
 
     def arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
-        return [Arm(label="identity", group="floor", method=Identity()), *hunt.study.rivals(budget), *found]
+        return [Arm(label="identity", group="floor", method=Identity()), *setup.study.comparison_arms(budget), *found]
 
-    objectives = ", ".join(objective.title for objective in hunt.objectives)
+    objectives = ", ".join(objective.title for objective in setup.objectives)
     return Study(
-        question=f"Does what the search found hold up when trained anew? {hunt.study.question}",
+        question=f"Does what the search found hold up when trained anew? {setup.study.question}",
         protocol=(
-            *hunt.study.protocol,
-            f"The {len(found)} best of {hunt.trials} configurations by {objectives} on val, "
-            f"searched at {hunt.budget_name}, are trained anew "
+            *setup.study.protocol,
+            f"The {len(found)} best of {setup.trials} configurations by {objectives} on val, "
+            f"searched at {setup.budget_name}, are trained anew "
             "with fresh seeds of this budget beside the named plans; only these see test.",
         ),
-        reference=hunt.study.rivals(hunt.budget)[-1].label,
+        reference=setup.study.comparison_arms(setup.budget)[-1].label,
         arms=arms,
         measure_cost=False,
     )

@@ -7,7 +7,7 @@ import torch
 from experiments.runner.confirmation import plan_confirmation
 from experiments.runner.drivers import worker_count
 from experiments.runner.progress import clock, columns
-from experiments.runner.search import Hunt
+from experiments.runner.search import SearchSetup
 from experiments.runner.sweep_plan import Sweep
 from fusemorph.complexity import count_cost, count_flops
 from fusemorph.configuration import Budget
@@ -53,39 +53,43 @@ def _seconds_per_flop(sweep: Sweep, shape: tuple[int, ...], options: argparse.Na
     return seconds / count_flops(method, shape)
 
 
-def describe_search(hunt: Hunt, options: argparse.Namespace) -> str:
+def describe_search(setup: SearchSetup, options: argparse.Namespace) -> str:
     """The plan of a search: size of the space, trials, hours and their price."""
-    size = hunt.space.size()
-    plans = len(hunt.space.plans())
-    each = len(hunt.datasets) * hunt.seeds
-    searches = 1 if options.no_control or hunt.searcher == "random" else 2
-    seconds = sum(_trial_seconds(hunt, dataset, options) for dataset in hunt.datasets) * hunt.seeds
-    confirmed = _confirm_seconds(hunt, options)
-    hours = (seconds * hunt.trials * searches + confirmed) / 3600
+    size = setup.space.size()
+    plans = len(setup.space.plans())
+    each = len(setup.datasets) * setup.seeds
+    searches = 1 if options.no_control or setup.searcher == "random" else 2
+    seconds = sum(_trial_seconds(setup, dataset, options) for dataset in setup.datasets) * setup.seeds
+    confirmed = _confirm_seconds(setup, options)
+    hours = (seconds * setup.trials * searches + confirmed) / 3600
     price = f", {hours * options.price:.2f} at {options.price:g} an hour" if options.price else ""
     unit = "core" if options.device == "cpu" else "GPU"
-    stops = "; early stopping saves part of it" if hunt.halving else ""
+    stops = "; early stopping saves part of it" if setup.halving else ""
     points = f"{size}" if size is not None else "uncountably many"
     return (
-        f"{hunt.name}: {plans} distinct plans, {points} configurations\n"
-        f"{searches} x {hunt.trials} configurations x {each} trials ({len(hunt.datasets)} datasets, "
-        f"{hunt.seeds} seeds), {hunt.budget.steps} steps each, about {clock(seconds / max(1, each))} a trial\n"
+        f"{setup.name}: {plans} distinct plans, {points} configurations\n"
+        f"{searches} x {setup.trials} configurations x {each} trials ({len(setup.datasets)} datasets, "
+        f"{setup.seeds} seeds), {setup.budget.steps} steps each, about {clock(seconds / max(1, each))} a trial\n"
         f"confirmation: about {clock(confirmed)}\n"
         f"at most {hours:.2f} {unit}-hours in all{price}{stops}"
     )
 
 
-def _trial_seconds(hunt: Hunt, dataset: Dataset, options: argparse.Namespace, budget: Budget | None = None) -> float:
-    """Seconds of a trial here, timed on the largest of the rivals."""
+def _trial_seconds(
+    setup: SearchSetup, dataset: Dataset, options: argparse.Namespace, budget: Budget | None = None
+) -> float:
+    """Seconds of a trial here, timed on the largest of the arms of comparison."""
     torch.set_num_threads(options.threads)
-    budget = budget or hunt.budget
+    budget = budget or setup.budget
     shape = padded_shape(dataset.shape)
-    method = max((arm.method for arm in hunt.study.rivals(budget)), key=lambda method: count_cost(method, shape)[1])
+    method = max(
+        (arm.method for arm in setup.study.comparison_arms(budget)), key=lambda method: count_cost(method, shape)[1]
+    )
     step = measure_training_step(method, budget, shape, device=torch.device(options.device), repeats=3)
     return step * budget.steps
 
 
-def _confirm_seconds(hunt: Hunt, options: argparse.Namespace) -> float:
-    plan = plan_confirmation(hunt, options)
-    arms = plan.count + len(hunt.study.rivals(plan.budget)) if plan.count else 0
-    return sum(_trial_seconds(hunt, dataset, options, plan.budget) for dataset in hunt.datasets) * arms * plan.seeds
+def _confirm_seconds(setup: SearchSetup, options: argparse.Namespace) -> float:
+    plan = plan_confirmation(setup, options)
+    arms = plan.count + len(setup.study.comparison_arms(plan.budget)) if plan.count else 0
+    return sum(_trial_seconds(setup, dataset, options, plan.budget) for dataset in setup.datasets) * arms * plan.seeds

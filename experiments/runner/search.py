@@ -32,7 +32,7 @@ SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hunt:
+class SearchSetup:
     """A search study on its opened datasets, with all that its command line settled.
 
     ``limits`` holds the largest parameters, flops and folding allowed.
@@ -54,7 +54,7 @@ class Hunt:
     identity_dice: Mapping[str, float]
 
 
-def make_hunt(study: SearchStudy, options: argparse.Namespace) -> Hunt:
+def prepare_search(study: SearchStudy, options: argparse.Namespace) -> SearchSetup:
     """Resolve every name, open and check the data: all that can be wrong is found here.
 
     Raises:
@@ -69,7 +69,7 @@ def make_hunt(study: SearchStudy, options: argparse.Namespace) -> Hunt:
     datasets = tuple(open_datasets(options, study.dataset))
     names = [dataset.name for dataset in datasets]
     given = {name: getattr(options, f"max_{name}") for name in ("parameters", "flops", "folding")}
-    return Hunt(
+    return SearchSetup(
         name=options.name or f"{options.study}-{'+'.join(names)}-{budget_name}", study_name=options.study, study=study,
         datasets=datasets, budget_name=budget_name, budget=budget, space=space, objectives=objectives,
         searcher=choose_searcher(options, objectives), trials=options.trials or study.trials,
@@ -93,34 +93,34 @@ def stops_early(options: argparse.Namespace, objectives: Sequence[Objective]) ->
     return possible and (options.early_stopping == "halving" or (options.early_stopping is None and alone))
 
 
-def require_feasible(hunt: Hunt) -> None:
+def require_feasible(setup: SearchSetup) -> None:
     """Refuse constraints that no point, or none of many drawn, can keep.
 
     Raises:
         ValueError: the space is empty under the constraints.
     """
-    sizes = {name for name in hunt.limits if name != "folding"}
+    sizes = {name for name in setup.limits if name != "folding"}
     if not sizes:
         return
-    searcher, refuses = RandomSearcher(hunt.space, 0), refusal(hunt)
+    searcher, refuses = RandomSearcher(setup.space, 0), refusal(setup)
     for _ in range(PROBES):
         values = searcher.ask()
         if values is None:
             break
-        if refuses(hunt.space.configure(values)[0]) is None:
+        if refuses(setup.space.configure(values)[0]) is None:
             return
-    named = ", ".join(f"--max-{name} {hunt.limits[name]:g}" for name in sorted(sizes))
+    named = ", ".join(f"--max-{name} {setup.limits[name]:g}" for name in sorted(sizes))
     raise ValueError(f"{named}: no configuration of the space keeps to it")
 
 
-def refusal(hunt: Hunt) -> Callable[[Json], str | None]:
+def refusal(setup: SearchSetup) -> Callable[[Json], str | None]:
     """The check of a method's size against the limits; the largest of the datasets counts for FLOPs."""
-    shapes = [padded_shape(dataset.shape) for dataset in hunt.datasets]
+    shapes = [padded_shape(dataset.shape) for dataset in setup.datasets]
     measures: dict[str, Callable[[Method], int]] = {
         "parameters": lambda method: count_parameters(method, len(shapes[0])),
         "flops": lambda method: max(count_flops(method, shape) for shape in shapes),
     }
-    limits = {name: most for name, most in hunt.limits.items() if name in measures}
+    limits = {name: most for name, most in setup.limits.items() if name in measures}
 
     def refuses(configuration: Json) -> str | None:
         method = load_method(configuration)
@@ -133,40 +133,45 @@ def refusal(hunt: Hunt) -> Callable[[Json], str | None]:
     return refuses
 
 
-def entry_name(hunt: Hunt, dataset: Dataset, *, control: bool) -> str:
+def entry_name(setup: SearchSetup, dataset: Dataset, *, control: bool) -> str:
     """What the search is called in RUNS on one of its datasets."""
     suffix = "-random" if control else ""
-    return f"{hunt.name}{suffix}" + (f"-{dataset.name}" if len(hunt.datasets) > 1 else "")
+    return f"{setup.name}{suffix}" + (f"-{dataset.name}" if len(setup.datasets) > 1 else "")
 
 
-def make_search(hunt: Hunt, options: argparse.Namespace, *, control: bool) -> Search:
+def make_search(setup: SearchSetup, options: argparse.Namespace, *, control: bool) -> Search:
     """The search, or its random control, as far as the records say that it has come.
 
     Raises:
         RecordError: the name belongs to another study.
     """
-    searcher_name = "random" if control else hunt.searcher
-    known = _known_points(hunt, options, searcher_name, control)
+    searcher_name = "random" if control else setup.searcher
+    known = _known_points(setup, options, searcher_name, control)
     searcher: Searcher
     if control:
-        searcher = RandomSearcher(hunt.space, options.search_seed + 1)
+        searcher = RandomSearcher(setup.space, options.search_seed + 1)
     else:
-        journal = options.runs / "studies" / f"{hunt.name}.journal"
+        journal = options.runs / "studies" / f"{setup.name}.journal"
         searcher = make_searcher(
-            hunt.searcher, hunt.space, hunt.objectives, driver=options.driver, seed=options.search_seed, journal=journal
+            setup.searcher,
+            setup.space,
+            setup.objectives,
+            driver=options.driver,
+            seed=options.search_seed,
+            journal=journal,
         )
-    save_candidates = partial(_save_candidates, hunt, options, searcher_name, control)
+    save_candidates = partial(_save_candidates, setup, options, searcher_name, control)
     plan = SearchPlan(
-        name=f"{hunt.name}, {'random control' if control else f'search by {hunt.searcher}'}",
-        space=hunt.space,
-        trials=hunt.trials,
-        objectives=hunt.objectives,
-        identity_dice=hunt.identity_dice,
+        name=f"{setup.name}, {'random control' if control else f'search by {setup.searcher}'}",
+        space=setup.space,
+        trials=setup.trials,
+        objectives=setup.objectives,
+        identity_dice=setup.identity_dice,
         runs=options.runs,
         seed=options.search_seed,
-        make=candidate_maker(hunt, options, control=control),
-        refuses=refusal(hunt),
-        limits={name: most for name, most in hunt.limits.items() if name == "folding"},
+        make=candidate_maker(setup, options, control=control),
+        refuses=refusal(setup),
+        limits={name: most for name, most in setup.limits.items() if name == "folding"},
         save_candidates=save_candidates,
     )
     search = Search(plan=plan, searcher=searcher)
@@ -174,24 +179,24 @@ def make_search(hunt: Hunt, options: argparse.Namespace, *, control: bool) -> Se
     return search
 
 
-def candidate_maker(hunt: Hunt, options: argparse.Namespace, *, control: bool) -> Callable[[Values], Candidate]:
+def candidate_maker(setup: SearchSetup, options: argparse.Namespace, *, control: bool) -> Callable[[Values], Candidate]:
     """What makes a point a candidate with its trials over datasets and seeds."""
-    folders = data_folders(options.data, [dataset.name for dataset in hunt.datasets])
-    described = {dataset.name: describe_dataset(dataset) for dataset in hunt.datasets}
+    folders = data_folders(options.data, [dataset.name for dataset in setup.datasets])
+    described = {dataset.name: describe_dataset(dataset) for dataset in setup.datasets}
 
     def job(dataset: Dataset, seed: int, method: Json, budget: Budget, label: str) -> Job:
         trial = Trial(method=method, dataset=described[dataset.name], budget=written_settings(budget), seed=seed)
-        name = entry_name(hunt, dataset, control=control)
-        stop = SuccessiveHalving(study=name, seed=seed, rungs=rungs_of(budget)) if hunt.halving else None
+        name = entry_name(setup, dataset, control=control)
+        stop = SuccessiveHalving(study=name, seed=seed, rungs=rungs_of(budget)) if setup.halving else None
         return Job(
             trial=trial, data=folders.get(dataset.name), cache=options.cache, splits=(), threads=options.threads,
             device=options.device, stop=stop, label=label, work=float(budget.steps),
         )  # fmt: skip
 
     def make(values: Values) -> Candidate:
-        method, changes = hunt.space.configure(values)
-        budget, label = replace(hunt.budget, **changes), point_label(hunt.space, values)
-        jobs = tuple(job(d, seed, method, budget, label) for d, seed in product(hunt.datasets, range(hunt.seeds)))
+        method, changes = setup.space.configure(values)
+        budget, label = replace(setup.budget, **changes), point_label(setup.space, values)
+        jobs = tuple(job(d, seed, method, budget, label) for d, seed in product(setup.datasets, range(setup.seeds)))
         return Candidate(label=label, values=values, method=method, budget_changes=changes, jobs=jobs)
 
     return make
@@ -210,14 +215,14 @@ def point_label(space: Space, values: Values) -> str:
 
 
 def _known_points(
-    hunt: Hunt, options: argparse.Namespace, searcher: str, control: bool
+    setup: SearchSetup, options: argparse.Namespace, searcher: str, control: bool
 ) -> list[tuple[Values, int | None]]:
     """The points that an earlier call saved, in their order, with the step at which it stopped them, if it did.
 
     Raises:
         RecordError: an entry of the name, on any of the datasets, is of another definition.
     """
-    entries = [search_entry(hunt, d, (), searcher=searcher, control=control, options=options) for d in hunt.datasets]
+    entries = [search_entry(setup, d, (), searcher=searcher, control=control, options=options) for d in setup.datasets]
     present = [read_entry(options.runs, entry) for entry in entries]
     arms = present[0]["arms"] if present[0] else []
     ended = [arm.get("ended", {}) for arm in arms]
@@ -227,11 +232,13 @@ def _known_points(
     ]
 
 
-def _save_candidates(hunt: Hunt, options: argparse.Namespace, searcher: str, control: bool, search: Search) -> None:
+def _save_candidates(
+    setup: SearchSetup, options: argparse.Namespace, searcher: str, control: bool, search: Search
+) -> None:
     """Write the search's entries, one a dataset: its candidates, and how it judged those that have ended."""
     candidates = tuple(search.candidates.values())
-    for dataset in hunt.datasets:
-        entry = search_entry(hunt, dataset, candidates, searcher=searcher, control=control, options=options)
+    for dataset in setup.datasets:
+        entry = search_entry(setup, dataset, candidates, searcher=searcher, control=control, options=options)
         entry["search"] |= {"duplicates": search.duplicates, "refused": len(search.refused)}
         for arm, candidate in zip(entry["arms"], candidates, strict=True):
             if (outcome := search.outcomes.get(candidate.identity)) is not None:
@@ -240,21 +247,21 @@ def _save_candidates(hunt: Hunt, options: argparse.Namespace, searcher: str, con
 
 
 def search_entry(
-    hunt: Hunt, dataset: Dataset, candidates: Sequence[Candidate], *, searcher: str, control: bool,
+    setup: SearchSetup, dataset: Dataset, candidates: Sequence[Candidate], *, searcher: str, control: bool,
     options: argparse.Namespace,
 ) -> Json:  # fmt: skip
     """What ``RUNS/studies/NAME.json`` says of a search on one dataset."""
     search: dict[str, Any] = {
-        "space": hunt.space.as_json(), "searcher": searcher, "seed": options.search_seed, "trials": hunt.trials,
-        "objectives": [objective.name for objective in hunt.objectives], "limits": dict(hunt.limits),
-        "floors": dict(hunt.identity_dice),
-        "early_stopping": hunt.halving, "datasets": [dataset.name for dataset in hunt.datasets],
-        "control_of": hunt.name if control else None,
+        "space": setup.space.as_json(), "searcher": searcher, "seed": options.search_seed, "trials": setup.trials,
+        "objectives": [objective.name for objective in setup.objectives], "limits": dict(setup.limits),
+        "floors": dict(setup.identity_dice),
+        "early_stopping": setup.halving, "datasets": [dataset.name for dataset in setup.datasets],
+        "control_of": setup.name if control else None,
     }  # fmt: skip
     return {
-        "name": entry_name(hunt, dataset, control=control), "study": hunt.study_name, "question": hunt.study.question,
-        "protocol": list(hunt.study.protocol), "dataset": dataset_entry(dataset),
-        "budget": {"name": hunt.budget_name} | written_settings(hunt.budget), "seeds": list(range(hunt.seeds)),
+        "name": entry_name(setup, dataset, control=control), "study": setup.study_name,
+        "question": setup.study.question, "protocol": list(setup.study.protocol), "dataset": dataset_entry(dataset),
+        "budget": {"name": setup.budget_name} | written_settings(setup.budget), "seeds": list(range(setup.seeds)),
         "reference": "", "reported_split": "val", "selection_split": "val", "skipped": {}, "search": search,
         "split_note": "a search selects on val; only its confirmation is evaluated on test",
         "arms": [_arm_entry(candidate, dataset) for candidate in candidates],
@@ -269,10 +276,10 @@ def _arm_entry(candidate: Candidate, dataset: Dataset) -> Json:
     }  # fmt: skip
 
 
-def run_search(hunt: Hunt, search: Search, options: argparse.Namespace) -> None:
+def run_search(setup: SearchSetup, search: Search, options: argparse.Namespace) -> None:
     """Run a search, or its random control, to its end; then show its best."""
     known = f", {len(search.candidates)} of them known" if search.candidates else ""
-    print(f"{search.plan.name}: {hunt.trials} configurations{known}, in {options.runs}", flush=True)
+    print(f"{search.plan.name}: {setup.trials} configurations{known}, in {options.runs}", flush=True)
     watch(drive(search, options))
     search.plan.save_candidates(search)  # how the last ones have ended
     print(summary(search))
@@ -308,14 +315,14 @@ def _dominated(objectives: Sequence[Objective], values: Sequence[Sequence[float]
     return f"hypervolume: {share:.3f} of the box between the worst and the best values found\n"
 
 
-def require_storage(hunt: Hunt, options: argparse.Namespace) -> None:
+def require_storage(setup: SearchSetup, options: argparse.Namespace) -> None:
     """Refuse to start where the weights of all trials, and the checkpoints of the stopped ones, may not find room.
 
     Raises:
         StorageError: there is no space, or the folder cannot be written.
     """
-    shape = padded_shape(hunt.datasets[0].shape)
-    largest = max(count_cost(arm.method, shape)[0] for arm in hunt.study.rivals(hunt.budget))
-    searches = 1 if options.no_control or hunt.searcher == "random" else 2
-    trials = hunt.trials * searches * hunt.seeds * len(hunt.datasets)
+    shape = padded_shape(setup.datasets[0].shape)
+    largest = max(count_cost(arm.method, shape)[0] for arm in setup.study.comparison_arms(setup.budget))
+    searches = 1 if options.no_control or setup.searcher == "random" else 2
+    trials = setup.trials * searches * setup.seeds * len(setup.datasets)
     require_space(options.runs, mib=20 + 3 * 4 * largest * trials / 2**20)

@@ -22,5 +22,5 @@ STUDY = SearchStudy(
         "A random search of the same size, from the same space, stands beside the search.",
     ),
     space=space,
-    rivals=named_plans,
+    comparison_arms=named_plans,
 )

@@ -164,7 +164,7 @@ def test_every_search_has_a_space_that_its_method_knows(name: str) -> None:
     size = space.size()
     assert size is None or size > study.trials
     assert {study.budget, study.confirm_budget} <= set(BUDGETS)
-    assert [arm.label for arm in study.rivals(BUDGETS["smoke"])] == ["early", "middle", "late", "AutoFuse"]
+    assert [arm.label for arm in study.comparison_arms(BUDGETS["smoke"])] == ["early", "middle", "late", "AutoFuse"]
 
 
 ENTRY = {"name": "a", "study": "s", "dataset": {}, "budget": {}, "reference": "x", "reported_split": "val"}
