@@ -1,7 +1,7 @@
 """``fusemorph register``: a trained trial applied to two NIfTI images of any shape, spacing and orientation."""
 
 import argparse
-import gzip
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -9,40 +9,50 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import nibabel as nib
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float
-from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
-from nibabel.spatialimages import SpatialImage
 from torch import Tensor
 
+from fusemorph.bounds import WORK_BYTES, memory_problem, sides
 from fusemorph.catalogue import add_folders, add_option
+from fusemorph.data.align import affine_voxels
 from fusemorph.data.dataset import Pair, Scan
-from fusemorph.data.preprocess import Volume, normalise, read_image, read_labels, resample
+from fusemorph.data.errors import DataError
+from fusemorph.data.header import Form
+from fusemorph.data.nifti import read_header, settle, unwritable
+from fusemorph.data.preprocess import (
+    SMALLEST_SIDE,
+    Volume,
+    centred_start,
+    normalise,
+    read_image,
+    read_labels,
+    resample,
+    window,
+)
 from fusemorph.data.world import (
-    LPS,
+    after_start,
     centre_mm,
     check_overlap,
     coordinates_in,
+    mass_mm,
     pulled_from,
     read_at,
-    read_labels_at,
     to_mm,
-    to_voxels,
 )
 from fusemorph.grid import sample
-from fusemorph.metrics.dice import dice_per_label
-from fusemorph.metrics.regularity import folding_fraction, ndv_fraction, sd_log_jacobian
-from fusemorph.metrics.surface import surface_distances
-from fusemorph.records import write_bytes
+from fusemorph.records import read_record
+from fusemorph.registered import measure_labels, save
 from fusemorph.trials.load import load_trial
 
 Estimate = Callable[[Pair], Tensor]
 """From two scans on one grid to the displacement ``(1, d, *s)`` in its voxels."""
 
-Start = Literal["world", "centres"]
+Start = Literal["world", "centres", "masses", "affine"]
+STARTS_OF_DATA: dict[str, Start] = {"affine": "affine", "centres": "masses"}
+"""How a data set's setting ``align`` brought its scans together, as a start here."""
+LEAST_SIDE = 2
 
 
 def register_images(
@@ -53,98 +63,77 @@ def register_images(
     spacing_mm: Sequence[float],
     percentiles: Sequence[float],
     start: Start = "world",
-) -> Float[Tensor, "3 *s"]:
+) -> Float[Tensor, "d *s"]:
     """Displacement in RAS millimetres on the fixed image's grid, estimated at the spacing of the training.
 
     Both images are resampled and normalised as in training; the moving one is then read on the grid of the fixed one,
-    through the affines, 0 where it has no voxels. ``estimate`` sees the two as a pair. ``start="centres"`` first moves
-    the middle of the moving grid onto that of the fixed one, as data sets do that pad scans around their centres.
+    through the affines and the start, 0 where it has no voxels. ``estimate`` sees the two as a pair, padded with 0
+    where slices are few. ``start`` comes first: ``centres`` moves the middle of the moving grid onto that of the fixed
+    one, ``masses`` the centre of its foreground, ``affine`` maps it affinely; all are part of the displacement.
 
     Raises:
-        ValueError: the images do not overlap in space (where they start from it), or the estimate is not finite.
+        ValueError: the images do not overlap in space (where they start from it), cannot be aligned, or the estimate is
+            not finite.
     """
-    offset_mm = centre_mm(moving) - centre_mm(fixed) if start == "centres" else np.zeros(3)
     if start == "world":
         check_overlap(fixed, moving)
     fixed_in, moving_in = (normalise(resample(volume, spacing_mm), percentiles) for volume in (fixed, moving))
-    there = fixed_in.affine.copy()
-    there[:3, 3] += offset_mm
-    moving_there = read_at(moving_in, coordinates_in(moving_in, grid=replace(fixed_in, affine=there)))
+    before = start_in_world(fixed_in, moving_in, start=start)
+    fixed_in = _padded(fixed_in)
+    there = coordinates_in(moving_in, grid=replace(fixed_in, affine=before @ fixed_in.affine))
+    images = {"fixed": fixed_in.array, "moving": read_at(moving_in, there)}
     scans = [
         Scan(id=name, person=name, image=image, labels=None, spacing_mm=fixed_in.spacing_mm, affine=fixed_in.affine)
-        for name, image in (("fixed", fixed_in.array), ("moving", moving_there))
+        for name, image in images.items()
     ]
     displacement = estimate(Pair(split="", fixed=scans[0], moving=scans[1], block="")).cpu()
     if not torch.isfinite(displacement).all():
         raise ValueError(f"the method gave a displacement that is not finite for {fixed.path} and {moving.path}")
     voxels = sample(displacement, coordinates_in(fixed_in, grid=fixed)[None])[0]
-    return (to_mm(voxels, affine=fixed_in.affine) + torch.from_numpy(offset_mm).view(3, 1, 1, 1)).float()
+    return after_start(to_mm(voxels, affine=fixed_in.affine), before, grid=fixed).float()
 
 
-def training_images(record: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+def start_in_world(fixed: Volume, moving: Volume, *, start: Start) -> Float[np.ndarray, "e e"]:
+    """The affine map in RAS millimetres that takes places of the fixed image to places of the moving one.
+
+    Raises:
+        DataError: of an affine start that finds no agreement.
+    """
+    if start == "affine":
+        matrix = np.eye(len(fixed.affine))
+        matrix[:-1] = affine_voxels(moving, fixed).numpy()
+        return np.asarray(moving.affine @ matrix @ np.linalg.inv(fixed.affine))
+    before = np.eye(len(fixed.affine))
+    if start != "world":
+        middle = centre_mm if start == "centres" else mass_mm
+        before[:-1, -1] = middle(moving) - middle(fixed)
+    return before
+
+
+def _padded(volume: Volume) -> Volume:
+    """With as many voxels a side as a data set's grid has at the least."""
+    shape = [max(SMALLEST_SIDE, side) for side in volume.array.shape]
+    return window(volume, start=centred_start(volume.array.shape, shape), shape=shape)
+
+
+def training_images(record: Mapping[str, Any], folder: Path) -> dict[str, tuple[float, ...]]:
     """Spacing and percentiles of the images that a trial was trained on, from its record.
 
     A dataset without a setting of percentiles takes the 1st and 99th.
 
     Raises:
-        ValueError: the images were not 3-D.
+        ValueError: the record holds none, or what cannot be.
     """
-    spacing_mm = record["spacing_mm"]
-    if len(spacing_mm) != 3:
-        raise ValueError(f"the method must be a trial on 3-D images, got one at {spacing_mm} mm")
-    percentiles = record["configuration"]["dataset"].get("percentiles", (1.0, 99.0))
-    return {"spacing_mm": tuple(map(float, spacing_mm)), "percentiles": tuple(map(float, percentiles))}
-
-
-def save(
-    out: Path, *, fixed: Volume, warped: Float[np.ndarray, "*s"], displacement_mm: Float[Tensor, "3 *s"]
-) -> tuple[Path, Path]:
-    """Write ``warped.nii.gz`` and ``displacement.nii.gz`` in the voxel order of the fixed image's own file.
-
-    The displacement is what ITK expects of a NIfTI field: shape (i, j, k, 1, 3), intent 1007 (vector), LPS millimetres.
-    """
-    affine = _affine_in_file(fixed.path)
-    # ``Volume`` is in canonical order; the file need not be.
-    original = ornt_transform(io_orientation(np.eye(4)), io_orientation(affine))
-    field = np.moveaxis(displacement_mm.numpy(), 0, -1)[:, :, :, None, :] * LPS
-    images = {
-        out / "warped.nii.gz": nib.Nifti1Image(apply_orientation(warped, original), affine),
-        out / "displacement.nii.gz": nib.Nifti1Image(apply_orientation(field.astype(np.float32), original), affine),
-    }
-    images[out / "displacement.nii.gz"].header.set_intent("vector")
-    for path, image in images.items():
-        image.header.set_xyzt_units("mm")
-        write_bytes(path, gzip.compress(image.to_bytes(), compresslevel=6, mtime=0))
-    return out / "warped.nii.gz", out / "displacement.nii.gz"
-
-
-def _affine_in_file(path: Path) -> np.ndarray:
-    image = nib.load(path)
-    assert isinstance(image, SpatialImage), "read_image has accepted it"
-    return np.asarray(image.affine)
-
-
-def measure_labels(
-    fixed: Volume, moving: Volume, *, displacement_mm: Float[Tensor, "3 *s"]
-) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Metrics on the fixed image's grid: one row a label (``dice_before`` is without the displacement), and regularity.
-
-    The labels are those of either map; regularity is over the foreground of the fixed one.
-    """
-    labels = sorted({*np.unique(fixed.array).tolist(), *np.unique(moving.array).tolist()} - {0})
-    before = read_labels_at(moving, coordinates_in(moving, grid=fixed))
-    after = read_labels_at(moving, pulled_from(moving, fixed=fixed, displacement_mm=displacement_mm))
-    columns = {
-        "dice_before": dice_per_label(fixed.array, before, moving_labels=moving.array, labels=labels),
-        "dice": dice_per_label(fixed.array, after, moving_labels=moving.array, labels=labels),
-        **surface_distances(fixed.array, after, moving_labels=moving.array, labels=labels, spacing_mm=fixed.spacing_mm),
-    }
-    voxels = to_voxels(displacement_mm, affine=fixed.affine).numpy()
-    regularity = {
-        metric.__name__: metric(voxels, mask=fixed.array > 0)
-        for metric in (folding_fraction, ndv_fraction, sd_log_jacobian)
-    }
-    return pd.DataFrame(columns, index=pd.Index(labels, name="label")), regularity
+    try:
+        percentiles = record["configuration"]["dataset"].get("percentiles", (1.0, 99.0))
+        images = {"spacing_mm": tuple(map(float, record["spacing_mm"])), "percentiles": tuple(map(float, percentiles))}
+        low, high = images["percentiles"]
+        fit = len(images["spacing_mm"]) in (2, 3) and 0 <= low < high <= 100
+        if fit and min(images["spacing_mm"]) > 0 and max(images["spacing_mm"]) < math.inf:
+            return images
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    raise ValueError(f"{folder}: must be a finished trial, whose record holds spacing and percentiles of its images")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -154,11 +143,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (call.fixed_labels is None) != (call.moving_labels is None):
         parser.error("--fixed-labels and --moving-labels go together")
     try:
+        _check_out(call)
         _run(call)
     except (ValueError, OSError) as error:
-        print(f"fusemorph register: {error}", file=sys.stderr)
-        return 1
+        return _say(f"{error}", status=1)
+    except MemoryError:
+        return _say(f"the memory does not suffice for {call.fixed} and {call.moving}", status=1)
+    except KeyboardInterrupt:
+        return _say("interrupted", status=130)
     return 0
+
+
+def _say(message: str, *, status: int = 0) -> int:
+    print(f"fusemorph register: {message}", file=sys.stderr)
+    return status
+
+
+def _inputs(call: argparse.Namespace) -> list[Path]:
+    return [path for path in (call.fixed, call.moving, call.fixed_labels, call.moving_labels) if path is not None]
+
+
+def _check_out(call: argparse.Namespace) -> None:
+    """Refuse to write over an input, or into what is no folder; the folder by its full path from here on.
+
+    Raises:
+        ValueError: naming the file.
+    """
+    call.out = call.out.expanduser().resolve()
+    if call.out.exists() and not call.out.is_dir():
+        raise ValueError(f"{call.out}: 'out' must be a folder, is a file")
+    for path in _inputs(call):
+        for written in (call.out / "warped.nii.gz", call.out / "displacement.nii.gz"):
+            if path.exists() and written.exists() and path.samefile(written):
+                raise ValueError(f"{path}: would be overwritten by the result; choose another folder by --out")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -167,8 +184,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("moving", type=Path, metavar="MOVING.nii.gz", help="the image that is warped")
     parser.add_argument("--method", type=Path, required=True, metavar="RUNS/KEY", help="folder of a trained trial")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the two images are written")
-    start = "from where the images lie in space (default), or with the centres of their grids on each other"
-    parser.add_argument("--start", choices=get_args(Start), default="world", help=start)
+    start = (
+        "from where the images lie in space, with the centres of their grids or of their foregrounds on each other, or "
+        "aligned affinely; as the trial's data were by default"
+    )
+    parser.add_argument("--start", choices=get_args(Start), help=start)
+    header = "the form that says where an image lies, for those that ITK and nibabel place differently"
+    parser.add_argument("--header", choices=get_args(Form), help=header)
     parser.add_argument("--fixed-labels", type=Path, metavar="NIFTI", help="with --moving-labels: prints metrics")
     parser.add_argument("--moving-labels", type=Path, metavar="NIFTI")
     add_option(parser)
@@ -177,23 +199,60 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(call: argparse.Namespace) -> None:
     add_folders(call.entries)
-    fixed, moving = read_image(call.fixed), read_image(call.moving)
+    place = partial(settle, form=call.header)
+    for path in _inputs(call):
+        place(read_header(path))
+    record = read_record(call.method)
+    images = training_images(record, call.method)
+    read = partial(read_image, dimensions=len(images["spacing_mm"]), smallest_side=LEAST_SIDE, place=place)
+    fixed, moving = read(call.fixed), read(call.moving)
+    _check_fixed(fixed)
     labels = None
     if call.fixed_labels is not None:
-        labels = read_labels(call.fixed_labels, image=fixed), read_labels(call.moving_labels, image=moving)
+        pairs = ((call.fixed_labels, fixed), (call.moving_labels, moving))
+        labels = [read_labels(path, image=image, place=place) for path, image in pairs]
+    for volume in (fixed, moving, *(labels or ())):
+        for note in (*(volume.header.notes() if volume.header else ()), *volume.notes):
+            _say(f"note: {volume.path}: {note}")
     method, network, record = load_trial(call.method)
     displacement_mm = register_images(
         fixed,
         moving,
         estimate=partial(method.register, network=network, device=torch.device("cpu")),
-        start=call.start,
-        **training_images(record),
+        start=_start(call.start, record),
+        **images,
     )
     warped = read_at(moving, pulled_from(moving, fixed=fixed, displacement_mm=displacement_mm))
-    for path in save(call.out, fixed=fixed, warped=warped, displacement_mm=displacement_mm):
+    for path in save(call.out, fixed=fixed, moving=moving, warped=warped, displacement_mm=displacement_mm):
         print(path)
     if labels is not None:
         table, regularity = measure_labels(*labels, displacement_mm=displacement_mm)
         print(table.to_string(float_format="{:.4f}".format))
         for name, value in {**table.mean().add_prefix("mean "), **regularity}.items():
             print(f"{name} {value:.6f}")
+
+
+def _check_fixed(fixed: Volume) -> None:
+    """Refuse a grid on which nothing can be written or computed.
+
+    Raises:
+        DataError: naming the file and the reason.
+    """
+    assert fixed.header is not None, "read from a file"
+    if reason := unwritable(fixed.header.affine, fixed.header.shape):
+        raise DataError(f"{fixed.path}: no result can be written on its grid: {reason}")
+    if problem := memory_problem(fixed.array.size * WORK_BYTES):
+        raise DataError(f"{fixed.path}: a displacement on its grid of {sides(fixed.array.shape)} voxels {problem}")
+
+
+def _start(asked: Start | None, record: Mapping[str, Any]) -> Start:
+    """The start asked for, else that of the trial's data; said where it is not the place in space."""
+    align = record["configuration"]["dataset"].get("align", "none")
+    own = STARTS_OF_DATA.get(align, "world")
+    if asked not in (None, own):
+        if own != "world":
+            _say(f"warning: the trial was trained on aligned scans (align={align}), and starts from {asked} here")
+        return asked
+    if own != "world":
+        _say(f"note: the moving image is aligned first ({own}), as the trial's data were (align={align})")
+    return own

@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from safetensors.torch import save as save_weights
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from fusemorph.configuration import Trial
 from fusemorph.data.dataset import Pair
 from fusemorph.data.errors import DataError
 from fusemorph.data.preprocess import Volume, read_image, read_labels
 from fusemorph.data.world import coordinates_in, pulled_from, read_at, read_labels_at
-from fusemorph.method import load_method
-from fusemorph.records import TrialFolder
-from fusemorph.register import Estimate, main, measure_labels, register_images, save
+from fusemorph.register import Estimate, main, register_images
+from fusemorph.registered import measure_labels, save
+from tests.trained_trial import trained
 
 CENTRE_MM = np.array([10.0, -20.0, 30.0])
 TRAINING = {"spacing_mm": (2.0, 2.0, 2.0), "percentiles": (1.0, 99.0)}
@@ -81,7 +79,7 @@ still = constant(0.0, 0.0, 0.0)
 def written(out: Path, fixed: Volume, moving: Volume, estimate: Estimate) -> tuple[Path, Path]:
     field = register_images(fixed, moving, estimate=estimate, **TRAINING)
     warped = read_at(moving, pulled_from(moving, fixed=fixed, displacement_mm=field))
-    return save(out, fixed=fixed, warped=warped, displacement_mm=field)
+    return save(out, fixed=fixed, moving=moving, warped=warped, displacement_mm=field)
 
 
 def resampled_by_itk(fixed: Path, moving: Path, displacement: Path) -> np.ndarray:
@@ -221,25 +219,6 @@ def test_background_lies_outside_the_moving_labels(tmp_path: Path) -> None:
 def labels_on(grid: str, path: Path) -> Path:
     shape, matrix = GRIDS[grid]
     return write(path, shape, affine_of(matrix, shape), lambda points: texture(points) > 700)
-
-
-def trained(runs: Path) -> Path:
-    """A run folder as training leaves it, of a small network that moves things: its head is drawn anew."""
-    method = load_method({"name": "fusion", "plan": "jjjjjjj", "channels": [2, 2, 4, 4, 4]})
-    dataset = {"name": "folder", "fingerprint": "", "percentiles": [1.0, 99.0]}
-    trial = Trial(method=method.configuration(), dataset=dataset, budget=None, seed=0)
-    torch.manual_seed(0)
-    network = method.network(3)
-    assert network is not None
-    state = network.state_dict()
-    for name in (name for name in state if name.startswith("head")):
-        state[name].normal_(std=0.1, generator=torch.Generator().manual_seed(0))
-    folder = TrialFolder(runs, trial)
-    folder.begin({})
-    facts = {"step": 0, "shape": [28, 30, 26], "spacing_mm": [2.0, 2.0, 2.0]}
-    weights = save_weights({name: tensor.contiguous() for name, tensor in state.items()})
-    folder.finish(facts, weights=weights, measured={})
-    return folder.path
 
 
 def test_the_command_applies_a_trial_and_prints_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

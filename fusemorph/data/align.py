@@ -27,7 +27,7 @@ def align(
     Raises:
         DataError: the images cannot be aligned, or a label voxel would be lost.
     """
-    matrix = _voxels_of(image, reference)
+    matrix = affine_voxels(image, reference)
     matrix[:, -1] += matrix[:, :-1] @ torch.tensor(start, dtype=torch.float64)
     grid = identity_grid(shape, dtype=torch.float64)
     places = torch.einsum("ij,j...->i...", matrix[:, :-1], grid) + matrix[:, -1].view(-1, *[1] * len(shape))
@@ -40,7 +40,7 @@ def align(
     return arrays
 
 
-def _voxels_of(image: Volume, reference: Volume) -> Float[Tensor, "d e"]:
+def affine_voxels(image: Volume, reference: Volume) -> Float[Tensor, "d e"]:
     """``A|b`` from voxels of the reference to voxels of the image, found at the spacing of the reference."""
     coarse = resample(image, reference.spacing_mm)
     fixed, moving = (torch.tensor(volume.array, dtype=torch.float32)[None, None] for volume in (reference, coarse))

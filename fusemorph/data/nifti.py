@@ -7,6 +7,7 @@ import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -15,7 +16,16 @@ from nibabel.arrayproxy import ArrayProxy
 
 from fusemorph.bounds import file_problem, memory_problem, size
 from fusemorph.data.errors import DataError, out_of_descriptors
-from fusemorph.data.header import EXACT_MM, HEADER_BYTES, Header, farthest_mm, parse_header, rigid
+from fusemorph.data.header import (
+    APART_VOXELS,
+    EXACT_MM,
+    HEADER_BYTES,
+    Form,
+    Header,
+    farthest_mm,
+    parse_header,
+    rigid,
+)
 from fusemorph.records import StorageError, write_bytes
 
 SPARE_BYTES = 2**20
@@ -85,6 +95,32 @@ def _unpacked(path: Path) -> Iterator[io.BufferedIOBase]:
         if out_of_descriptors(error):
             raise StorageError(errno.EMFILE, f"cannot read {path}: {error}") from error
         raise DataError(f"{path}: unreadable or truncated NIfTI ({error})") from error
+
+
+def settle(header: Header, *, form: Form | None = None) -> Header:
+    """Where an image is taken to lie by whoever writes on its grid: where ITK reads it, if other readers agree.
+
+    Where ITK and nibabel disagree, ``form`` says which of the two forms is right; one that is not at right angles, but
+    for rounding, is made so.
+
+    Raises:
+        DataError: they disagree and no form is chosen, or one that the header lacks, or that is sheared.
+    """
+    if not header.ambiguous:
+        return header if header.itk is None else replace(header, affine=header.itk)
+    if form is None:
+        choice = " or ".join(f"--header {name}" for name in header.forms)
+        raise DataError(f"{header.path}: {header.disagreement()}; say which form is right by {choice}")
+    if form not in header.forms:
+        raise DataError(f"{header.path}: has no {form} (its code is 0), but {' and '.join(header.forms)}")
+    affine = rigid(header.forms[form])
+    away_mm = farthest_mm(affine, header.forms[form], header.shape)
+    if away_mm > APART_VOXELS * min(header.spacing_mm):
+        raise DataError(
+            f"{header.path}: its {form} is sheared by {away_mm:.3g} mm, and ITK, which reads the displacement, has no "
+            "header for a sheared grid; resample the image to a grid at right angles first"
+        )
+    return replace(header, affine=affine)
 
 
 def write_nifti(path: Path, array: np.ndarray, affine: np.ndarray, *, vector: bool = False) -> None:

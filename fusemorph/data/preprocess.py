@@ -1,5 +1,6 @@
 """From NIfTI files to arrays on a common grid: checked, canonical, resampled, normalised, cropped or padded."""
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,21 +63,28 @@ def read_volume(path: Path, *, place: Place = by_rule) -> Volume:
 
 def canonical(header: Header, array: np.ndarray) -> Volume:
     """An array as stored, turned to the orientation nearest RAS."""
-    stored = array if array.ndim == 3 else array[..., None]
-    orientation = io_orientation(header.affine)
-    affine = header.affine @ inv_ornt_aff(orientation, stored.shape)
-    stored = apply_orientation(stored, orientation)
-    # The slice axis of a 2-D image goes; its plane keeps true spacing even where it lies oblique.
-    axes = [axis for axis in range(3) if stored.shape[axis] > 1]
-    axes = axes if len(axes) == 2 else [0, 1, 2]
+    orientation, affine, axes = orient(header)
+    turned = apply_orientation(array if array.ndim == 3 else array[..., None], orientation)
     keep = [*axes, 3]
     return Volume(
         path=header.path,
-        array=stored.reshape([stored.shape[axis] for axis in axes]),
+        array=turned.reshape([turned.shape[axis] for axis in axes]),
         affine=affine[np.ix_(keep, keep)],
         spacing_mm=tuple(np.linalg.norm(affine[:3, :3], axis=0)[axes].tolist()),
         header=header,
     )
+
+
+def orient(header: Header) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """How an image is turned to the orientation nearest RAS: nibabel's orientation, the affine after it, the axes kept.
+
+    The slice axis of a 2-D image goes; its plane keeps true spacing even where it lies oblique.
+    """
+    sides = (*header.shape, 1)[:3]
+    orientation = io_orientation(header.affine)
+    affine = header.affine @ inv_ornt_aff(orientation, sides)
+    long = [int(orientation[axis, 0]) for axis in range(3) if sides[axis] > 1]
+    return orientation, affine, sorted(long) if len(long) == 2 else [0, 1, 2]
 
 
 def read_image(
@@ -186,7 +194,7 @@ def check_resampling(path: Path, side: Sequence[int], old_mm: Sequence[float], n
         DataError: naming the file and both spacings.
     """
     shape = resampling(side, old_mm, new_mm)[2]
-    problem = grid_problem(shape)
+    problem = grid_problem(shape) if math.prod(shape) > math.prod(side) else None
     if not problem and any(new == 1 and old >= SMALLEST_SIDE for old, new in zip(side, shape, strict=True)):
         problem = f"only {sides(shape)} voxels are left of it"
     if problem:

@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float, Float32, Int16
 from torch import Tensor
 
-from fusemorph.data.preprocess import Volume
+from fusemorph.data.preprocess import Volume, background, orient
 from fusemorph.grid import identity_grid, sample
 from fusemorph.warp import warp_labels
 
@@ -59,6 +59,16 @@ def to_voxels(displacement_mm: Float[Tensor, "d *s"], *, affine: Float[np.ndarra
     return _apply(torch.from_numpy(np.linalg.inv(affine[:-1, :-1])), displacement_mm.double())
 
 
+def after_start(
+    displacement_mm: Float[Tensor, "d *s"], start: Float[np.ndarray, "e e"], *, grid: Volume
+) -> Float[Tensor, "d *s"]:
+    """A displacement that comes before an affine map in RAS millimetres, as one: ``A (x + u) + b - x``; float64."""
+    places = _apply(torch.from_numpy(grid.affine[:-1, :-1]), identity_grid(grid.array.shape, dtype=torch.float64))
+    places = places + torch.from_numpy(grid.affine[:-1, -1]).view(-1, *[1] * (places.ndim - 1))
+    moved = _apply(torch.from_numpy(start[:-1, :-1]), places + displacement_mm.double())
+    return moved + torch.from_numpy(start[:-1, -1]).view(-1, *[1] * (places.ndim - 1)) - places
+
+
 def pulled_from(moving: Volume, *, fixed: Volume, displacement_mm: Float[Tensor, "d *s"]) -> Float[Tensor, "d *s"]:
     """Where in voxels of ``moving`` each voxel of ``fixed`` has its value from; float64."""
     return coordinates_in(moving, grid=fixed) + to_voxels(displacement_mm, affine=moving.affine)
@@ -66,6 +76,20 @@ def pulled_from(moving: Volume, *, fixed: Volume, displacement_mm: Float[Tensor,
 
 def _apply(matrix: Tensor, vectors: Tensor) -> Tensor:
     return torch.einsum("ij,j...->i...", matrix, vectors)
+
+
+def positions_mm(volume: Volume, coordinates: Float[Tensor, "d *s"]) -> Float[Tensor, "3 *s"]:
+    """Where points in voxels of an image as it was read lie in RAS millimetres; a slice lies where its file puts it."""
+    assert volume.header is not None, "read from a file"
+    _, affine, axes = orient(volume.header)
+    places = _apply(torch.from_numpy(affine[:3, axes]), coordinates.double())
+    return places + torch.from_numpy(affine[:3, 3]).view(-1, *[1] * (coordinates.ndim - 1))
+
+
+def mass_mm(volume: Volume) -> Float[np.ndarray, " d"]:
+    """RAS coordinates of the centre of the foreground."""
+    middle = np.argwhere(volume.array > background(volume.array)).mean(axis=0)
+    return np.asarray(volume.affine[:-1, :-1] @ middle + volume.affine[:-1, -1])
 
 
 def read_at(volume: Volume, coordinates: Float[Tensor, "d *s"]) -> Float32[np.ndarray, "*s"]:

@@ -1,0 +1,311 @@
+"""What ``register`` writes lies on the fixed image, for ITK and for nibabel, whatever the headers say."""
+
+from functools import partial
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from fusemorph.cli import main
+from fusemorph.data import DataError
+from fusemorph.data.dataset import Pair
+from fusemorph.data.nifti import settle, unwritable
+from fusemorph.data.preprocess import Volume, read_image
+from fusemorph.data.world import pulled_from, read_at
+from fusemorph.register import register_images
+from fusemorph.registered import save
+from tests.data.made_headers import apart_mm, random_affine, read_by_itk, write_raw
+from tests.trained_trial import trained
+
+SHAPE = (14, 12, 10)
+CODES = [(sform, qform) for sform in range(5) for qform in range(5)]
+
+
+def texture(points_mm: np.ndarray) -> np.ndarray:
+    x, y, z = np.moveaxis(points_mm, -1, 0) / 9
+    return (100 * (2 + np.sin(x + 0.3 * y) + np.cos(1.1 * y - 0.5) * np.sin(z + 0.4 * x))).astype(np.float32)
+
+
+def textured(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
+    return texture(np.moveaxis(np.indices((*shape, 1)[:3]), 0, -1) @ affine[:3, :3].T + affine[:3, 3]).reshape(shape)
+
+
+def wave(pair: Pair) -> Tensor:
+    """A smooth displacement of a voxel or two, unlike along every axis."""
+    axes = torch.meshgrid(*(torch.linspace(0, 3, side) for side in pair.fixed.image.shape), indexing="ij")
+    return torch.stack([1.5 * torch.sin(axis + number) for number, axis in enumerate(axes)])[None]
+
+
+def made(path: Path, rng: np.random.Generator, *, shape: tuple[int, ...], codes: tuple[int, int]) -> Path:
+    """An image of any header that the field meets, near the same place."""
+    dims = len(shape)
+    affine = random_affine(rng, flipped=bool(rng.integers(2)))
+    if dims == 2:  # a 2-D file lies in the axial plane for ITK
+        affine[:3, :3] = Rotation.from_euler("z", rng.uniform(-180, 180), degrees=True).as_matrix() @ np.diag(
+            [1.2, 2, 3]
+        )
+    affine[:3, 3] = -affine[:3, :3] @ ((np.asarray((*shape, 1)[:3]) - 1) / 2)
+    sform, qform = affine.copy(), affine.copy()
+    kind = rng.integers(6)
+    if kind == 0:
+        sform = np.round(sform, 3)
+    elif kind == 1:
+        sform[:3, 1] += 0.3 * sform[:3, 0]
+    elif kind == 2:
+        qform[:3, 3] += rng.normal(size=3) * rng.choice([1e-3, 0.02, 12])
+    units = int(rng.choice([0, 1, 2, 3]))
+    to_mm = {1: 1000.0, 3: 0.001}.get(units, 1.0)
+    forms = {"sform": sform.copy(), "qform": qform.copy()}
+    for form in forms.values():
+        form[:3] /= to_mm
+    dtype = rng.choice([np.float32, np.float64, np.int16])
+    array = textured(shape, affine).astype(dtype)
+    return write_raw(path, array, **forms, sform_code=codes[0], qform_code=codes[1], xyzt_units=units)
+
+
+def by_rule(path: Path) -> np.ndarray:
+    """Where the rule puts an image: the sform if its code is 1 or the qform's is 0, else the qform."""
+    header = nib.load(path).header
+    codes = int(header["sform_code"]), int(header["qform_code"])
+    if not any(codes):
+        affine = np.diag([-1.0, -1, 1, 1]) @ np.diag([*np.asarray(header["pixdim"][1:4], float), 1])
+    else:
+        affine = header.get_sform() if codes[0] == 1 or codes[1] == 0 else header.get_qform()
+    return np.diag([*[{1: 1000.0, 3: 0.001}.get(int(header["xyzt_units"]) & 7, 1.0)] * 3, 1]) @ affine
+
+
+def law(fixed_path: Path, moving_path: Path, out: Path, *, dims: int) -> str:
+    """Write a result, and compare where everything lies; the reason where the headers are refused."""
+    try:
+        fixed, moving = (
+            read_image(path, dimensions=dims, smallest_side=2, place=settle) for path in (fixed_path, moving_path)
+        )
+        assert fixed.header is not None
+        if reason := unwritable(fixed.header.affine, fixed.header.shape):
+            return reason
+    except DataError as error:
+        return str(error)
+    estimate = partial(
+        register_images, estimate=wave, spacing_mm=(2.0,) * dims, percentiles=(1.0, 99.0), start="centres"
+    )
+    displacement_mm = estimate(fixed, moving)
+    warped = read_at(moving, pulled_from(moving, fixed=fixed, displacement_mm=displacement_mm))
+    files = save(out, fixed=fixed, moving=moving, warped=warped, displacement_mm=displacement_mm)
+    _compare(fixed, moving, files)
+    return ""
+
+
+def _compare(fixed: Volume, moving: Volume, files: tuple[Path, Path]) -> None:
+    place = by_rule(fixed.path)
+    written = nib.load(files[0])
+    shape = written.shape
+    if apart_mm(place, fixed.header.affine, shape) > 1e-3:  # rounded: the rule's form, and what ITK reads of it
+        place = fixed.header.itk
+    for form in (written.affine, written.header.get_sform(), written.header.get_qform()):
+        assert apart_mm(form, place, shape) < 1e-3
+    dims = len(shape)
+    of_itk = np.eye(4)
+    of_itk[:dims, :dims], of_itk[:dims, 3] = (read_by_itk(files[0])[:dims, part] for part in (slice(dims), dims))
+    planar = place.copy()
+    planar[dims:], planar[:, dims:3] = np.eye(4)[dims:], np.eye(4)[:, dims:3]
+    planar[:dims, 3] = place[:dims, 3]
+    assert apart_mm(of_itk, planar, shape) < 1e-3
+    field = sitk.DisplacementFieldTransform(sitk.ReadImage(str(files[1]), sitk.sitkVectorFloat64))
+    image = sitk.ReadImage(str(moving.path), sitk.sitkFloat64)
+    resampled = sitk.Resample(image, sitk.ReadImage(str(files[0])), field, sitk.sitkLinear, 0.0, sitk.sitkFloat64)
+    values = sitk.GetArrayFromImage(resampled).T
+    beyond = np.abs(values - np.asarray(written.dataobj)) > 1e-3 * np.ptp(moving.array)
+    assert beyond.mean() < 0.02  # half a voxel outside, where rounding decides
+    assert np.ptp(np.asarray(written.dataobj)) > 50
+
+
+@pytest.mark.parametrize("case", range(50))
+def test_the_law_of_headers(case: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(case)
+    dims = 2 if case % 5 == 4 else 3
+    paths = [
+        made(tmp_path / f"{name}.nii", rng, shape=SHAPE[:dims], codes=codes)
+        for name, codes in (("fixed", CODES[case % 25]), ("moving", [(1, 1), (1, 0), (0, 1)][case % 3]))
+    ]
+    reason = law(*paths, tmp_path / "out", dims=dims)
+    if reason:
+        assert not (tmp_path / "out").exists()
+        refused = next(path for path in paths if str(path) in reason) if ".nii" in reason else paths[0]
+        itk = read_by_itk(refused)
+        nibabel = nib.load(refused).affine * np.array([[_unit(refused)]] * 3 + [[1]])
+        apart = itk is None or dims == 2 or apart_mm(itk, nibabel, SHAPE[:dims]) > 0.05
+        assert apart, reason
+
+
+def _unit(path: Path) -> float:
+    return {1: 1000.0, 3: 0.001}.get(int(nib.load(path).header["xyzt_units"]) & 7, 1.0)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return trained(tmp_path / "runs")
+
+
+def registered(fixed: Path, moving: Path, runs: Path, *more: str) -> int:
+    return main(["register", str(fixed), str(moving), "--method", str(runs), "--out", str(fixed.parent / "out"), *more])
+
+
+STRAIGHT = np.diag([2.0, 2.0, 2.0, 1.0])
+
+
+def apart_by(path: Path, shift_mm: float, *, sform_code: int, qform_code: int) -> Path:
+    """The qform lies ``shift_mm`` from the sform, as coregistration leaves it that changes one alone."""
+    moved = STRAIGHT.copy()
+    moved[0, 3] += shift_mm
+    codes = {"sform_code": sform_code, "qform_code": qform_code}
+    return write_raw(path, textured((24, 24, 24), STRAIGHT), sform=STRAIGHT, qform=moved, **codes)
+
+
+@pytest.mark.parametrize("sform_code", [2, 4])
+def test_forms_that_differ_by_12_mm_are_refused_and_settled_by_an_option(
+    sform_code: int, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed = apart_by(tmp_path / "fixed.nii", 12.0, sform_code=sform_code, qform_code=1)
+    moving = apart_by(tmp_path / "moving.nii", 0.0, sform_code=1, qform_code=1)
+    assert registered(fixed, moving, runs) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    for words in (
+        "fixed.nii: ITK and nibabel place it 12 mm apart",
+        "at (12, 0, 0) mm",
+        "at (0, 0, 0) mm",
+        "--header qform",
+    ):
+        assert words in said[0]
+    assert not (tmp_path / "out").exists()
+    for form, at in (("sform", 0.0), ("qform", 12.0)):
+        assert registered(fixed, moving, runs, "--header", form) == 0
+        for name in ("warped", "displacement"):
+            image = sitk.ReadImage(str(tmp_path / "out" / f"{name}.nii.gz"))
+            np.testing.assert_allclose(image.GetOrigin(), [-at, 0, 0], atol=1e-5)
+
+
+def test_forms_that_differ_by_rounding_are_noted(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed = apart_by(tmp_path / "fixed.nii", 0.05, sform_code=2, qform_code=1)
+    assert registered(fixed, apart_by(tmp_path / "moving.nii", 0.0, sform_code=1, qform_code=1), runs) == 0
+    assert "fixed.nii: ITK and nibabel place it 0.05 mm apart; taken as ITK does" in capsys.readouterr().err
+
+
+def test_an_image_without_forms_lies_where_itk_puts_it(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed, moving = (
+        apart_by(tmp_path / f"{name}.nii", 0.0, sform_code=0, qform_code=0) for name in ("fixed", "moving")
+    )
+    assert registered(fixed, moving, runs) == 0
+    assert "fixed.nii: has neither sform nor qform (both codes are 0)" in capsys.readouterr().err
+    written = tmp_path / "out" / "warped.nii.gz"
+    for affine in (nib.load(written).affine, read_by_itk(written)):
+        np.testing.assert_allclose(affine, read_by_itk(fixed), atol=1e-5)
+
+
+def test_a_sheared_grid_is_refused_before_anything_is_computed(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheared = STRAIGHT.copy()
+    sheared[0, 1] = 0.6
+    fixed = write_raw(tmp_path / "fixed.nii", textured((24, 24, 24), STRAIGHT), sform=sheared, sform_code=1)
+    moving = apart_by(tmp_path / "moving.nii", 0.0, sform_code=1, qform_code=1)
+    assert registered(fixed, moving, runs) == 1
+    assert (
+        "fixed.nii: its sform is sheared and it has no qform, so that ITK does not read it" in capsys.readouterr().err
+    )
+    assert registered(fixed, moving, runs, "--header", "sform") == 1
+    assert "fixed.nii: its sform is sheared by" in capsys.readouterr().err
+    assert registered(fixed, moving, runs, "--header", "qform") == 1
+    assert "fixed.nii: has no qform (its code is 0), but sform" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["warped.nii.gz", "displacement.nii.gz", "link.nii.gz"])
+def test_no_input_is_written_over(name: str, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    moving = apart_by(tmp_path / "moving.nii", 0.0, sform_code=1, qform_code=1)
+    fixed = apart_by(out / name, 0.0, sform_code=1, qform_code=1)
+    if name == "link.nii.gz":
+        (out / "warped.nii.gz").symlink_to(fixed)
+    before = fixed.read_bytes()
+    for order in ((fixed, moving), (moving, fixed)):
+        assert (
+            main(["register", *map(str, order), "--method", str(runs), "--out", str(tmp_path / "x" / ".." / "out")])
+            == 1
+        )
+        assert f"{name}: would be overwritten" in capsys.readouterr().err
+    assert fixed.read_bytes() == before
+
+
+@pytest.mark.parametrize("slices", [2, 5])
+def test_few_slices_are_padded_as_in_a_data_set(slices: int, runs: Path, tmp_path: Path) -> None:
+    thick = np.diag([2.0, 2.0, 8.0, 1.0])
+    paths = [
+        write_raw(tmp_path / f"{name}.nii", textured((24, 26, slices), thick), sform=thick, sform_code=1)
+        for name in ("fixed", "moving")
+    ]
+    assert registered(*paths, trained(tmp_path / "thick", spacing_mm=8.0)) == 0
+    assert registered(*paths, runs) == 0
+    assert nib.load(tmp_path / "out" / "warped.nii.gz").shape == (24, 26, slices)
+
+
+@pytest.mark.parametrize("shape", [(40, 36), (40, 36, 1), (40, 1, 36)])
+def test_slices_are_registered_by_a_trial_on_slices(shape: tuple[int, ...], tmp_path: Path) -> None:
+    fixed, moving = (
+        write_raw(tmp_path / f"{name}.nii", textured(shape, STRAIGHT), sform=STRAIGHT, sform_code=1)
+        for name in ("fixed", "moving")
+    )
+    assert registered(fixed, moving, trained(tmp_path / "plane", dims=2)) == 0
+    out, dims = tmp_path / "out", len(shape)
+    field = sitk.DisplacementFieldTransform(sitk.ReadImage(str(out / "displacement.nii.gz"), sitk.sitkVectorFloat64))
+    resampled = sitk.Resample(sitk.ReadImage(str(moving)), sitk.ReadImage(str(fixed)), field, sitk.sitkLinear)
+    warped = nib.load(out / "warped.nii.gz")
+    assert warped.shape == shape
+    slices = {2: (40, 36, 1), 3: (40, 36, 2) if shape[-1] == 1 else shape}[dims]
+    assert nib.load(out / "displacement.nii.gz").shape == (*slices, 1, dims)
+    np.testing.assert_allclose(sitk.GetArrayFromImage(resampled).T, warped.get_fdata(), atol=0.5)
+
+
+def test_scans_far_apart_are_aligned_as_those_of_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def blocks(shift_mm: float) -> np.ndarray:
+        x, y, z = np.moveaxis(np.moveaxis(np.indices((36, 32, 30)), 0, -1) * 2.0 - 30, -1, 0)
+        return (np.abs(x - shift_mm) < 15) * (np.abs(y) < 12) * (np.abs(z) < 10) * (1 + (x > shift_mm)).astype(np.int16)
+
+    files = {}
+    for name, shift in (("fixed", 0.0), ("moving", 14.0)):
+        labels = blocks(shift)
+        image = 100.0 * labels + textured(labels.shape, STRAIGHT) / 50
+        files[name] = write_raw(tmp_path / f"{name}.nii", image.astype(np.float32), sform=STRAIGHT, sform_code=1)
+        write_raw(tmp_path / f"{name}_labels.nii", labels, sform=STRAIGHT, sform_code=1)
+    labels = [
+        "--fixed-labels",
+        str(tmp_path / "fixed_labels.nii"),
+        "--moving-labels",
+        str(tmp_path / "moving_labels.nii"),
+    ]
+
+    def dice(*more: str) -> tuple[float, str]:
+        run = trained(tmp_path / "runs", strength=0.0, align="affine")
+        assert registered(files["fixed"], files["moving"], run, *labels, *more) == 0
+        said = capsys.readouterr()
+        return float(
+            next(line for line in said.out.splitlines() if line.startswith("mean dice ")).split()[-1]
+        ), said.err
+
+    apart, warning = dice("--start", "world")
+    together, note = dice()
+    assert apart < 0.6 < 0.95 < together
+    assert "warning: the trial was trained on aligned scans (align=affine), and starts from world here" in warning
+    assert "note: the moving image is aligned first (affine), as the trial's data were (align=affine)" in note
