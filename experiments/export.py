@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fusemorph.records import ENDED, RecordError, StorageError, read_json, read_record, write_bytes, write_json
+from fusemorph.records import ENDED, read_record
+from fusemorph.storage import RecordError, StorageError, read_json, write_bytes, write_json
 
 PLAIN = ("record.json", "eval/*/summary.json")
 MACHINE = ("measured.json", "cost.json")

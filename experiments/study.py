@@ -10,7 +10,8 @@ from fusemorph.catalogue import STUDIES, entries, load_entry
 from fusemorph.configuration import Budget, Json, Trial, written_settings
 from fusemorph.machine import command_line
 from fusemorph.method import Method
-from fusemorph.records import FORMAT, RecordError, read_json, write_json
+from fusemorph.records import FORMAT
+from fusemorph.storage import RecordError, read_json, write_json
 from nas.space import Space
 
 COUNTS = ("trials", "duplicates", "refused")

@@ -29,7 +29,8 @@ from experiments.runner.storage import require_space
 from experiments.runner.sweep_plan import Sweep, make_sweeps, study_entry
 from experiments.study import SearchStudy, Study, find_study, register_study
 from fusemorph.complexity import count_parameters
-from fusemorph.records import RecordError, StorageError, TrialFolder, read_json
+from fusemorph.records import TrialFolder
+from fusemorph.storage import RecordError, StorageError, read_json
 from fusemorph.trials.run import is_missing
 from nas.dispatch import WorkersDied
 from nas.jobs import JobList, Status

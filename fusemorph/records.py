@@ -1,111 +1,46 @@
-"""What a trial leaves on disk, and how it is written so that nothing finished is ever lost. No torch.
+"""What a trial leaves on disk. No torch.
 
 ``RUNS/KEY/`` holds what configuration and seed determine (``record.json``, ``history.csv``, ``gates.csv``,
 ``weights.safetensors``) apart from what the machine determines (``measured.json``, ``cost.json``), and
-``eval/SPLIT/`` once a split. Every file is written whole under another name, then renamed.
+``eval/SPLIT/`` once a split. A file of it is written whole or not at all, and nothing finished is overwritten.
 """
 
-import csv
-import errno
 import gzip
 import io
-import json
 import math
-import os
-import shutil
+import reprlib
 import uuid
 import zlib
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fusemorph.configuration import NUMERICS, Json, Trial, canonical_json
+from fusemorph.storage import (
+    LARGEST_BYTES,
+    DamagedFile,
+    RecordError,
+    StorageError,
+    parse_table,
+    read_bytes,
+    read_json,
+    refused,
+    remove_unfinished,
+    table,
+    unfinished,
+    write_bytes,
+    write_json,
+)
 
 FORMAT = 1
 ENDED = ("finished", "failed", "pruned")
+STATUSES = ("running", *ENDED)
+RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
 GIVEN_UP = "given_up.json"
 STATE = ("format", "key", "status", "reason", "configuration")
 """What a record says of its trial's state; all else in it are facts that the configuration determines."""
-
-
-class RecordError(ValueError):
-    """A run folder that cannot be read or must not be written; the message names the file."""
-
-
-class StorageError(OSError):
-    """The storage refused a write; the message names the file. Nothing finished is touched."""
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        StorageError: no space, no permission, or the storage is gone.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise refused(path, error) from error
-
-
-def refused(path: Path, error: OSError) -> StorageError:
-    """The error of a write that the storage refused, in words."""
-    reason = "no space left on the disk" if error.errno == errno.ENOSPC else error.strerror
-    return StorageError(error.errno, f"cannot write {path}: {reason}")
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON for people and machines: sorted, indented, no NaN."""
-    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
-
-
-def read_json(path: Path) -> Json:
-    """Read a JSON object.
-
-    Raises:
-        RecordError: missing or damaged; the message names the file.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path} cannot be read: {error}") from error
-    if not isinstance(value, dict):
-        raise RecordError(f"{path} must hold a JSON object")
-    return value
-
-
-def table(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Rows as CSV, columns in order of first appearance; NaN and missing cells stay empty."""
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
-    return text.getvalue().encode()
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV with their cells as they stand, so that ``table`` writes the same bytes; none without the file."""
-    if not path.exists():
-        return []
-    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-
-
-def _cell(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and value != value):
-        return ""
-    return repr(float(value)) if isinstance(value, float) else value
 
 
 class TrialFolder:
@@ -131,17 +66,37 @@ class TrialFolder:
         Raises:
             RecordError: the record is damaged, or of another configuration or version.
         """
-        path = self.path / "record.json"
-        return str(read_record(self.path, trial=self.trial)["status"]) if path.exists() else None
+        record = self._record()
+        return None if record is None else str(record["status"])
+
+    def _record(self) -> Json | None:
+        return read_record(self.path, trial=self.trial) if (self.path / RECORD).exists() else None
+
+    def tidy(self) -> list[str]:
+        """Make the folder fit to go on in: what killed processes were writing goes, a damaged record is set aside.
+
+        For the one process that holds the trial's claim. Returns what was damaged, in words.
+
+        Raises:
+            RecordError: the record is of another configuration or version.
+        """
+        for folder in (self.path, self.path / "eval"):
+            remove_unfinished(folder)
+        try:
+            self.status()
+        except DamagedFile as error:
+            return [self.set_aside(self.path / RECORD, str(error))]
+        return []
+
+    def set_aside(self, file: Path, damage: str) -> str:
+        """Keep a damaged file under another name, so that it is made again; returns what happened, in words."""
+        kept = file.with_name(f"damaged-{uuid.uuid4().hex[:8]}-{file.name}")
+        file.replace(kept)
+        return f"{damage}; it is kept as {kept.name} and made again"
 
     def begin(self, facts: Mapping[str, Any]) -> None:
-        """Write the record of a running trial; halves of checkpoints that killed processes left are removed.
-
-        For the one process that holds the trial's claim.
-        """
+        """Write the record of a running trial."""
         self._write_record("running", None, facts)
-        for half in self.path.glob(f".{self.checkpoint.name}.*"):
-            half.unlink(missing_ok=True)
 
     def finish(
         self,
@@ -188,8 +143,7 @@ class TrialFolder:
         Raises:
             RecordError: the trial has ended before.
         """
-        self._refuse_if_ended()
-        begun = read_json(self.path / "record.json") if self.status() else {}
+        begun = self._refuse_if_ended()
         write_json(self.path / "measured.json", measured)
         self._write_record("failed", reason, {name: fact for name, fact in begun.items() if name not in STATE})
 
@@ -210,26 +164,36 @@ class TrialFolder:
     def reopen_failed(self) -> None:
         """Set a failed trial's record aside, kept under another name, so that it can be tried again."""
         if self.status() == "failed":
-            (self.path / "record.json").replace(self.path / f"failed-{uuid.uuid4().hex[:8]}.json")
+            (self.path / RECORD).replace(self.path / f"failed-{uuid.uuid4().hex[:8]}.json")
 
     def _write_record(self, status: str, reason: str | None, facts: Mapping[str, Any]) -> None:
         record = {"format": FORMAT, "key": self.trial.key, "status": status, "reason": reason}
-        write_json(self.path / "record.json", record | {"configuration": self.trial.configuration()} | dict(facts))
+        write_json(self.path / RECORD, record | {"configuration": self.trial.configuration()} | dict(facts))
 
-    def _refuse_if_ended(self) -> None:
-        if self.status() in ENDED:
-            raise RecordError(f"{self.path / 'record.json'} has ended as {self.status()} and is never overwritten")
+    def _refuse_if_ended(self) -> Json:
+        """The record so far, empty where there is none."""
+        record = self._record() or {}
+        if record.get("status") in ENDED:
+            raise RecordError(f"{self.path / RECORD} has ended as {record['status']} and is never overwritten")
+        return record
 
     def evaluated(self, split: str) -> bool:
         """Whether the split's evaluation is there.
 
         Raises:
-            RecordError: it is there in part.
+            RecordError: it is there in part, or damaged.
         """
         folder = self.path / "eval" / split
-        if folder.exists() and not (folder / "summary.json").exists():
-            raise RecordError(f"{folder} is half written: it has no summary.json; move it away to evaluate again")
-        return folder.exists()
+        if not folder.exists():
+            return False
+        advice = "move the folder away to evaluate again"
+        if not (folder / "summary.json").exists():
+            raise RecordError(f"{folder} is half written: it has no summary.json; {advice}")
+        try:
+            read_json(folder / "summary.json")
+        except RecordError as error:
+            raise RecordError(f"{error}; {advice}") from error
+        return True
 
     def write_evaluation(self, split: str, files: Mapping[str, bytes]) -> None:
         """Write the files of one split's evaluation in one step: a folder appears whole or not at all.
@@ -240,16 +204,15 @@ class TrialFolder:
         target = self.path / "eval" / split
         if target.exists():
             raise RecordError(f"{target} is there already and is never overwritten")
-        temporary = target.with_name(f".{split}.{uuid.uuid4().hex[:8]}")
-        try:
-            for name, content in files.items():
-                write_bytes(temporary / name, content)
-            temporary.rename(target)
-        except OSError as error:
-            shutil.rmtree(temporary, ignore_errors=True)
-            if target.exists():
-                raise RecordError(f"{target} was written by another process in the meantime") from error
-            raise error if isinstance(error, StorageError) else refused(target, error) from error
+        with unfinished(target) as temporary:
+            try:
+                for name, content in files.items():
+                    write_bytes(temporary / name, content)
+                temporary.rename(target)
+            except OSError as error:
+                if target.exists():
+                    raise RecordError(f"{target} was written by another process in the meantime") from error
+                raise error if isinstance(error, StorageError) else refused(target, error) from error
 
 
 def history_of(folder: Path) -> list[dict[str, float]]:
@@ -259,16 +222,19 @@ def history_of(folder: Path) -> list[dict[str, float]]:
         RecordError: the table cannot be read; the message names the file.
     """
     path, exported = folder / "history.csv", folder / "history.csv.gz"
-    try:
-        text = gzip.decompress(exported.read_bytes()) if exported.exists() else path.read_bytes()
-        rows = list(csv.DictReader(io.StringIO(text.decode())))
-        if not text.endswith(b"\n") or any(None in row or None in row.values() for row in rows):
-            raise ValueError("it is cut short")
-        return [{name: float(cell) if cell else math.nan for name, cell in row.items()} for row in rows]
-    except FileNotFoundError:
+    if not exported.exists() and not path.exists():
         return []
-    except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
-        raise RecordError(f"{path} cannot be read: {error}") from error
+    try:
+        content = _unpacked(read_bytes(exported)) if exported.exists() else read_bytes(path)
+        rows = parse_table(path, content)
+        return [{name: float(cell) if cell else math.nan for name, cell in row.items()} for row in rows]
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise error if isinstance(error, RecordError) else DamagedFile(f"{path} cannot be read: {error}") from error
+
+
+def _unpacked(content: bytes) -> bytes:
+    with gzip.open(io.BytesIO(content)) as file:
+        return file.read(LARGEST_BYTES)
 
 
 def read_record(folder: Path, *, trial: Trial | None = None) -> Json:
@@ -277,18 +243,54 @@ def read_record(folder: Path, *, trial: Trial | None = None) -> Json:
     Raises:
         RecordError: missing, damaged, of another version, or of another configuration; the message names the file.
     """
-    path = folder / "record.json"
+    path = folder / RECORD
     record = read_json(path)
     missing = {"format", "key", "status", "configuration"} - set(record)
     if missing:
-        raise RecordError(f"{path} is half written or no record: it lacks {', '.join(sorted(missing))}")
+        raise DamagedFile(f"{path} is half written or no record: it lacks {', '.join(sorted(missing))}")
     configuration = record["configuration"]
     numerics = configuration.get("numerics") if isinstance(configuration, dict) else None
     if record["format"] != FORMAT or numerics != NUMERICS:
+        made, here = reprlib.repr(record["format"]), reprlib.repr(numerics)
         raise RecordError(
-            f"{path} was made by another version (format {record['format']}, numerics {numerics}; "
+            f"{path} was made by another version (format {made}, numerics {here}; "
             f"this is format {FORMAT}, numerics {NUMERICS})"
         )
-    if trial is not None and canonical_json(record["configuration"]) != trial.text:
+    _check_parts(path, record)
+    if trial is not None and canonical_json(configuration) != trial.text:
         raise RecordError(f"{path} holds another configuration than its key says")
     return record
+
+
+def _check_parts(path: Path, record: Json) -> None:
+    """Refuse parts of another type than a record has, whoever has written it."""
+    configuration = record["configuration"]
+    found = {name: configuration.get(name) for name in ("method", "dataset", "budget", "seed")}
+    found |= {"key": record["key"], "status": record["status"], "reason": record.get("reason")}
+    named = {
+        f"{name}.name": part.get("name") for name, part in found.items() if name in NAMED and isinstance(part, dict)
+    }
+    for name, value in (found | named).items():
+        rule, allowed = PARTS[name]
+        if not allowed(value):
+            raise DamagedFile(f"{path}: {name!r} must be {rule}, got {reprlib.repr(value)}")
+
+
+def _is_text(value: Any) -> bool:
+    """Text that can be printed: half a character of two, which JSON can write, cannot."""
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+NAMED = ("method", "dataset")
+PARTS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "method": ("an object", lambda value: isinstance(value, dict)),
+    "method.name": ("a name", _is_text),
+    "dataset": ("an object", lambda value: isinstance(value, dict)),
+    "dataset.name": ("a name", _is_text),
+    "budget": ("an object or null", lambda value: value is None or isinstance(value, dict)),
+    "seed": ("a whole number", lambda value: type(value) is int),
+    "key": ("text", _is_text),
+    "status": (f"one of {', '.join(STATUSES)}", lambda value: value in STATUSES),
+    "reason": ("text or null", lambda value: value is None or _is_text(value)),
+}
+"""The parts of a record that every reader may rely on, each with its rule in words."""

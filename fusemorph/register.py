@@ -42,6 +42,7 @@ from fusemorph.data.world import (
     to_mm,
 )
 from fusemorph.grid import sample
+from fusemorph.paths import path_argument
 from fusemorph.records import read_record
 from fusemorph.registered import measure_labels, save
 from fusemorph.trials.load import load_trial
@@ -169,7 +170,7 @@ def _check_out(call: argparse.Namespace) -> None:
     Raises:
         ValueError: naming the file.
     """
-    call.out = call.out.expanduser().resolve()
+    call.out = call.out.resolve()
     if call.out.exists() and not call.out.is_dir():
         raise ValueError(f"{call.out}: 'out' must be a folder, is a file")
     for path in _inputs(call):
@@ -180,10 +181,16 @@ def _check_out(call: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("fusemorph register", description="Apply a trained trial to two NIfTI images.")
-    parser.add_argument("fixed", type=Path, metavar="FIXED.nii.gz", help="the image whose space the result lies in")
-    parser.add_argument("moving", type=Path, metavar="MOVING.nii.gz", help="the image that is warped")
-    parser.add_argument("--method", type=Path, required=True, metavar="RUNS/KEY", help="folder of a trained trial")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the two images are written")
+    parser.add_argument(
+        "fixed", type=path_argument, metavar="FIXED.nii.gz", help="the image whose space the result lies in"
+    )
+    parser.add_argument("moving", type=path_argument, metavar="MOVING.nii.gz", help="the image that is warped")
+    parser.add_argument(
+        "--method", type=path_argument, required=True, metavar="RUNS/KEY", help="folder of a trained trial"
+    )
+    parser.add_argument(
+        "--out", type=path_argument, required=True, metavar="DIR", help="where the two images are written"
+    )
     start = (
         "from where the images lie in space, with the centres of their grids or of their foregrounds on each other, or "
         "aligned affinely; as the trial's data were by default"
@@ -191,8 +198,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", choices=get_args(Start), help=start)
     header = "the form that says where an image lies, for those that ITK and nibabel place differently"
     parser.add_argument("--header", choices=get_args(Form), help=header)
-    parser.add_argument("--fixed-labels", type=Path, metavar="NIFTI", help="with --moving-labels: prints metrics")
-    parser.add_argument("--moving-labels", type=Path, metavar="NIFTI")
+    parser.add_argument(
+        "--fixed-labels", type=path_argument, metavar="NIFTI", help="with --moving-labels: prints metrics"
+    )
+    parser.add_argument("--moving-labels", type=path_argument, metavar="NIFTI")
     add_option(parser)
     return parser
 

@@ -5,7 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fusemorph.records import RecordError, TrialFolder
+from fusemorph.records import TrialFolder
+from fusemorph.storage import RecordError
 from fusemorph.trials.claims import holder, take_claim
 from fusemorph.trials.run import Job, is_missing
 from nas.jobs import JobQueue, Report, Status

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from fusemorph.records import StorageError
+from fusemorph.storage import StorageError
 from fusemorph.trials.interruption import Interruption
 from fusemorph.trials.run import Job
 from nas.dispatch import Death, Dispatcher

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fusemorph.data import DataError
-from fusemorph.records import RecordError
+from fusemorph.storage import RecordError
 from fusemorph.trials.interruption import Interruption
 from fusemorph.trials.run import Job, is_missing, run_job
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fusemorph.records import RecordError, history_of, read_record
+from fusemorph.records import history_of, read_record
+from fusemorph.storage import RecordError
 from fusemorph.trials.run import Job
 
 Direction = Literal["maximize", "minimize"]

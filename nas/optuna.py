@@ -20,7 +20,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from fusemorph.records import refused
+from fusemorph.storage import refused
 from nas.searcher import Outcome, Searcher, State, point_key
 from nas.space import Parameter, Range, Space, Value, Values
 

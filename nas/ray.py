@@ -25,7 +25,7 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, RayTa
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher as TuneSearcher
 
-from fusemorph.records import StorageError
+from fusemorph.storage import StorageError
 from fusemorph.trials.interruption import Interruption
 from fusemorph.trials.run import Job
 from nas.dispatch import Death, Dispatcher

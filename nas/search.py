@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fusemorph.configuration import Json, canonical_json
-from fusemorph.records import RecordError, TrialFolder
+from fusemorph.records import TrialFolder
+from fusemorph.storage import RecordError
 from fusemorph.trials.run import Job, stays_stopped
 from nas.objectives import OBJECTIVES, Objective, Result, gains_by_step, measure
 from nas.searcher import Outcome, Searcher

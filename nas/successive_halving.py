@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fusemorph.configuration import Budget
-from fusemorph.records import RecordError, history_of, read_json
+from fusemorph.records import history_of
+from fusemorph.storage import RecordError, read_json
 
 FEWEST_VALIDATIONS = 4
 """A budget with fewer, such as ``smoke``, is over before anything could be judged."""

@@ -1,15 +1,19 @@
 """Records: whole or not at all, never overwritten, versions told apart."""
 
 import errno
+import gzip
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fusemorph.configuration import BUDGETS, Budget, Trial, find_budget
-from fusemorph.records import RecordError, StorageError, TrialFolder, read_record, write_bytes
+from fusemorph.records import TrialFolder, read_record
+from fusemorph.storage import RecordError, StorageError, write_bytes
 
 TRIAL = Trial(method={"name": "identity"}, dataset={"name": "d", "fingerprint": "f"}, budget=None, seed=0)
 
@@ -31,15 +35,23 @@ def test_a_trial_runs_then_finishes(tmp_path: Path) -> None:
     assert (folder.path / "history.csv").read_text() == "step,val_dice\n1,\n"
 
 
-def test_halves_of_checkpoints_go_and_the_checkpoint_stays(tmp_path: Path) -> None:
+def test_what_killed_processes_were_writing_goes_and_the_rest_stays(tmp_path: Path) -> None:
     folder = TrialFolder(tmp_path, TRIAL)
     folder.begin({})
-    half = folder.checkpoint.with_name(f".{folder.checkpoint.name}.0123abcd")
-    for path in (folder.checkpoint, half):
-        path.write_bytes(b"weights")
-    folder.begin({})
-    assert folder.checkpoint.exists()
+    names = ("checkpoint.safetensors", ".checkpoint.safetensors.0123abcd", ".record.json.01234567", ".mine")
+    for name in names:
+        (folder.path / name).write_bytes(b"weights")
+    half = folder.path / "eval" / ".val.0123abcd"
+    half.mkdir(parents=True)
+    (half / "pairs.csv").write_text("a")
+    assert folder.tidy() == []
     assert not half.exists()
+    assert sorted(path.name for path in folder.path.iterdir()) == [
+        ".mine",
+        "checkpoint.safetensors",
+        "eval",
+        "record.json",
+    ]
 
 
 def test_what_has_ended_is_never_overwritten(tmp_path: Path) -> None:
@@ -100,12 +112,167 @@ def test_a_full_disk_names_the_file_and_leaves_the_old_content(tmp_path: Path, m
         ("[]", "must hold a JSON object"),
         ('{"format": 1}', "half written"),
         ('{"format": 1, "key": "k", "status": "finished", "configuration": {"numerics": 0}}', "another version"),
+        ('{"format": [1], "key": "k", "status": "finished", "configuration": 7}', "another version"),
+        ("", "is empty"),
+        ("\0" * 512, "is empty"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        ('{"parameters": ' + "9" * 5000 + "}", "a whole number of 5000 digits"),
+        ('{"threads": Infinity}', "holds Infinity, which is not JSON"),
+        ('{"threads": NaN}', "holds NaN, which is not JSON"),
+        ('{"threads": 1e999}', "'1e999', which is too large"),
     ],
 )
 def test_damaged_records_are_named(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "record.json").write_text(content)
     with pytest.raises(RecordError, match=rf"record\.json.*{message}"):
         read_record(tmp_path)
+
+
+SOUND = {"format": 1, "key": "k", "status": "finished", "reason": None, "configuration": TRIAL.configuration()}
+WRONG: dict[str, tuple[dict[str, object], str]] = {
+    "key": ({"key": ["k"]}, r"'key' must be text, got \['k'\]"),
+    "status": ({"status": {"finished": 1}}, "'status' must be one of running, .*, got {'finished': 1}"),
+    "unknown status": ({"status": "done"}, "'status' must be one of running, .*, got 'done'"),
+    "reason": ({"reason": 3}, "'reason' must be text or null, got 3"),
+    "half a character": ({"reason": "\ud800"}, "'reason' must be text or null"),
+    "method": ({"configuration": SOUND["configuration"] | {"method": "fusion"}}, "'method' must be an object"),
+    "no name": ({"configuration": SOUND["configuration"] | {"method": {}}}, r"'method.name' must be a name, got None"),
+    "dataset": ({"configuration": SOUND["configuration"] | {"dataset": [1]}}, "'dataset' must be an object"),
+    "budget": ({"configuration": SOUND["configuration"] | {"budget": "paper"}}, "'budget' must be an object or null"),
+    "seed": ({"configuration": SOUND["configuration"] | {"seed": True}}, "'seed' must be a whole number"),
+}
+
+
+@pytest.mark.parametrize("part", WRONG)
+def test_parts_of_another_type_are_named(tmp_path: Path, part: str) -> None:
+    changes, message = WRONG[part]
+    (tmp_path / "record.json").write_text(json.dumps(SOUND))
+    assert read_record(tmp_path) == SOUND
+    (tmp_path / "record.json").write_text(json.dumps(SOUND | changes))
+    with pytest.raises(DamagedFile, match=rf"record\.json: {message}"):
+        read_record(tmp_path)
+
+
+def test_a_pipe_a_device_and_a_folder_are_no_records(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    os.mkfifo(path)
+    with pytest.raises(RecordError, match=r"record\.json must be a regular file"):
+        read_record(tmp_path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(RecordError, match=r"record\.json must be a regular file"):
+        read_record(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(RecordError, match=r"record\.json must be a regular file"):
+        read_record(tmp_path)
+
+
+def test_a_file_of_gigabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "record.json").open("wb") as file:
+        file.truncate(2**34)
+    with pytest.raises(RecordError, match=r"record\.json must have at most 64 MiB, got 16384 MiB"):
+        read_record(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "\0\0"])
+def test_a_damaged_record_is_kept_aside_and_the_trial_is_to_do_again(tmp_path: Path, content: str) -> None:
+    folder = finished(tmp_path)
+    (folder.path / "record.json").write_text(content)
+    with pytest.raises(DamagedFile):
+        folder.status()
+    (told,) = folder.tidy()
+    assert folder.status() is None
+    (kept,) = folder.path.glob("damaged-*-record.json")
+    assert kept.read_text() == content
+    assert f"{folder.path / 'record.json'} " in told
+    assert told.endswith(f"; it is kept as {kept.name} and made again")
+    folder.begin({})
+    folder.finish({}, measured={})
+
+
+def test_a_record_of_another_version_is_not_set_aside(tmp_path: Path) -> None:
+    folder = finished(tmp_path)
+    path = folder.path / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
+    with pytest.raises(RecordError, match="another version"):
+        folder.tidy()
+    assert path.exists()
+
+
+HISTORY = "step,val_dice\n2,0.5\n4,0.625\n"
+CUT: dict[str, tuple[str, str]] = {
+    "empty": ("", "is empty"),
+    "no rows": ("step,val_dice\n", "is empty"),
+    "in a row": (HISTORY[:-9], "is cut short"),
+    "in a number": (HISTORY[:-3], "is cut short"),
+    "a row too long": (HISTORY + "6,0.5,7\n", "line 4 has other columns than the first"),
+    "a row too short": (HISTORY + "6\n", "line 4 has other columns than the first"),
+    "no number": (HISTORY + "6,much\n", "could not convert"),
+    "zeros": ("\0" * 64, "is empty|line contains NUL|cannot be read"),
+}
+
+
+@pytest.mark.parametrize("cut", CUT)
+def test_a_damaged_history_is_named(tmp_path: Path, cut: str) -> None:
+    path = tmp_path / "history.csv"
+    path.write_text(HISTORY)
+    assert history_of(tmp_path) == [{"step": 2, "val_dice": 0.5}, {"step": 4, "val_dice": 0.625}]
+    content, message = CUT[cut]
+    path.write_text(content)
+    with pytest.raises(DamagedFile, match=rf"history\.csv.*({message})"):
+        history_of(tmp_path)
+
+
+def test_a_packed_history_that_is_damaged_or_unpacks_without_end_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv.gz"
+    path.write_bytes(gzip.compress(HISTORY.encode())[:-4])
+    with pytest.raises(DamagedFile, match=r"history\.csv"):
+        history_of(tmp_path)
+    with gzip.open(path, "wb", compresslevel=9) as file:
+        for _ in range(80):
+            file.write(b"\0" * 2**20)
+    with pytest.raises(RecordError, match=r"history\.csv"):
+        history_of(tmp_path)
+
+
+@pytest.mark.parametrize(("content", "message"), [("", "is empty"), ("{", "cannot be read")])
+def test_a_damaged_evaluation_is_named(tmp_path: Path, content: str, message: str) -> None:
+    folder = finished(tmp_path)
+    folder.write_evaluation("val", {"summary.json": content.encode()})
+    with pytest.raises(RecordError, match=rf"eval/val/summary\.json {message}.*move the folder away"):
+        folder.evaluated("val")
+
+
+def test_ctrl_c_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(tmp_path / "record.json", b"new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_ctrl_c_keeps_from_being_removed_goes_when_python_ends(tmp_path: Path) -> None:
+    program = """
+import sys, pathlib
+from fusemorph import storage
+calls = []
+def interrupted(path):
+    calls.append(path)
+    if len(calls) == 1:
+        raise KeyboardInterrupt
+    remove(path)
+remove, storage._remove = storage._remove, interrupted
+with storage.unfinished(pathlib.Path(sys.argv[1]) / "entry") as temporary:
+    temporary.mkdir()
+    (temporary / "half").write_text("half")
+"""
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert "KeyboardInterrupt" in ended.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_record_of_another_configuration_is_refused(tmp_path: Path) -> None:

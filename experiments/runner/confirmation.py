@@ -11,7 +11,7 @@ from experiments.runner.sweep_plan import Sweep, make_sweep, study_entry
 from experiments.study import Arm, Study, register_study
 from fusemorph.configuration import Budget, find_budget
 from fusemorph.method import load_method
-from fusemorph.records import read_json
+from fusemorph.storage import read_json
 from nas.search import Search
 
 FOUND = "found"

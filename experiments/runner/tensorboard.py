@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fusemorph.records import RecordError, history_of
+from fusemorph.records import history_of
+from fusemorph.storage import RecordError
 from nas.jobs import Status
 
 

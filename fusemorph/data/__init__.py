@@ -7,6 +7,7 @@ from fusemorph.catalogue import DATASETS, entries, load_entry
 from fusemorph.data.dataset import Dataset, Pair, PairIndex, Scan
 from fusemorph.data.errors import DataError
 from fusemorph.data.settings import parse_setting
+from fusemorph.paths import expanded
 
 __all__ = ["DataError", "Dataset", "Pair", "PairIndex", "Scan", "known_datasets", "open_dataset", "parse_setting"]
 
@@ -16,12 +17,15 @@ def known_datasets() -> tuple[str, ...]:
     return tuple(entries(DATASETS))
 
 
-def open_dataset(name: str, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> Dataset:
-    """Open a dataset by name; ``data`` is its folder, where it needs one.
+def open_dataset(
+    name: str, data: str | Path | None = None, *, cache: str | Path | None = None, **settings: Any
+) -> Dataset:
+    """Open a dataset by name; ``data`` is its folder, where it needs one. ``~`` is the home folder in both paths.
 
     Raises:
         ValueError: an unknown name or setting, or a file that is no entry.
         DataError: a folder or file of images that is unusable, named.
     """
-    dataset: Dataset = load_entry(DATASETS, name, Dataset)(data, cache=cache, **settings)
+    folder, kept = (None if path is None else expanded(path) for path in (data, cache))
+    dataset: Dataset = load_entry(DATASETS, name, Dataset)(folder, cache=kept, **settings)
     return dataset

@@ -5,17 +5,20 @@ import hashlib
 import io
 import json
 import os
+import re
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from fusemorph.data.errors import DataError, out_of_descriptors
-from fusemorph.records import StorageError, write_bytes
+from fusemorph.paths import expanded
+from fusemorph.storage import StorageError, refused, unfinished, write_bytes
 
 Arrays = dict[str, np.ndarray]
 DAMAGE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, EOFError, ValueError)
@@ -25,34 +28,92 @@ SETTLED_NS = 2_000_000_000
 
 
 def cache_folder(cache: Path | None) -> Path:
-    """The folder given, else ``$FUSEMORPH_CACHE``, else ``~/.cache/fusemorph``."""
-    if cache is not None:
-        return Path(cache)
-    return Path(os.environ.get("FUSEMORPH_CACHE") or Path.home() / ".cache" / "fusemorph")
+    """The folder given, else ``$FUSEMORPH_CACHE``, else ``~/.cache/fusemorph``, else one of this user in TMPDIR.
+
+    Raises:
+        ValueError: the folder given lies in a home folder that this user does not have.
+        StorageError: the one in TMPDIR belongs to another user, who might change what is read.
+    """
+    if named := cache or os.environ.get("FUSEMORPH_CACHE"):
+        return expanded(named)
+    home = os.path.expanduser("~")
+    if home != "~" and _can_write(Path(home)):
+        return Path(home) / ".cache" / "fusemorph"
+    return _temporary_cache()
+
+
+def cache_note(cache: Path | None) -> str:
+    """Where the cache lies if that is not where one would look for it, in words; empty otherwise."""
+    if cache or os.environ.get("FUSEMORPH_CACHE") or (folder := cache_folder(None)).parent.name == ".cache":
+        return ""
+    return f"no home folder can be written: preprocessed images are kept in {folder} (--cache or $FUSEMORPH_CACHE)"
+
+
+def _can_write(home: Path) -> bool:
+    """Whether a cache can be made in a home folder, or is there."""
+    place = home / ".cache" / "fusemorph"
+    while not place.exists() and place != home:
+        place = place.parent
+    return os.access(place, os.W_OK | os.X_OK)
+
+
+def _temporary_cache() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"fusemorph-cache-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            raise StorageError(errno.EPERM, f"{folder} belongs to another user; choose a cache by $FUSEMORPH_CACHE")
+    except StorageError:
+        raise
+    except OSError as error:
+        raise refused(folder, error) from error
+    return folder
 
 
 def content_digest(path: Path, *, cache: Path) -> str:
-    """sha256 of a file's content, remembered in the cache by path, size and time of change.
+    """sha256 of a file's content, remembered in the cache for as long as the file is the same.
+
+    Size and time of modification do not tell: ``rsync -t``, ``unzip`` and ``tar`` give other contents the same ones.
+    Nobody can set the time of a file's last change (ctime), and what takes its place has another number (inode).
 
     Raises:
-        DataError: the file is missing or cannot be read.
+        DataError: the file is missing, cannot be read, or changes while it is read.
         StorageError: too many files are open, or the cache cannot be written.
     """
     try:
-        state = path.stat()
-        note = cache / "digests" / _hash([str(path.resolve()), state.st_size, state.st_mtime_ns])
-        if digest := _remembered(note):
-            return digest
-        with path.open("rb") as file:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DataError(f"{path}: must be a regular file")
+        with path.open("rb") as file:  # opened first: over a network, that is what makes the state be asked for anew
+            state = _state(file)
+            note = cache / "digests" / _hash([str(path.resolve()), *state])
+            if digest := _remembered(note):
+                return digest
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if _state(file) != state:
+                raise DataError(f"{path}: changes while it is read")
     except OSError as error:
         if out_of_descriptors(error):
             raise StorageError(error.errno, f"cannot read {path}: {error.strerror}") from error
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    # A file changed this very moment may change again within one tick of its clock: not remembered yet.
-    if time.time_ns() - state.st_mtime_ns > SETTLED_NS:
+    if _is_telling(state):
         _store(note, lambda entry: write_bytes(entry, digest.encode()))
     return digest
+
+
+def _state(file: BinaryIO) -> tuple[int, ...]:
+    """Number, size, times of modification and of change."""
+    state = os.fstat(file.fileno())
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+def _is_telling(state: tuple[int, ...]) -> bool:
+    """Whether every later change of a file will show in its state.
+
+    Not where it has changed this very moment, and may again within one tick of the clock; nor on storage that counts
+    whole seconds, which may have no time of change but that of modification (sshfs).
+    """
+    changed_ns = state[-1]
+    return time.time_ns() - changed_ns > SETTLED_NS and changed_ns % 10**9 != 0
 
 
 def _remembered(note: Path) -> str:
@@ -61,15 +122,19 @@ def _remembered(note: Path) -> str:
         digest = note.read_text()
     except (OSError, ValueError):
         return ""
-    return digest if len(digest) == 64 else ""
+    return digest if re.fullmatch("[0-9a-f]{64}", digest) else ""
 
 
-def cached_arrays(key: Mapping[str, Any], make: Callable[[], Arrays], *, cache: Path) -> Arrays:
+def cached_arrays(
+    key: Mapping[str, Any], make: Callable[[], Arrays], *, cache: Path, sources: Mapping[Path, str] | None = None
+) -> Arrays:
     """The arrays of ``make()``, made once for each ``key`` (JSON) and read-only memory maps ever after.
 
-    Each array holds a file open for as long as it lives.
+    ``sources``: the digests, in the key, of the files that ``make`` reads. Each array holds a file open for as long as
+    it lives.
 
     Raises:
+        DataError: a source is not what its digest says, now that it has been read.
         StorageError: the cache cannot be written, or not be read for a reason that is not damage.
     """
     entry = cache / "scans" / _hash(key)
@@ -80,8 +145,15 @@ def cached_arrays(key: Mapping[str, Any], make: Callable[[], Arrays], *, cache: 
             return _open(entry)
         except DAMAGE:
             made = made or make()
+            _require_same(sources or {}, cache=cache)
             _store(entry, partial(_save, arrays=made), replace=replace)
     return _open(entry)
+
+
+def _require_same(sources: Mapping[Path, str], *, cache: Path) -> None:
+    for path, digest in sources.items():
+        if content_digest(path, cache=cache) != digest:
+            raise DataError(f"{path}: has changed since the data were opened")
 
 
 def _hash(key: Any) -> str:
@@ -118,11 +190,10 @@ def _store(place: Path, write: Callable[[Path], object], *, replace: bool = Fals
     """
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=".partial-") as folder:
-            entry = Path(folder) / "entry"
+        with unfinished(place) as entry, unfinished(place) as replaced:
             write(entry)
             if replace and place.exists():
-                place.rename(Path(folder) / "replaced")
+                place.rename(replaced)
             try:
                 entry.rename(place)
             except OSError:

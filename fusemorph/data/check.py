@@ -18,7 +18,8 @@ from fusemorph.data import DataError, Dataset, known_datasets, open_dataset
 from fusemorph.data.cache import cache_folder, content_digest
 from fusemorph.data.preprocess import read_volume
 from fusemorph.data.settings import parse_setting
-from fusemorph.records import StorageError
+from fusemorph.paths import path_argument
+from fusemorph.storage import StorageError
 
 WIDE_SCALE = 100.0
 
@@ -60,8 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser("fusemorph check", description=__doc__)
     parser.add_argument("dataset", metavar="DATASET", help=f"{', '.join(known_datasets())}, or one of --entries")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of the images")
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="where preprocessed images are kept")
+    parser.add_argument("--data", type=path_argument, metavar="DIR", help="the folder of the images")
+    parser.add_argument("--cache", type=path_argument, metavar="DIR", help="where preprocessed images are kept")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as shape=48,64,48")
     add_option(parser)
     call = parser.parse_args(argv)

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,6 +34,7 @@ class FileDataset(Dataset):
         self._align, self._percentiles = align, percentiles
         # Records from before this setting keep their keys: it is written only where it is set.
         given = {name: value for name, value in settings.items() if (name, value) != ("align", "none")}
+        self._digests: dict[Path, str] = {}
         super().__init__(settings=given, **rest)
 
     def reference(self, scan_id: str) -> str | None:
@@ -45,15 +47,21 @@ class FileDataset(Dataset):
         return None if first == scan_id else first
 
     def _content(self, scan_id: str) -> Any:
-        digests = [content_digest(path, cache=self._cache) for path in self.files(scan_id)]
+        digests = [self._digest(path) for path in self.files(scan_id)]
         own = [VERSION, *digests, *([] if self._plain(scan_id, digests) else [{"reading": READING}])]
         reference = self.reference(scan_id)
         return own if reference is None else [*own, ALIGNMENT, self._content(reference)]
 
+    def _digest(self, path: Path) -> str:
+        """The digest of a file as this dataset saw it first: what is in the fingerprint is what is trained on."""
+        return self._digests.setdefault(path, content_digest(path, cache=self._cache))
+
     def _plain(self, scan_id: str, digests: list[str]) -> bool:
         """Whether a scan reads as it always has; remembered in the cache."""
         key = {"reading": digests, "version": READING}
-        return bool(cached_arrays(key, lambda: {"plain": self._read_plainly(scan_id)}, cache=self._cache)["plain"])
+        sources = dict(zip(self.files(scan_id), digests, strict=True))
+        made = cached_arrays(key, lambda: {"plain": self._read_plainly(scan_id)}, sources=sources, cache=self._cache)
+        return bool(made["plain"])
 
     def _read_plainly(self, scan_id: str) -> np.ndarray:
         image, labels = self._read(scan_id)
@@ -64,7 +72,8 @@ class FileDataset(Dataset):
     def _arrays(self, scan_id: str) -> Arrays:
         reference = self.reference(scan_id)
         key = {"dataset": self.name, "content": self._content(scan_id), **self._grid_key(reference or scan_id)}
-        return cached_arrays(key, lambda: self._preprocess(scan_id, reference), cache=self._cache)
+        sources = {path: self._digest(path) for one in (scan_id, reference) if one for path in self.files(one)}
+        return cached_arrays(key, lambda: self._preprocess(scan_id, reference), sources=sources, cache=self._cache)
 
     def _preprocess(self, scan_id: str, reference: str | None) -> Arrays:
         image, labels = self._read(scan_id)

@@ -4,12 +4,14 @@ import csv
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 
 from fusemorph.data.errors import DataError
 from fusemorph.data.pairing import connected_blocks
+from fusemorph.paths import expanded
 
 SPLITS = ("train", "val", "test")
 ENDINGS = (".nii.gz", ".nii")
@@ -111,6 +113,7 @@ def _list_pairs(folder: Path, *, task: str, seed: int, fractions: Sequence[float
     table = folder / "pairs.csv"
     optional = ("fixed_labels", "moving_labels", "fixed_person", "moving_person", "split", "block")
     rows = read_table(table, required=("fixed", "moving"), known=("fixed", "moving", *optional))
+    rows = _written_alike(rows)
     groups, ids = _groups(rows), _ids(rows)
     if any(row.get("split") for row in rows):
         splits = [_split(row, f"{table}, row {number}") for number, row in enumerate(rows, start=2)]
@@ -141,17 +144,30 @@ def _groups(rows: Sequence[Row]) -> list[str]:
     return [f"group{block}" for block in connected_blocks(ends)]
 
 
+def _written_alike(rows: Sequence[Row]) -> list[Row]:
+    """The rows with one way of writing each path: ``./a.nii`` and ``b/../a.nii`` are ``a.nii``."""
+    paths = ("fixed", "moving", "fixed_labels", "moving_labels")
+    return [row | {name: os.path.normpath(expanded(row[name])) for name in paths if row.get(name)} for row in rows]
+
+
 def _ids(rows: Sequence[Row]) -> dict[str, str]:
     """An id for each path of a table: its file name, or where two are equal what lies below their common folder.
 
-    Never a path of this machine, since ids enter the keys of trials.
+    Where that would be a path of this machine, or lead out of the folder, it is as much of the path's end as tells all
+    apart. An id depends on the table alone, since it enters the keys of trials.
     """
     paths = sorted({row[role] for row in rows for role in ("fixed", "moving")})
     names = {path: _name(Path(path).name) for path in paths}
     if len(set(names.values())) == len(names):
         return names
-    common = os.path.commonpath([os.path.abspath(path) for path in paths])
-    return {path: _name(Path(os.path.relpath(os.path.abspath(path), common)).as_posix()) for path in paths}
+    parts = {path: Path(path).parts for path in paths}
+    levels = enumerate(zip(*parts.values(), strict=False))
+    shared = next((level for level, names_there in levels if len(set(names_there)) > 1), 0)
+    below = {path: part[shared:] for path, part in parts.items()}
+    if any({os.pardir, os.sep} & set(part) for part in below.values()):
+        length = next(n for n in count(1) if len({part[-n:] for part in parts.values()}) == len(paths))
+        below = {path: part[-length:] for path, part in parts.items()}
+    return {path: _name("/".join(part)) for path, part in below.items()}
 
 
 def _side(folder: Path, row: Row, role: str, name: str, group: str, split: str) -> tuple[str, Listed]:

@@ -26,7 +26,7 @@ from fusemorph.data.header import (
     parse_header,
     rigid,
 )
-from fusemorph.records import StorageError, write_bytes
+from fusemorph.storage import StorageError, write_bytes
 
 SPARE_BYTES = 2**20
 """What may follow the voxels, as some programs leave; more is a file that its header does not describe."""

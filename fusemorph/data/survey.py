@@ -54,10 +54,10 @@ def survey_files(
 def _survey(
     image: Path, labels: Path | None, *, dimensions: int, smallest_side: int | Sequence[int], cache: Path
 ) -> Arrays:
-    contents = [content_digest(path, cache=cache) for path in (image, labels) if path is not None]
+    sources = {path: content_digest(path, cache=cache) for path in (image, labels) if path is not None}
     rules: dict[str, Any] = {"dimensions": dimensions, "smallest_side": smallest_side}
-    key = {"survey": contents, "version": [VERSION, SURVEY], **rules}
-    maps = cached_arrays(key, lambda: _measure(image, labels, **rules), cache=cache)
+    key = {"survey": list(sources.values()), "version": [VERSION, SURVEY], **rules}
+    maps = cached_arrays(key, lambda: _measure(image, labels, **rules), sources=sources, cache=cache)
     # Copies of a few numbers each: a map of them would hold its file open, of every image of the folder.
     return {name: np.array(values) for name, values in maps.items()}
 

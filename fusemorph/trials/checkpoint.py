@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from fusemorph.records import write_bytes
+from fusemorph.storage import write_bytes
 
 Row = dict[str, int | float]
 
@@ -68,3 +68,15 @@ def restore(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) ->
         own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
         optimiser.state[parameter] = {n: t if n == "step" else t.to(parameter.device) for n, t in own.items()}
     return Progress(**state)
+
+
+def checkpoint_damage(path: Path) -> str | None:
+    """Why a checkpoint cannot be gone on from, whatever the network; None where it can."""
+    if not path.is_file():
+        return f"{path} must be a regular file"
+    try:
+        with safe_open(path, framework="pt") as file:
+            Progress(**json.loads((file.metadata() or {})["progress"]))
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return f"{path} cannot be read as a checkpoint: {error}"
+    return None

@@ -3,41 +3,79 @@
 The claims on a trial are files ``claim-0001.json``, ``claim-0002.json``, ...: the highest number is in force. Taking
 over an orphan is creating the next number, which the file system grants to one process only. No lock is held, so
 there is none to be left behind.
+
+A holder counts its heartbeats in its claim. No clock of another machine is believed: a claim is an orphan's when it has
+stood still for two minutes by the clock of whoever asks, who must have looked at it for so long. That a process has
+ended is known at once only where its number means something, on the same machine and in the same namespaces.
 """
 
 import json
 import os
-import socket
+import re
 import threading
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from fusemorph.records import RecordError, read_json, refused, write_json
+from fusemorph.storage import RecordError, StorageError, read_bytes, refused
+from fusemorph.trials.processes import describe_process, has_ended, place
 
 HEARTBEAT_S = 1.0
 LOST_AFTER_S = 120.0
-"""A claim of another host without a heartbeat for so long belongs to an orphan."""
+"""A claim of another machine or container that stands still for so long belongs to an orphan."""
+NAME = re.compile(r"claim-\d{4,}\.json")
 
 
 class TakenOver(Exception):
     """Another process goes on with the trial: this one was silent for too long."""
 
 
+class Observer:
+    """Since when the claims that a process has looked at stand still, by a ``clock`` of its own that never goes back.
+
+    Once is not enough to say anything of a claim: what has died is told from what lives by looking again.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[Path, tuple[tuple[str, bytes], float]] = {}
+
+    def silent_s(self, claim: Path, content: bytes) -> float:
+        """For how long the claim in force of a folder is known to have had this content."""
+        now, state = self._clock(), (claim.name, content)
+        known, since = self._seen.get(claim.parent, (None, now))
+        if known != state:
+            since = now
+            self._seen[claim.parent] = (state, now)
+        return now - since
+
+
+OBSERVER = Observer()
+"""What this process has seen."""
+
+
 class Claim:
     """A trial held by this process, with a heartbeat from a thread for as long as the context lasts.
 
-    Left without an error, the claim is released; otherwise it stays and names the error, for whoever asks why.
+    Left without an error, the claim is released; otherwise it stays and names the error, for whoever asks why, and the
+    trial is free for others.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
+        """``descriptor``: the file, new and open. It is written in place, never by name: once another process has taken
+        over and ended, a file of this name would be a claim that nobody holds, or another's."""
         self.path = path
+        self._descriptor = descriptor
+        self._signature = {"owner": uuid.uuid4().hex} | describe_process()
         self._facts: dict[str, Any] = {}
+        self._beat = self._size = 0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread = threading.Thread(target=self._beat_on, daemon=True)
+        self._write()
 
     def __enter__(self) -> "Claim":
         self._thread.start()
@@ -50,15 +88,25 @@ class Claim:
         self._thread.join()
         if error is not None:
             self._facts["error"] = f"{type(error).__name__}: {error}"
-            self._write()
-            return
-        for claim in _claims(self.path.parent):
-            if claim <= self.path:
-                claim.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._write()
+        elif self._is_mine():
+            for claim in _claims(self.path.parent):  # the own one last: a lower one must not come into force
+                if _number(claim) <= _number(self.path):
+                    claim.unlink(missing_ok=True)
+        os.close(self._descriptor)
 
     def note(self, **facts: Any) -> None:
         """Say how far the trial is (JSON values); shown by whoever watches, from the next heartbeat on."""
         self._facts.update(facts)
+
+    def in_force(self) -> bool:
+        """Whether no other process has taken the trial over."""
+        return _claims(self.path.parent)[-1:] == [self.path] and self._is_mine()
+
+    def _is_mine(self) -> bool:
+        """Whether the file of that name is the one that was created: it may have been released, and created again."""
+        return self._signature["owner"].encode() in _content(self.path)
 
     def require(self) -> None:
         """Go on only while no other process has taken the trial over.
@@ -66,106 +114,115 @@ class Claim:
         Raises:
             TakenOver: one has.
         """
-        if _claims(self.path.parent)[-1:] != [self.path]:
+        if not self.in_force():
             raise TakenOver(f"{self.path.parent} was taken over by another process")
 
-    def _beat(self) -> None:
+    def _beat_on(self) -> None:
         while not self._stop.wait(HEARTBEAT_S):
-            self._write()
+            with suppress(OSError):  # a full disk must not end the trial here; the next write of results will say so
+                self._write()
 
     def _write(self) -> None:
-        with suppress(OSError):  # a full disk must not end the trial here; the next write of results will say so
-            write_json(self.path, _signature() | dict(self._facts))
+        """One heartbeat. The file never shrinks and begins with the owner, so that no reader takes it for another's."""
+        self._beat += 1
+        content = json.dumps(self._signature | {"beat": self._beat} | dict(self._facts)).encode()
+        self._size = max(self._size, len(content))
+        os.pwrite(self._descriptor, content.ljust(self._size), 0)
+        os.fsync(self._descriptor)
 
 
-def take_claim(folder: Path) -> Claim | None:
-    """Claim a trial's folder; None where a living process holds it, or another was faster.
+def take_claim(folder: Path, *, observer: Observer = OBSERVER) -> Claim | None:
+    """Claim a trial's folder; None where another process holds it, as far as is known yet, or was faster.
 
     Raises:
         StorageError: the claim cannot be written.
     """
     claims = _claims(folder)
-    if claims and not is_lost(claims[-1]):
+    if claims and _is_held(claims[-1], observer):
         return None
-    number = int(claims[-1].stem.removeprefix("claim-")) + 1 if claims else 1
-    path = folder / f"claim-{number:04d}.json"
+    path = folder / f"claim-{_number(claims[-1]) + 1 if claims else 1:04d}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(json.dumps(_signature()))
     except OSError as error:
-        if isinstance(error, FileExistsError) and path.exists():
-            return None
+        raise refused(path, error) from error
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except FileExistsError:
+        return None
+    except OSError as error:
+        raise refused(path, error) from error
+    try:
+        return Claim(path, descriptor)
+    except OSError as error:
+        os.close(descriptor)
         with suppress(OSError):
             path.unlink(missing_ok=True)
         raise refused(path, error) from error
-    return Claim(path)
 
 
-def holder(folder: Path) -> Mapping[str, Any] | None:
-    """What the claim in force says (host, process, heartbeat, step, ...); None where nobody living holds the trial."""
+def holder(folder: Path, *, observer: Observer = OBSERVER) -> Mapping[str, Any] | None:
+    """What the claim in force says (host, process, step, ...); None where nobody holds the trial, as far as is known.
+
+    ``silent_s`` is added: for how long the claim is known to stand still.
+    """
     claims = _claims(folder)
-    if not claims or is_lost(claims[-1]):
+    if not claims or not _is_held(claims[-1], observer):
         return None
-    try:
-        return read_json(claims[-1])
-    except RecordError:
-        return {}
+    content = _content(claims[-1])
+    return _facts(content) | {"silent_s": observer.silent_s(claims[-1], content)}
+
+
+def describe_holder(facts: Mapping[str, Any]) -> str:
+    """Who holds a trial, and for how long nothing has been heard, where that is worth a word."""
+    silent_s = facts.get("silent_s", 0.0)
+    who = f"{facts.get('host', 'another host')}, process {facts.get('process', 'unknown')}"
+    if silent_s < 10 * HEARTBEAT_S:
+        return who
+    return f"{who}, silent for {silent_s:.0f} s and taken over after {LOST_AFTER_S:.0f} s"
 
 
 def last_claim(folder: Path, *, process: int | None) -> Mapping[str, Any] | None:
-    """What the last claim says where it is that of a process of this host, living or not; None otherwise."""
+    """What the last claim says where it is that of a process of this place, living or not; None otherwise."""
     claims = _claims(folder)
-    try:
-        facts = read_json(claims[-1]) if claims else {}
-    except RecordError:
-        return None
-    return facts if facts and (facts.get("host"), facts.get("process")) == (socket.gethostname(), process) else None
+    facts = _facts(_content(claims[-1])) if claims else {}
+    return facts if facts and (facts.get("place"), facts.get("process")) == (place(), process) else None
 
 
-def is_lost(claim: Path) -> bool:
-    """Whether the process behind a claim is gone: not among this host's, or silent for two minutes on another."""
-    try:
-        facts = read_json(claim)
-        host, process, started = facts["host"], int(facts["process"]), facts["started"]
-    except (RecordError, KeyError):
-        return _silent_for(claim) > LOST_AFTER_S  # half written: its maker may still be at it
-    if host == socket.gethostname():
-        return bool(started != _started(process))
-    return _silent_for(claim) > LOST_AFTER_S
+def _is_held(claim: Path, observer: Observer) -> bool:
+    """Whether the process behind a claim is at work, as far as this one can tell."""
+    content = _content(claim)
+    silent_s, facts = observer.silent_s(claim, content), _facts(content)
+    if "error" in facts:
+        return False
+    ended = has_ended(facts)
+    return silent_s <= LOST_AFTER_S if ended is None else not ended
 
 
 def _claims(folder: Path) -> list[Path]:
-    return sorted(folder.glob("claim-*.json"))
-
-
-def _signature() -> dict[str, Any]:
-    return {
-        "host": socket.gethostname(),
-        "process": os.getpid(),
-        "started": _started(os.getpid()),
-        "heartbeat": time.time(),
-    }
-
-
-def _silent_for(claim: Path) -> float:
+    """The claims on a folder, the one in force last; what else a copying program may have left there is none."""
     try:
-        return time.time() - claim.stat().st_mtime
-    except OSError:
-        return 0.0
+        return sorted((path for path in folder.iterdir() if NAME.fullmatch(path.name)), key=_number)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StorageError(error.errno, f"cannot read {folder}: {error.strerror}") from error
 
 
-def _started(process: int) -> str | None:
-    """When a process of this host started, so that a recycled number is not taken for it; None where it is gone."""
+def _number(claim: Path) -> int:
+    return int(claim.stem.removeprefix("claim-"))
+
+
+def _content(claim: Path) -> bytes:
+    """Nothing where it cannot be read: it may be half written, or has just been released."""
     try:
-        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
-        return None if stat[0] == "Z" else stat[19]
-    except OSError:
-        pass
-    if Path("/proc/self").exists():
-        return None
-    try:  # no /proc, as on macOS: alive is all that can be told
-        os.kill(process, 0)
-    except OSError:
-        return None
-    return "alive"
+        return read_bytes(claim)
+    except RecordError:
+        return b""
+
+
+def _facts(content: bytes) -> dict[str, Any]:
+    try:
+        facts = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}

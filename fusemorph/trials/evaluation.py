@@ -25,7 +25,7 @@ from fusemorph.metrics import (
     surface_distances,
 )
 from fusemorph.networks.registration import Registration
-from fusemorph.records import table
+from fusemorph.storage import table
 from fusemorph.trials.held_gates import dice_with_held_gates
 from fusemorph.trials.slices import archive, best_median_worst, draw_pair
 from fusemorph.trials.viewer_slices import view_pair

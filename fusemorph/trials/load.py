@@ -1,31 +1,50 @@
-"""Reading a trained network back from its run folder."""
+"""What a finished trial has trained, read from its folder, whoever has written that: nothing of it is unpickled."""
 
+import reprlib
 from pathlib import Path
+from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
-from fusemorph.catalogue import add_folders
 from fusemorph.configuration import Json
 from fusemorph.method import Method, load_method
-from fusemorph.records import WEIGHTS, read_json, read_record
+from fusemorph.records import RECORD, WEIGHTS, read_record
+from fusemorph.storage import DamagedFile, RecordError, read_json
 
 
 def load_network(folder: Path, method: Method, dims: int) -> nn.Module | None:
     """The trained network of a run folder, or None for a method without one.
 
     Raises:
-        ValueError: the weights are missing, damaged, or do not fit; the message names the file.
+        RecordError: the weights are missing, damaged, or do not fit; the message names the file.
     """
     network = method.network(dims)
     if network is None:
         return None
-    path = folder / WEIGHTS
+    weights = load_weights(folder / WEIGHTS)
     try:
-        network.load_state_dict(load_file(path))
-    except Exception as error:
-        raise ValueError(f"load_network(): weights {path} do not fit the method {method.name!r}: {error}") from error
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RecordError(
+            f"load_network(): weights {folder / WEIGHTS} do not fit the method {method.name!r}: {error}"
+        ) from error
     return network.eval()
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        RecordError: missing, no regular file, or damaged; the message names the file.
+    """
+    if not path.is_file():
+        raise RecordError(f"{path} must be a regular file with the trained weights")
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise DamagedFile(f"{path} cannot be read as weights: {error}") from error
 
 
 def load_trial(folder: Path) -> tuple[Method, nn.Module | None, Json]:
@@ -37,18 +56,29 @@ def load_trial(folder: Path) -> tuple[Method, nn.Module | None, Json]:
     record = read_record(folder)
     if record["status"] != "finished":
         raise ValueError(f"load_trial(): {folder} must hold a finished trial, it is {record['status']}")
-    method = _recorded_method(folder, record["configuration"]["method"])
-    return method, load_network(folder, method, len(record["shape"])), record
-
-
-def _recorded_method(folder: Path, configuration: Json) -> Method:
-    """The method of a finished trial, which may come from a folder of entries that the trial was made with."""
-    measured = folder / "measured.json"
-    recorded = [Path(path) for path in read_json(measured).get("entries", ())] if measured.exists() else []
-    add_folders(path for path in recorded if path.is_dir())
+    shape, spacing_mm = (record.get(name) for name in ("shape", "spacing_mm"))
+    if not _is_grid(shape, spacing_mm):
+        got = f"{reprlib.repr(shape)} and {reprlib.repr(spacing_mm)}"
+        raise RecordError(f"{folder / RECORD}: 'shape' and 'spacing_mm' must be those of a 2-D or 3-D grid, got {got}")
     try:
-        return load_method(configuration)
-    except ValueError as error:
-        if gone := [str(path) for path in recorded if not path.is_dir()]:
-            raise ValueError(f"{error}; {folder} was made with --entries {', '.join(gone)}, which is gone") from error
+        method = load_method(record["configuration"]["method"])
+        return method, load_network(folder, method, len(record["shape"])), record
+    except RecordError:
         raise
+    except ValueError as error:
+        raise RecordError(f"{folder / RECORD}: {error}{_made_with(folder)}") from error
+
+
+def _made_with(folder: Path) -> str:
+    """The folders of entries that a trial was made with, for whoever may trust them: a record alone runs no code."""
+    measured = folder / "measured.json"
+    entries = read_json(measured).get("entries") if measured.exists() else None
+    return f"; the trial was made with --entries {repr(entries)[:500]}" if entries else ""
+
+
+def _is_grid(shape: Any, spacing_mm: Any) -> bool:
+    if not isinstance(shape, list) or not isinstance(spacing_mm, list) or len(shape) != len(spacing_mm):
+        return False
+    sides = all(type(side) is int and side > 0 for side in shape)
+    spacings = all(type(spacing) in (int, float) and spacing > 0 for spacing in spacing_mm)
+    return len(shape) in (2, 3) and sides and spacings

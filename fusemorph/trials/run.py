@@ -1,5 +1,6 @@
 """Running one trial from its configuration to its files: train, evaluate, record. What every driver calls."""
 
+import logging
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,19 +20,13 @@ from fusemorph.machine import commit, describe_machine
 from fusemorph.method import Method, PairFailed, load_method
 from fusemorph.networks.padding import padded_shape
 from fusemorph.precision import computed_in
-from fusemorph.records import (
-    RecordError,
-    StorageError,
-    TrialFolder,
-    history_of,
-    read_record,
-    read_table,
-)
-from fusemorph.trials.checkpoint import Row
+from fusemorph.records import TrialFolder, history_of, read_record
+from fusemorph.storage import DamagedFile, RecordError, StorageError, read_table
+from fusemorph.trials.checkpoint import Row, checkpoint_damage
 from fusemorph.trials.claims import Claim, TakenOver, take_claim
 from fusemorph.trials.evaluation import evaluate
 from fusemorph.trials.interruption import Interruption
-from fusemorph.trials.load import load_network
+from fusemorph.trials.load import load_network, load_weights
 from fusemorph.trials.training import Trained, TrainingFailed, train
 
 
@@ -108,34 +103,47 @@ def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -
     started = datetime.now(UTC)
     with claim:
         try:
+            _tell(folder.tidy())
             _do_missing(job, folder, claim=claim, started=started, interruption=interruption or Interruption())
             folder.forget_given_up()
             return folder.status()
         except TakenOver:
             return None
-        except StorageError:
-            raise
-        except (DataError, RecordError, SystemExit) as error:
-            unfinished = error
         except Exception as error:
-            if folder.status() not in (None, "running"):
+            if not claim.in_force():  # whatever went wrong: the other process has tidied up, or has ended the trial
+                return None
+            if isinstance(error, StorageError):
                 raise
-            reason = (
-                str(error) if isinstance(error, (TrainingFailed, PairFailed)) else f"{type(error).__name__}: {error}"
-            )
-            folder.fail(reason, measured=_measured(job, started))
-            return folder.status()
+            if isinstance(error, (DataError, RecordError)):
+                unfinished: BaseException = error
+            elif folder.status() not in (None, "running"):
+                raise
+            else:
+                told = isinstance(error, (TrainingFailed, PairFailed))
+                reason = str(error) if told else f"{type(error).__name__}: {error}"
+                folder.fail(reason, measured=_measured(job, started))
+                return folder.status()
+        except SystemExit as error:
+            unfinished = error
     raise unfinished
 
 
+def _tell(damages: Sequence[str]) -> None:
+    for damage in damages:
+        logging.getLogger(__name__).warning("%s", damage)
+
+
 def is_missing(job: Job, runs: Path) -> bool:
-    """Whether a trial or one of its evaluations is still to be done.
+    """Whether a trial or one of its evaluations is still to be done; one whose record is damaged is.
 
     Raises:
         RecordError: its folder cannot be read, or was made by another version.
     """
     folder = TrialFolder(runs, job.trial)
-    status = folder.status()
+    try:
+        status = folder.status()
+    except DamagedFile:
+        return True
     if status == "failed" or (status == "pruned" and stays_stopped(job, runs)):
         return False
     return status != "finished" or not all(folder.evaluated(split) for split in job.splits)
@@ -152,7 +160,10 @@ def stays_stopped(job: Job, runs: Path) -> bool:
     folder = runs / job.trial.key
     if read_record(folder).get("stopped_by") == job.stop.study:
         return True
-    history = history_of(folder)
+    try:
+        history = history_of(folder)
+    except DamagedFile:
+        return False  # its checkpoint has the same rows, and going on writes the table anew
     return not history or job.stop(runs, history) is not None
 
 
@@ -173,14 +184,16 @@ def _train(
     if job.trial.budget is None:
         # Evaluated first: a method that fails on every pair is a failed trial.
         _evaluate(job, folder, method, dataset, claim=claim)
+        claim.require()
         measured = _measured(job, started)
         measured["versions"] |= method.versions()
         folder.finish(facts | {"step": 0}, measured=measured)
         return
     other = find_trained(folder, method)
-    if other is not None:
-        _take(job, folder, other, facts, started=started)
+    if other is not None and _take(job, folder, other, facts, started=started):
         return
+    if folder.checkpoint.exists() and (damage := checkpoint_damage(folder.checkpoint)):
+        _tell([folder.set_aside(folder.checkpoint, damage)])
     budget, reason = Budget(**job.trial.budget), None
 
     def on_step(step: int, terms: Mapping[str, float]) -> None:
@@ -202,6 +215,7 @@ def _train(
         )  # fmt: skip
     if reason is None and trained.progress.step < budget.steps:
         interruption.leave()
+    claim.require()
     _record(job, folder, trained, facts, reason=reason, started=started)
     interruption.leave()
 
@@ -212,16 +226,25 @@ def find_trained(folder: TrialFolder, method: Method) -> TrialFolder | None:
         return None
     trial = replace(folder.trial, method=method.trained_as.configuration())
     other = TrialFolder(folder.path.parent, trial)
-    return other if other.status() == "finished" and other.weights.exists() else None
+    try:
+        return other if other.status() == "finished" and other.weights.exists() else None
+    except RecordError:
+        return None  # a problem of that trial
 
 
-def _take(job: Job, folder: TrialFolder, other: TrialFolder, facts: Json, *, started: datetime) -> None:
-    """Finish with the weights and curves of another trial, in place of training to the same bits."""
-    history, gates = (read_table(other.path / name) for name in ("history.csv", "gates.csv"))
+def _take(job: Job, folder: TrialFolder, other: TrialFolder, facts: Json, *, started: datetime) -> bool:
+    """Finish with the weights and curves of another trial, in place of training to the same bits, if they are sound."""
+    try:
+        history, gates = (read_table(other.path / name) for name in ("history.csv", "gates.csv"))
+        load_weights(other.weights)
+    except RecordError as error:
+        _tell([f"{error}; the same weights are trained again"])
+        return False
     folder.finish(
         facts | {"step": read_record(other.path)["step"]}, history=history, gates=gates,
         weights=other.weights.read_bytes(), measured=_measured(job, started) | {"weights_from": other.trial.key},
     )  # fmt: skip
+    return True
 
 
 def _record(

@@ -4,7 +4,6 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -16,8 +15,10 @@ from fusemorph.losses.training_loss import total
 from fusemorph.machine import describe_machine, peak_memory_mib
 from fusemorph.method import Method, load_method
 from fusemorph.networks.padding import padded_shape
+from fusemorph.paths import path_argument
 from fusemorph.precision import autocast
-from fusemorph.records import read_record, write_json
+from fusemorph.records import read_record
+from fusemorph.storage import write_json
 from fusemorph.trials.run import Job
 from fusemorph.warp import warp
 
@@ -109,9 +110,9 @@ def main() -> None:
     """Measure the method of a trial on its first val pair: ``python -m fusemorph.trials.timing RUNS/KEY``, into
     ``cost.json``."""
     parser = argparse.ArgumentParser(prog="python -m fusemorph.trials.timing", description=main.__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--cache", type=Path)
+    parser.add_argument("folder", type=path_argument)
+    parser.add_argument("--data", type=path_argument)
+    parser.add_argument("--cache", type=path_argument)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()

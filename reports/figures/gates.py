@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.figure import Figure
 
-from fusemorph.records import RecordError
+from fusemorph.storage import RecordError
 from reports.analysis.comparison import Comparison
 from reports.figures.captioned import CaptionedFigure
 from reports.figures.pairs import aspect_of, pictured_arms

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from fusemorph.records import RecordError
+from fusemorph.storage import RecordError
 from reports.analysis.comparison import Comparison
 from reports.figures.captioned import CaptionedFigure
 from reports.plots.slices import RANKS, draw_pairs, of_pair

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fusemorph.records import RecordError
+from fusemorph.storage import RecordError
 from reports.analysis.comparison import Comparison
 from reports.figures.pairs import aspect_of, pictured_arms
 from reports.plots.slices import determinant_colours, determinant_scale

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from fusemorph.records import FORMAT, RecordError, read_json
+from fusemorph.records import FORMAT
+from fusemorph.storage import RecordError, read_json
 
 EVALUATED = "evaluated"
 """The state of a trial that has figures on the reported split."""

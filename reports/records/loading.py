@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fusemorph.records import read_json
+from fusemorph.storage import read_json
 from reports.records.definitions import Definitions, load_definitions
 from reports.records.files import EVALUATED, Problems, as_object
 from reports.records.study import Pictures, StudyRecords

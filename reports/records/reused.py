@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from fusemorph.records import RecordError, read_json
+from fusemorph.storage import RecordError, read_json
 
 _NEVER = "~"  # after every date
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from fusemorph.records import RecordError, read_json
+from fusemorph.storage import RecordError, read_json
 from reports.records.files import (
     EVALUATED,
     Problems,

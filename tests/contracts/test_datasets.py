@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class Example:
         self.arguments = kind(name).example(folder)
 
     def open(self, **settings: Any) -> Dataset:
-        return open_dataset(self.name, cache=self.cache, **(self.arguments | settings))
+        return open_dataset(self.name, **({"cache": self.cache} | self.arguments | settings))
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +190,41 @@ def test_equal_contents_give_equal_arrays_and_fingerprints_anywhere(example: Exa
     assert scans(here) == scans(there)
     for scan_id in scans(here):
         assert np.array_equal(here.scan(scan_id).image, there.scan(scan_id).image)
+
+
+def identity(dataset: Dataset) -> dict[str, Any]:
+    """All that enters the keys of trials and the names of their results."""
+    pairs = {split: [(index.name, index.block) for index in dataset.pairs(split)] for split in dataset.splits}
+    return {"fingerprint": dataset.fingerprint(), "settings": dataset.settings, "scans": scans(dataset), "pairs": pairs}
+
+
+def test_a_dataset_is_the_same_wherever_it_lies_and_however_that_is_written(
+    filed: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = filed.arguments["data"]
+    first = identity(filed.open())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "link").symlink_to(folder)
+    (tmp_path / "work").mkdir()
+    home = f"~/{folder.relative_to(tmp_path)}"
+    for here in (folder, tmp_path / "work"):
+        monkeypatch.chdir(here)
+        for written in (Path(os.path.relpath(folder)), tmp_path / "link", home, Path(home)):
+            assert identity(filed.open(data=written)) == first
+    moved = tmp_path / "moved" / "there"
+    shutil.copytree(folder, moved)
+    shutil.rmtree(folder)
+    assert identity(filed.open(data=moved)) == first
+
+
+def test_a_dataset_goes_by_what_it_has_read_first(filed: Example, tmp_path: Path) -> None:
+    dataset = filed.open(cache=tmp_path / "own cache")
+    scan_id = dataset.scan_ids("train")[0]
+    before = dataset.fingerprint()
+    change(dataset.files(scan_id)[0])
+    assert dataset.fingerprint() == before
+    with pytest.raises(DataError, match=rf"{dataset.files(scan_id)[0].name}: has changed since the data were opened"):
+        dataset.scan(scan_id)
 
 
 def change(path: Path) -> None:

@@ -17,7 +17,8 @@ import pytest
 from fusemorph.configuration import BUDGETS, Trial
 from fusemorph.data import open_dataset
 from fusemorph.fusion.method import Fusion
-from fusemorph.records import GIVEN_UP, StorageError, TrialFolder, read_json
+from fusemorph.records import GIVEN_UP, TrialFolder
+from fusemorph.storage import StorageError, read_json
 from fusemorph.trials import training
 from fusemorph.trials.claims import holder
 from fusemorph.trials.run import Job, run_job

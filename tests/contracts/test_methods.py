@@ -172,11 +172,15 @@ def test_settings_of_gates_do_not_count_without_a_gate() -> None:
 def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
+    from fusemorph.storage import DamagedFile, RecordError
     from fusemorph.trials.load import load_network
 
     early = make("fusion")
     save_file({"strange": torch.zeros(1)}, tmp_path / "weights.safetensors")
     with pytest.raises(ValueError, match=r"weights\.safetensors do not fit the method 'fusion'"):
         load_network(tmp_path, early, 3)
-    with pytest.raises(ValueError, match=r"weights\.safetensors do not fit"):
+    with pytest.raises(RecordError, match=r"weights\.safetensors must be a regular file"):
         load_network(tmp_path / "nowhere", early, 3)
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(DamagedFile, match=r"weights\.safetensors cannot be read as weights"):
+        load_network(tmp_path, early, 3)

@@ -3,7 +3,7 @@
 import errno
 import os
 import resource
-import time
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from fusemorph.data import DataError
-from fusemorph.data.cache import Arrays, cache_folder, cached_arrays, content_digest
-from fusemorph.records import StorageError
+from fusemorph.data.cache import Arrays, cache_folder, cache_note, cached_arrays, content_digest
+from fusemorph.storage import StorageError
 
 
 class Maker:
@@ -138,25 +138,51 @@ def test_a_digest_follows_the_content(tmp_path: Path) -> None:
     assert content_digest(file, cache=cache) == first
 
 
-def test_a_digest_is_remembered_once_the_file_has_settled(tmp_path: Path) -> None:
-    file = tmp_path / "a"
-    file.write_text("one")
-    settled = time.time() - 60
-    os.utime(file, (settled, settled))
-    first = content_digest(file, cache=tmp_path)
-    file.write_text("two")
-    os.utime(file, (settled, settled))
-    assert content_digest(file, cache=tmp_path) == first
-
-
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere: cannot be read"):
         content_digest(tmp_path / "nowhere", cache=tmp_path)
 
 
-def test_the_folder_is_the_argument_else_the_variable_else_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_is_the_argument_else_the_variable_else_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("FUSEMORPH_CACHE", "/variable")
     assert cache_folder(Path("/argument")) == Path("/argument")
+    assert cache_folder(Path("~/argument")) == tmp_path / "argument"
     assert cache_folder(None) == Path("/variable")
+    monkeypatch.setenv("FUSEMORPH_CACHE", "~/variable")
+    assert cache_folder(None) == tmp_path / "variable"
     monkeypatch.delenv("FUSEMORPH_CACHE")
-    assert cache_folder(None) == Path.home() / ".cache" / "fusemorph"
+    assert cache_folder(None) == tmp_path / ".cache" / "fusemorph"
+    assert cache_note(None) == ""
+
+
+@pytest.mark.parametrize("home", ["none", "missing"])
+def test_without_a_home_the_cache_lies_in_the_temporary_folder_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    monkeypatch.delenv("FUSEMORPH_CACHE", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if home == "missing":
+        monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    else:  # as for a user id without an entry
+        monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    folder = cache_folder(None)
+    assert folder == tmp_path / f"fusemorph-cache-{os.getuid()}"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert cache_folder(None) == folder
+    assert str(folder) in cache_note(None)
+    assert cache_note(tmp_path) == ""
+
+
+def test_a_temporary_cache_that_another_user_has_laid_out_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FUSEMORPH_CACHE", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    (tmp_path / "laid out").mkdir()
+    (tmp_path / f"fusemorph-cache-{os.getuid()}").symlink_to(tmp_path / "laid out")
+    with pytest.raises(StorageError, match="belongs to another user"):
+        cache_folder(None)

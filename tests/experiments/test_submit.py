@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from fusemorph.records import read_json
+from fusemorph.storage import read_json
 
 pytestmark = pytest.mark.slow
 

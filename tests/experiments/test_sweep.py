@@ -13,7 +13,7 @@ from experiments.export import main as export
 from experiments.study import SearchStudy, Study, find_study, known_studies, register_study
 from experiments.sweep import main
 from fusemorph.configuration import BUDGETS
-from fusemorph.records import RecordError
+from fusemorph.storage import RecordError
 from reports.page import write_report
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from fusemorph.configuration import Trial
-from fusemorph.records import GIVEN_UP, TrialFolder, read_json
+from fusemorph.records import GIVEN_UP, TrialFolder
+from fusemorph.storage import read_json
 from fusemorph.trials.claims import take_claim
 from fusemorph.trials.run import Job
 from nas import dispatch

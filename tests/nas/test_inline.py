@@ -59,7 +59,7 @@ def test_an_evaluation_that_fails_is_given_up_with_its_reason(cache: Path, tmp_p
     weights = TrialFolder(tmp_path, job.trial).weights
     weights.write_bytes(weights.read_bytes()[:1000])
     *_, last = run_inline(JobList([replace(job, splits=("val", "test"))], tmp_path), tmp_path, workers=1)
-    assert "weights.safetensors do not fit" in last.given_up[job.trial.key]
+    assert "weights.safetensors cannot be read as weights" in last.given_up[job.trial.key]
     assert TrialFolder(tmp_path, job.trial).status() == "finished"
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fusemorph.records import history_of, read_json
+from fusemorph.records import history_of
+from fusemorph.storage import read_json
 from fusemorph.trials.run import run_job
 from tests.nas import tiny_search
 

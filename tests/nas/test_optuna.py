@@ -14,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from fusemorph.fusion.method import Fusion
-from fusemorph.records import StorageError
+from fusemorph.storage import StorageError
 from nas.optuna import BRUTE_LIMIT, POPULATION, STARTUP, OptunaSearcher, Sampler
 from nas.searcher import Outcome, point_key
 from nas.space import Choice, Range, Space, Values

@@ -18,7 +18,8 @@ from ray.cluster_utils import Cluster
 from fusemorph.configuration import BUDGETS, Trial
 from fusemorph.data import open_dataset
 from fusemorph.fusion.method import Fusion
-from fusemorph.records import TrialFolder, read_json
+from fusemorph.records import TrialFolder
+from fusemorph.storage import read_json
 from fusemorph.trials import training
 from fusemorph.trials.checkpoint import Row
 from fusemorph.trials.claims import take_claim

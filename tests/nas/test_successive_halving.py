@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fusemorph.configuration import BUDGETS, Budget
-from fusemorph.records import table, write_bytes, write_json
+from fusemorph.storage import table, write_bytes, write_json
 from nas.successive_halving import SuccessiveHalving, rungs_of
 
 RULE = SuccessiveHalving(study="s", seed=0, rungs=(50, 100))

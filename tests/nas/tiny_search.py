@@ -7,7 +7,7 @@ from pathlib import Path
 from fusemorph.configuration import Budget, Trial
 from fusemorph.data import open_dataset
 from fusemorph.fusion.method import Fusion
-from fusemorph.records import read_json, write_json
+from fusemorph.storage import read_json, write_json
 from fusemorph.trials.run import Job
 from nas.inline import run_inline
 from nas.objectives import find_objectives

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusemorph.records import RecordError
+from fusemorph.storage import RecordError
 from reports.records import NothingToReportError
 from reports.records.files import read_pictures
 from reports.records.loading import load_studies

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from fusemorph.records import RecordError
+from fusemorph.storage import RecordError
 from reports.analysis.comparison import Comparison, compare_studies
 from reports.figures.gates import gate_figures
 from reports.plots.gates import weights_of_pairs
