@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from fusemorph.configuration import BUDGETS, Budget, Trial, find_budget
-from fusemorph.records import TrialFolder, read_record
-from fusemorph.storage import RecordError, StorageError, write_bytes
+from fusemorph.records import TrialFolder, history_of, read_record
+from fusemorph.storage import DamagedFile, RecordError, StorageError, write_bytes
 
 TRIAL = Trial(method={"name": "identity"}, dataset={"name": "d", "fingerprint": "f"}, budget=None, seed=0)
 

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any
 
 from fusemorph.storage import RecordError, StorageError, read_bytes, refused
-from fusemorph.trials.processes import describe_process, has_ended, place
+from fusemorph.trials.processes import describe_process, has_ended
 
 HEARTBEAT_S = 1.0
 LOST_AFTER_S = 120.0
@@ -179,13 +179,6 @@ def describe_holder(facts: Mapping[str, Any]) -> str:
     if silent_s < 10 * HEARTBEAT_S:
         return who
     return f"{who}, silent for {silent_s:.0f} s and taken over after {LOST_AFTER_S:.0f} s"
-
-
-def last_claim(folder: Path, *, process: int | None) -> Mapping[str, Any] | None:
-    """What the last claim says where it is that of a process of this place, living or not; None otherwise."""
-    claims = _claims(folder)
-    facts = _facts(_content(claims[-1])) if claims else {}
-    return facts if facts and (facts.get("place"), facts.get("process")) == (place(), process) else None
 
 
 def _is_held(claim: Path, observer: Observer) -> bool:

@@ -29,6 +29,8 @@ from fusemorph.trials.interruption import Interruption
 from fusemorph.trials.load import load_network, load_weights
 from fusemorph.trials.training import Trained, TrainingFailed, train
 
+LOG = logging.getLogger(__name__)
+
 
 @runtime_checkable
 class StopRule(Protocol):
@@ -103,7 +105,8 @@ def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -
     started = datetime.now(UTC)
     with claim:
         try:
-            _tell(folder.tidy())
+            for damage in folder.tidy():
+                LOG.warning(damage)
             _do_missing(job, folder, claim=claim, started=started, interruption=interruption or Interruption())
             folder.forget_given_up()
             return folder.status()
@@ -126,11 +129,6 @@ def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -
         except SystemExit as error:
             unfinished = error
     raise unfinished
-
-
-def _tell(damages: Sequence[str]) -> None:
-    for damage in damages:
-        logging.getLogger(__name__).warning("%s", damage)
 
 
 def is_missing(job: Job, runs: Path) -> bool:
@@ -193,7 +191,7 @@ def _train(
     if other is not None and _take(job, folder, other, facts, started=started):
         return
     if folder.checkpoint.exists() and (damage := checkpoint_damage(folder.checkpoint)):
-        _tell([folder.set_aside(folder.checkpoint, damage)])
+        LOG.warning(folder.set_aside(folder.checkpoint, damage))
     budget, reason = Budget(**job.trial.budget), None
 
     def on_step(step: int, terms: Mapping[str, float]) -> None:
@@ -238,7 +236,7 @@ def _take(job: Job, folder: TrialFolder, other: TrialFolder, facts: Json, *, sta
         history, gates = (read_table(other.path / name) for name in ("history.csv", "gates.csv"))
         load_weights(other.weights)
     except RecordError as error:
-        _tell([f"{error}; the same weights are trained again"])
+        LOG.warning(f"{error}; the same weights are trained again")
         return False
     folder.finish(
         facts | {"step": read_record(other.path)["step"]}, history=history, gates=gates,

@@ -13,7 +13,7 @@ import pytest
 
 from fusemorph.storage import StorageError
 from fusemorph.trials import claims
-from fusemorph.trials.claims import LOST_AFTER_S, Observer, TakenOver, describe_holder, holder, last_claim, take_claim
+from fusemorph.trials.claims import LOST_AFTER_S, Observer, TakenOver, describe_holder, holder, take_claim
 from fusemorph.trials.processes import describe_process
 
 DAY_S = 86_400.0
@@ -48,7 +48,6 @@ def test_a_claim_is_held_by_one_and_released(tmp_path: Path) -> None:
     with claim:
         assert take_claim(tmp_path) is None
         assert holder(tmp_path) is not None
-        assert last_claim(tmp_path, process=os.getpid()) is not None
     assert holder(tmp_path) is None
     assert take_claim(tmp_path) is not None
 
@@ -209,12 +208,5 @@ def test_an_error_stays_for_whoever_asks_why_and_frees_the_trial(tmp_path: Path)
     assert claim is not None
     with pytest.raises(RuntimeError), claim:
         raise RuntimeError("of memory")
-    facts = last_claim(tmp_path, process=os.getpid())
-    assert facts is not None
-    assert facts["error"] == "RuntimeError: of memory"
+    assert json.loads(claim.path.read_bytes())["error"] == "RuntimeError: of memory"
     assert take_claim(tmp_path) is not None
-
-
-def test_a_process_of_another_namespace_is_not_blamed(tmp_path: Path) -> None:
-    write_claim(tmp_path, place="another namespace", error="MemoryError: ")
-    assert last_claim(tmp_path, process=os.getpid()) is None
