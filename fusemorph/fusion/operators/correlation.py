@@ -5,15 +5,18 @@ Kang et al. 2022 (Dual-PRNet++).
 """
 
 from itertools import product
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from fusemorph.fusion.operator import Features, GateSettings
 from fusemorph.networks.blocks import ConvUnit
 from fusemorph.networks.registration import GateWeights
+from fusemorph.precision import full_precision
 
 SYMBOL = "c"
 READS = ("fixed", "moving")
@@ -38,12 +41,45 @@ def cost_channels(dims: int) -> int:
     return int((2 * RADIUS + 1) ** dims)
 
 
+@full_precision
 def cost_volume(fixed: Float[Tensor, "b c *s"], moving: Float[Tensor, "b c *s"]) -> Float[Tensor, "b n *s"]:
     """Mean product over channels of fixed at x with moving at x + offset; moving is zero outside."""
-    sides = fixed.shape[2:]
-    padded = F.pad(moving, (RADIUS,) * 2 * len(sides))
+    volume: Tensor = _CostVolume.apply(fixed, moving)  # type: ignore[no-untyped-call]
+    return volume
+
+
+class _CostVolume(torch.autograd.Function):
+    """Offset by offset, channels first and in place: a third of the time that autograd takes on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, fixed: Tensor, moving: Tensor) -> Tensor:
+        fixed, padded = fixed.contiguous(), F.pad(moving.contiguous(), (RADIUS,) * 2 * (moving.dim() - 2))
+        windows = _windows(padded, fixed.shape[2:])
+        volume, product_ = fixed.new_empty(len(fixed), len(windows), *fixed.shape[2:]), torch.empty_like(fixed)
+        for index, window in enumerate(windows):
+            torch.mul(fixed, window, out=product_)
+            torch.sum(product_, 1, out=volume[:, index])
+        ctx.save_for_backward(fixed, padded)
+        return volume.div_(fixed.shape[1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        fixed, padded = ctx.saved_tensors
+        gradient = gradient.contiguous() / fixed.shape[1]
+        of_fixed, of_padded = torch.zeros_like(fixed), torch.zeros_like(padded)
+        places = zip(_windows(padded, fixed.shape[2:]), _windows(of_padded, fixed.shape[2:]), strict=True)
+        for index, (window, of_window) in enumerate(places):
+            own = gradient[:, index : index + 1]
+            of_fixed.addcmul_(own, window)
+            of_window.addcmul_(own, fixed)
+        inside = (slice(RADIUS, -RADIUS),) * (fixed.dim() - 2)
+        return of_fixed, of_padded[(slice(None), slice(None), *inside)]
+
+
+def _windows(padded: Tensor, sides: torch.Size) -> list[Tensor]:
     offsets = product(range(2 * RADIUS + 1), repeat=len(sides))
-    return torch.stack([(fixed * shifted(padded, offset, sides)).mean(1) for offset in offsets], dim=1)
+    return [shifted(padded, offset, sides) for offset in offsets]
 
 
 def shifted(padded: Tensor, offset: tuple[int, ...], sides: torch.Size) -> Tensor:
