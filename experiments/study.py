@@ -50,7 +50,8 @@ class Study:
 
     ``reference``: label of the arm that the others are compared with. ``selects``: the study makes choices, so test is
     never looked at. ``measure_cost``: whether latency and memory of each arm are measured at the end, which takes some
-    twenty training steps an arm.
+    twenty training steps an arm. ``optimise_instances``: every trained arm is also measured after instance optimisation
+    of each pair, to tell what its network knew beyond what a few steps of descent find.
     """
 
     question: str
@@ -62,6 +63,7 @@ class Study:
     seeds: int = 1
     selects: bool = False
     measure_cost: bool = True
+    optimise_instances: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

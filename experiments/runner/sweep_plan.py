@@ -136,6 +136,8 @@ def make_sweep(
     split = "val" if study.selects or dataset.missing("test") else "test"
     _require_pairs(dataset, split)
     all_arms = [*study.arms(dataset.shape, budget)]
+    if study.optimise_instances:
+        all_arms += [own for arm in all_arms if arm.trained and (own := refined(arm)) not in all_arms]
     added = [*_replanned(all_arms, options), *_refined(all_arms, options)]
     all_arms += [arm for arm in added if arm not in all_arms]
     skipped = {arm.label: reason for arm in all_arms if (reason := arm.method.skip(dataset))}

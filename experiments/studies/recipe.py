@@ -9,7 +9,7 @@ from experiments.study import Arm, Study
 from fusemorph.configuration import Budget
 from fusemorph.fusion.fusion_network import published_channels
 from fusemorph.fusion.method import Fusion
-from fusemorph.losses.training_loss import TrainingLoss
+from fusemorph.losses import TrainingLoss
 
 PLANS = {
     "C2F joint": "c2f-joint",

@@ -11,7 +11,7 @@ from fusemorph.fusion.method import Fusion
 
 
 def refinement_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
-    """The four plans with refinement after every live stage, and after none."""
+    """The named plans with refinement after every live stage, and after none."""
     arms = [Arm(label="identity", group="floor", method=Identity())]
     for arm in named_plans(budget):
         assert isinstance(arm.method, Fusion)
@@ -27,7 +27,7 @@ STUDY = Study(
         "Each plan is trained twice at the published widths: with refinement after every live stage, and with none.",
         "Arms with refinement have more parameters; the table states the ratios.",
     ),
-    reference="AutoFuse",
+    reference="C2F AutoFuse",
     arms=refinement_arms,
     dataset="hippocampus",
     seeds=3,

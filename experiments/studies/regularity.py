@@ -1,23 +1,23 @@
-"""What Dice does each fusion strategy buy at which regularity? The named plans over four regularisation weights."""
+"""What Dice does each fusion strategy buy at which regularity? Coarse-to-fine plans over four weights of KL."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
 from baselines.identity import Identity
-from experiments.studies.fusion import named_plans
+from experiments.studies.fusion import coarse_to_fine_plans
 from experiments.study import Arm, Study
 from fusemorph.configuration import Budget
 from fusemorph.fusion.method import Fusion
-from fusemorph.losses.training_loss import TrainingLoss
+from fusemorph.losses import TrainingLoss
 
 KL_WEIGHTS = (1e-3, 3e-3, 1e-2, 3e-2)
 
 
 def regularity_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
-    """Every named plan under every weight."""
+    """Every coarse-to-fine plan under every weight."""
     arms = [Arm(label="identity", group="floor", method=Identity())]
-    for weight, arm in product(KL_WEIGHTS, named_plans(budget)):
+    for weight, arm in product(KL_WEIGHTS, coarse_to_fine_plans(budget)):
         assert isinstance(arm.method, Fusion)
         method = replace(arm.method, loss=TrainingLoss(kl_weight=weight))
         arms.append(Arm(label=f"{arm.label}, KL {weight:g}", group=f"KL {weight:g}", method=method))
@@ -30,9 +30,9 @@ STUDY = Study(
         "Each plan is trained under each of four weights of the KL term, all else equal; a strategy is better where "
         "its front of Dice against sd log Jacobian lies above the others'.",
     ),
-    reference=f"AutoFuse, KL {KL_WEIGHTS[1]:g}",
+    reference=f"C2F AutoFuse, KL {KL_WEIGHTS[1]:g}",
     arms=regularity_arms,
     dataset="hippocampus",
-    budget="search",
+    budget="short",
     measure_cost=False,
 )

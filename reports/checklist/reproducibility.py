@@ -57,7 +57,7 @@ def method_settings(evidence: Evidence) -> Answer:
 
 
 def tuning(evidence: Evidence) -> Answer:
-    studies = [one for one in evidence.comparisons if one.records.definition.get("study") == "tuning"]
+    studies = [one for one in evidence.comparisons if one.records.definition.get("study") in ("tuning", "recipe")]
     if studies:
         told = [
             f"{one.records.name}: {plural(len(one.arms), 'setting')}, {effort(training_hours(one.records.trials))}"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from experiments.export import main as export
+from experiments.studies.fusion import COARSE_TO_FINE, DIRECT
 from experiments.study import SearchStudy, Study, find_study, known_studies, register_study
 from experiments.sweep import main
 from fusemorph.configuration import BUDGETS
@@ -40,7 +41,7 @@ def contents(runs: Path) -> dict[str, str]:
 def test_the_first_run_ends_in_a_table_and_a_report(quickstart) -> None:  # type: ignore[no-untyped-def]
     runs, _, finished = quickstart
     assert finished.returncode == 0, finished.stderr
-    for label in ("identity", "early", "middle", "late", "AutoFuse", "oracle"):
+    for label in ("identity", *COARSE_TO_FINE, "oracle"):
         assert label in finished.stdout
     page = Path(finished.stdout.split("report: ")[1].splitlines()[0])
     assert page.is_file()
@@ -63,7 +64,7 @@ def test_a_dry_run_shows_every_trial_and_writes_nothing(quickstart, capsys: pyte
     before = contents(runs)
     assert main([*line, "--dry-run", "--seeds", "2"]) == 0
     shown = capsys.readouterr().out
-    assert "AutoFuse seed 1" in shown
+    assert "C2F AutoFuse seed 1" in shown
     assert shown.count("finished") == 6
     assert shown.count("to do") == 4
     assert contents(runs) == before
@@ -71,19 +72,19 @@ def test_a_dry_run_shows_every_trial_and_writes_nothing(quickstart, capsys: pyte
 
 def test_an_arm_is_planned_with_another_plan_beside_its_own(quickstart, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
     _, line, _ = quickstart
-    again = ["--arm", "AutoFuse", "--plan=------s", "--name", "decoded", "--dry-run"]
+    again = ["--arm", "C2F AutoFuse", "--plan=---/cccc", "--name", "decoded", "--dry-run"]
     assert main([*line, *again]) == 0
     shown = capsys.readouterr().out
-    assert "AutoFuse as ------s seed 0" in shown
-    assert (shown.count("finished"), shown.count("to do")) == (2, 0)  # that of late, which has been trained
+    assert "C2F AutoFuse as ---/cccc seed 0" in shown
+    assert (shown.count("finished"), shown.count("to do")) == (2, 0)  # that of C2F correlation, which has been trained
 
 
 def test_an_arm_is_refined_for_each_pair_beside_its_own(quickstart, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
     _, line, _ = quickstart
-    chosen = [word for label in ("identity", "AutoFuse") for word in ("--arm", label)]
+    chosen = [word for label in ("identity", "C2F AutoFuse") for word in ("--arm", label)]
     assert main([*line, *chosen, "--refine", "3", "--dry-run"]) == 0
     shown = capsys.readouterr().out
-    assert "AutoFuse, refined in 3 steps seed 0" in shown
+    assert "C2F AutoFuse, refined in 3 steps seed 0" in shown
     assert "identity, refined in 3 steps seed 0" in shown
     assert (shown.count("finished"), shown.count("to do")) == (2, 2)
 
@@ -100,7 +101,7 @@ def test_the_numbers_can_be_taken_along_without_images_or_paths(quickstart, tmp_
     text = "".join(path.read_text() for path in files if path.suffix == ".json")
     assert str(runs) not in text
     page = write_report([tmp_path / "out"], tmp_path / "page", study=name)
-    assert "AutoFuse" in page.read_text()
+    assert "C2F AutoFuse" in page.read_text()
     history = next((tmp_path / "out").rglob("history.csv.gz"))
     history.write_bytes(b"other numbers")
     assert export([str(runs), name, str(tmp_path / "out")]) == 2
@@ -164,7 +165,7 @@ def test_every_search_has_a_space_that_its_method_knows(name: str) -> None:
     size = space.size()
     assert size is None or size > study.trials
     assert {study.budget, study.confirm_budget} <= set(BUDGETS)
-    assert [arm.label for arm in study.comparison_arms(BUDGETS["smoke"])] == ["early", "middle", "late", "AutoFuse"]
+    assert [arm.label for arm in study.comparison_arms(BUDGETS["smoke"])] == [*DIRECT, *COARSE_TO_FINE]
 
 
 ENTRY = {"name": "a", "study": "s", "dataset": {}, "budget": {}, "reference": "x", "reported_split": "val"}

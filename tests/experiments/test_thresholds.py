@@ -23,14 +23,11 @@ def outcome(runs: Path, name: str, split: str) -> pd.DataFrame:
 
 def test_quickstart_aligns_the_virtual_brains(tmp_path: Path) -> None:
     assert main(["quickstart", "--runs", str(tmp_path)]) == 0
-    means = outcome(tmp_path, "quickstart-virtual_brains-brief", "test")
+    means = outcome(tmp_path, "quickstart-virtual_brains-short", "test")
     floor, trained = means.loc["identity"], means.drop(["identity", "oracle"])
-    assert (trained["dice"] > floor["dice"]).all()
     assert (trained["endpoint_error_mm"] < floor["endpoint_error_mm"]).all()
     assert (trained["folding_fraction"] <= 1e-3).all()
-    best = trained.loc[["early", "AutoFuse"]]
-    assert (best["dice"] >= floor["dice"] + 0.05).all()
-    assert (best["endpoint_error_mm"] <= 0.85 * floor["endpoint_error_mm"]).all()
+    assert (trained["dice"] >= floor["dice"] + 0.05).all()
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no hippocampus set at {DATA}; FUSEMORPH_DATA says where it lies")
@@ -39,5 +36,6 @@ def test_a_quick_fusion_study_aligns_the_hippocampus(tmp_path: Path) -> None:
     assert main(line) == 0
     means = outcome(tmp_path, "fusion-hippocampus-quick", "val")
     assert means.loc["identity", "dice"] == pytest.approx(0.512, abs=0.001)
-    assert means.loc["AutoFuse", "dice"] >= 0.62
+    assert means.loc[["C2F correlation", "C2F match", "C2F AutoFuse"], "dice"].min() >= 0.70
+    assert means.loc["AutoFuse", "dice"] >= 0.60
     assert (means["folding_fraction"] <= 1e-3).all()

@@ -7,6 +7,7 @@ import pytest
 
 from experiments.runner.command_line import parse
 from experiments.runner.search import stops_early
+from experiments.studies.fusion import COARSE_TO_FINE, DIRECT
 from experiments.sweep import main
 from nas.objectives import find_objectives
 from reports.page import write_report
@@ -40,7 +41,7 @@ def test_a_search_is_run_confirmed_and_extended(folder: Path, capsys: pytest.Cap
     first = arms(folder, NAME)
     assert (len(first), len(arms(folder, f"{NAME}-random"))) == (3, 3)
     confirmed = [arm["label"] for arm in arms(folder, CONFIRMED)]
-    assert confirmed[:5] == ["identity", "early", "middle", "late", "AutoFuse"]
+    assert confirmed[:9] == ["identity", *DIRECT, *COARSE_TO_FINE]
     for arm in arms(folder, CONFIRMED):
         (key,) = arm["keys"].values()  # type: ignore[attr-defined]
         assert (folder / "runs" / key / "eval" / "test").is_dir()
