@@ -84,7 +84,7 @@ def register_images(
     there = coordinates_in(moving_in, grid=replace(fixed_in, affine=before @ fixed_in.affine))
     images = {"fixed": fixed_in.array, "moving": read_at(moving_in, there)}
     scans = [
-        Scan(id=name, person=name, image=image, labels=None, spacing_mm=fixed_in.spacing_mm, affine=fixed_in.affine)
+        Scan(id=name, subject=name, image=image, labels=None, spacing_mm=fixed_in.spacing_mm, affine=fixed_in.affine)
         for name, image in images.items()
     ]
     displacement = estimate(Pair(split="", fixed=scans[0], moving=scans[1], block="")).cpu()

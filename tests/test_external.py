@@ -112,7 +112,7 @@ def make_pair(shape: tuple[int, ...] = (12, 10, 14), spacing_mm: tuple[float, ..
     rng = np.random.default_rng(0)
     scans = [
         Scan(
-            id=name, person=name, image=rng.random(shape, dtype=np.float32), labels=None, spacing_mm=spacing_mm,
+            id=name, subject=name, image=rng.random(shape, dtype=np.float32), labels=None, spacing_mm=spacing_mm,
             affine=np.diag([-1.0, 1.0, 2.0, 1.0]),
         )
         for name in ("fixed", "moving")

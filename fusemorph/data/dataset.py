@@ -15,7 +15,7 @@ from rich.progress import track
 from fusemorph.bounds import grid_problem
 from fusemorph.data.cache import cache_folder
 from fusemorph.data.errors import DataError
-from fusemorph.data.pairing import check_persons, connected_blocks, mirrored_pairs, pairs_within
+from fusemorph.data.pairing import check_subjects, connected_blocks, mirrored_pairs, pairs_within
 
 OPEN_SCANS = 64
 """How many scans a dataset keeps open: each holds three files, and a process may hold 1024, or 256 on macOS."""
@@ -23,14 +23,14 @@ OPEN_SCANS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """One preprocessed image of one person: float32 in [0, 1], int16 labels on the same grid or None.
+    """One preprocessed image of one subject: float32 in [0, 1], int16 labels on the same grid or None.
 
     ``affine`` maps voxels of this grid to RAS millimetres (4x4; 3x3 in 2-D), those of the reference where the scan was
     aligned to one. The arrays are read-only memory maps.
     """
 
     id: str
-    person: str
+    subject: str
     image: np.ndarray
     labels: np.ndarray | None
     spacing_mm: tuple[float, ...]
@@ -77,7 +77,7 @@ class Dataset(ABC):
     """A set of scans in splits, and the pairs made of them. All scans share ``shape`` and ``spacing_mm``.
 
     A subclass lists its scans when it is opened (quick) and yields the arrays of one scan in ``_arrays`` (cached).
-    No pair holds two scans of one person, unless ``within_persons``: then every pair does.
+    No pair holds two scans of one subject, unless ``within_subjects``: then every pair does.
     """
 
     name: ClassVar[str]
@@ -85,7 +85,7 @@ class Dataset(ABC):
     source: ClassVar[str]
     licence: ClassVar[str]
     synthetic: ClassVar[bool] = False
-    within_persons: bool = False
+    within_subjects: bool = False
 
     def __init__(
         self,
@@ -97,19 +97,19 @@ class Dataset(ABC):
         settings: Mapping[str, Any],
         cache: Path | None,
     ) -> None:
-        """``members``: for each split the person of each scan id, in the order of evaluation pairs."""
-        check_persons(members)
+        """``members``: for each split the subject of each scan id, in the order of evaluation pairs."""
+        check_subjects(members)
         if problem := grid_problem(shape):
             raise ValueError(f"{self.name}: 'shape' must be smaller: {problem}")
-        self._members = {split: dict(persons) for split, persons in members.items() if persons}
-        self._person = {scan_id: person for persons in members.values() for scan_id, person in persons.items()}
+        self._members = {split: dict(subjects) for split, subjects in members.items() if subjects}
+        self._subject = {scan_id: subject for subjects in members.values() for scan_id, subject in subjects.items()}
         self._opened: dict[str, dict[str, np.ndarray]] = {}
         self._cache = cache_folder(cache)
         self.shape, self.spacing_mm = shape, spacing_mm
         self.labels, self.settings = dict(labels), dict(settings)
-        train, least = set(self._members.get("train", {}).values()), 1 if self.within_persons else 2
+        train, least = set(self._members.get("train", {}).values()), 1 if self.within_subjects else 2
         if len(train) < least:
-            raise DataError(f"{self.name}: train must hold at least {least} persons, got {len(train)}")
+            raise DataError(f"{self.name}: train must hold at least {least} subjects, got {len(train)}")
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -123,23 +123,23 @@ class Dataset(ABC):
             raise ValueError(f"scan_ids(): 'split' must be among {list(self.splits)}, got {split!r}. {absent}".strip())
         return tuple(self._members[split])
 
-    def person(self, scan_id: str) -> str:
-        """The person whom a scan shows."""
-        if scan_id not in self._person:
-            raise ValueError(f"person(): 'scan_id' must be a scan of {self.name}, got {scan_id!r}")
-        return self._person[scan_id]
+    def subject(self, scan_id: str) -> str:
+        """The subject whom a scan shows."""
+        if scan_id not in self._subject:
+            raise ValueError(f"subject(): 'scan_id' must be a scan of {self.name}, got {scan_id!r}")
+        return self._subject[scan_id]
 
     def missing(self, split: str) -> tuple[str, ...]:
         """What of the official split is absent here, in words; empty when it is whole."""
         return () if split in self._members else (f"{self.name} has no split {split!r} here",)
 
     def pairs(self, split: str) -> tuple[PairIndex, ...]:
-        """The evaluation pairs of a split: i-th scan with i-th from last, both ways, less pairs of one person.
+        """The evaluation pairs of a split: i-th scan with i-th from last, both ways, less pairs of one subject.
 
-        Within persons: every ordered pair of a person's scans.
+        Within subjects: every ordered pair of a subject's scans.
         """
-        pairing = pairs_within if self.within_persons else mirrored_pairs
-        return self._index(split, pairing(self.scan_ids(split), self.person))
+        pairing = pairs_within if self.within_subjects else mirrored_pairs
+        return self._index(split, pairing(self.scan_ids(split), self.subject))
 
     def pair(self, index: PairIndex) -> Pair:
         """The scans behind an index, with the true displacement where the dataset knows it."""
@@ -147,16 +147,16 @@ class Dataset(ABC):
         return Pair(split=index.split, fixed=fixed, moving=moving, block=index.block)
 
     def training_pair(self, rng: np.random.Generator) -> Pair:
-        """An ordered pair of scans of different persons, drawn uniformly from ``train`` (no true displacement).
+        """An ordered pair of scans of different subjects, drawn uniformly from ``train`` (no true displacement).
 
-        Within persons: one of the ordered pairs that train has.
+        Within subjects: one of the ordered pairs that train has.
         """
-        if self.within_persons:
+        if self.within_subjects:
             return self._drawn_pair(rng)
         ids = self.scan_ids("train")
         while True:
             fixed, moving = (ids[i] for i in rng.integers(len(ids), size=2))
-            if self.person(fixed) != self.person(moving):
+            if self.subject(fixed) != self.subject(moving):
                 return Pair(split="train", fixed=self.scan(fixed), moving=self.scan(moving), block="")
 
     def _drawn_pair(self, rng: np.random.Generator) -> Pair:
@@ -172,13 +172,13 @@ class Dataset(ABC):
 
         The ``OPEN_SCANS`` used last stay open here; others for as long as the caller holds them.
         """
-        person = self.person(scan_id)
+        subject = self.subject(scan_id)
         arrays = self._opened.pop(scan_id, None) or self._arrays(scan_id)
         self._opened[scan_id] = arrays
         if len(self._opened) > OPEN_SCANS:
             del self._opened[next(iter(self._opened))]
         image, labels, affine = arrays["image"], arrays.get("labels"), arrays["affine"]
-        return Scan(id=scan_id, person=person, image=image, labels=labels, spacing_mm=self.spacing_mm, affine=affine)
+        return Scan(id=scan_id, subject=subject, image=image, labels=labels, spacing_mm=self.spacing_mm, affine=affine)
 
     def prepare(self, *, progress: bool = False) -> None:
         """Read, check and cache every scan, with a progress bar on request; none stays open.
@@ -187,7 +187,7 @@ class Dataset(ABC):
             DataError: a file that cannot serve, named.
             StorageError: the cache cannot be written.
         """
-        for scan_id in track(list(self._person), f"preparing {self.name}", disable=not progress, transient=True):
+        for scan_id in track(list(self._subject), f"preparing {self.name}", disable=not progress, transient=True):
             self._arrays(scan_id)
 
     def fingerprint(self) -> str:
@@ -195,7 +195,7 @@ class Dataset(ABC):
         parts = {
             split: [
                 self._selected(split),
-                {scan_id: [person, self._content(scan_id)] for scan_id, person in self._members[split].items()},
+                {scan_id: [subject, self._content(scan_id)] for scan_id, subject in self._members[split].items()},
             ]
             for split in self.splits
             if split != "test"
@@ -211,7 +211,7 @@ class Dataset(ABC):
         return []
 
     def _index(self, split: str, pairs: list[tuple[str, str]]) -> tuple[PairIndex, ...]:
-        blocks = connected_blocks([(self.person(fixed), self.person(moving)) for fixed, moving in pairs])
+        blocks = connected_blocks([(self.subject(fixed), self.subject(moving)) for fixed, moving in pairs])
         return tuple(
             PairIndex(split=split, fixed=fixed, moving=moving, block=block)
             for (fixed, moving), block in zip(pairs, blocks, strict=True)

@@ -22,8 +22,8 @@ class FileDataset(Dataset):
     """Scans of files, resampled to one spacing, normalised by percentiles, and cropped or padded to one shape.
 
     With the setting ``align=affine`` each scan is mapped affinely to a reference scan instead: the first of train, so
-    that no choice is made and neither val nor test takes part in it; where pairs are within persons, the person's first
-    scan, so that a person's scans keep their own shape. Image and labels are interpolated once.
+    that no choice is made and neither val nor test takes part in it; where pairs are within subjects, the subject's
+    first scan, so that a subject's scans keep their own shape. Image and labels are interpolated once.
     """
 
     alignments: ClassVar[tuple[str, ...]] = ("none", "affine")
@@ -41,9 +41,9 @@ class FileDataset(Dataset):
         """The scan to which this one is aligned; None for a reference itself, and where nothing is aligned."""
         if self._align != "affine":
             return None
-        person = self.person(scan_id)
-        same = [other for other, owner in self._person.items() if owner == person]
-        first = same[0] if self.within_persons else self.scan_ids("train")[0]
+        subject = self.subject(scan_id)
+        same = [other for other, owner in self._subject.items() if owner == subject]
+        first = same[0] if self.within_subjects else self.scan_ids("train")[0]
         return None if first == scan_id else first
 
     def _content(self, scan_id: str) -> Any:

@@ -1,4 +1,4 @@
-"""What lies in anybody's folder: images with their labels, persons and splits, and pairs where a table lists them."""
+"""What lies in anybody's folder: images with their labels, subjects and splits, and pairs where a table lists them."""
 
 import csv
 import os
@@ -24,7 +24,7 @@ class Listed:
 
     image: Path
     labels: Path | None
-    person: str
+    subject: str
     split: str
 
 
@@ -52,9 +52,9 @@ class Listing:
 
 
 def list_folder(folder: Path, *, task: str, seed: int, fractions: Sequence[float]) -> Listing:
-    """List ``pairs.csv``, or else ``images/`` with ``labels/`` and a table of persons and splits.
+    """List ``pairs.csv``, or else ``images/`` with ``labels/`` and a table of subjects and splits.
 
-    Without splits in a table, persons are drawn: ``fractions`` of them to train, val and test by ``seed``.
+    Without splits in a table, subjects are drawn: ``fractions`` of them to train, val and test by ``seed``.
 
     Raises:
         DataError: nothing there, partners missing, a table that contradicts itself or the files.
@@ -75,15 +75,15 @@ def _list_images(folder: Path, *, task: str, seed: int, fractions: Sequence[floa
         lone += [f"{labels[name]}: label without image" for name in sorted(set(labels) - set(images))]
         _raise_all(lone)
     table, rows = _scan_rows(folder, images)
-    persons = {name: rows[name].get("person") or name for name in images}
+    subjects = {name: rows[name].get("person") or name for name in images}
     if table is not None and any(row.get("split") for row in rows.values()):
         splits = {name: _split(rows[name], f"{table}, image {name}") for name in images}
     else:
-        drawn = draw_splits(persons.values(), seed=seed, fractions=fractions, least=2 if task == "inter" else 1)
-        splits = {name: drawn[persons[name]] for name in images}
+        drawn = draw_splits(subjects.values(), seed=seed, fractions=fractions, least=2 if task == "inter" else 1)
+        splits = {name: drawn[subjects[name]] for name in images}
     return Listing(
         scans={
-            name: Listed(image=images[name], labels=labels.get(name), person=persons[name], split=splits[name])
+            name: Listed(image=images[name], labels=labels.get(name), subject=subjects[name], split=splits[name])
             for name in sorted(images)
         }
     )
@@ -123,14 +123,14 @@ def _list_pairs(folder: Path, *, task: str, seed: int, fractions: Sequence[float
     scans: dict[str, Listed] = {}
     pairs = []
     for number, (row, group, split) in enumerate(zip(rows, groups, splits, strict=True), start=2):
-        person = group if task == "intra" else ""
-        sides = [_side(folder, row, role, ids[row[role]], person, split) for role in ("fixed", "moving")]
+        subject = group if task == "intra" else ""
+        sides = [_side(folder, row, role, ids[row[role]], subject, split) for role in ("fixed", "moving")]
         for name, listed in sides:
             if scans.setdefault(name, listed) != listed:
-                raise DataError(f"{table}, row {number}: {name} has other labels, person or split than in a row above")
-        same = sides[0][1].person == sides[1][1].person
+                raise DataError(f"{table}, row {number}: {name} has other labels, subject or split than in a row above")
+        same = sides[0][1].subject == sides[1][1].subject
         if same != (task == "intra") or sides[0][0] == sides[1][0]:
-            rule = "different persons" if task == "inter" else "two images of one person"
+            rule = "different subjects" if task == "inter" else "two images of one subject"
             raise DataError(f"{table}, row {number}: a pair must hold {rule} (task {task!r})")
         pairs.append(ListedPair(split=split, fixed=sides[0][0], moving=sides[1][0], block=row.get("block", "")))
     if any(listed.labels for listed in scans.values()):
@@ -139,7 +139,7 @@ def _list_pairs(folder: Path, *, task: str, seed: int, fractions: Sequence[float
 
 
 def _groups(rows: Sequence[Row]) -> list[str]:
-    """For each row the group of rows that share images or persons."""
+    """For each row the group of rows that share images or subjects."""
     ends = [(row.get("fixed_person") or row["fixed"], row.get("moving_person") or row["moving"]) for row in rows]
     return [f"group{block}" for block in connected_blocks(ends)]
 
@@ -175,25 +175,25 @@ def _side(folder: Path, row: Row, role: str, name: str, group: str, split: str) 
     return name, Listed(
         image=folder / row[role],
         labels=folder / labels if labels else None,
-        person=row.get(f"{role}_person") or group or name,
+        subject=row.get(f"{role}_person") or group or name,
         split=split,
     )
 
 
-def draw_splits(persons: Iterable[str], *, seed: int, fractions: Sequence[float], least: int) -> dict[str, str]:
-    """A split for each person, drawn by ``seed``: ``fractions`` of them to train, val, test.
+def draw_splits(subjects: Iterable[str], *, seed: int, fractions: Sequence[float], least: int) -> dict[str, str]:
+    """A split for each subject, drawn by ``seed``: ``fractions`` of them to train, val, test.
 
-    Val and test get ``least`` or more persons, unless their fraction is 0.
+    Val and test get ``least`` or more subjects, unless their fraction is 0.
 
     Raises:
-        DataError: too few persons are left to train.
+        DataError: too few subjects are left to train.
     """
-    names = sorted(set(persons))
+    names = sorted(set(subjects))
     order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
     val, test = (max(least, round(part * len(names))) if part else 0 for part in fractions[1:])
     if len(names) - val - test < least:
         raise DataError(
-            f"{len(names)} persons or groups are too few for train, val and test by fractions {tuple(fractions)}; "
+            f"{len(names)} subjects or groups are too few for train, val and test by fractions {tuple(fractions)}; "
             "add images, or name the splits in a table"
         )
     drawn = dict.fromkeys(order, "train")

@@ -163,7 +163,7 @@ def check_grids(surveys: Mapping[str, Arrays], *, groups: Mapping[str, str], ima
     for scan_id, group in groups.items():
         reference = first.setdefault(group, scan_id)
         if not _same_grid(surveys[scan_id], surveys[reference]):
-            raise DataError(f"{images[scan_id]}: grid is unlike the one of {images[reference]}, of the same person")
+            raise DataError(f"{images[scan_id]}: grid is unlike the one of {images[reference]}, of the same subject")
 
 
 def _same_grid(first: Arrays, second: Arrays) -> bool:

@@ -141,8 +141,8 @@ def name_pair(pair: Pair) -> Row:
         "pair": pair.name,
         "fixed": pair.fixed.id,
         "moving": pair.moving.id,
-        "fixed_person": pair.fixed.person,
-        "moving_person": pair.moving.person,
+        "fixed_person": pair.fixed.subject,
+        "moving_person": pair.moving.subject,
         "block": pair.block,
     }
 

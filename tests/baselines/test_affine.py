@@ -13,7 +13,7 @@ def test_spacing_is_respected_and_the_map_found() -> None:
     truth = matrix(shape, shift=2.0, degrees=6.0, spacing_mm=1.7)
     fixed, moving, mask = pair(shape, truth, spacing_mm=1.7)
     scans = [
-        Scan(id=name, person=name, image=image[0, 0].numpy(), labels=None, spacing_mm=spacing_mm, affine=np.eye(4))
+        Scan(id=name, subject=name, image=image[0, 0].numpy(), labels=None, spacing_mm=spacing_mm, affine=np.eye(4))
         for name, image in (("fixed", fixed), ("moving", moving))
     ]
     method = Affine(model="rigid")

@@ -32,7 +32,7 @@ def make_pair(fixed: torch.Tensor, moving: torch.Tensor, spacing_mm: tuple[float
     top = float(moving.max())
     scans = [
         Scan(
-            id=name, person=name, image=(image[0, 0] / top).numpy(), labels=None, spacing_mm=spacing_mm,
+            id=name, subject=name, image=(image[0, 0] / top).numpy(), labels=None, spacing_mm=spacing_mm,
             affine=np.eye(len(spacing_mm) + 1),
         )
         for name, image in (("fixed", fixed), ("moving", moving))

@@ -49,10 +49,10 @@ def make_pair(shape: tuple[int, ...] = (30, 33)) -> Pair:
     ]
     scans = [
         Scan(
-            id=person, person=person, image=image.astype(np.float32), labels=None, spacing_mm=(1.0,) * len(shape),
+            id=subject, subject=subject, image=image.astype(np.float32), labels=None, spacing_mm=(1.0,) * len(shape),
             affine=np.eye(len(shape) + 1),
         )
-        for person, image in zip("ab", images, strict=True)
+        for subject, image in zip("ab", images, strict=True)
     ]  # fmt: skip
     return Pair(split="val", fixed=scans[0], moving=scans[1], block="0")
 

@@ -83,7 +83,7 @@ def test_all_scans_share_one_grid(dataset: Dataset) -> None:
         assert scan.image.std() > 0.01
         assert scan.spacing_mm == dataset.spacing_mm
         assert np.linalg.norm(scan.affine[:-1, :-1], axis=0) == pytest.approx(dataset.spacing_mm, rel=1e-3)
-        assert (scan.id, scan.person) == (scan_id, dataset.person(scan_id))
+        assert (scan.id, scan.subject) == (scan_id, dataset.subject(scan_id))
 
 
 def test_labels_are_those_that_it_names(dataset: Dataset) -> None:
@@ -96,26 +96,26 @@ def test_labels_are_those_that_it_names(dataset: Dataset) -> None:
         assert set(np.unique(labels).tolist()) <= {0, *dataset.labels}
 
 
-def test_splits_share_no_person(dataset: Dataset) -> None:
+def test_splits_share_no_subject(dataset: Dataset) -> None:
     assert dataset.splits == ("train", "val", "test")
-    persons = [{dataset.person(scan_id) for scan_id in dataset.scan_ids(split)} for split in dataset.splits]
-    assert sum(map(len, persons)) == len(set.union(*persons))
+    subjects = [{dataset.subject(scan_id) for scan_id in dataset.scan_ids(split)} for split in dataset.splits]
+    assert sum(map(len, subjects)) == len(set.union(*subjects))
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_evaluation_pairs_come_both_ways_between_persons_or_within_them(dataset: Dataset, split: str) -> None:
+def test_evaluation_pairs_come_both_ways_between_subjects_or_within_them(dataset: Dataset, split: str) -> None:
     pairs = dataset.pairs(split)
     assert pairs == dataset.pairs(split)
     names = {(index.fixed, index.moving) for index in pairs}
     assert len(names) == len(pairs) > 0
     assert names == {(moving, fixed) for fixed, moving in names}
     assert set().union(*names) <= set(dataset.scan_ids(split))
-    same = {dataset.person(index.fixed) == dataset.person(index.moving) for index in pairs}
-    assert same == {dataset.within_persons}
+    same = {dataset.subject(index.fixed) == dataset.subject(index.moving) for index in pairs}
+    assert same == {dataset.within_subjects}
     blocks_of: dict[str, set[str]] = {}
     for index in pairs:
         for scan_id in (index.fixed, index.moving):
-            blocks_of.setdefault(dataset.person(scan_id), set()).add(index.block)
+            blocks_of.setdefault(dataset.subject(scan_id), set()).add(index.block)
     assert all(len(blocks) == 1 for blocks in blocks_of.values())
 
 
@@ -138,9 +138,9 @@ def test_training_pairs_follow_from_the_generator(dataset: Dataset) -> None:
 
     assert draw(0) == draw(0) != draw(1)
     ids = dataset.scan_ids("train")
-    apart = {f"{a}<-{b}" for a in ids for b in ids if dataset.person(a) != dataset.person(b)}
+    apart = {f"{a}<-{b}" for a in ids for b in ids if dataset.subject(a) != dataset.subject(b)}
     within = {index.name for index in dataset.pairs("train")}
-    assert set(draw(0)) == (within if dataset.within_persons else apart)
+    assert set(draw(0)) == (within if dataset.within_subjects else apart)
 
 
 def test_an_unknown_split_lists_the_known(dataset: Dataset) -> None:

@@ -37,12 +37,12 @@ def make_pair(shape: tuple[int, ...]) -> Pair:
     from_centre = (np.indices(shape).T - (np.array(shape) - 1) / 2).T
     scans = [
         Scan(
-            id=person, person=person, labels=None, spacing_mm=(1.0, 1.5, 0.8)[: len(shape)],
+            id=subject, subject=subject, labels=None, spacing_mm=(1.0, 1.5, 0.8)[: len(shape)],
             affine=np.eye(len(shape) + 1),
             # Methods that align the two need something to align.
             image=(np.exp(-(from_centre**2).sum(0) / width**2) + 0.1 * rng.random(shape)).astype(np.float32),
         )
-        for person, width in (("a", 6.0), ("b", 7.0))
+        for subject, width in (("a", 6.0), ("b", 7.0))
     ]  # fmt: skip
     truth = rng.normal(size=(len(shape), *shape)).astype(np.float32)
     return Pair(split="val", fixed=scans[0], moving=scans[1], block="0", displacement=truth)

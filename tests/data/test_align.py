@@ -84,7 +84,7 @@ def test_a_change_of_the_reference_makes_the_others_anew(folder: Path) -> None:
     assert not np.array_equal(opened(folder, align="affine", shape=SHAPE).scan("c").image, before)
 
 
-def test_within_persons_the_first_scan_of_each_is_the_reference(folder: Path) -> None:
+def test_within_subjects_the_first_scan_of_each_is_the_reference(folder: Path) -> None:
     for name, degrees in (("a", 5.0), ("b", 13.0), ("c", 2.0), ("d", 9.0)):
         write(folder, f"{name}2", shift=1, degrees=degrees, spacing_mm=1.0, origin_mm=0)
     for name in "abcd":

@@ -27,7 +27,7 @@ def make_pair(shape: tuple[int, ...], *, inside: tuple[slice, ...], labelled: bo
         image = np.where(mask, rng.uniform(0.2, 1.0, shape), 0.0).astype(np.float32)
         labels = mask.astype(np.int16) if labelled else None
         spacing = (1.0,) * len(shape)
-        scans.append(Scan(id=name, person=name, image=image, labels=labels, spacing_mm=spacing, affine=np.eye(4)))
+        scans.append(Scan(id=name, subject=name, image=image, labels=labels, spacing_mm=spacing, affine=np.eye(4)))
     return Pair(split="val", fixed=scans[0], moving=scans[1], block="0")
 
 

@@ -64,7 +64,7 @@ class Acdc(FileDataset):
     title = "ACDC, cardiac cine MRI: end-diastole and end-systole"
     source = "Bernard et al. 2018, IEEE TMI 37:2514, University Hospital of Dijon"
     licence = "CC BY-NC-SA 4.0"
-    within_persons = True
+    within_subjects = True
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
         options = read_settings(AcdcSettings, settings, dataset=self.name)

@@ -1,4 +1,4 @@
-"""Anybody's NIfTI images and labels, 2-D or 3-D, paired between persons or within them."""
+"""Anybody's NIfTI images and labels, 2-D or 3-D, paired between subjects or within them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,13 +21,13 @@ from fusemorph.data.survey import Grid, check_grids, common_grid, median_spacing
 class FolderSettings:
     """How a folder is read; what is None is measured on the files.
 
-    ``task``: ``inter`` pairs different persons, ``intra`` the images of one person. ``spacing_mm``: the median of train
-    and val. ``shape``: the smallest that holds every foreground box. ``foreground``: ``labels``, or ``image`` (voxels
-    above the image's minimum, and labels); a grid lies around its centre, in ``intra`` around that of all images of the
-    person. Measured: ``labels`` within persons, ``image`` between them, where the centre of labels would give away the
-    answer. ``seed`` and ``fractions`` (train, val, test) draw splits where no table names them. Images with fewer than
-    ``smallest_side`` voxels along an axis are refused; a smaller number lets them be padded. ``align``: as in
-    ``FileDataset``.
+    ``task``: ``inter`` pairs different subjects, ``intra`` the images of one subject. ``spacing_mm``: the median of
+    train and val. ``shape``: the smallest that holds every foreground box. ``foreground``: ``labels``, or ``image``
+    (voxels above the image's minimum, and labels); a grid lies around its centre, in ``intra`` around that of all
+    images of the subject. Measured: ``labels`` within subjects, ``image`` between them, where the centre of labels
+    would give away the answer. ``seed`` and ``fractions`` (train, val, test) draw splits where no table names them.
+    Images with fewer than ``smallest_side`` voxels along an axis are refused; a smaller number lets them be padded.
+    ``align``: as in ``FileDataset``.
     """
 
     task: str = "inter"
@@ -58,9 +58,10 @@ class FolderSettings:
 class Folder(FileDataset):
     """Images in ``images/`` and their labels under the same names in ``labels/``, or both named in ``pairs.csv``.
 
-    ``splits.csv`` (or ``scans.csv``) has columns ``image``, and ``person`` and ``split`` where known. ``pairs.csv`` has
-    ``fixed``, ``moving``, and where known ``fixed_labels``, ``moving_labels``, ``fixed_person``, ``moving_person``,
-    ``split``, ``block``; its pairs are the only ones then, for training too. Labels may be absent altogether.
+    ``splits.csv`` (or ``scans.csv``) has columns ``image``, and ``person`` (the subject) and ``split`` where known.
+    ``pairs.csv`` has ``fixed``, ``moving``, and where known ``fixed_labels``, ``moving_labels``, ``fixed_person``,
+    ``moving_person``, ``split``, ``block``; its pairs are the only ones then, for training too. Labels may be absent
+    altogether.
     """
 
     name = "folder"
@@ -78,7 +79,7 @@ class Folder(FileDataset):
         self._grid = _grid(self._listing, surveys, options)
         values = sorted({int(value) for survey in surveys.values() for value in survey["values"]})
         measured = {name: list(getattr(self._grid, name)) for name in ("spacing_mm", "shape")}
-        self.within_persons = options.task == "intra"
+        self.within_subjects = options.task == "intra"
         super().__init__(
             members=_members(self._listing),
             shape=self._grid.shape,
@@ -111,15 +112,15 @@ class Folder(FileDataset):
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
-        """Images and labels of eight persons at two spacings, one of them seen twice, with ``splits.csv``."""
+        """Images and labels of eight subjects at two spacings, one of them seen twice, with ``splits.csv``."""
         rng = np.random.default_rng(0)
         people = {"train": ["a", "a", "b", "c"], "val": ["d", "e", "f"], "test": ["g", "h"]}
         rows = ["image,person,split"]
-        for split, persons in people.items():
-            for number, person in enumerate(persons):
+        for split, subjects in people.items():
+            for number, subject in enumerate(subjects):
                 image, labels = (folder / part / f"{split}{number}.nii.gz" for part in ("images", "labels"))
                 write_phantom(image, labels, rng=rng, spacing_mm=1.0 + number % 2 / 4)
-                rows.append(f"{image.name},{person},{split}")
+                rows.append(f"{image.name},{subject},{split}")
         (folder / "splits.csv").write_text("\n".join(rows))
         return {"data": folder}
 
@@ -141,18 +142,18 @@ class Folder(FileDataset):
 
 def _listed(folder: Path, options: FolderSettings) -> Listing:
     listing = list_folder(folder, task=options.task, seed=options.seed, fractions=options.fractions)
-    persons = [listed.person for listed in listing.scans.values()]
+    subjects = [listed.subject for listed in listing.scans.values()]
     if options.task == "intra" and not listing.pairs:
-        single = [str(listed.image) for listed in listing.scans.values() if persons.count(listed.person) == 1]
+        single = [str(listed.image) for listed in listing.scans.values() if subjects.count(listed.subject) == 1]
         if single:
-            rule = "the only image of its person; pairs within persons (task 'intra') need two, named in splits.csv"
+            rule = "the only image of its subject; pairs within subjects (task 'intra') need two, named in splits.csv"
             raise DataError("\n".join(f"{image}: is {rule}" for image in single))
     return listing
 
 
 def _members(listing: Listing) -> dict[str, dict[str, str]]:
     scans = listing.scans.items()
-    return {split: {scan_id: one.person for scan_id, one in scans if one.split == split} for split in SPLITS}
+    return {split: {scan_id: one.subject for scan_id, one in scans if one.split == split} for split in SPLITS}
 
 
 def _foreground(listing: Listing, options: FolderSettings) -> str:
@@ -161,9 +162,9 @@ def _foreground(listing: Listing, options: FolderSettings) -> str:
 
 
 def _grid(listing: Listing, surveys: dict[str, Arrays], options: FolderSettings) -> Grid:
-    """One window a scan between persons; one a person within them, whose scans must then share their own grid."""
+    """One window a scan between subjects; one a subject within them, whose scans must then share their own grid."""
     groups = {
-        scan_id: listed.person if options.task == "intra" else scan_id for scan_id, listed in listing.scans.items()
+        scan_id: listed.subject if options.task == "intra" else scan_id for scan_id, listed in listing.scans.items()
     }
     images = {scan_id: listed.image for scan_id, listed in listing.scans.items()}
     check_grids(surveys, groups=groups, images=images)

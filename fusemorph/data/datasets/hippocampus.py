@@ -40,7 +40,7 @@ class Hippocampus(FileDataset):
     """Task 4 in its own layout (``imagesTr``, ``labelsTr``), split by id: train to 250, val to 310, test beyond.
 
     Intensity scales differ by four orders of magnitude between files, hence percentiles of each image. Ids 2k - 1 and
-    2k are the two sides of one person, who is never paired with himself.
+    2k are the two sides of one subject, who is never paired with himself.
     """
 
     name = "hippocampus"
@@ -75,7 +75,7 @@ class Hippocampus(FileDataset):
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
-        """Four volumes of train, three of val, three of test; two in each show one person."""
+        """Four volumes of train, three of val, three of test; two in each show one subject."""
         rng = np.random.default_rng(0)
         for n in (1, 2, 4, 249, 251, 252, 310, 311, 312, 320):
             name = f"hippocampus_{n:03d}.nii.gz"
@@ -105,7 +105,7 @@ def _task_folder(data: Path | None) -> Path:
 
 
 def _members(folder: Path) -> dict[str, dict[str, str]]:
-    """The person of each scan of each split, in the order of ids."""
+    """The subject of each scan of each split, in the order of ids."""
     number = {path.name.removesuffix(".nii.gz"): _number(path) for path in _volumes(folder / "imagesTr")}
     _check_partners(folder, set(number))
     members: dict[str, dict[str, str]] = {split: {} for split in LAST_ID}

@@ -18,7 +18,7 @@ SCANS = {
     "val": tuple(range(1007, 1013)),
     "test": (1013, 1014, 1015, 1017, 1018, 1019, 1036, 1038, 1039, *range(1101, 1129, 3)),
 }
-"""Ours, by person: the challenge's own split serves label fusion, and has no val."""
+"""Ours, by subject: the challenge's own split serves label fusion, and has no val."""
 SCANNED_AGAIN = {1023: 1003, 1024: 1004, 1025: 1005, 1038: 1018, 1039: 1019}
 
 MIDLINE = {
@@ -95,9 +95,9 @@ class MultiAtlasSettings:
 
 
 class MultiAtlas(FileDataset):
-    """Skull-stripped brains in ``images/NNNN.nii.gz`` with ``labels/NNNN.nii.gz``, 35 scans of 30 persons in full.
+    """Skull-stripped brains in ``images/NNNN.nii.gz`` with ``labels/NNNN.nii.gz``, 35 scans of 30 subjects in full.
 
-    Split by person: train 1000 to 1006 (three of them scanned twice), val 1007 to 1012, test the others. The files are
+    Split by subject: train 1000 to 1006 (three of them scanned twice), val 1007 to 1012, test the others. The files are
     not aligned; their world coordinates mean nothing to each other, hence an affine step first.
     """
 
@@ -139,7 +139,7 @@ class MultiAtlas(FileDataset):
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
-        """Four scans of train, one person twice; two of val, two of test."""
+        """Four scans of train, one subject twice; two of val, two of test."""
         rng = np.random.default_rng(0)
         for number in (1000, 1001, 1003, 1023, 1007, 1008, 1018, 1101):
             image, labels = (folder / part / f"{number}.nii.gz" for part in ("images", "labels"))

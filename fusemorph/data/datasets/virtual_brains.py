@@ -21,8 +21,8 @@ from fusemorph.warp import compose, warp
 
 FIELD_OF_VIEW_MM = (192.0, 224.0, 192.0)
 BRAIN_CENTRE_MM = (0.0, -17.0, 5.0)
-FIRST_PERSON = {"train": 1, "val": 1001, "test": 2001}
-MOST_PERSONS = 1000
+FIRST_SUBJECT = {"train": 1, "val": 1001, "test": 2001}
+MOST_SUBJECTS = 1000
 HEAD = 0.05
 PERCENTILES = (1.0, 99.0)
 LABELS = {
@@ -36,9 +36,9 @@ LABELS = {
 
 @dataclass(frozen=True, kw_only=True)
 class VirtualBrainsSettings:
-    """``train``, ``val``, ``test`` count persons; one number sets the spacing of all axes (4.0, or 1.0 at the finest).
+    """``train``, ``val``, ``test`` count subjects; one number sets the spacing of all axes (4.0, or 1.0 at the finest).
 
-    A person's velocity is a cubic B-spline with random control vectors every ``control_mm``, root mean square
+    A subject's velocity is a cubic B-spline with random control vectors every ``control_mm``, root mean square
     ``velocity_mm``. ``bias`` and ``contrast`` are standard deviations of log intensity and log gamma, ``noise`` one of
     intensity (white matter is about 0.9).
     """
@@ -58,9 +58,9 @@ class VirtualBrainsSettings:
         if not 1 <= self.spacing_mm <= 8:
             raise ValueError(f"virtual_brains: 'spacing_mm' must lie within 1 and 8, got {self.spacing_mm}")
         counts = (self.train, self.val, self.test)
-        if self.train < 2 or min(counts) < 0 or max(counts) > MOST_PERSONS:
+        if self.train < 2 or min(counts) < 0 or max(counts) > MOST_SUBJECTS:
             raise ValueError(
-                f"virtual_brains: 'train' must be 2 or more, 'val' and 'test' 0 or more, none above {MOST_PERSONS}, "
+                f"virtual_brains: 'train' must be 2 or more, 'val' and 'test' 0 or more, none above {MOST_SUBJECTS}, "
                 f"got {self.train}, {self.val}, {self.test}"
             )
         amplitudes = (self.velocity_mm, self.bias, self.contrast, self.noise)
@@ -73,11 +73,11 @@ class VirtualBrainsSettings:
 
 
 class VirtualBrains(Dataset):
-    """Synthetic persons: ``image_p(x) = template(phi_p(x))`` with ``phi_p = exp(v_p)``, a smooth random diffeomorphism.
+    """Synthetic subjects: ``image_p(x) = template(phi_p(x))`` with ``phi_p = exp(v_p)``, a random diffeomorphism.
 
-    Then a monotone change of contrast, a bias field and noise. Everything of a person follows from the seed and the
-    person's number; the same person at another spacing is the same brain. Labels are the template's tissues by
-    hemisphere, deformed alike. From a fixed person A to a moving person B the true displacement is
+    Then a monotone change of contrast, a bias field and noise. Everything of a subject follows from the seed and the
+    subject's number; the same subject at another spacing is the same brain. Labels are the template's tissues by
+    hemisphere, deformed alike. From a fixed subject A to a moving subject B the true displacement is
     ``x + u(x) = phi_B^-1(phi_A(x))`` with ``phi_B^-1 = exp(-v_B)``.
     """
 
@@ -114,7 +114,7 @@ class VirtualBrains(Dataset):
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
-        """Eight persons at a coarse spacing; no files."""
+        """Eight subjects at a coarse spacing; no files."""
         return {"spacing_mm": 8.0, "train": 4, "val": 2, "test": 2}
 
     def _content(self, scan_id: str) -> Any:
@@ -131,12 +131,12 @@ class VirtualBrains(Dataset):
         return cached_arrays(key, lambda: self._make(scan_id), cache=self._cache)
 
     def _maps(self, scan_id: str) -> dict[str, np.ndarray]:
-        """``exp(v)`` and ``exp(-v)`` of a person, kept for evaluation pairs alone."""
+        """``exp(v)`` and ``exp(-v)`` of a subject, kept for evaluation pairs alone."""
         key = {"dataset": self.name, "arrays": "maps", "content": self._content(scan_id)}
         return cached_arrays(key, lambda: self._integrate(scan_id), cache=self._cache)
 
     def _random(self, scan_id: str) -> np.random.Generator:
-        return np.random.default_rng([self._options.seed, int(self.person(scan_id))])
+        return np.random.default_rng([self._options.seed, int(self.subject(scan_id))])
 
     def _integrate(self, scan_id: str) -> dict[str, np.ndarray]:
         velocity = _velocity(self._random(scan_id), self.shape, self._options)
@@ -152,10 +152,10 @@ class VirtualBrains(Dataset):
 
 
 def _members(options: VirtualBrainsSettings) -> dict[str, dict[str, str]]:
-    """Persons are numbered by split (train 1 on, val 1001 on, test 2001 on), so that counts may grow."""
+    """Subjects are numbered by split (train 1 on, val 1001 on, test 2001 on), so that counts may grow."""
     counts = {"train": options.train, "val": options.val, "test": options.test}
-    numbers = {split: range(first, first + counts[split]) for split, first in FIRST_PERSON.items()}
-    return {split: {f"brain_{n:04d}": f"{n:04d}" for n in persons} for split, persons in numbers.items()}
+    numbers = {split: range(first, first + counts[split]) for split, first in FIRST_SUBJECT.items()}
+    return {split: {f"brain_{n:04d}": f"{n:04d}" for n in subjects} for split, subjects in numbers.items()}
 
 
 def _velocity(rng: np.random.Generator, shape: tuple[int, ...], options: VirtualBrainsSettings) -> torch.Tensor:

@@ -40,11 +40,11 @@ def test_patients_are_split_and_paired_within_themselves(arguments: dict) -> Non
     ]
 
 
-def test_a_scan_read_twice_is_one_person_in_one_split_and_not_mixed(arguments: dict) -> None:
+def test_a_scan_read_twice_is_one_subject_in_one_split_and_not_mixed(arguments: dict) -> None:
     copy_patient(arguments["data"], "patient002", "patient074")
     copy_patient(arguments["data"], "patient002", "patient076")
     dataset = open_dataset("acdc", **arguments)
-    assert dataset.person("patient074_ED") == dataset.person("patient076_ES") == "074"
+    assert dataset.subject("patient074_ED") == dataset.subject("patient076_ES") == "074"
     pairs = [index for index in dataset.pairs("train") if "07" in index.name]
     assert {index.fixed[:10] == index.moving[:10] for index in pairs} == {True}
     assert (len(pairs), len({index.block for index in pairs})) == (4, 1)

@@ -1,4 +1,4 @@
-"""Folders as people have them: with and without labels and tables, 2-D and 3-D, between persons and within them."""
+"""Folders as people have them: with and without labels and tables, 2-D and 3-D, between subjects and within them."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ from fusemorph.data.phantom import write_phantom
 from tests.data.folder_files import Open, fill, table
 
 
-def test_persons_are_drawn_by_seed(folder: Path, opened: Open) -> None:
+def test_subjects_are_drawn_by_seed(folder: Path, opened: Open) -> None:
     fill(folder, 20)
     dataset = opened()
     assert {split: len(dataset.scan_ids(split)) for split in dataset.splits} == {"train": 14, "val": 2, "test": 4}
@@ -23,18 +23,18 @@ def test_persons_are_drawn_by_seed(folder: Path, opened: Open) -> None:
     assert opened(fractions=[0.5, 0.5, 0]).splits == ("train", "val")
 
 
-def test_drawn_persons_keep_their_scans_together(folder: Path, opened: Open) -> None:
+def test_drawn_subjects_keep_their_scans_together(folder: Path, opened: Open) -> None:
     names = fill(folder, 12)
     table(folder / "scans.csv", "image,person", *(f"{name},p{n // 2}" for n, name in enumerate(names)))
     dataset = opened()
-    persons = [{dataset.person(scan_id) for scan_id in dataset.scan_ids(split)} for split in dataset.splits]
-    assert [len(each) for each in persons] == [2, 2, 2]
-    assert not set.intersection(*persons)
+    subjects = [{dataset.subject(scan_id) for scan_id in dataset.scan_ids(split)} for split in dataset.splits]
+    assert [len(each) for each in subjects] == [2, 2, 2]
+    assert not set.intersection(*subjects)
 
 
-def test_too_few_persons_for_three_splits_is_said(folder: Path, opened: Open) -> None:
+def test_too_few_subjects_for_three_splits_is_said(folder: Path, opened: Open) -> None:
     fill(folder, 5)
-    with pytest.raises(DataError, match="5 persons or groups are too few for train, val and test"):
+    with pytest.raises(DataError, match="5 subjects or groups are too few for train, val and test"):
         opened()
 
 
@@ -103,7 +103,7 @@ def test_a_skull_stripped_image_is_cropped_to_its_foreground(folder: Path, opene
         opened(shape=[9, 9, 9]).prepare()
 
 
-def test_within_persons_all_ordered_pairs_of_one_grid(folder: Path, opened: Open) -> None:
+def test_within_subjects_all_ordered_pairs_of_one_grid(folder: Path, opened: Open) -> None:
     names = fill(folder, 9)
     splits = ["train"] * 3 + ["val"] * 3 + ["test"] * 3
     rows = [f"{name},p{n // 3},{splits[n]}" for n, name in enumerate(names)]
@@ -119,31 +119,31 @@ def test_within_persons_all_ordered_pairs_of_one_grid(folder: Path, opened: Open
     assert all(np.array_equal(affine, affines[0]) for affine in affines)
 
 
-def test_within_persons_grids_must_agree(folder: Path, opened: Open) -> None:
+def test_within_subjects_grids_must_agree(folder: Path, opened: Open) -> None:
     names = fill(folder, 6)
     rows = [f"{name},p{n // 2},{('train', 'val', 'test')[n // 2]}" for n, name in enumerate(names)]
     table(folder / "splits.csv", "image,person,split", *rows)
     files = (folder / part / "s03.nii.gz" for part in ("images", "labels"))
     write_phantom(*files, rng=np.random.default_rng(0), spacing_mm=2.0)
-    with pytest.raises(DataError, match=r"s03.nii.gz: grid is unlike the one of .*s02.nii.gz, of the same person"):
+    with pytest.raises(DataError, match=r"s03.nii.gz: grid is unlike the one of .*s02.nii.gz, of the same subject"):
         opened(task="intra")
 
 
-def test_within_persons_each_needs_two_images(folder: Path, opened: Open) -> None:
+def test_within_subjects_each_needs_two_images(folder: Path, opened: Open) -> None:
     fill(folder, 4)
-    with pytest.raises(DataError, match=r"s00.nii.gz: is the only image of its person"):
+    with pytest.raises(DataError, match=r"s00.nii.gz: is the only image of its subject"):
         opened(task="intra")
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["s00,a,train", "s01,b,train", "s02,a,val", "s03,c,val"], "person 'a' is in val, and in train"),
+        (["s00,a,train", "s01,b,train", "s02,a,val", "s03,c,val"], "subject 'a' is in val, and in train"),
         (["s00,a,train", "s01,b,train", "s02,c,val"], "s03.nii.gz: is not listed in splits.csv"),
         (["s00,a,train", "s00,a,train", "s01,b,train", "s02,c,val", "s03,d,val"], "lists image 's00' twice"),
         (["s00,a,train", "s01,b,train", "s02,c,val", "s03,d,val", "s09,e,val"], "lists image 's09', which .* lacks"),
         (["s00,a,train", "s01,b,train", "s02,c,val", "s03,d,"], "image s03: 'split' must be among"),
-        (["s00,a,val", "s01,b,val", "s02,c,val", "s03,d,train"], "train must hold at least 2 persons, got 1"),
+        (["s00,a,val", "s01,b,val", "s02,c,val", "s03,d,train"], "train must hold at least 2 subjects, got 1"),
     ],
 )
 def test_a_table_of_splits_that_contradicts_the_files_is_named(

@@ -51,17 +51,17 @@ def test_pairs_without_splits_are_drawn_by_group(folder: Path, opened: Open) -> 
     dataset = opened(task="intra")
     assert {split: len(dataset.pairs(split)) for split in dataset.splits} == {"train": 4, "val": 1, "test": 1}
     index = dataset.pairs("val")[0]
-    assert dataset.person(index.fixed) == dataset.person(index.moving)
+    assert dataset.subject(index.fixed) == dataset.subject(index.moving)
 
 
 @pytest.mark.parametrize("prefix", ["", "absolute"])
 def test_pairs_of_equal_file_names_take_their_folders_as_ids(folder: Path, opened: Open, prefix: str) -> None:
-    for person in "abc":
+    for subject in "abc":
         for frame in ("ed", "es"):
-            write_phantom(folder / person / f"{frame}.nii.gz", rng=np.random.default_rng(0))
+            write_phantom(folder / subject / f"{frame}.nii.gz", rng=np.random.default_rng(0))
     begin = f"{folder}/" if prefix else ""
     splits = {"a": "train", "b": "val", "c": "test"}
-    rows = [f"{begin}{person}/ed.nii.gz,{begin}{person}/es.nii.gz,{split}" for person, split in splits.items()]
+    rows = [f"{begin}{subject}/ed.nii.gz,{begin}{subject}/es.nii.gz,{split}" for subject, split in splits.items()]
     write_pairs(folder, *rows, columns="fixed,moving,split")
     assert opened(task="intra").scan_ids("val") == ("b/ed", "b/es")
 
@@ -76,8 +76,8 @@ def test_a_pair_of_a_missing_file_names_it(folder: Path, opened: Open) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["s00,s01,train", "s00,s02,val"], "row 3: s00 has other labels, person or split"),
-        (["s00,s00,train"], "row 2: a pair must hold different persons"),
+        (["s00,s01,train", "s00,s02,val"], "row 3: s00 has other labels, subject or split"),
+        (["s00,s00,train"], "row 2: a pair must hold different subjects"),
         (["s00,s01,exam"], r"row 2: 'split' must be among \['train', 'val', 'test'\], got 'exam'"),
         (["s00,,train"], "row 2: 'moving' is empty"),
         ([], "must have rows"),

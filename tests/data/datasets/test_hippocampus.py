@@ -26,12 +26,12 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return open_dataset("hippocampus", REAL, cache=tmp_path_factory.mktemp("cache"))
 
 
-def test_splits_and_persons_follow_from_ids(arguments: dict) -> None:
+def test_splits_and_subjects_follow_from_ids(arguments: dict) -> None:
     dataset = open_dataset("hippocampus", **arguments)
     numbers = {split: [int(scan_id[-3:]) for scan_id in dataset.scan_ids(split)] for split in dataset.splits}
     assert numbers == {"train": [1, 2, 4, 249], "val": [251, 252, 310], "test": [311, 312, 320]}
-    assert dataset.person("hippocampus_001") == dataset.person("hippocampus_002") == "001"
-    assert dataset.person("hippocampus_004") == "002"
+    assert dataset.subject("hippocampus_001") == dataset.subject("hippocampus_002") == "001"
+    assert dataset.subject("hippocampus_004") == "002"
 
 
 def test_what_the_official_splits_have_more_is_said(arguments: dict) -> None:

@@ -1,4 +1,4 @@
-"""Multi-atlas brains: its split by person on made-up volumes, and its known figures on the real ones (``images``)."""
+"""Multi-atlas brains: its split by subject on made-up volumes, and its known figures on the real ones (``images``)."""
 
 import os
 from itertools import combinations
@@ -27,10 +27,10 @@ def test_the_full_set_has_35_scans_138_structures() -> None:
     assert (LABELS[75], LABELS[101], LABELS[46]) == ("left basal forebrain", "left anterior cingulate gyrus", "CSF")
 
 
-def test_a_person_scanned_twice_stays_one_person(arguments: dict) -> None:
+def test_a_subject_scanned_twice_stays_one_subject(arguments: dict) -> None:
     dataset = open_dataset("multi_atlas", **arguments)
     assert dataset.scan_ids("train") == ("1000", "1001", "1003", "1023")
-    assert dataset.person("1023") == dataset.person("1003") == "1003"
+    assert dataset.subject("1023") == dataset.subject("1003") == "1003"
 
 
 def test_absent_scans_are_listed(arguments: dict) -> None:

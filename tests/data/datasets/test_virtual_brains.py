@@ -100,14 +100,14 @@ def test_tissues_differ_in_intensity(pairs: list[Pair]) -> None:
     assert (fixed.image[fixed.labels == 0] == 0).mean() > 0.5
 
 
-def test_a_person_follows_from_seed_and_number_alone(brains: Brains) -> None:
+def test_a_subject_follows_from_seed_and_number_alone(brains: Brains) -> None:
     small, large = brains(train=2, val=2, test=0), brains()
     for scan_id in small.scan_ids("train") + small.scan_ids("val"):
         assert np.array_equal(small.scan(scan_id).image, large.scan(scan_id).image)
     assert not np.array_equal(brains(seed=1).scan(scan_id).image, large.scan(scan_id).image)
 
 
-def test_a_person_is_the_same_brain_at_another_spacing(brains: Brains) -> None:
+def test_a_subject_is_the_same_brain_at_another_spacing(brains: Brains) -> None:
     fine, coarse = (brains(spacing_mm=spacing).scan("brain_0001") for spacing in (4, 8))
     cubes = fine.image.reshape(24, 2, 28, 2, 24, 2).mean(axis=(1, 3, 5))
     other = brains(spacing_mm=8).scan("brain_0002")
@@ -116,7 +116,7 @@ def test_a_person_is_the_same_brain_at_another_spacing(brains: Brains) -> None:
     assert np.allclose(fine.affine @ [0.5, 0.5, 0.5, 1], coarse.affine @ [0, 0, 0, 1])
 
 
-def test_the_fingerprint_follows_settings_but_not_the_number_of_test_persons(brains: Brains) -> None:
+def test_the_fingerprint_follows_settings_but_not_the_number_of_test_subjects(brains: Brains) -> None:
     default = brains().fingerprint()
     assert brains(test=4).fingerprint() == default
     assert brains(spacing_mm=4).fingerprint() == default
