@@ -50,7 +50,8 @@ def evaluate(
     """Register and measure every pair of a split; returns the files of ``eval/SPLIT`` by name.
 
     Where it is ``viewed``, the median pair is registered once more for the slices of the report's viewer. A pair that
-    failed has no metrics but a ``failure``, its reason.
+    failed has no metrics but a ``failure``, its reason. Networks with gates are measured once more with every gate held
+    at its mean weights (``dice_gates_held``).
 
     Raises:
         ValueError: the split has no pairs.
@@ -80,12 +81,13 @@ def evaluate(
     chosen = {rank: drawn[at] for rank, at in best_median_worst([rows[i]["dice"] for i in drawn]).items()}
     shown, arrays = picture(rows, drawings, chosen)
     held = dice_with_held_gates(method, network, dataset, split, gate_rows, device=device)
-    found = {"dice_gates_held": _known(nan_mean([row["dice"] for row in held]))} if held else {}
-    summary = json.dumps(summarise(split, rows) | found | {"pictures": shown}, indent=1) + "\n"
+    for row in rows:
+        row |= {"dice_gates_held": held[row["pair"]]} if row["pair"] in held else {}
+    summary = json.dumps(summarise(split, rows) | {"pictures": shown}, indent=1) + "\n"
     files = {"pairs.csv": table(rows), "pictures.npz": archive(arrays), "summary.json": summary.encode()}
     if viewed:
         files |= _viewer(method, network, dataset.pair(indices[chosen["median"]]), device=device)
-    tables = {"labels.csv": label_rows, "gates.csv": gate_rows, "gates_held.csv": held}
+    tables = {"labels.csv": label_rows, "gates.csv": gate_rows}
     return files | {name: table(entries) for name, entries in tables.items() if entries}
 
 
@@ -176,6 +178,8 @@ def summarise(split: str, rows: Sequence[Row]) -> Row:
     known = dice[np.isfinite(dice)]
     summary["dice"] = {"mean": nan_mean(list(known)), "median": quantile(known, 0.5), "dice30": quantile(known, 0.3)}
     summary["dice"] = {name: _known(value) for name, value in summary["dice"].items()}
+    if held := [row["dice_gates_held"] for row in rows if "dice_gates_held" in row]:
+        summary["dice_gates_held"] = _known(nan_mean(held))
     failed = sum("failure" in row for row in rows)
     return summary | ({"failed_pairs": failed} if failed else {})
 

@@ -30,22 +30,22 @@ def dice_with_held_gates(
     gate_rows: Sequence[Row],
     *,
     device: torch.device,
-) -> list[Row]:
-    """One row a pair with its Dice when each gate has its mean weights over the pairs; none without gates.
+) -> dict[str, float]:
+    """Dice of each pair, by its name, when each gate has its mean weights over the pairs; none without gates.
 
     ``gate_rows``: the mean weights of each gate for each pair. Results that go on from a network's, as in instance
     optimisation, are not measured.
     """
     if not gate_rows or not isinstance(network, HoldsGates) or method.trained_as != method:
-        return []
+        return {}
     network.hold_gates(mean_weights(gate_rows))
     try:
-        rows = []
+        found = {}
         for index in dataset.pairs(split):
             pair = dataset.pair(index)
             displacement = method.register(pair, network=network, device=device).float().cpu()
-            rows.append({"pair": pair.name, "dice": pair_dice(pair, displacement, dataset)})
-        return rows
+            found[pair.name] = pair_dice(pair, displacement, dataset)
+        return found
     finally:
         network.hold_gates({})
 

@@ -28,6 +28,7 @@ from reports.records.definitions import load_definitions
 from reports.records.files import EVALUATED, as_object
 from reports.records.search import load_searches
 from reports.records.study import StudyRecords
+from reports.tables.gate_choice import gate_choice, gates_in_a_sentence
 from reports.tables.gates import decoded_plans, gate_weights
 from reports.tables.provenance import provenance
 from reports.tables.study import all_tables, write_tables
@@ -97,7 +98,9 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
     """What the template says of one study; its tables and figures are written on the way."""
     records, definition = comparison.records, comparison.records.definition
     certainty = Certainty(comparison)
+    choice = gate_choice(comparison)
     gates = {"gate_weights": gate_weights(comparison), "decoded_plans": decoded_plans(comparison, beside)}
+    gates["gate_choice"] = choice
     tables = all_tables(certainty) | gates
     write_tables(comparison, tables, out / "tables")
     source = provenance(records)
@@ -124,6 +127,7 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
         "several_seeds": bool((comparison.arms["seeds"] > 1).any()),
         "figures": figures,
         "gates": gated,
+        "gates_said": gates_in_a_sentence(choice),
         "pictures": list(drawn(records.stem, pictured(comparison), out, budget - used)),
         "viewers": viewed,
         "notes": comparison.notes,

@@ -112,7 +112,11 @@ def read_pairs(path: Path) -> pd.DataFrame:
         RecordError: a missing column, text or infinity for a number, a Dice outside 0 to 1, a pair twice.
     """
     pairs = _read_csv(
-        path, text=("pair", "block"), numbers=("dice",), others=METRICS, optional_text=(*PERSONS, "failure")
+        path,
+        text=("pair", "block"),
+        numbers=("dice",),
+        others=(*METRICS, "dice_gates_held"),
+        optional_text=(*PERSONS, "failure"),
     )
     twice = pairs["pair"][pairs["pair"].duplicated()]
     if len(twice):

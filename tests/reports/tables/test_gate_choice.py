@@ -1,0 +1,59 @@
+"""What a report says of gates that choose, of gates that only average, and of records that do not tell."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports.analysis.comparison import Comparison, compare_studies
+from reports.page.report import write_report
+from reports.tables.gate_choice import gate_choice, gates_in_a_sentence
+from tests.reports.records_fixture import ARMS, Arm, Records, write_records
+
+GATED = (ARMS[0], Arm(label="mixed", plan="gsggjjg", dice=0.70))
+
+
+def compared(folder: Path, gains: dict[str, float]) -> Comparison:
+    """Records in which each gated arm's free gates score so much better than its held ones, give or take .001."""
+    rng = np.random.default_rng(0)
+    for (label, _), trial in write_records(folder, Records(arms=GATED)).items():
+        if label in gains:
+            path = trial / "eval" / "val" / "pairs.csv"
+            table = pd.read_csv(path)
+            noise = rng.normal(0, 0.001, len(table))
+            table.assign(dice_gates_held=table["dice"] - gains[label] + noise).to_csv(path, index=False)
+            gates = trial / "eval" / "val" / "gates.csv"
+            pd.read_csv(gates).assign(spread=0.2, decided=0.25).to_csv(gates, index=False)
+    return compare_studies([folder])[0]
+
+
+def test_a_planted_gain_of_choosing_is_found_and_none_is_not_claimed(tmp_path: Path) -> None:
+    table = gate_choice(compared(tmp_path, {"AutoFuse": 0.03, "mixed": 0.0}))
+    numbers = table.numbers.set_index("arm")
+    assert numbers.loc["AutoFuse", "difference"] == pytest.approx(0.03, abs=0.001)
+    assert numbers.loc["AutoFuse", "low"] > 0.02
+    assert numbers.loc["mixed", "low"] < 0 < numbers.loc["mixed", "high"]
+    assert list(table.shown["Reading"]) == ["choosing helps", "no gain shown"]
+    assert list(table.shown["Decided"]) == ["25 %", "25 %"]
+    said = gates_in_a_sentence(table)
+    assert said.endswith("their choices score better than their mean weights in AutoFuse.")
+
+
+def test_nothing_is_claimed_where_nothing_gains(tmp_path: Path) -> None:
+    table = gate_choice(compared(tmp_path, {"AutoFuse": 0.0, "mixed": -0.02}))
+    assert list(table.shown["Reading"]) == ["no gain shown", "choosing hurts"]
+    assert "in no arm is it shown" in gates_in_a_sentence(table)
+
+
+def test_records_that_do_not_tell_give_no_table_and_no_sentence(tmp_path: Path) -> None:
+    table = gate_choice(compared(tmp_path, {}))
+    assert table.numbers.empty
+    assert gates_in_a_sentence(table) == ""
+
+
+def test_the_sentence_stands_on_the_page(tmp_path: Path) -> None:
+    compared(tmp_path / "runs", {"AutoFuse": 0.03})
+    page = write_report([tmp_path / "runs"], tmp_path / "page").read_text(encoding="utf-8")
+    assert "their choices score better than their mean weights in AutoFuse" in page
+    assert "Do the gates choose?" in page
