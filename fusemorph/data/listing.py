@@ -1,7 +1,8 @@
 """What lies in anybody's folder: images with their labels, subjects and splits, and pairs where a table lists them."""
 
-import csv
 import os
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -11,11 +12,11 @@ import numpy as np
 
 from fusemorph.data.errors import DataError
 from fusemorph.data.pairing import connected_blocks
+from fusemorph.data.table import Row, raise_all, read_table
 from fusemorph.paths import expanded
 
 SPLITS = ("train", "val", "test")
 ENDINGS = (".nii.gz", ".nii")
-Row = dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +74,10 @@ def _list_images(folder: Path, *, task: str, seed: int, fractions: Sequence[floa
     if (folder / "labels").is_dir():
         lone = [f"{images[name]}: image without label" for name in sorted(set(images) - set(labels))]
         lone += [f"{labels[name]}: label without image" for name in sorted(set(labels) - set(images))]
-        _raise_all(lone)
+        raise_all(lone)
     table, rows = _scan_rows(folder, images)
-    subjects = {name: rows[name].get("person") or name for name in images}
+    ids = {name: _name(path.name) for name, path in images.items()}
+    subjects = {name: rows[name].get("person") or ids[name] for name in images}
     if table is not None and any(row.get("split") for row in rows.values()):
         splits = {name: _split(rows[name], f"{table}, image {name}") for name in images}
     else:
@@ -83,8 +85,8 @@ def _list_images(folder: Path, *, task: str, seed: int, fractions: Sequence[floa
         splits = {name: drawn[subjects[name]] for name in images}
     return Listing(
         scans={
-            name: Listed(image=images[name], labels=labels.get(name), subject=subjects[name], split=splits[name])
-            for name in sorted(images)
+            ids[name]: Listed(image=images[name], labels=labels.get(name), subject=subjects[name], split=splits[name])
+            for name in sorted(images, key=ids.__getitem__)
         }
     )
 
@@ -97,15 +99,16 @@ def _scan_rows(folder: Path, images: Mapping[str, Path]) -> tuple[Path | None, d
     if len(tables) == 2:
         raise DataError(f"{tables[1]}: stands beside {tables[0].name}; keep one of them")
     rows = read_table(tables[0], required=("image",), known=("image", "person", "split"))
-    named = [_name(row["image"]) for row in rows]
-    wrong = [f"{tables[0]}: lists image {name!r} twice" for name in sorted({n for n in named if named.count(n) > 1})]
+    named = [_normal(_name(row["image"])) for row in rows]
+    listed = set(named)
+    wrong = [f"{tables[0]}: lists image {name!r} twice" for name, times in sorted(Counter(named).items()) if times > 1]
     wrong += [
         f"{tables[0]}: lists image {name!r}, which {folder / 'images'} lacks" for name in named if name not in images
     ]
     wrong += [
-        f"{path}: is not listed in {tables[0].name}" for name, path in sorted(images.items()) if name not in named
+        f"{path}: is not listed in {tables[0].name}" for name, path in sorted(images.items()) if name not in listed
     ]
-    _raise_all(wrong)
+    raise_all(wrong)
     return tables[0], dict(zip(named, rows, strict=True))
 
 
@@ -114,7 +117,7 @@ def _list_pairs(folder: Path, *, task: str, seed: int, fractions: Sequence[float
     optional = ("fixed_labels", "moving_labels", "fixed_person", "moving_person", "split", "block")
     rows = read_table(table, required=("fixed", "moving"), known=("fixed", "moving", *optional))
     rows = _written_alike(rows)
-    groups, ids = _groups(rows), _ids(rows)
+    groups, ids, files = _groups(rows), _ids(rows), _on_disk(folder, rows)
     if any(row.get("split") for row in rows):
         splits = [_split(row, f"{table}, row {number}") for number, row in enumerate(rows, start=2)]
     else:
@@ -124,7 +127,7 @@ def _list_pairs(folder: Path, *, task: str, seed: int, fractions: Sequence[float
     pairs = []
     for number, (row, group, split) in enumerate(zip(rows, groups, splits, strict=True), start=2):
         subject = group if task == "intra" else ""
-        sides = [_side(folder, row, role, ids[row[role]], subject, split) for role in ("fixed", "moving")]
+        sides = [_side(files, row, role, ids[row[role]], subject, split) for role in ("fixed", "moving")]
         for name, listed in sides:
             if scans.setdefault(name, listed) != listed:
                 raise DataError(f"{table}, row {number}: {name} has other labels, subject or split than in a row above")
@@ -134,7 +137,7 @@ def _list_pairs(folder: Path, *, task: str, seed: int, fractions: Sequence[float
             raise DataError(f"{table}, row {number}: a pair must hold {rule} (task {task!r})")
         pairs.append(ListedPair(split=split, fixed=sides[0][0], moving=sides[1][0], block=row.get("block", "")))
     if any(listed.labels for listed in scans.values()):
-        _raise_all([f"{listed.image}: image without label" for listed in scans.values() if not listed.labels])
+        raise_all([f"{listed.image}: image without label" for listed in scans.values() if not listed.labels])
     return Listing(scans=scans, pairs=pairs)
 
 
@@ -170,11 +173,11 @@ def _ids(rows: Sequence[Row]) -> dict[str, str]:
     return {path: _name("/".join(part)) for path, part in below.items()}
 
 
-def _side(folder: Path, row: Row, role: str, name: str, group: str, split: str) -> tuple[str, Listed]:
+def _side(files: Mapping[str, Path], row: Row, role: str, name: str, group: str, split: str) -> tuple[str, Listed]:
     labels = row.get(f"{role}_labels")
     return name, Listed(
-        image=folder / row[role],
-        labels=folder / labels if labels else None,
+        image=files[row[role]],
+        labels=files[labels] if labels else None,
         subject=row.get(f"{role}_person") or group or name,
         split=split,
     )
@@ -200,30 +203,6 @@ def draw_splits(subjects: Iterable[str], *, seed: int, fractions: Sequence[float
     return drawn | dict.fromkeys(order[:val], "val") | dict.fromkeys(order[val : val + test], "test")
 
 
-def read_table(path: Path, *, required: Sequence[str], known: Sequence[str]) -> list[Row]:
-    """The rows of a CSV file, cells stripped.
-
-    Raises:
-        DataError: unreadable, without rows, columns missing or unknown, a required cell empty.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True, restval="", restkey="")
-            columns = [column.strip() for column in reader.fieldnames or []]
-            rows = [{column.strip(): str(cell).strip() for column, cell in row.items()} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV ({error})") from error
-    if not set(required) <= set(columns) <= set(known) or not rows:
-        raise DataError(f"{path}: must have rows, columns {list(required)}, others among {list(known)}, got {columns}")
-    _raise_all(
-        f"{path}, row {number}: {column!r} is empty"
-        for number, row in enumerate(rows, start=2)
-        for column in required
-        if not row[column]
-    )
-    return rows
-
-
 def _split(row: Row, place: str) -> str:
     if row.get("split") not in SPLITS:
         raise DataError(f"{place}: 'split' must be among {list(SPLITS)}, got {row.get('split', '')!r}")
@@ -231,22 +210,45 @@ def _split(row: Row, place: str) -> str:
 
 
 def _nifti(folder: Path) -> dict[str, Path]:
-    """Files by name less ending; hidden ones are left out."""
-    paths = [path for path in sorted(folder.glob("*")) if path.name.endswith(ENDINGS) and path.name[0] != "."]
+    """Files by name less ending, whose form of Unicode does not count; hidden ones are left out."""
     named: dict[str, Path] = {}
-    for path in paths:
-        if named.setdefault(_name(path.name), path) != path:
-            raise DataError(f"{path}: has the same name as {named[_name(path.name)].name}")
+    for path in sorted(folder.glob("*")):
+        if not path.name.lower().endswith(ENDINGS) or path.name[0] == ".":
+            continue
+        if not path.name.isprintable():
+            raise DataError(f"{folder}: the name {path.name!a} must be text that can be printed; rename the file")
+        if named.setdefault(_normal(_name(path.name)), path) != path:
+            other = named[_normal(_name(path.name))]
+            raise DataError(f"{path}: has the same name as {other.name}{_code_points(path.name, other.name)}")
     return named
 
 
 def _name(path: str) -> str:
     for ending in ENDINGS:
-        path = path.removesuffix(ending)
+        if path.lower().endswith(ending):
+            path = path[: -len(ending)]
     return path
 
 
-def _raise_all(wrong: Iterable[str]) -> None:
-    """One error with a line for each finding."""
-    if lines := list(wrong):
-        raise DataError("\n".join(lines))
+def _normal(name: str) -> str:
+    """One way of writing a name whose accents may be characters of their own, as macOS writes them."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _code_points(first: str, second: str) -> str:
+    return "" if first.isascii() else f" ({first!a} and {second!a})"
+
+
+def _on_disk(folder: Path, rows: Sequence[Row]) -> dict[str, Path]:
+    """The file of each path in a table, which may differ from it in the form of its Unicode."""
+    columns = ("fixed", "moving", "fixed_labels", "moving_labels")
+    files = {
+        cell: folder / cell for cell in dict.fromkeys(row[name] for row in rows for name in columns if row.get(name))
+    }
+    there: dict[Path, dict[str, Path]] = {}
+    for cell, path in files.items():
+        if not path.exists():
+            if path.parent not in there:
+                there[path.parent] = {_normal(other.name): other for other in path.parent.glob("*")}
+            files[cell] = there[path.parent].get(_normal(path.name), path)
+    return files

@@ -1,7 +1,7 @@
 """Which scans are compared: evaluation pairs, their blocks of subjects, and subjects kept within one split."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from itertools import permutations
 
 from fusemorph.data.errors import DataError
 
@@ -17,7 +17,10 @@ def mirrored_pairs(scan_ids: Sequence[str], subject: Callable[[str], str]) -> li
 
 def pairs_within(scan_ids: Sequence[str], subject: Callable[[str], str]) -> list[tuple[str, str]]:
     """All ordered pairs of two scans of one subject."""
-    return [(fixed, moving) for fixed, moving in permutations(scan_ids, 2) if subject(fixed) == subject(moving)]
+    of_subject: dict[str, list[str]] = defaultdict(list)
+    for scan_id in scan_ids:
+        of_subject[subject(scan_id)].append(scan_id)
+    return [(fixed, moving) for fixed in scan_ids for moving in of_subject[subject(fixed)] if moving != fixed]
 
 
 def connected_blocks(pairs: Sequence[tuple[str, str]]) -> list[str]:
@@ -25,9 +28,11 @@ def connected_blocks(pairs: Sequence[tuple[str, str]]) -> list[str]:
     root: dict[str, str] = {}
 
     def find(subject: str) -> str:
-        while root.setdefault(subject, subject) != subject:
-            subject = root[subject]
-        return subject
+        path = [subject]
+        while (above := root.setdefault(path[-1], path[-1])) != path[-1]:
+            path.append(above)
+        root.update(dict.fromkeys(path, path[-1]))  # else a long chain is walked again and again
+        return path[-1]
 
     for first, second in pairs:
         root[find(second)] = find(first)

@@ -1,5 +1,6 @@
 """Anybody's NIfTI images and labels, 2-D or 3-D, paired between subjects or within them."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,13 @@ import numpy as np
 
 from fusemorph.data.cache import Arrays, cache_folder
 from fusemorph.data.dataset import Pair, PairIndex
-from fusemorph.data.errors import DataError
 from fusemorph.data.files import FileDataset
 from fusemorph.data.listing import SPLITS, Listing, list_folder
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.preprocess import SMALLEST_SIDE, Volume, read_image, read_labels
 from fusemorph.data.settings import canonical, read_settings
 from fusemorph.data.survey import Grid, check_grids, common_grid, median_spacing_mm, survey_files
+from fusemorph.data.table import raise_all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,12 +143,12 @@ class Folder(FileDataset):
 
 def _listed(folder: Path, options: FolderSettings) -> Listing:
     listing = list_folder(folder, task=options.task, seed=options.seed, fractions=options.fractions)
-    subjects = [listed.subject for listed in listing.scans.values()]
+    subjects = Counter(listed.subject for listed in listing.scans.values())
     if options.task == "intra" and not listing.pairs:
-        single = [str(listed.image) for listed in listing.scans.values() if subjects.count(listed.subject) == 1]
+        single = [str(listed.image) for listed in listing.scans.values() if subjects[listed.subject] == 1]
         if single:
             rule = "the only image of its subject; pairs within subjects (task 'intra') need two, named in splits.csv"
-            raise DataError("\n".join(f"{image}: is {rule}" for image in single))
+            raise_all(f"{image}: is {rule}" for image in single)
     return listing
 
 

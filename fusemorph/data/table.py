@@ -1,0 +1,113 @@
+"""Tables of scans and pairs as people save them: separators and encodings are recognised, or named with the remedy."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from fusemorph.bounds import file_problem, memory_problem
+from fusemorph.data.errors import DataError
+
+Row = dict[str, str]
+
+SEPARATORS = (",", ";", "\t", "|")
+BYTES_IN_MEMORY = 20
+"""For each byte of a table, what its rows take."""
+MOST_LINES = 20
+"""Of one error."""
+
+
+def read_table(path: Path, *, required: Sequence[str], known: Sequence[str]) -> list[Row]:
+    """The rows of a CSV file, cells stripped, without the rows and columns that are empty.
+
+    Raises:
+        DataError: unreadable, not text in UTF-8 or UTF-16, without rows, columns missing, unknown or twice, a required
+            cell empty, a cell beyond the columns.
+    """
+    lines = io.StringIO(_text(path), newline="")
+    if not lines.readline().lower().startswith("sep="):  # the line by which Excel names the separator
+        lines.seek(0)
+    start = lines.tell()
+    separator = next((each for each in SEPARATORS if set(required) <= set(_head(lines, start, each))), ",")
+    lines.seek(start)
+    rows = _rows(lines, separator, path)
+    columns = _columns(_cells(next(rows, [])), path, required=required, known=known)
+    return _filled((_cells(row) for row in rows), columns, path, required=required)
+
+
+def raise_all(wrong: Iterable[str]) -> None:
+    """One error with a line for each finding, of the first ``MOST_LINES``.
+
+    Raises:
+        DataError: if there is one.
+    """
+    lines = list(wrong)
+    if more := len(lines) - MOST_LINES:
+        lines = [*lines[:MOST_LINES], *([f"and {more} more of the kind"] if more > 0 else [])]
+    if lines:
+        raise DataError("\n".join(lines))
+
+
+def _text(path: Path) -> str:
+    try:
+        if problem := file_problem(path) or memory_problem(BYTES_IN_MEMORY * path.stat().st_size):
+            raise DataError(f"{path}: {problem}")
+        content = path.read_bytes()
+        encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}, line {line}: is not UTF-8; save the table as 'CSV UTF-8'") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error.strerror})") from error
+
+
+def _head(lines: io.StringIO, start: int, separator: str) -> list[str]:
+    lines.seek(start)
+    try:
+        return _cells(next(csv.reader(lines, delimiter=separator, strict=True), []))
+    except csv.Error:
+        return []
+
+
+def _rows(lines: io.StringIO, separator: str, path: Path) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(lines, delimiter=separator, strict=True)
+    except csv.Error as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error})") from error
+
+
+def _cells(row: list[str]) -> list[str]:
+    return [cell.strip() for cell in row]
+
+
+def _columns(columns: list[str], path: Path, *, required: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The names of the columns, empty for those without one."""
+    named = [column for column in columns if column]
+    if not set(required) <= set(named) <= set(known):
+        raise DataError(f"{path}: must have rows, columns {list(required)}, others among {list(known)}, got {columns}")
+    if twice := [column for column, count in Counter(named).items() if count > 1]:
+        raise DataError(f"{path}: has the column {twice[0]!r} twice")
+    return columns
+
+
+def _filled(rows: Iterable[list[str]], columns: list[str], path: Path, *, required: Sequence[str]) -> list[Row]:
+    filled, wrong = [], []
+    for number, row in enumerate(rows, start=2):
+        if not any(row):
+            continue
+        cells = dict(zip(columns, row, strict=False))
+        beyond = [cell for cell in row[len(columns) :] if cell]
+        unnamed = [cell for column, cell in zip(columns, row, strict=False) if cell and not column]
+        if beyond:
+            wrong.append(f"{path}, row {number}: has {len(row)} cells, the table {len(columns)} columns")
+        if unnamed:
+            advice = "give it a name, or leave the index out (pandas: index=False)"
+            wrong.append(f"{path}, row {number}: {unnamed[0]!r} stands in a column without a name; {advice}")
+        wrong += [f"{path}, row {number}: {column!r} is empty" for column in required if not cells.get(column)]
+        filled.append({column: cells.get(column, "") for column in columns if column})
+    raise_all(wrong)
+    if not filled:
+        raise DataError(f"{path}: must have rows, columns {list(required)}, got none below {columns}")
+    return filled
