@@ -35,8 +35,6 @@ from fusemorph.trials.run import is_missing
 from nas.dispatch import WorkersDied
 from nas.jobs import JobList, Status
 from nas.search import Search
-from reports.page import write_report
-from reports.tables.study import arms_text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -150,6 +148,10 @@ def measure_costs(sweep: Sweep, options: argparse.Namespace) -> None:
 
 def conclude(sweep: Sweep, status: Status, options: argparse.Namespace) -> int:
     """Draw the report, print the table, say what failed and why; returns the exit status."""
+    # Imported here: they take as long as torch, and each worker imports this file again.
+    from reports.page import write_report
+    from reports.tables.study import arms_text
+
     page = write_report([options.runs], options.runs / "reports" / sweep.name, study=sweep.name)
     print(arms_text([options.runs], study=sweep.name))
     print(f"report: {page}")

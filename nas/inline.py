@@ -6,6 +6,7 @@ machines, may therefore work on one folder.
 
 import errno
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -80,9 +81,11 @@ class _WorkerPool:
 
     def start(self, most: int) -> None:
         """Start workers up to that number, and no more than there are jobs left."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["nas.fork_server"])
         for _ in range(min(most, self.dispatcher.queue.left) - len(self.workers)):
             ours, theirs = multiprocessing.Pipe()
-            process = multiprocessing.get_context("spawn").Process(target=_work, args=(theirs, self.runs), daemon=True)
+            process = context.Process(target=_work, args=(theirs, self.runs, dict(os.environ)), daemon=True)
             process.start()
             theirs.close()
             self.workers.append(_Worker(name=f"worker {next(self._names)}", process=process, pipe=ours))
@@ -155,14 +158,16 @@ def _death_of(worker: _Worker) -> Death:
     return Death(reason=reason, killed=False)
 
 
-def _work(pipe: Connection, runs: Path) -> None:
-    """One worker: job by job, until the driver is gone.
+def _work(pipe: Connection, runs: Path, environment: dict[str, str]) -> None:
+    """One worker: job by job, until the driver is gone, in the driver's environment and not that of the fork server.
 
     SIGTERM leaves nothing behind: what another package computes for the worker is stopped, the training step is saved,
     and the claim on the trial is released.
     """
     for name in FOR_THE_DRIVER:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
+    os.environ.clear()
+    os.environ.update(environment)
     interruption = Interruption()
     signal.signal(signal.SIGTERM, interruption)
     try:

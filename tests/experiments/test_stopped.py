@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fusemorph.trials.claims import holder
-
 ROOT = Path(__file__).parents[2]
 # Demons on pairs that it needs seconds for.
 LINE = ["--arm", "demons", "--dataset", "virtual_brains", "--set", "spacing_mm=4.0", "--set", "test=4"]
@@ -34,21 +32,21 @@ def wait_for(said: str, met: Callable[[], bool], *, limit_s: float = 240.0) -> N
         time.sleep(0.05)
 
 
-def test_sigterm_leaves_no_process_no_claim_and_no_file(tmp_path: Path) -> None:
+def test_sigterm_leaves_no_process_no_claim_and_no_file(brains_cache: Path, tmp_path: Path) -> None:
     runs, scratch = tmp_path / "runs", tmp_path / "scratch"
     scratch.mkdir()
     call = [sys.executable, "-m", "experiments.sweep", "baselines", *LINE, "--runs", str(runs), "--workers", "1"]
     process = subprocess.Popen(
-        [*call, "--cache", str(tmp_path / "cache")], cwd=ROOT, env=os.environ | {"TMPDIR": str(scratch)},
+        [*call, "--cache", str(brains_cache)], cwd=ROOT, env=os.environ | {"TMPDIR": str(scratch)},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    # The driver, its worker, and the two processes in which a package's method runs.
-    wait_for("demons", lambda: any(scratch.glob("fusemorph-demons-*/log.txt")) and len(running(scratch)) == 4)
+    # The driver, the fork server, its worker, and the two processes in which a package's method runs.
+    wait_for("demons", lambda: any(scratch.glob("fusemorph-demons-*/log.txt")) and len(running(scratch)) == 5)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate()
     assert process.returncode == 130
     assert said.strip() == "interrupted; the same line goes on where this one stopped"
     wait_for("all have ended", lambda: not running(scratch), limit_s=10)
-    (folder,) = {path.parent for path in runs.glob("*/claim-*")}
-    assert holder(folder) is None
+    assert list(runs.glob("*/record.json"))
+    assert not list(runs.glob("*/claim-*"))
     assert not list(scratch.glob("fusemorph-*"))

@@ -1,6 +1,8 @@
 """The inline driver: every trial once, whoever dies."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from hashlib import sha256
@@ -32,9 +34,9 @@ def make_job(cache: Path, method: Fusion, *, steps: int = BUDGET.steps) -> Job:
     return Job(trial=trial, data=None, cache=cache, splits=("val",))
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+@pytest.fixture
+def cache(brains_cache: Path) -> Path:
+    return brains_cache
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -87,6 +89,19 @@ def test_what_is_there_is_not_touched_when_a_split_is_added(cache: Path, tmp_pat
     run_job(replace(job, splits=("val", "test")), tmp_path)
     assert (folder / "eval" / "test" / "summary.json").exists()
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_signals_to_the_whole_process_group_leave_the_fork_server_alive(cache: Path, tmp_path: Path) -> None:
+    """A worker would otherwise look dead while it still saves its training step."""
+    job, server = make_job(cache, replace(METHOD, plan="late")), 0
+    for status in run_inline(JobList([job], tmp_path), tmp_path, workers=1):
+        for _, facts in status.running:
+            server = int(Path(f"/proc/{facts['process']}/stat").read_text().rpartition(")")[2].split()[1])
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGINT):
+                os.kill(server, number)
+    assert server not in (0, os.getpid())
+    assert Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    assert (status.left, status.given_up) == (0, {})
 
 
 def drain(statuses: Iterator[object]) -> None:
