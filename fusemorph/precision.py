@@ -25,6 +25,14 @@ def computed_in(precision: Precision, device: torch.device) -> Precision:
     return precision if has_bfloat16(device) else "float32"
 
 
+def convolution_path(precision: Precision, device: torch.device) -> str:
+    """How convolutions in ``precision`` are computed on a device, for the record of a trial."""
+    if device.type != "cpu":
+        return device.type
+    small = ", small float32 images in halves" if precision == "float32" else ""
+    return f"oneDNN {precision}{small}"
+
+
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     """The context in which a network computes in ``precision``, as far as the device can."""
     return torch.autocast(device.type, torch.bfloat16, enabled=computed_in(precision, device) == "bfloat16")

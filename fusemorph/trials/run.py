@@ -19,7 +19,7 @@ from fusemorph.data.dataset import Dataset
 from fusemorph.machine import commit, describe_machine
 from fusemorph.method import Method, PairFailed, load_method
 from fusemorph.networks.padding import padded_shape
-from fusemorph.precision import computed_in
+from fusemorph.precision import computed_in, convolution_path
 from fusemorph.records import TrialFolder, history_of, read_record
 from fusemorph.storage import DamagedFile, RecordError, StorageError, read_table
 from fusemorph.trials.checkpoint import Row, checkpoint_damage
@@ -298,5 +298,6 @@ def _measured(job: Job, started: datetime) -> dict[str, Any]:
     device = torch.device(job.device)
     machine = describe_machine(device, threads=job.threads)
     if job.trial.budget:
-        machine["precision"] = computed_in(job.trial.budget["precision"], device)
+        machine["precision"] = precision = computed_in(job.trial.budget["precision"], device)
+        machine["convolutions"] = convolution_path(precision, device)
     return machine | {name: time.isoformat(timespec="seconds") for name, time in times.items()}

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from fusemorph.fusion.fusion_network import FusionNetwork, published_channels
 from fusemorph.losses import folding, kl, ncc
+from fusemorph.networks.blocks import Convolution3d
 from fusemorph.networks.registration import Registration
-from fusemorph.precision import autocast
+from fusemorph.precision import Precision, autocast
 from fusemorph.warp import warp
 from tests.benchmarks.dense_ncc import dense_ncc
+from tests.benchmarks.test_convolutions import median_s
 
 SHAPE = (48, 64, 64)
 
@@ -35,7 +37,7 @@ def loss_terms(registration: Registration) -> Tensor:
     return 0.01 * kl(registration.velocity, registration.log_variance) + 1e-5 * folding(registration.displacement)
 
 
-def make_step(kind: type[FusionNetwork], *, plain: bool) -> Callable[[], float]:
+def make_step(kind: type[FusionNetwork], *, plain: bool, precision: Precision | None = None) -> Callable[[], float]:
     torch.manual_seed(0)
     network = kind(dims=3, plan="autofuse", channels=published_channels(16))
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
@@ -43,7 +45,7 @@ def make_step(kind: type[FusionNetwork], *, plain: bool) -> Callable[[], float]:
     generator = torch.Generator().manual_seed(0)
 
     def step() -> float:
-        with autocast("float32" if plain else "bfloat16", torch.device("cpu")):
+        with autocast(precision or ("float32" if plain else "bfloat16"), torch.device("cpu")):
             registration = network(fixed, moving, generator=generator)
             warped = warp(moving, registration.displacement)
             loss = (dense_ncc if plain else ncc)(fixed, warped) + loss_terms(registration)
@@ -70,12 +72,38 @@ def test_training_step(benchmark: BenchmarkFixture) -> None:
     print(f"\nAutoFuse c = 16 training step, 48x64x64: {ratio:.1f} times faster than the plain one (goal: 3)")
 
 
+class TorchPaths(OnePassAfterTheOther):
+    """The plain network with torch's own choice of a path for every convolution."""
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**settings)  # type: ignore[arg-type]
+        for module in self.modules():
+            if isinstance(module, Convolution3d):
+                module.__class__ = torch.nn.Conv3d
+
+
+def test_float32_step(benchmark: BenchmarkFixture) -> None:
+    """As without bfloat16, on one thread; the plain form is our copy of how public code does it: dense NCC, two passes."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        ours = make_step(FusionNetwork, plain=False, precision="float32")
+        theirs = make_step(TorchPaths, plain=True)
+        benchmark.pedantic(ours, rounds=3, warmup_rounds=1)
+        plain_s = median_s(theirs, rounds=3)
+    finally:
+        torch.set_num_threads(threads)
+    ratio = plain_s / benchmark.stats.stats.median
+    benchmark.extra_info.update(plain_s=plain_s, ratio=ratio)
+    print(f"\nAutoFuse c = 16 float32 step, 48x64x64: {ratio:.2f} times faster than the plain one")
+
+
 MEMORY = """
 import json, sys, torch
 from fusemorph.losses import kl, ncc
 from fusemorph.machine import peak_memory_mib
 from fusemorph.fusion.fusion_network import FusionNetwork, published_channels
-from fusemorph.precision import autocast
+from fusemorph.precision import Precision, autocast
 from fusemorph.warp import warp
 
 network = FusionNetwork(dims=3, plan="autofuse", channels=published_channels(8), checkpointing=sys.argv[1] == "True")
