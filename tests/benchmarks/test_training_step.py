@@ -83,7 +83,7 @@ class TorchPaths(OnePassAfterTheOther):
 
 
 def test_float32_step(benchmark: BenchmarkFixture) -> None:
-    """As without bfloat16, on one thread; the plain form is our copy of how public code does it: dense NCC, two passes."""
+    """Without bfloat16, on one thread; the plain form does what public code does: dense NCC, two passes."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
