@@ -12,7 +12,7 @@ parameters.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from fusemorph.fusion.operators.correlation import cost_volume
 from fusemorph.integrate import resize_displacement
-from fusemorph.losses.training_loss import TrainingLoss
+from fusemorph.losses.training_loss import NCC_AND_DIFFUSION, TrainingLoss
 from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.blocks import ConvBlock, downsample, upsample
 from fusemorph.networks.pair_network import PairNetwork
@@ -42,9 +42,7 @@ class DualStreamPyramid(LearnedMethod):
     )
 
     channels: tuple[int, ...] = (8, 16, 32, 32, 32)
-    loss: TrainingLoss = field(
-        default_factory=lambda: TrainingLoss(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0)
-    )
+    loss: TrainingLoss = NCC_AND_DIFFUSION
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.channels) <= 5:

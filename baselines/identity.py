@@ -1,4 +1,4 @@
-"""No registration at all: the floor of every comparison."""
+"""No registration at all: the lower bound of every comparison."""
 
 from dataclasses import dataclass
 from typing import ClassVar

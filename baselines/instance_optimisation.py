@@ -1,11 +1,11 @@
-"""Instance optimisation: what another method found for a pair, refined on that pair by descending the loss.
+"""Instance optimisation: another method's result for a pair, optimised further on that pair by descending the loss.
 
 Source: Balakrishnan et al. 2019, VoxelMorph, IEEE TMI 38(8):1788 (there of a displacement, from the network's). Whether
 a trained network does more than such a loop would is the question of Jena et al. 2024, "Deep Learning in Medical Image
 Registration: Magic or Mirage?", arXiv 2408.05839.
 
 Adam descends the other method's own loss, labels left out. What it moves is what its network predicts: the velocity,
-where there is one, else the displacement. A method without a network is gone on from by a velocity at half resolution,
+where there is one, else the displacement. For a method without a network a velocity at half resolution is optimised,
 zero at first, whose displacement is composed after the method's own.
 """
 
@@ -20,13 +20,11 @@ from torch import Tensor, nn
 from baselines.identity import Identity
 from fusemorph.data.dataset import Dataset, Pair
 from fusemorph.integrate import exponential, resize_displacement
-from fusemorph.losses.training_loss import TrainingLoss, total
+from fusemorph.losses.training_loss import NCC_AND_DIFFUSION, TrainingLoss, total
 from fusemorph.method import Method, PairFailed, image_tensor, load_method
 from fusemorph.networks.padding import crop, padded_shape
 from fusemorph.networks.registration import Registration
 from fusemorph.warp import compose, warp
-
-SMOOTH = TrainingLoss(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0)
 
 Transform = Callable[[Tensor], Registration]
 """From what is optimised to the transformation that it describes."""
@@ -34,7 +32,7 @@ Transform = Callable[[Tensor], Registration]
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceOptimisation(Method):
-    """The method ``of``, refined in so many ``steps`` of Adam; without steps the method itself.
+    """The method ``of``, its results optimised further in ``steps`` of Adam; without steps the method itself.
 
     ``learning_rate``: about the voxels that a step moves a point. ``loss`` counts only where ``of`` has none of its
     own, and is written as the default elsewhere.
@@ -46,7 +44,7 @@ class InstanceOptimisation(Method):
     of: Method = field(default_factory=Identity)
     steps: int = 50
     learning_rate: float = 0.1
-    loss: TrainingLoss = SMOOTH
+    loss: TrainingLoss = NCC_AND_DIFFUSION
 
     def __post_init__(self) -> None:
         if self.steps < 0 or not self.learning_rate > 0:
@@ -55,16 +53,16 @@ class InstanceOptimisation(Method):
                 f"got {self.steps} and {self.learning_rate}"
             )
         if self.of.objective is not None:
-            object.__setattr__(self, "loss", SMOOTH)
+            object.__setattr__(self, "loss", NCC_AND_DIFFUSION)
 
     @property
     def objective(self) -> TrainingLoss | None:
-        """The loss that trains the other method's network, and then refines; None where it has none."""
+        """The loss that trains the other method's network, then optimised for each pair; None where it has none."""
         return self.of.objective
 
     @property
     def trained_as(self) -> Method:
-        """The other method: refining trains nothing."""
+        """The other method: instance optimisation itself trains nothing."""
         return self.of.trained_as
 
     def network(self, dims: int) -> nn.Module | None:
@@ -94,7 +92,7 @@ class InstanceOptimisation(Method):
         return self.registration(pair, network=network, device=device).displacement
 
     def registration(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Registration:
-        """The other method's registration with the refined displacement, and velocity where it has one.
+        """The other method's registration with the optimised displacement, and velocity where it has one.
 
         Raises:
             PairFailed: the other method failed, or the loss is not finite.

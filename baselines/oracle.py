@@ -1,4 +1,4 @@
-"""The true displacement of synthetic data: the ceiling, given the resolution of the images and labels."""
+"""The true displacement of synthetic data: the upper bound, given the resolution of the images and labels."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ from fusemorph.method import Method
 
 @dataclass(frozen=True, kw_only=True)
 class Oracle(Method):
-    """Answer with the displacement that made the pair."""
+    """Return the displacement that made the pair."""
 
     name: ClassVar[str] = "oracle"
     source: ClassVar[str] = "none"

@@ -10,7 +10,7 @@ zero and cropped in the decoder; windows no larger than the feature; up-sampling
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fusemorph.losses.training_loss import TrainingLoss
+from fusemorph.losses.training_loss import NCC_AND_DIFFUSION, TrainingLoss
 from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.blocks import convolution, downsample, instance_norm, patch_convolution, upsample
 from fusemorph.networks.pair_network import PairNetwork
@@ -50,9 +50,7 @@ class Transmorph(LearnedMethod):
     window: tuple[int, int, int] = (5, 6, 7)
     last: int = 16
     drop_rate: float = 0.3
-    loss: TrainingLoss = field(
-        default_factory=lambda: TrainingLoss(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0)
-    )
+    loss: TrainingLoss = NCC_AND_DIFFUSION
 
     def __post_init__(self) -> None:
         if len(self.depths) != len(self.heads) or self.width % 2:

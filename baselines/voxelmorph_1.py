@@ -5,10 +5,10 @@ Public code: voxelmorph, MIT; ours is written from the papers. In 3-D it has 259
 Deviations: none known. The agreement of the trunk with MONAI's is tested on voxelmorph_2, which see.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
-from fusemorph.losses.training_loss import TrainingLoss
+from fusemorph.losses.training_loss import NCC_AND_DIFFUSION, TrainingLoss
 from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.voxelmorph import VoxelMorph
 
@@ -32,9 +32,7 @@ class VoxelMorph1(LearnedMethod):
     encoder: tuple[int, ...] = (16, 32, 32, 32)
     decoder: tuple[int, ...] = (32, 32, 32, 32)
     last: tuple[int, ...] = (8, 8)
-    loss: TrainingLoss = field(
-        default_factory=lambda: TrainingLoss(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0)
-    )
+    loss: TrainingLoss = NCC_AND_DIFFUSION
 
     def network(self, dims: int) -> VoxelMorph:
         """A freshly initialised network for 2-D or 3-D images."""

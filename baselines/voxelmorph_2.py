@@ -10,10 +10,10 @@ in, its weights give the same output in ours (tested). The code of 2018 takes th
 before the last up-sampling: 300,547 parameters.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
-from fusemorph.losses.training_loss import TrainingLoss
+from fusemorph.losses.training_loss import NCC_AND_DIFFUSION, TrainingLoss
 from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.voxelmorph import VoxelMorph
 
@@ -37,9 +37,7 @@ class VoxelMorph2(LearnedMethod):
     encoder: tuple[int, ...] = (16, 32, 32, 32)
     decoder: tuple[int, ...] = (32, 32, 32, 32)
     last: tuple[int, ...] = (32, 16, 16)
-    loss: TrainingLoss = field(
-        default_factory=lambda: TrainingLoss(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0)
-    )
+    loss: TrainingLoss = NCC_AND_DIFFUSION
 
     def network(self, dims: int) -> VoxelMorph:
         """A freshly initialised network for 2-D or 3-D images."""

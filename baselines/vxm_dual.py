@@ -5,19 +5,18 @@ arXiv 2512.01913) in VoxelMorph (Balakrishnan et al. 2019). Public code: rethink
 
 Everything but the two streams is VoxelMorph-2's: channels, loss, head. One set of encoder weights sees fixed and
 moving; at the coarsest resolution and at every skip the two features are concatenated. So the decoder reads twice the
-channels, and in 3-D it has 397,747 parameters to VoxelMorph-2's 301,411: what it gains may be capacity. ``scaled``
-narrows it to the capacity of another network; the study ``baselines`` runs it as it is.
+channels, and in 3-D it has 397,747 parameters to VoxelMorph-2's 301,411: what it gains may be capacity.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fusemorph.losses.training_loss import TrainingLoss
+from fusemorph.losses.training_loss import NCC_AND_DIFFUSION, TrainingLoss
 from fusemorph.method import LearnedMethod
 from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.networks.registration import Registration
@@ -34,21 +33,11 @@ class VxmDual(LearnedMethod):
     encoder: tuple[int, ...] = (16, 32, 32, 32)
     decoder: tuple[int, ...] = (32, 32, 32, 32)
     last: tuple[int, ...] = (32, 16, 16)
-    loss: TrainingLoss = field(
-        default_factory=lambda: TrainingLoss(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0)
-    )
+    loss: TrainingLoss = NCC_AND_DIFFUSION
 
     def network(self, dims: int) -> "DualStreamUNet":
         """A freshly initialised network for 2-D or 3-D images."""
         return DualStreamUNet(dims=dims, encoder=self.encoder, decoder=self.decoder, last=self.last)
-
-    def scaled(self, share: float) -> "VxmDual":
-        """The same with every layer's channels times ``share``, rounded: what capacity matching varies."""
-        encoder, decoder, last = (
-            tuple(max(1, round(share * count)) for count in layers)
-            for layers in (self.encoder, self.decoder, self.last)
-        )
-        return replace(self, encoder=encoder, decoder=decoder, last=last)
 
 
 class DualStreamUNet(PairNetwork):

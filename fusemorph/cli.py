@@ -8,7 +8,7 @@ from fusemorph import __version__
 
 COMMANDS = {
     "register": ("fusemorph.register", "apply a trained network to two NIfTI images"),
-    "check": ("fusemorph.data.check", "say whether a folder of images is fit for training"),
+    "check": ("fusemorph.data.check", "check a data set before training on it"),
 }
 
 

@@ -1,7 +1,7 @@
-"""Methods that other packages compute: in a process of their own, through NIfTI files, with limited time and threads.
+"""Methods that other packages implement, run in a separate process through NIfTI files, with a time limit.
 
-A package that cannot live beside ours is found in another environment: ``FUSEMORPH_INTERPRETERS`` names the Python
-interpreters that are asked after this one, separated like the entries of PATH.
+A package that cannot be installed beside ours is looked for in other environments: ``FUSEMORPH_INTERPRETERS`` names the
+Python interpreters that are tried after this one, separated as in PATH.
 """
 
 import inspect
@@ -54,13 +54,13 @@ _peaks_mib: list[float] = []
 
 
 def peak_of_programs_mib() -> float:
-    """The most memory that one of the programs has held which methods of this process have called; 0 without any."""
+    """Peak memory of any program that the methods of this process have called; 0 without any."""
     return max(_peaks_mib, default=0.0)
 
 
 @dataclass(frozen=True)
 class Package:
-    """A distribution at the version that the tests passed with; another version serves too.
+    """A distribution at the version that the tests passed with; other versions may work too.
 
     ``apart`` says why it needs an environment of its own; empty where it can be installed beside ours.
     """
@@ -82,7 +82,7 @@ class Package:
         return {self.name: _version(self.name, python) or ""} if python else {}
 
     def missing(self) -> str | None:
-        """That no interpreter has the package, and the line that installs it; None where one has."""
+        """A message with the line that installs the package; None if an interpreter has it."""
         if self.interpreter():
             return None
         install = f"pip install {self.name}=={self.version}"
@@ -103,7 +103,7 @@ def _version(package: str, python: str) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalMethod(Method):
-    """A method whose work another package does, given its settings as keywords and the number of threads.
+    """A method that another package implements, called with its settings as keywords and the number of threads.
 
     ``affine`` asks for an affine step first: the package's own, or ours for one without (``affine_is_ours``).
     ``limit_s`` is the time that a pair may take.

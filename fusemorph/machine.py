@@ -34,14 +34,14 @@ def describe_machine(device: torch.device, *, threads: int) -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """How this process was called, its program by name alone."""
+    """The command line of this process, the program without its folder."""
     return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def peak_memory_mib() -> float:
-    """The most memory that this process has held since its program began.
+    """Peak memory of this process since its start.
 
-    Linux's own account of it, where there is one: ``ru_maxrss`` passes from parent to child through fork and exec, so
+    Linux's own figure where there is one: ``ru_maxrss`` passes from parent to child through fork and exec, so
     that a small child of a large process measures its parent.
     """
     try:

@@ -25,10 +25,10 @@ class PairFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class PublishedScore:
-    """A figure from the literature, to be printed beside measured ones: other splits and protocols, so context only.
+    """A published result, printed beside measured ones for context: splits and protocols differ.
 
     ``dataset`` and ``metric`` have the names that they have here, where they are here; shares such as Dice are within 0
-    and 1. ``source`` says where the figure stands, and in what it is not quite this method's own.
+    and 1. ``source`` names the publication, and says how the evaluated method differs from this one.
     """
 
     dataset: str
@@ -62,7 +62,7 @@ class Method(ABC):
 
     @property
     def trained_as(self) -> "Method":
-        """The method whose training yields the weights: this one, unless it only goes on from another's network."""
+        """The method whose training yields the weights: another one where this one starts from its trained network."""
         return self
 
     def missing(self) -> str | None:
@@ -74,7 +74,7 @@ class Method(ABC):
         return {}
 
     def skip(self, dataset: Dataset) -> str | None:
-        """Why the method cannot serve on this dataset, or here at all; None where it can."""
+        """Why the method is not applicable to this dataset, or not available here; None if it is."""
         return self.missing()
 
     @abstractmethod
@@ -82,11 +82,11 @@ class Method(ABC):
         """Displacement in voxels that aligns the pair's moving with its fixed image.
 
         Raises:
-            PairFailed: the method crashed, ran out of its time, or cannot serve on this pair.
+            PairFailed: the method crashed, exceeded its time limit, or is not applicable to this pair.
         """
 
     def registration(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Registration:
-        """What ``register`` returns, with what else its making tells, such as the weights of gates."""
+        """What ``register`` returns, with by-products such as the weights of gates."""
         return Registration(displacement=self.register(pair, network=network, device=device))
 
     def configuration(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ Precision = Literal["bfloat16", "float32"]
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether convolutions in bfloat16 are computed as such; a CPU that imitates them takes forty times as long.
+    """Whether the device computes bfloat16 convolutions natively; a CPU that emulates them takes forty times as long.
 
     Measured with AVX2 alone, torch 2.13, against float32.
     """
@@ -21,7 +21,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def computed_in(precision: Precision, device: torch.device) -> Precision:
-    """What a budget's ``precision`` comes to on a device: float32 where bfloat16 could only be imitated."""
+    """The effective precision on a device: float32 where bfloat16 would only be emulated."""
     return precision if has_bfloat16(device) else "float32"
 
 

@@ -52,7 +52,7 @@ class TrialFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """Where training goes on from; gone when the trial has ended."""
+        """The checkpoint that training resumes from; removed when the trial has ended."""
         return self.path / "checkpoint.safetensors"
 
     @property
@@ -131,7 +131,7 @@ class TrialFolder:
         self._write_record("pruned", reason, facts)
 
     def write_curves(self, history: Sequence[Mapping[str, Any]], gates: Sequence[Mapping[str, Any]]) -> None:
-        """Write the validations so far; an interrupted trial comes by the same rows again."""
+        """Write the validations so far; a resumed trial produces the same rows again."""
         if history:
             write_bytes(self.path / "history.csv", table(history))
         if gates:
@@ -203,7 +203,7 @@ class TrialFolder:
         """
         target = self.path / "eval" / split
         if target.exists():
-            raise RecordError(f"{target} is there already and is never overwritten")
+            raise RecordError(f"{target} exists already and is never overwritten")
         with unfinished(target) as temporary:
             try:
                 for name, content in files.items():
@@ -258,7 +258,7 @@ def read_record(folder: Path, *, trial: Trial | None = None) -> Json:
         )
     _check_parts(path, record)
     if trial is not None and canonical_json(configuration) != trial.text:
-        raise RecordError(f"{path} holds another configuration than its key says")
+        raise RecordError(f"{path} holds a configuration that does not match its key")
     return record
 
 

@@ -138,7 +138,7 @@ def training_images(record: Mapping[str, Any], folder: Path) -> dict[str, tuple[
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when both files are written, 1 when an image or the trial cannot serve, 2 for a wrong call."""
+    """Run the command; 0 when both files are written, 1 when an image or the trial is unusable, 2 for a wrong call."""
     parser = _parser()
     call = parser.parse_args(argv)
     if (call.fixed_labels is None) != (call.moving_labels is None):
@@ -149,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         return _say(f"{error}", status=1)
     except MemoryError:
-        return _say(f"the memory does not suffice for {call.fixed} and {call.moving}", status=1)
+        return _say(f"not enough memory for {call.fixed} and {call.moving}", status=1)
     except KeyboardInterrupt:
         return _say("interrupted", status=130)
     return 0

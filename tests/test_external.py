@@ -290,7 +290,7 @@ def test_a_trial_whose_pairs_all_fail_has_failed_with_the_reason(
         (tmp_path / name).write_text("#!/bin/sh\necho the licence has expired\nexit 3\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("FUSEMORPH_NIFTYREG", str(tmp_path))
-    described = {"name": brains.name, "fingerprint": brains.fingerprint(), **brains.settings}
+    described = brains.configuration()
     trial = Trial(method={"name": "niftyreg"}, dataset=described, budget=None, seed=0)
     job = Job(trial=trial, data=None, cache=brains_cache, splits=("val",))
     assert run_job(job, tmp_path / "runs") == "failed"

@@ -69,7 +69,7 @@ def test_an_evaluation_is_written_once_and_whole(tmp_path: Path) -> None:
     folder.write_evaluation("val", {"pairs.csv": b"a", "summary.json": b"{}"})
     assert folder.evaluated("val")
     assert not folder.evaluated("test")
-    with pytest.raises(RecordError, match="eval/val is there already"):
+    with pytest.raises(RecordError, match="eval/val exists already"):
         folder.write_evaluation("val", {"pairs.csv": b"b"})
     folder.write_evaluation("test", {"summary.json": b"{}"})
     assert (folder.path / "eval" / "val" / "pairs.csv").read_bytes() == b"a"
@@ -279,7 +279,7 @@ def test_a_record_of_another_configuration_is_refused(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     other = TrialFolder(tmp_path, replace(TRIAL, seed=1))
     folder.path.rename(other.path)
-    with pytest.raises(RecordError, match="another configuration"):
+    with pytest.raises(RecordError, match="a configuration that does not match its key"):
         other.status()
 
 

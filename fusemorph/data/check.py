@@ -1,4 +1,4 @@
-"""``fusemorph check``: whether a folder of images is fit, before anybody waits for hours."""
+"""``fusemorph check``: check a data set before training on it."""
 
 import argparse
 import sys
@@ -57,7 +57,7 @@ def check(name: str, data: Path | None = None, *, cache: Path | None = None, **s
 def main(argv: Sequence[str] | None = None) -> int:
     """``fusemorph check DATASET --data DIR``: 0 where the data are fit, 1 where not.
 
-    2 for a wrong call, or where the storage fails: then nothing is known about the data.
+    2 for a wrong call, or if the storage fails.
     """
     parser = argparse.ArgumentParser("fusemorph check", description=__doc__)
     parser.add_argument("dataset", metavar="DATASET", help=f"{', '.join(known_datasets())}, or one of --entries")

@@ -1,4 +1,4 @@
-"""The contract between images and everything that learns from them: scans, pairs, and the sets that hold them."""
+"""The contract of a data set: scans, pairs, and the sets that hold them."""
 
 import hashlib
 import json
@@ -130,7 +130,7 @@ class Dataset(ABC):
         return self._subject[scan_id]
 
     def missing(self, split: str) -> tuple[str, ...]:
-        """What of the official split is absent here, in words; empty when it is whole."""
+        """Messages about what is missing here of the official split; empty when it is complete."""
         return () if split in self._members else (f"{self.name} has no split {split!r} here",)
 
     def pairs(self, split: str) -> tuple[PairIndex, ...]:
@@ -184,7 +184,7 @@ class Dataset(ABC):
         """Read, check and cache every scan, with a progress bar on request; none stays open.
 
         Raises:
-            DataError: a file that cannot serve, named.
+            DataError: an unusable file, named.
             StorageError: the cache cannot be written.
         """
         for scan_id in track(list(self._subject), f"preparing {self.name}", disable=not progress, transient=True):
@@ -201,6 +201,10 @@ class Dataset(ABC):
             if split != "test"
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def configuration(self) -> dict[str, Any]:
+        """Name, fingerprint and settings: what the key of a trial says of its data."""
+        return {"name": self.name, "fingerprint": self.fingerprint(), **self.settings}
 
     def files(self, scan_id: str) -> tuple[Path, ...]:
         """The image file of a scan, then its label file where there is one; none for made-up scans."""

@@ -1,4 +1,4 @@
-"""The error of images that cannot serve, apart from those that are no fault of theirs."""
+"""The error for unusable images, as opposed to a failing storage."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""What lies in anybody's folder: images with their labels, subjects and splits, and pairs where a table lists them."""
+"""The contents of a folder of images: labels, subjects, splits, and pairs where a table lists them."""
 
 import os
 import unicodedata

@@ -3,11 +3,12 @@
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from fusemorph.configuration import written_settings
+from fusemorph.data.preprocess import SMALLEST_SIDE
 
 Settings = TypeVar("Settings")
 
@@ -95,3 +96,25 @@ def _beside_none(kind: Any) -> Any:
 def canonical(settings: Any) -> dict[str, Any]:
     """The settings of a dataclass with their values, as JSON reads them back; ``LATER`` ones if they differ."""
     return written_settings(settings)
+
+
+def check_percentiles(dataset: str, percentiles: Sequence[float]) -> None:
+    """Refuse percentiles between which no intensities are left.
+
+    Raises:
+        ValueError: they are not two within 0 and 100, the second the larger.
+    """
+    if len(percentiles) != 2 or not 0 <= percentiles[0] < percentiles[1] <= 100:
+        raise ValueError(f"{dataset}: 'percentiles' must rise within 0 and 100, got {percentiles}")
+
+
+def check_shape(dataset: str, shape: Sequence[int], *, dimensions: int) -> None:
+    """Refuse a grid that the networks cannot halve often enough.
+
+    Raises:
+        ValueError: another number of sides, or one below ``SMALLEST_SIDE``.
+    """
+    if len(shape) != dimensions or min(shape) < SMALLEST_SIDE:
+        raise ValueError(
+            f"{dataset}: 'shape' must be {dimensions} sides of {SMALLEST_SIDE} or more, got {tuple(shape)}"
+        )

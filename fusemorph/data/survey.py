@@ -20,6 +20,7 @@ from fusemorph.data.preprocess import (
     read_volume,
     resampling,
 )
+from fusemorph.data.settings import check_shape
 
 Files = tuple[Path, Path | None]
 
@@ -37,7 +38,7 @@ def survey_files(
     those of the first one.
 
     Raises:
-        DataError: with a line for each file that cannot serve.
+        DataError: with a line for each unusable file.
     """
     surveys, wrong = {}, []
     for scan_id, (image, labels) in files.items():
@@ -127,8 +128,7 @@ def common_grid(
     sides = {group: (box[1] - box[0] + 1).tolist() for group, box in boxes.items()}
     if shape is None:
         shape = [max(SMALLEST_SIDE, *side) for side in zip(*sides.values(), strict=True)]
-    if len(shape) != dimensions or min(shape) < SMALLEST_SIDE:
-        raise ValueError(f"folder: 'shape' must be {dimensions} sides of {SMALLEST_SIDE} or more, got {tuple(shape)}")
+    check_shape("folder", shape, dimensions=dimensions)
     starts = {group: tuple((boxes[group][0] + centred_start(sides[group], shape)).tolist()) for group in boxes}
     return Grid(
         spacing_mm=tuple(float(spacing) for spacing in spacing_mm),

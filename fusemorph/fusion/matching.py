@@ -11,7 +11,6 @@ from typing import Literal
 from fusemorph.complexity import count_flops, count_parameters
 from fusemorph.fusion.fusion_network import SHARES, Channels
 from fusemorph.fusion.method import Fusion
-from fusemorph.method import Method
 
 Measure = Literal["parameters", "flops"]
 
@@ -43,8 +42,9 @@ def match_channels(method: Fusion, reference: Fusion, *, measure: Measure, shape
     def ratio(channels: Channels) -> float:
         return count(replace(method, channels=channels)) / goal
 
-    for grain in [2] if reference.backbone == "convolution" else [n for n in (16, 8, 4, 2) if n <= max(2, width)]:
-        channels = _adjust_levels(_solve_width(ratio, width, shares, grain), ratio, tolerance, grain)
+    steps = [2] if reference.backbone == "convolution" else [n for n in (16, 8, 4, 2) if n <= max(2, width)]
+    for channel_step in steps:
+        channels = _adjust_levels(_solve_width(ratio, width, shares, channel_step), ratio, tolerance, channel_step)
         if abs(ratio(channels) - 1) <= tolerance:
             return channels
     raise ValueError(
@@ -53,62 +53,35 @@ def match_channels(method: Fusion, reference: Fusion, *, measure: Measure, shape
     )
 
 
-def match_scale(
-    at_scale: Callable[[float], Method], reference: Method, *, measure: Measure, shape: Sequence[int]
-) -> Method:
-    """The one of the methods ``at_scale(share)`` nearest to the reference in parameters or forward FLOPs.
-
-    For methods whose channels are their own: ``share`` multiplies all of them, and is bisected between 1/8 and 8.
-
-    Raises:
-        ValueError: none comes within 2 %.
-    """
-
-    def count(counted: Method) -> int:
-        return count_flops(counted, tuple(shape)) if measure == "flops" else count_parameters(counted, len(shape))
-
-    goal, low, high = count(reference), 0.125, 8.0
-    tried: dict[float, Method] = {}
-    for _ in range(16):
-        middle = (low * high) ** 0.5
-        method = at_scale(middle)
-        size = count(method)
-        tried[abs(size / goal - 1)] = method
-        low, high = (low, middle) if size > goal else (middle, high)
-    if min(tried) > 0.02:
-        raise ValueError(
-            f"match_scale(): {reference.name!r} has {goal} {measure}; the nearest match of it is {min(tried):.1%} away"
-        )
-    return tried[min(tried)]
+def _rounded(width: float, shares: Channels, channel_step: int) -> Channels:
+    """AutoFuse's channels at a real width, each a multiple of ``channel_step``."""
+    return tuple(max(channel_step, channel_step * round(share * width / channel_step)) for share in shares)
 
 
-def _rounded(width: float, shares: Channels, grain: int) -> Channels:
-    """AutoFuse's channels at a real width, each a multiple of ``grain``."""
-    return tuple(max(grain, grain * round(share * width / grain)) for share in shares)
-
-
-def _solve_width(ratio: Callable[[Channels], float], width: float, shares: Channels, grain: int) -> Channels:
+def _solve_width(ratio: Callable[[Channels], float], width: float, shares: Channels, channel_step: int) -> Channels:
     """The width at which the ratio is near 1: parameters and FLOPs grow about as its square."""
     for _ in range(4):
-        width /= ratio(_rounded(width, shares, grain)) ** 0.5
-    return _rounded(width, shares, grain)
+        width /= ratio(_rounded(width, shares, channel_step)) ** 0.5
+    return _rounded(width, shares, channel_step)
 
 
-def _adjust_levels(channels: Channels, ratio: Callable[[Channels], float], tolerance: float, grain: int) -> Channels:
-    """Move one level at a time by ``grain`` channels, always the move that comes closest."""
+def _adjust_levels(
+    channels: Channels, ratio: Callable[[Channels], float], tolerance: float, channel_step: int
+) -> Channels:
+    """Move one level at a time by ``channel_step`` channels, always the move that comes closest."""
     while abs(ratio(channels) - 1) > tolerance:
-        best = min(_neighbours(channels, grain), key=lambda candidate: abs(ratio(candidate) - 1))
+        best = min(_neighbours(channels, channel_step), key=lambda candidate: abs(ratio(candidate) - 1))
         if abs(ratio(best) - 1) >= abs(ratio(channels) - 1):
             break
         channels = best
     return channels
 
 
-def _neighbours(channels: Channels, grain: int) -> list[Channels]:
+def _neighbours(channels: Channels, channel_step: int) -> list[Channels]:
     moves = []
     for level in range(len(channels)):
-        for step in (-grain, grain):
+        for step in (-channel_step, channel_step):
             moved = (*channels[:level], channels[level] + step, *channels[level + 1 :])
-            if moved[level] >= grain:
+            if moved[level] >= channel_step:
                 moves.append(moved)
     return moves

@@ -119,6 +119,10 @@ class TrainingLoss:
         return mse(fixed, warped) if self.similarity == "mse" else mutual_information(fixed, warped)
 
 
+NCC_AND_DIFFUSION = TrainingLoss(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0)
+"""Local NCC and diffusion of weight 1: VoxelMorph's loss, and that of the networks after it."""
+
+
 def total(terms: dict[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
     """The loss: the sum of its weighted terms."""
     return torch.stack(list(terms.values())).sum()

@@ -27,7 +27,7 @@ class Coarser(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """A predicted transformation, with what the objective and the analysis need of its making.
+    """A predicted transformation, with what the loss and the analysis need besides.
 
     ``displacement``: ``(b, d, *s)`` in voxels of the images. ``velocity`` and ``log_variance``: ``(b, d, *t)`` on the
     network's own grid, the mean and log-variance of the stationary velocity where the network has them. ``gates``:

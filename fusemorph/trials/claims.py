@@ -31,7 +31,7 @@ NAME = re.compile(r"claim-\d{4,}\.json")
 
 
 class TakenOver(Exception):
-    """Another process goes on with the trial: this one was silent for too long."""
+    """Another process has taken the trial over, because this one was silent for too long."""
 
 
 class Observer:

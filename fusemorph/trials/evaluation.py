@@ -1,4 +1,4 @@
-"""Measures of a method on the pairs of a split: one row a pair, one a pair and label, a summary, and small pictures."""
+"""Evaluation of a method on a split: one row per pair, one per pair and label, a summary, and small slices."""
 
 import json
 import math
@@ -27,7 +27,7 @@ from fusemorph.metrics import (
 from fusemorph.networks.registration import Registration
 from fusemorph.storage import table
 from fusemorph.trials.held_gates import dice_with_held_gates
-from fusemorph.trials.slices import archive, best_median_worst, draw_pair
+from fusemorph.trials.slices import archive, best_median_worst, slice_pair
 from fusemorph.trials.viewer_slices import view_pair
 from fusemorph.warp import warp_moving_labels
 
@@ -73,7 +73,7 @@ def evaluate(
             row, labels = measure_pair(pair, displacement, dataset.labels)
             rows.append(row)
             label_rows.extend(labels)
-            drawings[number] = draw_pair(pair, displacement)
+            drawings[number] = slice_pair(pair, displacement)
         on_pair(number + 1, len(indices))
     if not drawings:
         raise PairFailed(f"all {len(rows)} pairs of {split} failed; the first one: {rows[0]['failure']}")
@@ -102,7 +102,7 @@ def _viewer(method: Method, network: nn.Module | None, pair: Pair, *, device: to
 def picture(
     rows: Sequence[Row], drawings: Mapping[int, Drawing], chosen: Mapping[str, int]
 ) -> tuple[Row, dict[str, np.ndarray]]:
-    """What the summary says of the pairs chosen by rank, and their drawings, named after the rank."""
+    """What the summary says of the pairs chosen by rank, and their slices, named after the rank."""
     shown = {
         rank: {"pair": rows[i]["pair"], "dice": _known(rows[i]["dice"]), **drawings[i][1]} for rank, i in chosen.items()
     }
@@ -118,7 +118,7 @@ def measure_gates(pair: Pair, registration: Registration) -> list[Row]:
 
 
 def measure_pair(pair: Pair, displacement: Float[Tensor, "1 d *s"], labels: dict[int, str]) -> tuple[Row, list[Row]]:
-    """All metrics of one registered pair: its row, and one row a label."""
+    """All metrics of one registered pair: its row, and one row per label."""
     mask = torch.from_numpy(np.array(pair.foreground))
     row = name_pair(pair)
     per_label = measure_labels(pair, displacement, labels)
@@ -137,7 +137,7 @@ def measure_pair(pair: Pair, displacement: Float[Tensor, "1 d *s"], labels: dict
 
 
 def name_pair(pair: Pair) -> Row:
-    """The cells of a pair's row that say which one it is."""
+    """The cells of a pair's row that identify it."""
     return {
         "split": pair.split,
         "pair": pair.name,

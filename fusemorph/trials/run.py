@@ -50,7 +50,7 @@ class Job:
     """A trial with what a machine needs to run it: where the data lie, what to evaluate, with how many threads.
 
     ``stop`` is the rule that may end the trial early.
-    ``label`` and ``work`` are for whoever watches: what the trial is called, and how much there is to compute.
+    ``label`` and ``work`` are for displays of progress: what the trial is called, and how much there is to compute.
     ``entries``: folders outside the project that the trial's method and data set may come from, by default those that
     this process searches.
     """
@@ -80,15 +80,15 @@ class Job:
 
 
 def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -> str | None:
-    """Do what is missing of a trial and return its status; None where another process is at it.
+    """Do what is missing of a trial and return its status; None if another process holds the claim.
 
     A finished trial is only evaluated on splits that lack it. A trial that cannot be trained ends as ``failed`` with
-    its reason. Whatever is no fault of the trial leaves it to be continued. An ``interruption`` during the training
+    its reason. After any error that is not its own, a trial can be continued. An ``interruption`` during the training
     comes through after a checkpoint.
 
     Raises:
         StorageError: the storage refused a write.
-        DataError, RecordError: data or run folder cannot serve; the claim is released.
+        DataError, RecordError: data or run folder are unusable; the claim is released.
         ValueError: a folder of entries that the job names is not there.
         SystemExit: this process was asked to stop; the claim is released.
         Exception: the evaluation of a finished trial failed.

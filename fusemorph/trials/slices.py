@@ -1,4 +1,4 @@
-"""Small pictures of the pairs of a split: what a report shows of them, far smaller than the images."""
+"""Small slices of the pairs of a split for the report, far smaller than the images."""
 
 import io
 import math
@@ -24,7 +24,7 @@ def best_median_worst(scores: Sequence[float]) -> dict[str, int]:
     return {"best": int(order[-1]), "median": int(order[len(order) // 2]), "worst": int(order[0])}
 
 
-def draw_pair(pair: Pair, displacement: Float[Tensor, "1 d *s"]) -> tuple[dict[str, np.ndarray], Row]:
+def slice_pair(pair: Pair, displacement: Float[Tensor, "1 d *s"]) -> tuple[dict[str, np.ndarray], Row]:
     """The plane through a pair that shows most of its foreground: images, labels, in-plane field, determinant."""
     axis, place = widest_plane(pair.foreground)
     determinant = jacobian_determinant(displacement)[0].numpy()

@@ -24,7 +24,7 @@ from fusemorph.warp import warp
 
 REPEATS = 10
 LIMIT_S = 30.0
-"""Time for the repeats of one measurement; who needs more has fewer of them."""
+"""Time for the repeats of one measurement; slower steps are repeated less often."""
 
 
 def measure_latency(method: Method, pair: Pair, *, device: torch.device, repeats: int = REPEATS) -> float:

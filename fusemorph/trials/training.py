@@ -57,7 +57,7 @@ class Rated(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A trained network with what was learned on the way, and the seconds of each step of this attempt.
+    """A trained network with its history, and the seconds of each step of this attempt.
 
     Training was stopped early where ``progress.step`` falls short of the budget's steps.
     """
@@ -129,7 +129,7 @@ def train(
 def _start(
     method: Method, dataset: Dataset, budget: Budget, seed: int, device: torch.device
 ) -> tuple[nn.Module, TrainingLoss]:
-    """The network with the initial weights of the seed, and what trains it."""
+    """The network with the initial weights of the seed, and its training loss."""
     if method.objective is None:
         raise ValueError(f"train(): 'method' must have an objective, {method.name} has none")
     if method.objective.inverse_consistency_weight and not budget.symmetric:

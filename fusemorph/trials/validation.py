@@ -58,7 +58,7 @@ def validate(
 
 
 def unregistered_dice(dataset: Dataset, *, count: int) -> float:
-    """Mean Dice of the pairs that ``validate`` takes, before registration: the floor of val Dice."""
+    """Mean Dice of the pairs that ``validate`` takes, before registration: the val Dice of identity."""
     pairs = [dataset.pair(index) for index in spread(dataset.pairs("val"), count)]
     still = torch.zeros(1, len(dataset.shape), *dataset.shape)
     return nan_mean([pair_dice(pair, still, dataset) for pair in pairs])

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from baselines.identity import Identity
-from baselines.instance_optimisation import SMOOTH, InstanceOptimisation, parametrise
+from baselines.instance_optimisation import InstanceOptimisation, parametrise
 from baselines.voxelmorph_1 import VoxelMorph1
 from fusemorph.configuration import Budget, Trial
 from fusemorph.data import open_dataset
 from fusemorph.data.dataset import Pair, Scan
 from fusemorph.fusion.method import Fusion
-from fusemorph.losses.training_loss import TrainingLoss, total
+from fusemorph.losses.training_loss import NCC_AND_DIFFUSION, TrainingLoss, total
 from fusemorph.method import Method, PairFailed, image_tensor, known_methods, load_method
 from fusemorph.metrics import folding_fraction
 from fusemorph.networks.registration import Registration
@@ -73,7 +73,7 @@ def test_the_loss_of_every_method_is_lowered(name: str) -> None:
     method, pair = make(name), make_pair()
     network, refining = fresh(method), InstanceOptimisation(of=method, steps=20)
     start, found = (own.registration(pair, network=network, device=CPU) for own in (method, refining))
-    objective = method.objective or SMOOTH
+    objective = method.objective or NCC_AND_DIFFUSION
     assert loss_of(objective, found, pair) < loss_of(objective, start, pair) - 1e-3
     assert (start.velocity is None) == (found.velocity is None)
 
@@ -147,7 +147,7 @@ def test_weights_of_a_finished_trial_are_taken_and_those_of_no_other_are_the_sam
 ) -> None:
     method = Fusion(plan="j----sg", channels=(4, 4, 4, 4, 4))
     dataset = open_dataset("virtual_brains", cache=brains_cache, spacing_mm=8.0, train=4, val=2)
-    described = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
+    described = dataset.configuration()
 
     def job(method: Method) -> Job:
         trial = Trial(method=method.configuration(), dataset=described, budget=asdict(BUDGET), seed=0)

@@ -78,7 +78,7 @@ def no_token() -> Iterator[None]:
 
 def make_job(cache: Path, *, steps: int = 8, val: int = 4, splits: tuple[str, ...] = ()) -> Job:
     dataset = open_dataset("virtual_brains", cache=cache, spacing_mm=8.0, train=4, val=val)
-    described = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
+    described = dataset.configuration()
     budget = asdict(replace(BUDGETS["smoke"], steps=steps, validations=4))
     trial = Trial(method=METHOD.configuration(), dataset=described, budget=budget, seed=0)
     return Job(trial=trial, data=None, cache=cache, splits=splits)

@@ -28,7 +28,7 @@ DETERMINED = ("record.json", "weights.safetensors", *TABLES)
 
 def make_job(cache: Path, method: Fusion, *, steps: int = BUDGET.steps) -> Job:
     dataset = open_dataset("virtual_brains", cache=cache, **SETTINGS)
-    described = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
+    described = dataset.configuration()
     budget = asdict(replace(BUDGET, steps=steps))
     trial = Trial(method=method.configuration(), dataset=described, budget=budget, seed=0)
     return Job(trial=trial, data=None, cache=cache, splits=("val",))

@@ -34,7 +34,7 @@ STORE = 80 * 2**20
 
 def make_job(cache: Path, plan: str, **budget_changes: int) -> Job:
     dataset = open_dataset("virtual_brains", cache=cache, spacing_mm=8.0, train=4, val=4)
-    described = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
+    described = dataset.configuration()
     budget = asdict(replace(BUDGETS["smoke"], **budget_changes))
     trial = Trial(method=replace(METHOD, plan=plan).configuration(), dataset=described, budget=budget, seed=0)
     return Job(trial=trial, data=None, cache=cache, splits=("val",))

@@ -55,7 +55,7 @@ class Stubborn(Searcher):
 def dataset_entry(tmp_path_factory: pytest.TempPathFactory) -> tuple[Json, Path]:
     cache = tmp_path_factory.mktemp("cache")
     dataset = open_dataset("virtual_brains", cache=cache, spacing_mm=8.0, train=4, val=4)
-    return {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}, cache
+    return dataset.configuration(), cache
 
 
 def make_plan(entry: tuple[Json, Path], runs: Path, *, trials: int, space: Space = SMALL, **changes: Any) -> SearchPlan:

@@ -25,7 +25,7 @@ METHOD = Fusion(plan="autofuse", channels=(4, 8, 8, 16, 16))
 def make_search(runs: Path, cache: Path) -> Search:
     """The search as far as the records say that it has come."""
     dataset = open_dataset("virtual_brains", cache=cache, spacing_mm=8.0, train=4, val=4)
-    described = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
+    described = dataset.configuration()
     space, entry = placement(METHOD.configuration()), runs / "studies" / "tiny.json"
     stop = SuccessiveHalving(study="tiny", seed=0, rungs=rungs_of(BUDGET))
 

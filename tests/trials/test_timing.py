@@ -32,7 +32,7 @@ def test_cost_of_a_trial(
     brains_cache: Path, tmp_path: Path, method: Method, budget: object, measured: set[str]
 ) -> None:
     dataset = open_dataset("virtual_brains", cache=brains_cache, spacing_mm=8.0, train=2, val=2)
-    described = {"name": dataset.name, "fingerprint": dataset.fingerprint(), **dataset.settings}
+    described = dataset.configuration()
     trial = Trial(
         method=method.configuration(),
         dataset=described,

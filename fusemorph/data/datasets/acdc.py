@@ -15,7 +15,7 @@ from fusemorph.data.files import FileDataset
 from fusemorph.data.pairing import pairs_within
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.preprocess import SMALLEST_SIDE, Volume, read_image, read_labels
-from fusemorph.data.settings import canonical, read_settings
+from fusemorph.data.settings import canonical, check_percentiles, check_shape, read_settings
 from fusemorph.data.survey import Grid, check_grids, common_grid, median_spacing_mm, survey_files
 
 PHASES = ("ED", "ES")
@@ -40,12 +40,10 @@ class AcdcSettings:
     align: str = "none"
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 3 or min(self.shape) < SMALLEST_SIDE:
-            raise ValueError(f"acdc: 'shape' must be 3 sides of {SMALLEST_SIDE} or more, got {self.shape}")
+        check_shape("acdc", self.shape, dimensions=3)
         if self.spacing_mm is not None and (len(self.spacing_mm) != 3 or not min(self.spacing_mm) > 0):
             raise ValueError(f"acdc: 'spacing_mm' must be 3 positive numbers, got {self.spacing_mm}")
-        if len(self.percentiles) != 2 or not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
-            raise ValueError(f"acdc: 'percentiles' must rise within 0 and 100, got {self.percentiles}")
+        check_percentiles("acdc", self.percentiles)
 
 
 class Acdc(FileDataset):
@@ -181,7 +179,7 @@ def _list_files(patients: list[Path]) -> dict[str, tuple[Path, Path]]:
     """Image and labels of both phases of each patient.
 
     Raises:
-        DataError: with a line for each file that is missing, or each ``Info.cfg`` that does not serve.
+        DataError: with a line for each file that is missing, or each unusable ``Info.cfg``.
     """
     files, wrong = {}, []
     for patient in patients:

@@ -1,4 +1,4 @@
-"""Anybody's NIfTI images and labels, 2-D or 3-D, paired between subjects or within them."""
+"""NIfTI images and labels of your own, 2-D or 3-D, paired between subjects or within them."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from fusemorph.data.files import FileDataset
 from fusemorph.data.listing import SPLITS, Listing, list_folder
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.preprocess import SMALLEST_SIDE, Volume, read_image, read_labels
-from fusemorph.data.settings import canonical, read_settings
+from fusemorph.data.settings import canonical, check_percentiles, read_settings
 from fusemorph.data.survey import Grid, check_grids, common_grid, median_spacing_mm, survey_files
 from fusemorph.data.table import raise_all
 
@@ -46,8 +46,7 @@ class FolderSettings:
             raise ValueError(f"folder: 'task' must be 'inter' or 'intra', got {self.task!r}")
         if self.foreground not in (None, "image", "labels"):
             raise ValueError(f"folder: 'foreground' must be 'image' or 'labels', got {self.foreground!r}")
-        if len(self.percentiles) != 2 or not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
-            raise ValueError(f"folder: 'percentiles' must rise within 0 and 100, got {self.percentiles}")
+        check_percentiles("folder", self.percentiles)
         if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
             raise ValueError(f"folder: 'fractions' must be three parts of 1, got {self.fractions}")
         if self.seed < 0 or self.smallest_side < 1:

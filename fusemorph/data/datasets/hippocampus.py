@@ -10,8 +10,8 @@ import numpy as np
 from fusemorph.data.errors import DataError
 from fusemorph.data.files import FileDataset
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.preprocess import SMALLEST_SIDE, Volume, centred_start, read_image, read_labels
-from fusemorph.data.settings import canonical, read_settings
+from fusemorph.data.preprocess import Volume, centred_start, read_image, read_labels
+from fusemorph.data.settings import canonical, check_percentiles, check_shape, read_settings
 
 LAST_ID = {"train": 250, "val": 310, "test": 999}
 VOLUMES = {"train": 161, "val": 39, "test": 60}
@@ -30,10 +30,8 @@ class HippocampusSettings:
     align: str = "none"
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 3 or min(self.shape) < SMALLEST_SIDE:
-            raise ValueError(f"hippocampus: 'shape' must be 3 sides of {SMALLEST_SIDE} or more, got {self.shape}")
-        if len(self.percentiles) != 2 or not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
-            raise ValueError(f"hippocampus: 'percentiles' must rise within 0 and 100, got {self.percentiles}")
+        check_shape("hippocampus", self.shape, dimensions=3)
+        check_percentiles("hippocampus", self.percentiles)
 
 
 class Hippocampus(FileDataset):

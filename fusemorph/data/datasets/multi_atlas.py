@@ -10,15 +10,15 @@ import numpy as np
 from fusemorph.data.errors import DataError
 from fusemorph.data.files import FileDataset
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.preprocess import SMALLEST_SIDE, Volume, background, read_image, read_labels
-from fusemorph.data.settings import canonical, read_settings
+from fusemorph.data.preprocess import Volume, background, read_image, read_labels
+from fusemorph.data.settings import canonical, check_percentiles, check_shape, read_settings
 
 SCANS = {
     "train": (*range(1000, 1007), 1023, 1024, 1025),
     "val": tuple(range(1007, 1013)),
     "test": (1013, 1014, 1015, 1017, 1018, 1019, 1036, 1038, 1039, *range(1101, 1129, 3)),
 }
-"""Ours, by subject: the challenge's own split serves label fusion, and has no val."""
+"""Ours, by subject: the challenge's own split is for label fusion, and has no val."""
 SCANNED_AGAIN = {1023: 1003, 1024: 1004, 1025: 1005, 1038: 1018, 1039: 1019}
 
 MIDLINE = {
@@ -83,10 +83,8 @@ class MultiAtlasSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.spacing_mm <= 8:
             raise ValueError(f"multi_atlas: 'spacing_mm' must lie within 1 and 8, got {self.spacing_mm}")
-        if len(self.sides) != 3 or min(self.sides) < SMALLEST_SIDE:
-            raise ValueError(f"multi_atlas: 'shape' must be 3 sides of {SMALLEST_SIDE} or more, got {self.sides}")
-        if len(self.percentiles) != 2 or not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
-            raise ValueError(f"multi_atlas: 'percentiles' must rise within 0 and 100, got {self.percentiles}")
+        check_shape("multi_atlas", self.sides, dimensions=3)
+        check_percentiles("multi_atlas", self.percentiles)
 
     @property
     def sides(self) -> tuple[int, ...]:
