@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis.comparison import Comparison
+from reports.analysis.optimised import optimised_arms
 from reports.records.metric import KNOWN, Metric
 from reports.records.trial import COST
 from reports.statistics.intervals import SEEDS_FOR_A_CLAIM
@@ -35,6 +36,7 @@ def overview(comparison: Comparison) -> Table:
         _titled(metric.name): lambda row: _measured(metric.name, row) or "no result",
         "Seed spread": lambda row: _result(row, seed_spread(row, metric)),
         "95 % interval": lambda row: _result(row, interval(row, metric)),
+        **_after_optimisation(comparison),
         **{_titled(other): partial(_measured, other) for other in IN_OVERVIEW if other != metric.name},
         "Parameters": lambda row: count(row["parameters"]),
         "Latency (s)": lambda row: significant(row["latency_s"]),
@@ -44,10 +46,26 @@ def overview(comparison: Comparison) -> Table:
         "Means over pairs, then over seeds; the tables below say more of each. Latency and peak memory are of one "
         f"pair, measured once an arm{_machine(comparison)}."
     )
+    if optimised_arms(comparison):
+        text += " Instance-optimised: the mean after each result has been optimised further on its own pair."
     text += _unequal(comparison) + _daggers(comparison.evaluated["limit"])
     names = [metric.name, f"{metric.name}_seed_sd", f"{metric.name}_low", f"{metric.name}_high", *KNOWN]
     names += ["parameters", "flops", "latency_s", "peak_memory_mib"]
     return _table(comparison, "All at a glance", text, columns, list(dict.fromkeys(names)))
+
+
+def _after_optimisation(comparison: Comparison) -> Columns:
+    """The score of each arm after instance optimisation of every pair, if the study has it for any arm."""
+    arms, metric = optimised_arms(comparison), comparison.metric
+    means = dict(zip(comparison.arms["arm"], comparison.arms[metric.name], strict=True))
+    if not arms:
+        return {}
+
+    def score(row: Row) -> str:
+        after = arms.get(str(row["arm"]))
+        return "" if after is None or isnan(means[after]) else metric.number(means[after])
+
+    return {"Instance-optimised": score}
 
 
 def leaderboard(comparison: Comparison) -> Table:
