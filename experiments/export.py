@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from fusemorph.paths import path_argument
 from fusemorph.records import ENDED, read_record
 from fusemorph.storage import RecordError, StorageError, read_json, write_bytes, write_json
 
@@ -22,9 +23,9 @@ COMPRESSED = ("history.csv", "gates.csv", "eval/*/pairs.csv", "eval/*/labels.csv
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry of ``python -m experiments.export``; 0 when all is copied, 2 where something cannot be."""
     parser = argparse.ArgumentParser(prog="python -m experiments.export", description=__doc__)
-    parser.add_argument("runs", type=Path, metavar="RUNS")
+    parser.add_argument("runs", type=path_argument, metavar="RUNS")
     parser.add_argument("name", metavar="NAME", help="a study of RUNS/studies, without .json")
-    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("out", type=path_argument, metavar="OUT")
     options = parser.parse_args(argv)
     try:
         print(f"{export(options.runs, options.name, options.out)} trials in {options.out}")

@@ -1,10 +1,15 @@
 """The ``fusemorph`` command: each subcommand is a module with a ``main(argv)``, imported when it is called."""
 
 import argparse
-from collections.abc import Sequence
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 from fusemorph import __version__
+from fusemorph.trials.interruption import Interruption
 
 COMMANDS = {
     "register": ("fusemorph.register", "apply a trained network to two NIfTI images"),
@@ -25,5 +30,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
     call = parser.parse_args(argv)
-    status: int = import_module(COMMANDS[call.command][0]).main(call.arguments)
-    return status
+    try:
+        with _leaving_on(signal.SIGTERM, signal.SIGHUP):
+            status: int = import_module(COMMANDS[call.command][0]).main(call.arguments)
+        return status
+    except KeyboardInterrupt:
+        print(f"fusemorph {call.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+@contextmanager
+def _leaving_on(*numbers: signal.Signals) -> Iterator[None]:
+    """Let signals that would end the process at once end it as Ctrl-C does, with nothing half written left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # nohup ignores SIGHUP
+    for number in taken:
+        signal.signal(number, Interruption())
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from fusemorph.records import TrialFolder
 from fusemorph.storage import RecordError
 from fusemorph.trials.claims import holder, take_claim
 from fusemorph.trials.run import Job, is_missing
-from nas.jobs import JobQueue, Report, Status
+from nas.jobs import Facts, JobQueue, Report, Status
 
 ATTEMPTS = 3
 """Workers that may die at a job before it is given up: a node or its memory may be at fault once or twice."""
@@ -60,12 +61,16 @@ class Dispatcher:
 
     def status(self) -> Status:
         """How far the work is."""
-        taken = tuple(self._assigned.values())
-        running = tuple((job, facts) for job in taken if (facts := holder(self.runs / job.trial.key)) is not None)
+        running = self._held(self._assigned.values())
+        waiting = self._held(job for _, job in self._waiting)
         return Status(
             total=self.queue.total, left=self.queue.left, work=self.queue.work, running=running,
-            given_up={**self.queue.problems, **self._given_up}, note=self.queue.note,
+            given_up={**self.queue.problems, **self._given_up}, waiting=waiting, note=self.queue.note,
         )  # fmt: skip
+
+    def _held(self, jobs: Iterable[Job]) -> tuple[tuple[Job, Facts], ...]:
+        """Those of the jobs that a process holds, with what its claim says."""
+        return tuple((job, facts) for job in jobs if (facts := holder(self.runs / job.trial.key)) is not None)
 
     def assign(self, worker: str) -> Job | None:
         """The next job, which that worker has from now on; None while there is none to give."""

@@ -20,8 +20,8 @@ class Status:
     """How far the work is.
 
     ``total`` and ``left`` count jobs; ``work`` is the amount of computing in those left, running ones included;
-    ``given_up`` says by key which jobs cannot be done, and why; ``note`` is what the queue has to say, such as the best
-    result so far.
+    ``given_up`` says by key which jobs cannot be done, and why; ``waiting`` are those that other processes hold, with
+    what their claims say; ``note`` is what the queue has to say, such as the best result so far.
     """
 
     total: int
@@ -29,6 +29,7 @@ class Status:
     work: float
     running: tuple[tuple[Job, Facts], ...]
     given_up: Mapping[str, str]
+    waiting: tuple[tuple[Job, Facts], ...] = ()
     note: str = ""
 
 

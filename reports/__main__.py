@@ -3,8 +3,8 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from fusemorph.paths import path_argument
 from reports.page.report import write_report
 from reports.records import NothingToReportError
 
@@ -12,8 +12,10 @@ from reports.records import NothingToReportError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report and say where it is; 0 when written, 2 for a wrong call."""
     parser = argparse.ArgumentParser(prog="python -m reports", description="Draw a report from the records of trials.")
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="folder of runs; several are joined")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the report goes")
+    parser.add_argument(
+        "runs", nargs="+", type=path_argument, metavar="RUNS", help="folder of runs; several are joined"
+    )
+    parser.add_argument("--out", required=True, type=path_argument, metavar="DIR", help="where the report goes")
     parser.add_argument("--study", metavar="NAME", help="only this study (default: all in RUNS)")
     parser.add_argument(
         "--baseline", metavar="ARM", help="the arm that others are compared with (default: the study's)"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Console
 from rich.live import Live
 
+from fusemorph.trials.claims import describe_holder
 from nas.jobs import Status
 
 PLAIN_EVERY_S = 15.0
@@ -49,15 +50,20 @@ class Forecast:
 
 
 def describe(status: Status, elapsed_s: float, left_s: float | None = None) -> str:
-    """One line: trials ended of all, the queue's note, what is running and how far, elapsed time and the time left."""
+    """One line: trials ended of all, the queue's note, what runs and how far, what is waited for, times."""
     running = ", ".join(f"{job.label} {_place(facts)}" for job, facts in status.running[:3])
     more = f" and {len(status.running) - 3} more" if len(status.running) > 3 else ""
     left = f", about {clock(left_s)} left" if left_s is not None else ""
     told = "".join(
         f", {text}" for text in (f"{len(status.given_up)} given up" * bool(status.given_up), status.note) if text
     )
+    held = [f"{job.label}, held by {describe_holder(facts)}" for job, facts in status.waiting]
+    others = f" and {len(held) - 1} more" if len(held) > 1 else ""
+    at_work = f"{running}{more}" if running else "" if held else "starting"
+    waits = f"waits for {held[0]}{others}" if held else ""
     ended = status.total - status.left
-    return f"{ended}/{status.total} trials{told} | {running or 'starting'}{more} | {clock(elapsed_s)}{left}"
+    doing = "; ".join(part for part in (at_work, waits) if part)
+    return f"{ended}/{status.total} trials{told} | {doing} | {clock(elapsed_s)}{left}"
 
 
 def _work_left(status: Status) -> float:

@@ -17,6 +17,7 @@ from fusemorph.data.dataset import Dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.plan import parse_plan
 from fusemorph.networks.padding import padded_shape
+from fusemorph.paths import expanded
 from fusemorph.precision import computed_in
 from fusemorph.trials.run import Job
 
@@ -190,7 +191,7 @@ def data_folders(entries: list[str], datasets: list[str]) -> dict[str, Path]:
         name, sign, folder = entry.partition("=")
         if not sign or not folder:
             raise ValueError(f"--data NAME=DIR: got {entry!r}")
-        folders[name] = Path(folder).absolute()
+        folders[name] = expanded(folder).absolute()
     unused = sorted(set(folders) - set(datasets))
     if unused:
         raise ValueError(f"--data names {', '.join(unused)}, but the sweep runs on {', '.join(datasets)}")

@@ -2,8 +2,10 @@
 
 import reprlib
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -12,6 +14,8 @@ from fusemorph.configuration import Json
 from fusemorph.method import Method, load_method
 from fusemorph.records import RECORD, WEIGHTS, read_record
 from fusemorph.storage import DamagedFile, RecordError, read_json
+
+MOST_PARTS = 10**5
 
 
 def load_network(folder: Path, method: Method, dims: int) -> nn.Module | None:
@@ -27,10 +31,12 @@ def load_network(folder: Path, method: Method, dims: int) -> nn.Module | None:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise RecordError(
-            f"load_network(): weights {folder / WEIGHTS} do not fit the method {method.name!r}: {error}"
-        ) from error
+        raise _unfit(folder, method, str(error)) from error
     return network.eval()
+
+
+def _unfit(folder: Path, method: Method, reason: str) -> RecordError:
+    return RecordError(f"load_network(): weights {folder / WEIGHTS} do not fit the method {method.name!r}: {reason}")
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -60,13 +66,43 @@ def load_trial(folder: Path) -> tuple[Method, nn.Module | None, Json]:
     if not _is_grid(shape, spacing_mm):
         got = f"{reprlib.repr(shape)} and {reprlib.repr(spacing_mm)}"
         raise RecordError(f"{folder / RECORD}: 'shape' and 'spacing_mm' must be those of a 2-D or 3-D grid, got {got}")
+    configuration, dims = record["configuration"]["method"], len(record["shape"])
     try:
-        method = load_method(record["configuration"]["method"])
-        return method, load_network(folder, method, len(record["shape"])), record
+        _require_moderate(configuration)
+        method = load_method(configuration)
+        _require_size(folder, method, dims)
+        return method, load_network(folder, method, dims), record
     except RecordError:
         raise
-    except ValueError as error:
-        raise RecordError(f"{folder / RECORD}: {error}{_made_with(folder)}") from error
+    except Exception as error:  # settings of other types or sizes make a method fail in ways that it does not list
+        said = shorten(str(error), 500, placeholder=" ...")
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise RecordError(f"{folder / RECORD}: {kind}{said}{_made_with(folder)}") from error
+
+
+def _require_moderate(settings: Any) -> None:
+    """Refuse whole numbers of which no network has so many parts: one could be built from them for hours."""
+    if isinstance(settings, dict | list):
+        for value in settings.values() if isinstance(settings, dict) else settings:
+            _require_moderate(value)
+    elif type(settings) is int and abs(settings) > MOST_PARTS:
+        raise ValueError(f"'method' must have whole numbers up to {MOST_PARTS}, got {settings}")
+
+
+def _require_size(folder: Path, method: Method, dims: int) -> None:
+    """Compare the sizes of the network with those of its weights before memory is taken for it."""
+    try:
+        with torch.device("meta"):
+            network = method.network(dims)
+    except Exception:  # one that cannot be built without its numbers is built below
+        return
+    if network is None:
+        return
+    due = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in load_weights(folder / WEIGHTS).items()}
+    for name in (*due, *found):
+        if due.get(name) != found.get(name):
+            raise _unfit(folder, method, f"{name} has shape {found.get(name)} and should have {due.get(name)}")
 
 
 def _made_with(folder: Path) -> str:
