@@ -29,6 +29,9 @@ MOST_DIGITS = 100
 class StorageError(OSError):
     """The storage refused a write; the message names the file. Nothing finished is touched."""
 
+    def __str__(self) -> str:
+        return str(self.args[-1])  # the number of the error, which OSError puts first, says nothing to most people
+
 
 class RecordError(ValueError):
     """A run folder that cannot be read or must not be written; the message names the file."""
