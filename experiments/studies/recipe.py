@@ -42,6 +42,8 @@ CHANGES = {
     "diffusion": Change(loss={"kl_weight": 0.0, "diffusion_weight": 1.0}),
     "rate 2e-3": Change(budget={"learning_rate": 2e-3}),
     "KL 0.01": Change(loss={"kl_weight": 1e-2}),
+    "window 7": Change(loss={"window": 7}),
+    "window 5": Change(loss={"window": 5}),
 }
 """One change at a time, ordered by what was expected of it."""
 
