@@ -35,10 +35,12 @@ from fusemorph.trials.run import is_missing
 from nas.dispatch import WorkersDied
 from nas.jobs import JobList, Status
 from nas.search import Search
+from reports.tables.terminal import show_all_characters
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry of ``python -m experiments.sweep``; returns the exit status."""
+    show_all_characters()
     options = parse(argv)
     try:
         if options.list:

@@ -1,12 +1,14 @@
 """``python -m reports RUNS [RUNS ...] --out DIR``: the report of what is recorded there."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from fusemorph.paths import path_argument
-from reports.page.report import write_report
 from reports.records import NothingToReportError
+from reports.records.contents import printable
+from reports.tables.terminal import show_all_characters
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--primary", metavar="METRIC", help="the metric that arms are judged by (default: dice)")
     parser.add_argument("--dataset", metavar="NAME", help="only studies on this data set (default: all in RUNS)")
     call = parser.parse_args(arguments)
+    show_all_characters()
+    # Figures go into files alone, whatever a notebook or a desktop has set.
+    os.environ["MPLBACKEND"] = "agg"
+    from reports.page.report import write_report
+
     try:
         page = write_report(
             call.runs,
@@ -33,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             dataset=call.dataset,
         )
     except NothingToReportError as error:
-        print(f"python -m reports: {error}", file=sys.stderr)
+        print(f"python -m reports: {printable(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"python -m reports: cannot write to {call.out}: {error}", file=sys.stderr)

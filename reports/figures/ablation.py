@@ -16,7 +16,7 @@ from reports.figures.effects import setting_effects, stage_effects
 from reports.plots import ablation as plots
 from reports.plots.parts import part_legend
 from reports.plots.plan_diagram import diagram, reading
-from reports.plots.style import COLOURS, GREY, WIDTH, style
+from reports.plots.style import COLOURS, GREY, WIDTH, as_label, style
 from reports.records.definitions import SEARCH
 from reports.records.plans import NAMED_PLANS, is_plan
 from reports.statistics.importance import FANOVA, FEWEST, LEVEL, PED_ANOVA, TOP
@@ -94,7 +94,7 @@ def interactions(ablation: Ablation) -> CaptionedFigure:
     norm = Normalize(0, max(float(pairs["importance"].max()), float(pairs["chance"].max())))
     for ax, part in zip(axes, shown, strict=False):
         mesh = plots.interactions(ax, pairs[pairs["part"] == part], norm=norm)
-        ax.set_title(proposer(ablation.records, part))
+        ax.set_title(as_label(proposer(ablation.records, part)))
     for ax in axes[len(shown) :]:
         ax.set_visible(False)
     figure.colorbar(mesh, ax=list(axes[: len(shown)]), label="Share of the variance", fraction=0.04, pad=0.02)
@@ -170,7 +170,7 @@ def plans(ablation: Ablation) -> CaptionedFigure:
     axes = figure.subplots(rows, 2, squeeze=False)
     for ax, (plan, name) in zip(axes.flat, shown.items(), strict=False):
         diagram(ax, plan)
-        ax.set_title(name)
+        ax.set_title("\n".join(as_label(line) for line in name.splitlines()))
     for ax in axes.flat[len(shown) :]:
         ax.set_visible(False)
     text = (

@@ -68,4 +68,4 @@ def aspect_of(comparison: Comparison, about: dict[str, object]) -> float:
     if not isinstance(spacing, list) or not all(isinstance(side, int | float) and side > 0 for side in spacing):
         return 1.0
     inside = [side for number, side in enumerate(spacing) if len(spacing) == 2 or number != axis]
-    return float(inside[1] / inside[0]) if len(inside) == 2 else 1.0
+    return min(20.0, max(0.05, inside[1] / inside[0])) if len(inside) == 2 else 1.0

@@ -14,7 +14,7 @@ from reports.analysis.search import part_names, proposer, title
 from reports.figures.captioned import CaptionedFigure
 from reports.plots import search as plots
 from reports.plots.parts import FEWEST_FOR_COLOUR, PANELS_A_ROW, part_legend
-from reports.plots.style import WIDTH, style
+from reports.plots.style import WIDTH, as_label, style
 from reports.records.definitions import SEARCH
 from reports.records.plans import DEAD, operator_name, operators_of
 from reports.records.search import SearchRecords
@@ -91,7 +91,7 @@ def placement(records: SearchRecords) -> CaptionedFigure:
     norm = Normalize(gains.min(), gains.max())
     for ax, (part, own) in zip(axes, cells.items(), strict=True):
         mesh = plots.placement(ax, own[own["operator"].isin(shown)], norm=norm)
-        ax.set_title(proposer(records, part))
+        ax.set_title(as_label(proposer(records, part)))
     figure.colorbar(mesh, ax=list(axes), label=f"Mean gain at step {step}", fraction=0.04, pad=0.02)
     left_out = int(records.candidates["state"].isin(candidates.ENDED).sum()) - len(judged)
     text = (

@@ -16,7 +16,7 @@ from reports.figures.captioned import CaptionedFigure, new_figure
 from reports.plots import arms as plots
 from reports.plots.gates import gate_weight, weight_limits
 from reports.plots.groups import side_by_side
-from reports.plots.style import INK, style, with_colours
+from reports.plots.style import INK, as_label, style, with_colours
 from reports.records.metric import Metric
 from reports.tables.table import caption
 from reports.wording import listing, number
@@ -154,7 +154,7 @@ def training(comparison: Comparison) -> CaptionedFigure:
         drawn, faint = pd.concat([beside, inside]), list(beside["arm"])
         for ax, name in zip(column, ("val_dice", "loss"), strict=True):
             plots.training_curve(ax, history, drawn, name, faint=faint)
-        column[0].set_title(group)
+        column[0].set_title(as_label(group))
         column[1].set_xlabel("Step")
     axes[0, 0].set_ylabel("Val Dice")
     axes[1, 0].set_ylabel("Training loss")
@@ -264,14 +264,15 @@ def _legend(figure: Figure, arms: pd.DataFrame, *, groups: bool = True) -> None:
     rows = [row for row in plots.legend(arms, groups=groups) if len(row) > 1]
     if not rows:
         return
-    longest = max(len(str(handle.get_label())) for row in rows for handle in row)
+    longest = max(len(line) for row in rows for handle in row for line in str(handle.get_label()).split("\n"))
     columns = min(max(map(len, rows)), max(1, LEGEND_CHARACTERS // (longest + 4)))
     lines = [row[start : start + columns] for row in rows for start in range(0, len(row), columns)]
     nothing = Line2D([], [], linestyle="none", label=" ")
     padded = [[*line, *[nothing] * (columns - len(line))] for line in lines]
     # A legend is filled column by column.
     handles = [handle for column in zip(*padded, strict=True) for handle in column]
-    figure.set_figheight(figure.get_figheight() + LEGEND_LINE * (len(lines) - len(rows)))
+    wrapped = sum(max(str(handle.get_label()).count("\n") for handle in line) for line in lines)
+    figure.set_figheight(figure.get_figheight() + LEGEND_LINE * (len(lines) - len(rows) + wrapped))
     figure.legend(handles=handles, loc="outside upper left", ncols=columns, columnspacing=1.4, handletextpad=0.4)
 
 

@@ -72,10 +72,12 @@ def write_report(
     made = _make(parts, trials=trials)
     sections = [*made[: len(comparisons)], *across_sections(comparisons, out), *made[len(comparisons) :]]
     practices = checklist(comparisons, searches)
-    (out / "CHECKLIST.md").write_text(practices.markdown(), encoding="utf-8")
+    (out / "CHECKLIST.md").write_text(practices.markdown(), encoding="utf-8", errors="replace")
     page = out / "index.html"
     part = out / "index.html.part"
-    part.write_text(_template().render(studies=sections, checklist=cells(practices)), encoding="utf-8")
+    part.write_text(
+        _template().render(studies=sections, checklist=cells(practices)), encoding="utf-8", errors="replace"
+    )
     os.replace(part, page)
     return page
 

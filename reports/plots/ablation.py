@@ -8,7 +8,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from reports.plots.parts import FEWEST_FOR_COLOUR, PART_LOOK, SCALE, ink_on
-from reports.plots.style import COLOURS, GREY, GROUND, INK
+from reports.plots.style import COLOURS, GREY, GROUND, INK, as_label
 from reports.records.plans import is_plan
 from reports.statistics.importance import LEVEL
 from reports.wording import number
@@ -35,10 +35,18 @@ def main_effects(ax: Axes, effects: pd.DataFrame) -> Axes:
             )  # fmt: skip
         first = own[own["setting"] == own["setting"].iloc[0]]
         ax.axhline(np.average(first["mean"], weights=first["candidates"]), color=colour, linewidth=0.6, linestyle=":")
-    ax.set_xticks(list(places.values()), [level for _, level in places], rotation=90)
+    ax.set_xticks(list(places.values()), [as_label(level, width=24) for _, level in places], rotation=90)
     for setting in dict.fromkeys(setting for setting, _ in places):
         middle = float(np.mean([place for (name, _), place in places.items() if name == setting]))
-        ax.text(middle, 1.02, setting, ha="center", va="bottom", transform=ax.get_xaxis_transform(), color=INK)
+        ax.text(
+            middle,
+            1.02,
+            as_label(setting, width=16),
+            ha="center",
+            va="bottom",
+            transform=ax.get_xaxis_transform(),
+            color=INK,
+        )
     ax.set_xlim(-0.8, max(places.values()) + 0.8)
     ax.grid(axis="x", visible=False)
     return ax
@@ -71,7 +79,7 @@ def importance(ax: Axes, shares: pd.DataFrame) -> Axes:
                 markersize=5, linestyle="none",
             )  # fmt: skip
         ax.axvline(own["chance"].iloc[0], color=colour, linestyle=":", linewidth=1.1)
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [as_label(name) for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlim(left=0)
     ax.grid(axis="y", visible=False)
@@ -92,8 +100,8 @@ def interactions(ax: Axes, pairs: pd.DataFrame, *, norm: Normalize) -> QuadMesh:
         value = values[row, column]
         text, ink = number(100 * value, 0 if len(names) > 8 else 1), ink_on(mesh, value)
         ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=6.5, color=ink)
-    ax.set_xticks(np.arange(len(names) - 1) + 0.5, names[:-1], rotation=90)
-    ax.set_yticks(np.arange(1, len(names)) + 0.5, names[1:])
+    ax.set_xticks(np.arange(len(names) - 1) + 0.5, [as_label(name) for name in names[:-1]], rotation=90)
+    ax.set_yticks(np.arange(1, len(names)) + 0.5, [as_label(name) for name in names[1:]])
     ax.set_xlim(0, len(names) - 1)
     ax.set_ylim(len(names), 1)
     ax.grid(visible=False)
@@ -128,4 +136,5 @@ def _step(configuration: str, change: str) -> str:
     more = f"\nand {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
     words = ",\n".join(told[:MOST_TOLD]).replace(" → ", "\n→ ") + more
     plan = configuration.split(",")[0]
-    return f"{plan}\n{words}" if is_plan(plan) else words or "start"
+    text = f"{plan}\n{words}" if is_plan(plan) else words or "start"
+    return "\n".join(as_label(line, width=28) for line in text.splitlines())

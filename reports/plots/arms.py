@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from reports.plots.style import FAINT, GREY, GROUND, INK, jitter
+from reports.plots.style import FAINT, GREY, GROUND, INK, as_label, jitter
 from reports.records.metric import DICE, Metric
 
 
@@ -53,7 +53,7 @@ def differences(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DI
         ax.plot(arm["difference"], place, arm["marker"], color=colour, markerfacecolor=face, markersize=6.5)
     ax.axvline(0, color=INK, linewidth=0.9)
     _arms_axis(ax, shown["arm"])
-    ax.set_xlabel(f"Difference in mean {metric.label} to {baseline}, 95 % interval")
+    ax.set_xlabel(f"Difference in mean {metric.label} to {as_label(baseline)}, 95 % interval")
     return ax
 
 
@@ -118,7 +118,7 @@ def structures(ax: Axes, labels: pd.DataFrame, arms: pd.DataFrame) -> Axes:
         ax.plot(values["mean"], places, arm["marker"], color=colour, markersize=4.5, linestyle="none")
     for edge in range(1, len(names)):
         ax.axhline(edge - 0.5, color=FAINT, linewidth=0.8)
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [as_label(name) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
@@ -144,12 +144,12 @@ def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[list[Line2D]]:
             [], [], color=arm["colour"], marker=(arm["marker"] if shared or numeral else "o") if groups else "",
             markeredgewidth=0,
             linestyle="none" if groups else "-",
-            label=f"{arm['family']} ({arm['group']})" if shared and not groups else arm["family"],
+            label=as_label(f"{arm['family']} ({arm['group']})" if shared and not groups else arm["family"]),
         )
         for (_, arm), numeral in zip(families.iterrows(), is_numeral(families["marker"]), strict=True)
     ]  # fmt: skip
     points = [
-        Line2D([], [], color=GREY, marker=shape, linestyle="none", label=group)
+        Line2D([], [], color=GREY, marker=shape, linestyle="none", label=as_label(group))
         for group, shape in zip(shapes["group"], shapes["marker"], strict=True)
     ]
     return [lines, points] if groups else [lines]
@@ -157,7 +157,7 @@ def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[list[Line2D]]:
 
 def _arms_axis(ax: Axes, arms: Sequence[str] | pd.Series) -> None:
     """Arms from top to bottom."""
-    ax.set_yticks(range(len(arms)), list(arms))
+    ax.set_yticks(range(len(arms)), [as_label(arm) for arm in arms])
     ax.set_ylim(len(arms) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)

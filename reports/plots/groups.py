@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.analysis.arms import repeated
-from reports.plots.style import GREY, INK
+from reports.plots.style import GREY, INK, as_label
 from reports.records.metric import DICE, Metric
 
 
@@ -23,8 +23,10 @@ def side_by_side(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = D
     level = float(arms[arms["arm"] == baseline][f"{name}_blocks"].iloc[0])
     if not isnan(level):
         ax.axhline(level, color=GREY, linewidth=0.9, linestyle="--")
-        ax.annotate(baseline, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=INK)
-    ax.set_xticks(range(len(groups)), groups)
+        ax.annotate(
+            as_label(baseline), (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=INK
+        )
+    ax.set_xticks(range(len(groups)), [as_label(group, width=24) for group in groups])
     ax.set_xlim(-0.5, len(groups) - 0.5)
     ax.grid(axis="x", visible=False)
     ax.set_ylabel(f"Mean {metric.label}")

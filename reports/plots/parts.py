@@ -7,7 +7,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reports.plots.style import COLOURS
+from reports.plots.style import COLOURS, as_label
 from reports.records.definitions import CONTROL, SEARCH
 
 PART_LOOK = {SEARCH: (COLOURS[0], "o"), CONTROL: (COLOURS[1], "s")}
@@ -30,7 +30,7 @@ def part_legend(figure: Figure, names: Mapping[str, str], *, lines: bool = False
         return
     handles = []
     for part, (colour, marker) in PART_LOOK.items():
-        line = Line2D([], [], color=colour, marker=marker, markersize=5, label=names[part])
+        line = Line2D([], [], color=colour, marker=marker, markersize=5, label=as_label(names[part]))
         line.set_linestyle("none" if not lines else "-" if part == SEARCH else "--")
         handles.append(line)
     figure.legend(handles=handles, loc="outside upper left", ncols=2)

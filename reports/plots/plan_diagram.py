@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 
-from reports.plots.style import COLOURS, FAINT, GREY, INK
+from reports.plots.style import COLOURS, FAINT, GREY, INK, as_label
 from reports.records.plans import (
     DEAD,
     FEEDS,
@@ -94,4 +94,14 @@ def _operator(ax: Axes, stage: int, symbol: str) -> None:
     if reads_single(symbol):
         ax.plot([stage, stage], [-1, 1], color=colour, linewidth=1.6, zorder=3)
     ax.plot(stage, 0, "o", color=colour, markersize=11, markeredgewidth=0, zorder=5)
-    ax.text(stage, -0.02, symbol, ha="center", va="center", color=_ON_COLOUR, fontsize=7.5, weight="bold", zorder=6)
+    ax.text(
+        stage,
+        -0.02,
+        as_label(symbol),
+        ha="center",
+        va="center",
+        color=_ON_COLOUR,
+        fontsize=7.5,
+        weight="bold",
+        zorder=6,
+    )

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from reports.analysis.candidates import Objective
 from reports.plots.parts import FEWEST_FOR_COLOUR, PART_LOOK, SCALE, ink_on
-from reports.plots.style import INK, jitter
+from reports.plots.style import INK, as_label, jitter
 from reports.records.definitions import CONTROL, SEARCH
 from reports.records.levels import range_levels, word
 from reports.records.plans import operator_name
@@ -60,7 +60,7 @@ def placement(ax: Axes, cells: pd.DataFrame, *, norm: Normalize) -> QuadMesh:
         text = f"{number(values[row, column], 3, signed=True)}\n{counts.iloc[row, column]}"
         ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=6.5, color=ink, linespacing=1.25)
     ax.set_xticks(np.arange(gains.shape[1]) + 0.5, [str(stage) for stage in gains.columns])
-    ax.set_yticks(np.arange(len(operators)) + 0.5, [operator_name(symbol) for symbol in operators])
+    ax.set_yticks(np.arange(len(operators)) + 0.5, [as_label(operator_name(symbol)) for symbol in operators])
     ax.set_ylim(len(operators), 0)
     ax.grid(visible=False)
     ax.tick_params(length=0)
@@ -92,10 +92,10 @@ def effect(ax: Axes, points: pd.DataFrame, effects: pd.DataFrame, parameter: dic
     if listed is None:
         ax.set_xscale("log" if parameter.get("log") else "linear")
     else:
-        ax.set_xticks(range(len(listed)), [word(value).replace("_", "_\n") for value in listed])
+        ax.set_xticks(range(len(listed)), [as_label(word(value), lines=9).replace("_", "_\n") for value in listed])
         ax.set_xlim(-0.6, len(listed) - 0.4)
         ax.grid(axis="x", visible=False)
-    ax.set_title(str(parameter["name"]))
+    ax.set_title(as_label(parameter["name"], width=28))
     return ax
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgba
 
-from reports.plots.style import COLOURS, FAINT, INK
+from reports.plots.style import COLOURS, FAINT, INK, as_label
 from reports.records.metric import DICE, Metric
 
 MOST_ANNOTATED = 14
@@ -35,8 +35,8 @@ def significance(ax: Axes, differences: pd.DataFrame, stands: pd.DataFrame, metr
         cbar=not annotated,
         linewidths=0.5,
         linecolor=FAINT,
-        xticklabels=True,
-        yticklabels=True,
+        xticklabels=[as_label(arm) for arm in shown.columns],
+        yticklabels=[as_label(arm) for arm in shown.index],
     )
     return _plain(ax)
 
@@ -58,7 +58,7 @@ def stability(ax: Axes, shares: pd.DataFrame) -> Axes:
         cbar=False,
         linewidths=0.5,
         linecolor=FAINT,
-        yticklabels=True,
+        yticklabels=[as_label(arm) for arm in shares.index],
     )
     ax.set_xlabel("Rank")
     return _plain(ax)
@@ -68,11 +68,12 @@ def critical_difference(ax: Axes, ranks: "pd.Series[float]", p_values: pd.DataFr
     """Mean ranks on a line; a bar joins arms that Wilcoxon's test with Holm's correction does not tell apart."""
     import scikit_posthocs
 
+    labels = {arm: as_label(arm, lines=99) for arm in ranks.index}
     drawn = scikit_posthocs.critical_difference_diagram(
-        ranks,
-        p_values,
+        ranks.rename(labels),
+        p_values.rename(index=labels, columns=labels),
         ax=ax,
-        color_palette=colours,
+        color_palette={labels[arm]: colour for arm, colour in colours.items()},
         label_fmt_left="{label} ({rank:.1f})",
         label_fmt_right="({rank:.1f}) {label}",
         label_props={"fontsize": 8.5},

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from reports.plots.style import INK
+from reports.plots.style import INK, as_label
 
 RANKS = ("best", "median", "worst")
 COLUMNS = ("Fixed", "Moving", "Warped", "Fixed − warped", "Deformed grid", "Determinant", "Outlines")
@@ -46,7 +46,14 @@ def draw_pairs(pairs: Mapping[str, Slices], titles: Mapping[str, str], aspects: 
     rows = figure.subplots(len(ratios), len(COLUMNS), squeeze=False, gridspec_kw={"height_ratios": ratios})
     for row, (rank, slices) in zip(rows, pairs.items(), strict=False):
         draw_pair(row, slices, aspect=aspects[rank])
-        row[0].set_ylabel(titles[rank], fontsize=7.5, rotation=0, ha="right", va="center", labelpad=6)
+        row[0].set_ylabel(
+            "\n".join(as_label(line, width=32) for line in titles[rank].splitlines()),
+            fontsize=7.5,
+            rotation=0,
+            ha="right",
+            va="center",
+            labelpad=6,
+        )
     for ax, title in zip(rows[0], COLUMNS, strict=True):
         ax.set_title(title, loc="center", fontsize=8.5)
     _scales(figure, rows[-1])

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
@@ -21,6 +22,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a
 MARKERS = ("o", "s", "^", "D", "v", "P")
 WIDTH = 7.2
 PNG_DPI = 300
+LABEL_WIDTH, LABEL_LINES = 44, 3
 # What changes with the theme of the page.
 _IN_PAGE = {
     INK: "currentColor",
@@ -65,8 +67,11 @@ _STYLE: Any = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look of the report, for whatever is drawn and saved inside."""
-    with mpl.rc_context(_STYLE):
+    """The look of the report, for whatever is drawn and saved inside, on top of matplotlib's own defaults: what the
+    user's matplotlibrc says has no part in it."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
         yield
 
 
@@ -85,6 +90,12 @@ def with_colours(arms: pd.DataFrame, baseline: str) -> pd.DataFrame:
         colour=[colours.get(one, GREY) for one in arms["family"]],
         marker=[MARKERS[groups.index(group) % len(MARKERS)] for group in arms["group"]],
     )
+
+
+def as_label(text: object, *, width: int = LABEL_WIDTH, lines: int = LABEL_LINES) -> str:
+    """A name as text of a figure: wrapped, cut after so many lines, and never read as mathematics."""
+    wrapped = wrap(str(text), width, max_lines=lines, placeholder=" …") or [""]
+    return "\n".join(wrapped).replace("$", r"\$")
 
 
 def jitter(count: int, width: float) -> np.ndarray:
@@ -123,6 +134,6 @@ def inline(document: str, *, name: str, alt: str) -> str:
     for colour, in_page in _IN_PAGE.items():
         element = element.replace(colour, in_page)
     escaped = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return re.sub(
-        r'<svg width="([\d.]+)pt" height="[\d.]+pt"', rf'<svg role="img" aria-label="{escaped}"', element, count=1
-    )
+    opened = f'<svg role="img" aria-label="{escaped}"'
+    # By a function, since a template would read the backslashes of the text.
+    return re.sub(r'<svg width="([\d.]+)pt" height="[\d.]+pt"', lambda _: opened, element, count=1)

@@ -1,16 +1,26 @@
 """What run folders say was planned: studies and searches, read once and joined over the folders."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fusemorph.records import FORMAT
+from fusemorph.storage import RecordError
 from reports.records import NothingToReportError
-from reports.records.files import Problems, as_object, read_study
+from reports.records.contents import is_name, is_number, read_object, require, shortly
+from reports.records.files import Problems, as_object
 
 SEARCH, CONTROL = "search", "random control"
 """The parts of a search: the search itself and the random search beside it."""
+_SEED = re.compile("[0-9]{1,18}")
+_OF_STUDY = {
+    "question": str, "reference": str, "study": str, "selection_split": str, "split_note": str, "protocol": list,
+    "skipped": dict, "dataset": dict, "budget": dict, "seeds": list,
+}  # fmt: skip
+_OF_ARM = {"group": str, "method": dict, "budget_changes": dict, "values": dict, "ended": dict, "published": list}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,3 +108,53 @@ def _identity(arm: dict[str, Any]) -> tuple[str, ...]:
     """What tells an arm from the others; labels of a search's candidates are rounded, so their values count too."""
     values = json.dumps(arm["values"], sort_keys=True) if "values" in arm else ""
     return str(arm["label"]), str(arm.get("group")), values
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """A study: its arms with their keys, and what is said about it.
+
+    Raises:
+        RecordError: another format, no usable list of arms, or a value of another type than the report reads.
+    """
+    study = read_object(path, format=FORMAT)
+    require(path, study, {"name": str, "reported_split": str, "arms": list})
+    require(path, study, _OF_STUDY, optional=True)
+    if not is_name(study["reported_split"]):
+        raise RecordError(f"{path}: 'reported_split' must name a folder, is {shortly(study['reported_split'])}")
+    for position, arm in enumerate(study["arms"]):
+        _require_arm(path, arm, f"arm {position + 1}: ")
+    if "search" in study:
+        _require_search(path, study["search"])
+    elif not study["arms"]:
+        raise RecordError(f"{path}: lists no arms")
+    return study
+
+
+def _require_arm(path: Path, arm: Any, where: str) -> None:
+    if not isinstance(arm, dict):
+        raise RecordError(f"{path}: {where}must be an object, is {shortly(arm)}")
+    require(path, arm, {"label": str, "keys": dict}, where=where)
+    require(path, arm, _OF_ARM, where=where, optional=True)
+    if not all(is_name(key) and _SEED.fullmatch(seed) for seed, key in arm["keys"].items()):
+        raise RecordError(f"{path}: {where}'keys' must map seeds to keys of trials, is {shortly(arm['keys'])}")
+    ended = arm.get("ended") or {}
+    if ended and not is_number(ended.get("step", 0)):
+        raise RecordError(f"{path}: {where}'ended': 'step' must be a number, is {shortly(ended['step'])}")
+
+
+def _require_search(path: Path, search: Any) -> None:
+    """Refuse a search's section that does not say what was searched; it may have no candidates yet."""
+    if not isinstance(search, dict):
+        raise RecordError(f"{path}: 'search' must be an object, is {shortly(search)}")
+    where = "'search': "
+    types = {"space": dict, "searcher": str, "trials": int, "objectives": list, "floors": dict, "datasets": list}
+    require(path, search, types, where=where)
+    require(path, search, {"control_of": str, "limits": dict}, where=where, optional=True)
+    require(path, search["space"], {"operators": str, "base": dict}, where=f"{where}'space': ", optional=True)
+    for name in ("floors", "limits"):
+        wrong = next((value for value in (search.get(name) or {}).values() if not is_number(value)), None)
+        if wrong is not None:
+            raise RecordError(f"{path}: {where}'{name}' must hold numbers, holds {shortly(wrong)}")
+    for name in ("objectives", "datasets"):
+        if not all(isinstance(item, str) for item in search[name]):
+            raise RecordError(f"{path}: {where}'{name}' must hold strings, is {shortly(search[name])}")

@@ -2,22 +2,24 @@
 
 import csv
 import gzip
+import io
 import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from fusemorph.records import FORMAT
-from fusemorph.storage import RecordError, read_json
+from fusemorph.storage import RecordError
 
 EVALUATED = "evaluated"
 """The state of a trial that has figures on the reported split."""
+LONGEST_STEM = 80
 PERSONS = ("fixed_person", "moving_person")
 
 METRICS = (
@@ -35,9 +37,11 @@ _FRACTIONS = ("dice", "folding_fraction")
 _VALIDATED = ("val_dice", "val_folding_fraction", "val_sd_log_jacobian")
 _OF_GATES = ("correlation_weight", "spread", "decided")
 _HISTORY = ("loss", "similarity", "kl", "folding_penalty", "learning_rate", *_VALIDATED)
+MOST_CHARACTERS = 200_000_000
+"""Of a table; a small compressed file can hold far more."""
+LARGEST = 1e12
+"""Of what is measured; beyond it sums of squares and the axes of figures fail."""
 T = TypeVar("T")
-
-STATUSES = ("running", "pruned", "finished", "failed")
 
 
 @dataclass
@@ -52,57 +56,6 @@ class Problems:
         except RecordError as error:
             self.said.append(str(error))
             return None
-
-
-def read_study(path: Path) -> dict[str, Any]:
-    """A study: its arms with their keys, and what is said about it.
-
-    Raises:
-        RecordError: another format, or no usable list of arms.
-    """
-    study = _of_this_format(path)
-    _require(path, study, {"name": str, "reported_split": str, "arms": list})
-    for position, arm in enumerate(study["arms"]):
-        where = f"arm {position + 1}: "
-        if not isinstance(arm, dict):
-            raise RecordError(f"{path}: {where}must be an object, is {type(arm).__name__}")
-        _require(path, arm, {"label": str, "keys": dict}, where=where)
-        if not all(isinstance(key, str) and str(seed).isdigit() for seed, key in arm["keys"].items()):
-            raise RecordError(f"{path}: {where}'keys' must map seeds to keys of trials, is {arm['keys']!r}")
-    if "search" in study:
-        _require_search(path, study["search"])
-    elif not study["arms"]:
-        raise RecordError(f"{path}: lists no arms")
-    return study
-
-
-def _require_search(path: Path, search: Any) -> None:
-    """Refuse a search's section that does not say what was searched; it may have no candidates yet."""
-    if not isinstance(search, dict):
-        raise RecordError(f"{path}: 'search' must be an object, is {search!r}")
-    types = {"space": dict, "searcher": str, "trials": int, "objectives": list, "floors": dict, "datasets": list}
-    _require(path, search, types, where="'search': ")
-    wrong = next((floor for floor in search["floors"].values() if not _is_number(floor)), None)
-    if wrong is not None:
-        raise RecordError(f"{path}: 'search': 'floors' must hold numbers, holds {wrong!r}")
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """A trial's ``record.json``.
-
-    Raises:
-        RecordError: another format, no known status, or sizes that are no numbers.
-    """
-    record = _of_this_format(path)
-    _require(path, record, {"status": str, "configuration": dict})
-    if record["status"] not in STATUSES:
-        raise RecordError(f"{path}: 'status' must be one of {', '.join(STATUSES)}, is {record['status']!r}")
-    for name in ("parameters", "flops"):
-        if record.get(name) is not None and not _is_number(record[name]):
-            raise RecordError(f"{path}: '{name}' must be a number, is {record[name]!r}")
-    if record.get("key", path.parent.name) != path.parent.name:
-        raise RecordError(f"{path}: is the record of trial {record['key']}, not of its folder's name")
-    return record
 
 
 def read_pairs(path: Path) -> pd.DataFrame:
@@ -172,25 +125,6 @@ def read_pictures(path: Path) -> dict[str, np.ndarray]:
         raise RecordError(f"{path}: cannot be read as pictures ({error})") from error
 
 
-def _of_this_format(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    if content.get("format") != FORMAT:
-        raise RecordError(f"{path}: has format {content.get('format')!r}; this report reads format {FORMAT}")
-    return content
-
-
-def _require(path: Path, content: dict[str, Any], types: dict[str, type], *, where: str = "") -> None:
-    for name, kind in types.items():
-        if name not in content:
-            raise RecordError(f"{path}: {where}lacks '{name}'")
-        if not isinstance(content[name], kind):
-            raise RecordError(f"{path}: {where}'{name}' must be a {kind.__name__}, is {content[name]!r}")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
-
-
 def _read_csv(path: Path, **columns: Any) -> pd.DataFrame:
     """The columns of ``_read_columns`` as a table."""
     return pd.DataFrame(_read_columns(path, **columns))
@@ -223,9 +157,12 @@ def _read_cells(path: Path) -> dict[str, list[str]]:
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file, strict=True))
+            text = str(file.read(MOST_CHARACTERS + 1))
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise RecordError(f"{path}: cannot be read as a table ({error})") from error
+    if len(text) > MOST_CHARACTERS:
+        raise RecordError(f"{path}: has more than {MOST_CHARACTERS:,} characters")
     if not rows:
         raise RecordError(f"{path}: is empty")
     header = rows[0]
@@ -252,6 +189,10 @@ def _numbers(path: Path, name: str, column: Sequence[str], *, finite: bool) -> n
     if finite and infinite.any():
         raise RecordError(f"{path}: column '{name}' holds an infinite value in row {int(np.argmax(infinite)) + 1}")
     values[infinite] = np.nan
+    large = np.abs(values) > LARGEST
+    if finite and large.any():
+        raise RecordError(f"{path}: column '{name}' holds a value above {LARGEST:g} in row {int(np.argmax(large)) + 1}")
+    values[large] = np.nan
     return values
 
 
@@ -261,5 +202,8 @@ def as_object(value: Any) -> dict[str, Any]:
 
 
 def file_stem(name: str) -> str:
-    """A name as the beginning of a file's name."""
-    return re.sub(r"[^\w.-]+", "-", name)
+    """A name as the beginning of a file's name: short enough for every disk, and never empty."""
+    stem = re.sub(r"[^\w.-]+", "-", name)
+    if stem.strip(".-") and len(stem) <= LONGEST_STEM:
+        return stem
+    return f"{stem[: LONGEST_STEM - 9]}-{sha256(name.encode()).hexdigest()[:8]}"

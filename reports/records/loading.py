@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fusemorph.storage import read_json
+from reports.records.contents import read_object
 from reports.records.definitions import Definitions, load_definitions
 from reports.records.files import EVALUATED, Problems, as_object
 from reports.records.study import Pictures, StudyRecords
@@ -101,7 +101,7 @@ def _pictures(arm: str, seed: str, evaluation: Path, problems: Problems) -> dict
     if not path.is_file():
         return {}
     summary = evaluation / "summary.json"
-    said = as_object((problems.attempt(read_json, summary) or {}).get("pictures")) if summary.is_file() else {}
+    said = as_object((problems.attempt(read_object, summary) or {}).get("pictures")) if summary.is_file() else {}
     return {arm: Pictures(seed=seed, path=path, pairs={rank: as_object(about) for rank, about in said.items()})}
 
 

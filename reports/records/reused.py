@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from fusemorph.storage import RecordError, read_json
+from fusemorph.storage import RecordError
+from reports.records.contents import read_object
 
 _NEVER = "~"  # after every date
 
@@ -30,7 +31,7 @@ def start_times(keys: Collection[str], runs: Sequence[Path]) -> dict[str, str]:
     for key in keys:
         path = next((run / key / "measured.json" for run in runs if (run / key / "measured.json").is_file()), None)
         try:
-            started = read_json(path).get("started") if path else None
+            started = read_object(path).get("started") if path else None
         except RecordError:
             continue  # whoever loads the trial says so
         found |= {key: started} if isinstance(started, str) else {}

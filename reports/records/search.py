@@ -235,7 +235,7 @@ def _candidate(search: Entry, arm: Entry, rows: Sequence[dict[str, Any]], curves
     gains = {step: fmean(curve[step][0] for curve in curves) for step in shared}
     seconds = sum((_number(row.get("training_s")) for row in rows if row["state"] != "missing"), 0.0)
     ended = as_object(arm.get("ended"))
-    stopped = [step for step in shared if ended.get("state") == "pruned" and step <= ended["step"]]
+    stopped = [step for step in shared if ended.get("state") == "pruned" and step <= ended.get("step", step)]
     if stopped and stopped != shared:
         seconds *= stopped[-1] / shared[-1]
         shared = stopped

@@ -6,7 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from fusemorph.storage import RecordError, read_json
+from fusemorph.records import FORMAT
+from fusemorph.storage import RecordError
+from reports.records.contents import is_amount, is_text, printable_table, read_object, require, shortly
 from reports.records.files import (
     EVALUATED,
     Problems,
@@ -16,7 +18,6 @@ from reports.records.files import (
     read_labels,
     read_pair_gates,
     read_pairs,
-    read_record,
 )
 
 COST = ("latency_s", "train_step_s", "peak_memory_mib", "train_peak_memory_mib")
@@ -25,6 +26,7 @@ _SAID = ("started", "ended", "device", "host_cpu", "precision", "commit", "comma
 MACHINE = (*_MEASURED, *_SAID, "versions", *(f"cost_{name}" for name in (*COST, "threads", "device", "shape")))
 
 
+STATUSES = ("running", "pruned", "finished", "failed")
 Tables = dict[str, pd.DataFrame]
 
 
@@ -64,13 +66,13 @@ def _evaluation(folder: Path, problems: Problems) -> tuple[dict[str, str], Table
     if path is None:
         return {"state": "not evaluated", "reason": f"no pairs.csv for split {folder.name}"}, {}
     try:
-        tables = {"pairs": read_pairs(path)}
+        tables = {"pairs": printable_table(read_pairs(path))}
     except RecordError as error:
         problems.said.append(str(error))
         return {"state": "unreadable", "reason": str(error)}, {}
     for name, file, read in (("labels", "labels", read_labels), ("pair_gates", "gates", read_pair_gates)):
         if (found := csv_path(folder / file)) and (table := problems.attempt(read, found)) is not None:
-            tables[name] = table
+            tables[name] = printable_table(table)
     return {"state": EVALUATED, "reason": ""}, tables
 
 
@@ -82,6 +84,30 @@ def _rank(folder: Path, split: str) -> tuple[bool, bool]:
 def csv_path(stem: Path) -> Path | None:
     """``stem.csv``, plain or compressed."""
     return next((path for path in (stem.with_suffix(".csv"), stem.with_suffix(".csv.gz")) if path.is_file()), None)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A trial's ``record.json``.
+
+    Raises:
+        RecordError: another format, no known status, sizes that are no numbers, or a value of another type than the
+            report reads.
+    """
+    record = read_object(path, format=FORMAT)
+    require(path, record, {"status": str, "configuration": dict})
+    require(path, record, {"plan": str, "reason": str}, optional=True)
+    configuration = record["configuration"]
+    require(path, configuration, {"numerics": (int, str), "dataset": dict, "budget": dict}, optional=True)
+    require(path, configuration.get("dataset") or {}, {"fingerprint": str}, where="'dataset': ", optional=True)
+    require(path, configuration.get("budget") or {}, {"precision": str}, where="'budget': ", optional=True)
+    if record["status"] not in STATUSES:
+        raise RecordError(f"{path}: 'status' must be one of {', '.join(STATUSES)}, is {shortly(record['status'])}")
+    for name in ("parameters", "flops"):
+        if record.get(name) is not None and not is_amount(record[name]):
+            raise RecordError(f"{path}: '{name}' must be a number of 0 or more, is {shortly(record[name])}")
+    if record.get("key", path.parent.name) != path.parent.name:
+        raise RecordError(f"{path}: is the record of trial {record['key']}, not of its folder's name")
+    return record
 
 
 def _of_record(record: dict[str, Any]) -> dict[str, Any]:
@@ -99,17 +125,19 @@ def _of_record(record: dict[str, Any]) -> dict[str, Any]:
 def _of_machine(folder: Path, problems: Problems) -> dict[str, Any]:
     """What the machine determined, in the sweep (``measured.json``) and alone on it (``cost.json``)."""
     row: dict[str, Any] = {}
-    for file, prefix, names in (("measured.json", "", _MEASURED), ("cost.json", "cost_", (*COST, "threads"))):
-        if not (folder / file).is_file():
+    for file, prefix, numbers, texts in (
+        ("measured.json", "", _MEASURED, _SAID),
+        ("cost.json", "cost_", (*COST, "threads"), ("device",)),
+    ):
+        path = folder / file
+        if not path.is_file():
             continue
-        content = problems.attempt(read_json, folder / file) or {}
-        for name in names:
-            value = content.get(name)
-            if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-                row[prefix + name] = value
-            else:
-                problems.said.append(f"{folder / file}: '{name}' must be a number, is {value!r}")
-        said = _SAID if not prefix else ("device", "shape")
-        row |= {prefix + name: content.get(name) for name in said}
-        row |= {} if prefix else {"versions": as_object(content.get("versions"))}
+        content = problems.attempt(read_object, path) or {}
+        for names, fits, kind in ((numbers, is_amount, "a number of 0 or more"), (texts, is_text, "a string")):
+            for name in names:
+                if content.get(name) is None or fits(content[name]):
+                    row[prefix + name] = content.get(name)
+                else:
+                    problems.said.append(f"{path}: '{name}' must be {kind}, is {shortly(content[name])}")
+        row |= {"cost_shape": content.get("shape")} if prefix else {"versions": as_object(content.get("versions"))}
     return row

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
+from shlex import join
 from typing import Any
 
 import pandas as pd
@@ -195,8 +196,8 @@ def training_line(comparison: Comparison, one: Decoded) -> str:
     if not isinstance(study, str) or not budget or "search" in definition or "-best-of-" in comparison.records.name:
         return "the study does not say how to train one more arm"
     words = [
-        f"python -m experiments.sweep {study}", f"--dataset {comparison.records.dataset.get('name')}",
-        f"--budget {budget}", f"--seeds {len(definition.get('seeds') or [0])}", f'--arm "{label}"',
-        f"--plan={one.decoded}", f"--name {comparison.records.stem}-decoded",
+        "python", "-m", "experiments.sweep", study, "--dataset", str(comparison.records.dataset.get("name")),
+        "--budget", str(budget), "--seeds", str(len(definition.get("seeds") or [0])), "--arm", label,
+        f"--plan={one.decoded}", "--name", f"{comparison.records.stem}-decoded",
     ]  # fmt: skip
-    return " ".join(words)
+    return join(words)

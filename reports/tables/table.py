@@ -1,5 +1,6 @@
 """A table as numbers for a file and as words for the page, with a caption that names the split."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,10 @@ WORDS = (
     "Source", "Metric", "Data set", "Against", "Decoded plan", "Trained as", "Over", "Item",
     "Question", "Answer", "From the records",
 )  # fmt: skip
+
+
+# What spreadsheets take for a formula, or for the start of one: all but plans, whose dead stages are hyphens.
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![a-z-]*$)")
 
 
 class Reported(Protocol):
@@ -47,11 +52,11 @@ class Table:
 
     def markdown(self) -> str:
         """The table in Markdown, below its title and caption."""
-        header = [str(column) for column in self.shown.columns]
-        shown = [[str(cell).replace("|", "\\|") for cell in row] for row in self.shown.to_numpy()]
+        header = [markdown_text(str(column)) for column in self.shown.columns]
+        shown = [[markdown_text(str(cell)) for cell in row] for row in self.shown.to_numpy()]
         lines = [header, ["---"] * len(header), *shown]
         body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return f"### {self.title}\n\n{self.caption}\n\n{body}\n"
+        return f"### {markdown_text(self.title)}\n\n{markdown_text(self.caption)}\n\n{body}\n"
 
     def latex(self, name: str) -> str:
         r"""The table in LaTeX with booktabs, as ``\label{tab:NAME}``."""
@@ -69,13 +74,25 @@ class Table:
         """``NAME.csv`` with the numbers, ``NAME.md`` and ``NAME.tex`` with the words."""
         folder.mkdir(parents=True, exist_ok=True)
         write_csv(self.numbers, folder / f"{name}.csv")
-        (folder / f"{name}.md").write_text(self.markdown(), encoding="utf-8")
-        (folder / f"{name}.tex").write_text(self.latex(name), encoding="utf-8")
+        (folder / f"{name}.md").write_text(self.markdown(), encoding="utf-8", errors="replace")
+        (folder / f"{name}.tex").write_text(self.latex(name), encoding="utf-8", errors="replace")
 
 
 def write_csv(numbers: pd.DataFrame, path: Path) -> None:
-    """The same bytes for the same numbers on every machine."""
-    numbers.to_csv(path, index=False, float_format="%.8g", lineterminator="\n")
+    """The same bytes for the same numbers on every machine; what a spreadsheet would take for a formula is quoted."""
+    texts = [name for name in numbers if pd.api.types.is_string_dtype(numbers[name]) or numbers[name].dtype == object]
+    safe = numbers.assign(**{str(name): numbers[name].map(_no_formula) for name in texts})
+    safe.to_csv(path, index=False, float_format="%.8g", lineterminator="\n", encoding="utf-8", errors="replace")
+
+
+def _no_formula(cell: Any) -> Any:
+    """A text with a quote before it where it would be a formula; a plan may begin with the hyphens of dead stages."""
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
+
+
+def markdown_text(text: str) -> str:
+    """Text that Markdown, also GitHub's, shows as it reads, on one line."""
+    return re.sub(r"[\\`*\[\]<>|~$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)", r"\\\g<0>", " ".join(text.split()))
 
 
 def is_number(column: object) -> bool:

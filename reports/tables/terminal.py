@@ -1,6 +1,8 @@
 """Tables as text for a terminal."""
 
+import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: bool = False) -> list[str]:
@@ -18,3 +20,10 @@ def underlined(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str
     lines = aligned([header, *rows])
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
+
+
+def show_all_characters() -> None:
+    """Let a terminal that lacks a character show a question mark for it, rather than end the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from reports.figures.study import regularity, structures, study_figures
 from reports.plots import arms as plots
 from reports.plots.gates import gate_weight
 from reports.plots.slices import LONGEST_SIDE, RANKS, deformed_grid, of_pair, outlines
-from reports.plots.style import GREY, save, with_colours
+from reports.plots.style import GREY, LABEL_LINES, LABEL_WIDTH, as_label, save, style, with_colours
 from tests.reports.records_fixture import ARMS, FUSION_ARMS, Arm, Records, write_records
 
 
@@ -199,3 +200,21 @@ def test_outlines_follow_the_edges_of_labels(ax: Axes) -> None:
 def test_equal_labels_have_no_outline(ax: Axes) -> None:
     outlines(ax, np.zeros((5, 5), int), "red")
     assert not ax.patches
+
+
+def test_a_label_is_wrapped_and_no_mathematics() -> None:
+    assert as_label("cost in $, and $x_{2}$") == r"cost in \$, and \$x_{2}\$"
+    lines = as_label("many words " * 40).split("\n")
+    assert len(lines) == LABEL_LINES
+    assert max(map(len, lines)) <= LABEL_WIDTH
+    assert lines[-1].endswith("…")
+    assert as_label("") == ""
+
+
+def test_the_style_stands_on_the_defaults_of_matplotlib() -> None:
+    with mpl.rc_context({"text.usetex": True, "lines.linestyle": ":"}):
+        with style():
+            assert not mpl.rcParams["text.usetex"]
+            assert mpl.rcParams["lines.linestyle"] == "-"
+            assert mpl.rcParams["axes.grid"]
+        assert mpl.rcParams["text.usetex"]

@@ -76,7 +76,7 @@ def test_an_arm_of_another_size_is_not_the_decoded_plan(tmp_path: Path) -> None:
     path.write_text(json.dumps(study))
     row = decoded_plans(compare_studies([tmp_path])[0]).numbers.iloc[0]
     assert row["trained_as"].startswith("not trained; python -m experiments.sweep fusion --dataset hippocampus")
-    assert '--arm "AutoFuse" --plan=jjjjjjj' in row["trained_as"]
+    assert "--arm AutoFuse --plan=jjjjjjj" in row["trained_as"]
     assert np.isnan(row["of_decoded"])
 
 
