@@ -118,7 +118,7 @@ def test_a_malformed_file_costs_its_trial_and_is_named(runs: Path, file: str, co
     [
         ("history.csv", "step,loss\n1,much\n", "column 'loss' holds 'much' in row 1"),
         ("gates.csv", "step,stage\n1,2\n", "lacks the columns joint_weight, single_weight"),
-        ("measured.json", '{"training_s": "long"}', "'training_s' must be a number, is 'long'"),
+        ("measured.json", '{"training_s": "long"}', "'training_s' must be a number of 0 or more, is 'long'"),
         ("cost.json", "{", "cannot be read: Expecting"),
         ("eval/val/labels.csv", "label,dice\n1,0.5\n", "lacks the columns pair"),
     ],
