@@ -1,6 +1,7 @@
 """The ``fusemorph`` command: each subcommand is a module with a ``main(argv)``, imported when it is called."""
 
 import argparse
+import io
 import signal
 import sys
 import threading
@@ -18,7 +19,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand and return its exit status; a wrong call exits with 2."""
+    """Run one subcommand and return its exit status: 2 for a wrong call, 130 when Ctrl-C ended it."""
     described = "\n".join(f"  {name:10} {what}" for name, (_, what) in COMMANDS.items())
     parser = argparse.ArgumentParser(
         "fusemorph",
@@ -30,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
     call = parser.parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal has no characters for is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         with _leaving_on(signal.SIGTERM, signal.SIGHUP):
             status: int = import_module(COMMANDS[call.command][0]).main(call.arguments)

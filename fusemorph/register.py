@@ -18,7 +18,7 @@ from fusemorph.bounds import WORK_BYTES, memory_problem, sides
 from fusemorph.catalogue import add_folders, add_option
 from fusemorph.data.align import affine_voxels
 from fusemorph.data.dataset import Pair, Scan
-from fusemorph.data.errors import DataError
+from fusemorph.data.errors import DataError, printable
 from fusemorph.data.header import Form
 from fusemorph.data.nifti import read_header, settle, unwritable
 from fusemorph.data.preprocess import (
@@ -150,13 +150,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(f"{error}", status=1)
     except MemoryError:
         return _say(f"not enough memory for {call.fixed} and {call.moving}", status=1)
-    except KeyboardInterrupt:
-        return _say("interrupted", status=130)
     return 0
 
 
 def _say(message: str, *, status: int = 0) -> int:
-    print(f"fusemorph register: {message}", file=sys.stderr)
+    print(f"fusemorph register: {printable(message)}", file=sys.stderr)
     return status
 
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -16,20 +16,14 @@ from rich.table import Table
 from fusemorph.catalogue import add_folders, add_option
 from fusemorph.data import DataError, Dataset, known_datasets, open_dataset
 from fusemorph.data.cache import cache_folder, cache_note, content_digest
+from fusemorph.data.errors import printable
+from fusemorph.data.inspection import Finding, check_headers, check_left_out, check_values, scans, summarise
 from fusemorph.data.preprocess import read_volume
 from fusemorph.data.settings import parse_setting
 from fusemorph.paths import path_argument
 from fusemorph.storage import StorageError
 
 WIDE_SCALE = 100.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing found; an ``error`` makes the data unfit, a ``warning`` is worth a look, a ``note`` is harmless."""
-
-    level: Literal["error", "warning", "note"]
-    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +36,7 @@ class Source:
     orientation: str
     low: float
     high: float
+    values: dict[str, Path]
 
 
 def check(name: str, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> list[Finding]:
@@ -73,12 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"fusemorph check: {note}", file=sys.stderr)
         findings, rows = _inspect(call.dataset, call.data, cache=call.cache, settings=settings)
     except (ValueError, StorageError) as error:
-        print(f"fusemorph check: {error}", file=sys.stderr)
+        print(f"fusemorph check: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(f"fusemorph check: not enough memory for {call.dataset}", file=sys.stderr)
         return 2
     if rows:
         _print_table(call.dataset, rows)
     for finding in findings:
-        print(f"{finding.level}: {finding.message}")
+        print(f"{finding.level}: {printable(finding.message)}")
     unfit = sum(finding.level == "error" for finding in findings)
     print(f"{call.dataset}: {f'unfit, {unfit} errors' if unfit else 'fit'}")
     return 1 if unfit else 0
@@ -95,8 +93,9 @@ def _inspect(
     findings = _check_scans(dataset)
     if findings:
         return findings, []
-    sources = [_source(dataset, scan_id) for split in dataset.splits for scan_id in dataset.scan_ids(split)]
+    sources = [_source(dataset, scan_id) for scan_id in scans(dataset)]
     findings = [*_check_splits(dataset), *_check_contents(dataset, cache_folder(cache)), *_check_labels(dataset)]
+    findings += [*check_headers(dataset), *check_left_out(dataset), *summarise(source.values for source in sources)]
     return [*findings, *_check_sources(sources)], _rows(dataset, sources)
 
 
@@ -145,8 +144,9 @@ def _check_labels(dataset: Dataset) -> Iterable[Finding]:
                 np.unique(labels).tolist() if labels is not None else dataset.labels
             ):
                 absent[label].append(scan_id)
-    for label, scans in sorted(absent.items()):
-        message = f"label {label} ({dataset.labels[label]}) is absent from {len(scans)} scans, the first is {scans[0]}"
+    for label, lacking in sorted(absent.items()):
+        first = f"{len(lacking)} scans, the first is {lacking[0]}"
+        message = f"label {label} ({dataset.labels[label]}) is absent from {first}"
         yield Finding(level="warning", message=message)
 
 
@@ -166,12 +166,15 @@ def _check_sources(sources: list[Source]) -> Iterable[Finding]:
 
 def _source(dataset: Dataset, scan_id: str) -> Source:
     files = dataset.files(scan_id)
+    values: dict[str, Path] = {}
     if not files:
         scan = dataset.scan(scan_id)
         array, spacing_mm, affine = scan.image, scan.spacing_mm, scan.affine
     else:
         volume = read_volume(files[0])
-        array, spacing_mm, affine = volume.array, volume.spacing_mm, nib.load(files[0]).affine  # type: ignore[attr-defined]
+        assert volume.header is not None, "read from a file"
+        array, spacing_mm, affine = volume.array, volume.spacing_mm, volume.header.affine
+        values = check_values(volume, files)
     return Source(
         scan_id=scan_id,
         shape=array.shape,
@@ -179,6 +182,7 @@ def _source(dataset: Dataset, scan_id: str) -> Source:
         orientation="".join(nib.aff2axcodes(affine)),
         low=float(array.min()),
         high=float(array.max()),
+        values=values,
     )
 
 

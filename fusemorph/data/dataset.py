@@ -85,6 +85,8 @@ class Dataset(ABC):
     source: ClassVar[str]
     licence: ClassVar[str]
     synthetic: ClassVar[bool] = False
+    companions: ClassVar[frozenset[str]] = frozenset()
+    """Names of the files that lie beside images and labels in the data set's layout."""
     within_subjects: bool = False
 
     def __init__(
@@ -208,6 +210,10 @@ class Dataset(ABC):
 
     def files(self, scan_id: str) -> tuple[Path, ...]:
         """The image file of a scan, then its label file where there is one; none for made-up scans."""
+        return ()
+
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that hold this data set and nothing else, whose files ``check`` accounts for."""
         return ()
 
     def _selected(self, split: str) -> Any:

@@ -20,6 +20,7 @@ VERSION = 1
 SMALLEST_SIDE = 8
 MOST_LABEL = 32767
 ROUNDING = 1e-3
+BEYOND_ALL_GRIDS = 2.0**31
 FEW = 1e-4
 """The share of its voxels that says nothing about where an image is empty; one voxel never does."""
 
@@ -163,7 +164,8 @@ def resampling(
     old, ratio = np.asarray(side), np.asarray(new_mm, float) / np.asarray(old_mm, float)
     if np.allclose(ratio, 1, rtol=0, atol=1e-3):
         return np.ones(len(old)), np.zeros(len(old)), tuple(old.tolist())
-    new = np.maximum(1, np.ceil(old / ratio - 1e-6)).astype(int)
+    with np.errstate(over="ignore", divide="ignore"):
+        new = np.clip(np.ceil(old / ratio - 1e-6), 1, BEYOND_ALL_GRIDS).astype(int)
     return ratio, (old - 1) / 2 - ratio * (new - 1) / 2, tuple(new.tolist())
 
 

@@ -62,6 +62,7 @@ class Acdc(FileDataset):
     title = "ACDC, cardiac cine MRI: end-diastole and end-systole"
     source = "Bernard et al. 2018, IEEE TMI 37:2514, University Hospital of Dijon"
     licence = "CC BY-NC-SA 4.0"
+    companions = frozenset({"Info.cfg"})
     within_subjects = True
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
@@ -99,6 +100,10 @@ class Acdc(FileDataset):
     def files(self, scan_id: str) -> tuple[Path, ...]:
         """The image of a phase and its labels."""
         return self._files[scan_id]
+
+    def folders(self) -> tuple[Path, ...]:
+        """The folders ``training`` and ``testing``, as far as they are here."""
+        return tuple(sorted({image.parent.parent for image, _ in self._files.values()}))
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
@@ -145,7 +150,7 @@ def _in_order(patients: list[Path]) -> list[Path]:
     """
     by_number: dict[int, Path] = {}
     twice = []
-    for patient in patients:
+    for patient in sorted(patients, reverse=True):
         other = by_number.setdefault(_number(patient), patient)
         if other != patient:
             twice.append(f"{patient}: is {other} again; keep one of them")

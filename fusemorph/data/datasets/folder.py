@@ -68,12 +68,14 @@ class Folder(FileDataset):
     title = "Images of a folder"
     source = "files of the user"
     licence = "that of the files"
+    companions = frozenset({"pairs.csv", "splits.csv", "scans.csv"})
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
         options = read_settings(FolderSettings, settings, dataset=self.name)
         if data is None:
             raise ValueError("open_dataset(): 'data' must be a folder with images/ or pairs.csv, got None")
-        self._options, self._listing = options, _listed(Path(data), options)
+        self._folder, self._options = Path(data), options
+        self._listing = _listed(self._folder, options)
         root = cache_folder(cache)
         surveys = survey_files(self._listing.files, smallest_side=options.smallest_side, cache=root)
         self._grid = _grid(self._listing, surveys, options)
@@ -109,6 +111,10 @@ class Folder(FileDataset):
     def files(self, scan_id: str) -> tuple[Path, ...]:
         """The image, and the labels where there are any."""
         return tuple(path for path in self._listing.files[scan_id] if path is not None)
+
+    def folders(self) -> tuple[Path, ...]:
+        """The folder itself."""
+        return (self._folder,)
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Hippocampus(FileDataset):
     title = "Hippocampus, Medical Segmentation Decathlon task 4"
     source = "Simpson et al. 2019, arXiv 1902.09063; Vanderbilt University Medical Center; medicaldecathlon.com"
     licence = "CC BY-SA 4.0"
+    companions = frozenset({"dataset.json"})
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
         self._options = read_settings(HippocampusSettings, settings, dataset=self.name)
@@ -70,6 +71,10 @@ class Hippocampus(FileDataset):
     def files(self, scan_id: str) -> tuple[Path, ...]:
         """The image and its labels."""
         return self._data / "imagesTr" / f"{scan_id}.nii.gz", self._data / "labelsTr" / f"{scan_id}.nii.gz"
+
+    def folders(self) -> tuple[Path, ...]:
+        """That of the layout."""
+        return (self._data,)
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:

@@ -135,6 +135,10 @@ class MultiAtlas(FileDataset):
         """The image and its labels."""
         return self._data / "images" / f"{scan_id}.nii.gz", self._data / "labels" / f"{scan_id}.nii.gz"
 
+    def folders(self) -> tuple[Path, ...]:
+        """That of the layout."""
+        return (self._data,)
+
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
         """Four scans of train, one subject twice; two of val, two of test."""

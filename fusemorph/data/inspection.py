@@ -1,0 +1,107 @@
+"""What is worth knowing of the files of a data set: where readers disagree, what was rounded, what is left out."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fusemorph.data.dataset import Dataset
+from fusemorph.data.header import EXACT_MM, Header
+from fusemorph.data.nifti import read_header
+from fusemorph.data.preprocess import Volume, background, read_labels
+
+MOST_FILES = 200_000
+"""Of a folder that are looked through: more are no data set but somebody's disk."""
+EXAMPLES = 3
+IMAGES = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing found; an ``error`` makes the data unfit, a ``warning`` is worth a look, a ``note`` is harmless."""
+
+    level: Literal["error", "warning", "note"]
+    message: str
+
+
+def scans(dataset: Dataset) -> list[str]:
+    """The ids of all scans, split by split."""
+    return [scan_id for split in dataset.splits for scan_id in dataset.scan_ids(split)]
+
+
+def check_headers(dataset: Dataset) -> Iterable[Finding]:
+    """Images that ITK and nibabel place apart, each with a line of its own; units and rounding, counted."""
+    headers = [read_header(path) for scan_id in scans(dataset) for path in dataset.files(scan_id)]
+    for header in headers:
+        if header.ambiguous:
+            advice = "register asks which is right (--header)"
+            yield Finding(level="warning", message=f"{header.path}: {header.disagreement()}; {advice}")
+    nowhere, scaled, rounded = (
+        [header.path for header in headers if of_kind(header)]
+        for of_kind in (lambda header: not header.forms, lambda header: bool(header.unit), _rounded)
+    )
+    yield from _counted(nowhere, "have neither sform nor qform (both codes are 0)", level="warning")
+    yield from _counted(scaled, "give sizes in metres or microns: brought to millimetres", level="note")
+    yield from _counted(rounded, "lie a little apart for ITK and nibabel, as rounding leaves them", level="note")
+
+
+def _rounded(header: Header) -> bool:
+    return bool(header.forms) and not header.ambiguous and header.apart_mm > EXACT_MM
+
+
+def check_values(image: Volume, files: Sequence[Path]) -> dict[str, Path]:
+    """What was done to the values of a scan, in words that follow a number of files, with the file."""
+    found = {}
+    stray = int(np.count_nonzero(image.array < background(image.array)))
+    if stray:
+        found["hold a few voxels below their background, which count neither for it nor for the foreground"] = files[0]
+    if len(files) > 1 and read_labels(files[1], image=image).notes:
+        found["hold labels that are not whole numbers: rounded"] = files[1]
+    return found
+
+
+def summarise(found: Iterable[dict[str, Path]]) -> Iterator[Finding]:
+    """One note for all files of which ``check_values`` says the same."""
+    files: dict[str, list[Path]] = defaultdict(list)
+    for scan in found:
+        for words, path in scan.items():
+            files[words].append(path)
+    for words, paths in files.items():
+        yield from _counted(paths, words, level="note")
+
+
+def check_left_out(dataset: Dataset) -> Iterable[Finding]:
+    """Files of the data set's folders that it does not use: images are worth a look."""
+    used = {os.path.realpath(path) for scan_id in scans(dataset) for path in dataset.files(scan_id)}
+    for folder in dataset.folders():
+        images: list[Path] = []
+        others: list[Path] = []
+        for count, path in enumerate(_files(folder)):
+            if count == MOST_FILES:
+                yield Finding(
+                    level="note", message=f"{folder}: holds more than {MOST_FILES} files; the rest is not listed"
+                )
+                break
+            if os.path.realpath(path) not in used and path.name not in dataset.companions:
+                is_image = path.name.lower().endswith(IMAGES) and not path.name.startswith(".")
+                (images if is_image else others).append(path.relative_to(folder))
+        yield from _counted(images, f"of {folder} are left out", level="warning", what="image")
+        yield from _counted(others, f"of {folder} are not used", level="note", what="other file")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (Path(parent) / name for name in sorted(names))
+
+
+def _counted(
+    paths: Sequence[Path], words: str, *, level: Literal["warning", "note"], what: str = "file"
+) -> Iterable[Finding]:
+    if paths:
+        examples = ", ".join(map(str, paths[:EXAMPLES])) + (", ..." if len(paths) > EXAMPLES else "")
+        yield Finding(level=level, message=f"{len(paths)} {what}{'s' * (len(paths) > 1)} {words}: {examples}")
