@@ -10,7 +10,6 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-import reports.plots.style
 from reports.analysis import search as search_summaries
 from reports.analysis.ablation import FINISHED, Ablation, analyse
 from reports.analysis.ablation_path import MOST_CHANGES, ablation_path, network, values_of
@@ -215,8 +214,8 @@ def test_a_study_beside_a_search_changes_nothing(tmp_path: Path) -> None:
     assert load_searches([tmp_path])[0].related.empty
 
 
-def test_the_committed_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports.plots.style, "PNG_DPI", 30)
+@pytest.mark.usefixtures("coarse")
+def test_the_committed_search(tmp_path: Path) -> None:
     results = Path(__file__).parents[3] / "experiments" / "results"
     page = write_report(
         [results / "placement", results / "regularity"], tmp_path, study="placement-hippocampus-search"

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import reports.plots.style
 from reports.__main__ import main
 from reports.analysis.comparison import compare_studies
 from reports.analysis.datasets import across, across_summary
@@ -19,11 +18,7 @@ from reports.tables.groups import side_by_side
 from reports.tables.published import published
 from tests.reports.records_fixture import FUSION_ARMS, Arm, Records, write_records
 
-
-@pytest.fixture(autouse=True)
-def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coarse PNG files: the tests look at the page alone."""
-    monkeypatch.setattr(reports.plots.style, "PNG_DPI", 20)
+pytestmark = pytest.mark.usefixtures("coarse")
 
 
 def write_sets(runs: Path, sets: dict[str, dict[str, float]], **records: Any) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import reports.page.report
-import reports.plots.style
 from reports.__main__ import main
 from reports.page import write_report
 from tests.reports.records_fixture import ARMS, Records, write_records
@@ -120,12 +119,6 @@ def test_page_says_what_it_must(page: Path) -> None:
         assert words in text
 
 
-@pytest.fixture
-def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coarse PNG files, for tests that look at the page alone."""
-    monkeypatch.setattr(reports.plots.style, "PNG_DPI", 30)
-
-
 @pytest.mark.usefixtures("coarse")
 def test_incomplete_and_malformed_records(tmp_path: Path) -> None:
     folders = write_records(tmp_path / "runs", Records(arms=ARMS[:3]))
@@ -188,14 +181,21 @@ def test_a_page_too_large_leaves_pictures_out(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("coarse")
-def test_several_studies_share_a_page(tmp_path: Path) -> None:
-    write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=1))
-    write_records(tmp_path / "more", Records(arms=ARMS[:2], seeds=1, name="gate settings"))
-    page = write_report([tmp_path / "runs", tmp_path / "more"], tmp_path / "out")
-    elements = Elements(page.read_text(encoding="utf-8"))
+def test_several_studies_share_a_page_made_side_by_side_or_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [tmp_path / "runs", tmp_path / "more"]
+    for folder, name in zip(runs, ("fusion", "gate settings"), strict=True):
+        write_records(folder, Records(arms=ARMS[:2], seeds=1, name=name))
+    pages = []
+    for many in (1_000_000, 1):
+        monkeypatch.setattr(reports.page.report, "MANY", many)
+        pages.append(write_report(runs, tmp_path / f"from {many}").read_text(encoding="utf-8"))
+        assert (tmp_path / f"from {many}" / "tables" / "gate-settings_arms.csv").is_file()
+    assert pages[0] == pages[1]
+    elements = Elements(pages[0])
     assert {"#fusion", "#gate-settings"} <= set(elements.links)
     assert len(elements.ids) == len(set(elements.ids))
-    assert (tmp_path / "out" / "tables" / "gate-settings_arms.csv").is_file()
 
 
 @pytest.mark.usefixtures("coarse")
@@ -236,14 +236,3 @@ def test_wrong_calls(
         status = int(str(stopped.code))
     assert status == 2
     assert words in capsys.readouterr().err
-
-
-def test_sections_made_side_by_side_are_those_made_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("one", "two"):
-        write_records(tmp_path / "runs", Records(arms=ARMS[:3], name=name, pictures=False))
-    pages = []
-    for many in (1_000_000, 1):
-        monkeypatch.setattr(reports.page.report, "MANY", many)
-        pages.append(write_report([tmp_path / "runs"], tmp_path / f"from {many}").read_text(encoding="utf-8"))
-    assert pages[0] == pages[1]
-    assert "Study “two”" in pages[0]

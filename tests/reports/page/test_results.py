@@ -11,9 +11,14 @@ from reports.tables.study import arms_text
 RESULTS = Path(__file__).parents[3] / "experiments" / "results"
 
 
-@pytest.mark.parametrize("name", ["baselines", "fusion", "quickstart", "regularity", "standard", "tuning"])
-def test_a_report_is_drawn_from_the_committed_numbers(name: str, tmp_path: Path) -> None:
-    page = write_report([RESULTS / name], tmp_path)
+# Of the baselines' three data sets one is drawn: the others' numbers are held to what is known below.
+@pytest.mark.usefixtures("coarse")
+@pytest.mark.parametrize(
+    ("name", "dataset"),
+    [("baselines", "acdc"), *((name, None) for name in ("fusion", "quickstart", "regularity", "standard", "tuning"))],
+)
+def test_a_report_is_drawn_from_the_committed_numbers(name: str, dataset: str | None, tmp_path: Path) -> None:
+    page = write_report([RESULTS / name], tmp_path, dataset=dataset)
     text = page.read_text(encoding="utf-8")
     assert "AutoFuse" in text
     assert "cannot be read" not in text

@@ -11,7 +11,6 @@ import pytest
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-import reports.plots.style
 from reports.analysis.candidates import placement
 from reports.figures.search import search_figures
 from reports.page import write_report
@@ -36,10 +35,7 @@ SETTINGS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coarse PNG files: these tests look at the page."""
-    monkeypatch.setattr(reports.plots.style, "PNG_DPI", 30)
+pytestmark = pytest.mark.usefixtures("coarse")
 
 
 def page_of(folder: Path) -> Path:
