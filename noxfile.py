@@ -8,7 +8,7 @@ import nox
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "smoke", "tests"]
+nox.options.sessions = ["lint", "checks"]
 
 
 def install(session: nox.Session, *requirements: str) -> None:
@@ -49,6 +49,13 @@ def smoke(session: nox.Session) -> None:
         sweep = ("python", "-m", "experiments.sweep", "quickstart", "--budget", "smoke")
         session.run(*sweep, "--runs", runs, *session.posargs)
         session.run("python", "-m", "reports", runs, "--out", f"{runs}/report")
+
+
+@nox.session
+def checks(session: nox.Session) -> None:
+    """``smoke`` before any extra is there, then ``types`` and ``tests``, in one environment: torch takes minutes."""
+    for check in (smoke, types, tests):
+        check(session)
 
 
 @nox.session
