@@ -20,7 +20,8 @@ def log_scalars(statuses: Iterator[Status], runs: Path, folder: Path) -> Iterato
         for key in watched:
             rows = _rows(runs / key)
             if len(rows) > written.get(key, 0):
-                with SummaryWriter(str(folder / key), write_to_disk=True) as writer:
+                # The writer's own names tell files apart by the second, and replace one of the same second.
+                with SummaryWriter(str(folder / key), filename_suffix=f".{len(rows)}") as writer:
                     _write(writer, rows[written.get(key, 0) :])
                 written[key] = len(rows)
         yield status
