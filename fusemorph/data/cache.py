@@ -96,7 +96,7 @@ def content_digest(path: Path, *, cache: Path) -> str:
             raise StorageError(error.errno, f"cannot read {path}: {error.strerror}") from error
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if _is_telling(state):
-        _store(note, lambda entry: write_bytes(entry, digest.encode()))
+        _store(note, lambda entry: entry.write_text(digest))  # not flushed: half a digest is none, and is made again
     return digest
 
 
