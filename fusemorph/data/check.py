@@ -19,9 +19,8 @@ from fusemorph.data.cache import cache_folder, cache_note, content_digest
 from fusemorph.data.errors import printable
 from fusemorph.data.inspection import Finding, check_headers, check_left_out, check_values, scans, summarise
 from fusemorph.data.preprocess import read_volume
-from fusemorph.data.settings import parse_setting
+from fusemorph.data.settings import beside_parameters, parse_setting
 from fusemorph.paths import path_argument
-from fusemorph.storage import StorageError
 
 WIDE_SCALE = 100.0
 
@@ -63,11 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     call = parser.parse_args(argv)
     try:
         add_folders(call.entries)
-        settings = dict(parse_setting(text) for text in call.set)
+        settings = beside_parameters(dict(parse_setting(text) for text in call.set))
         if note := cache_note(call.cache):
             print(f"fusemorph check: {note}", file=sys.stderr)
         findings, rows = _inspect(call.dataset, call.data, cache=call.cache, settings=settings)
-    except (ValueError, StorageError) as error:
+    except (ValueError, OSError) as error:
         print(f"fusemorph check: {printable(str(error))}", file=sys.stderr)
         return 2
     except MemoryError:

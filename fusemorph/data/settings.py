@@ -11,6 +11,7 @@ from fusemorph.configuration import written_settings
 from fusemorph.data.preprocess import SMALLEST_SIDE
 
 Settings = TypeVar("Settings")
+PARAMETERS = ("name", "data", "cache", "self")
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -32,6 +33,12 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return name, value
     # A single number may be none in JSON: '.5' or '+1'.
     return name, numbers if len(numbers) > 1 else numbers[0]
+
+
+def beside_parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that anybody has named, for ``open_dataset``: one that is called as a parameter of its own comes to the
+    data set under a name that it does not know, so that it lists its settings."""
+    return {f"--set {name}" if name in PARAMETERS else name: value for name, value in settings.items()}
 
 
 def _number(text: str) -> int | float:

@@ -118,3 +118,18 @@ def test_a_cache_that_cannot_be_written_says_nothing_about_the_data(
     said = capsys.readouterr()
     assert "cannot write" in said.err
     assert "fit" not in said.out
+
+
+@pytest.mark.parametrize("name", ["cache", "data", "name", "self", "shape2"])
+def test_a_setting_that_is_none_lists_the_known(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "virtual_brains", "--set", f"{name}=1"]) == 2
+    said = capsys.readouterr().err
+    assert "settings of 'virtual_brains' must be among ['spacing_mm', " in said
+    assert said.count("\n") == 1
+
+
+def test_a_path_that_no_file_system_holds_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "folder", "--data", "a" * 5000]) == 2
+    said = capsys.readouterr().err
+    assert "File name too long" in said
+    assert said.count("\n") == 1
