@@ -52,6 +52,6 @@ STUDY = Study(
     reference="sum of two",
     arms=gate_arms,
     dataset="hippocampus",
-    budget="short",
+    budget="search",
     measure_cost=False,
 )

@@ -25,6 +25,6 @@ STUDY = Study(
     ),
     reference="C2F AutoFuse",
     arms=quickstart_arms,
-    budget="short",
+    budget="search",
     measure_cost=False,
 )

@@ -67,7 +67,7 @@ STUDY = Study(
     reference="C2F match, base",
     arms=recipe_arms,
     dataset="hippocampus",
-    budget="short",
+    budget="search",
     selects=True,
     measure_cost=False,
 )

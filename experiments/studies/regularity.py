@@ -33,6 +33,6 @@ STUDY = Study(
     reference=f"C2F AutoFuse, KL {KL_WEIGHTS[1]:g}",
     arms=regularity_arms,
     dataset="hippocampus",
-    budget="short",
+    budget="search",
     measure_cost=False,
 )
