@@ -48,7 +48,8 @@ def refined(arm: Arm, **settings: Any) -> Arm:
 class Study:
     """What is compared, and why. ``arms`` makes the arms for a dataset's shape and a budget.
 
-    ``reference``: label of the arm that the others are compared with. ``selects``: the study makes choices, so test is
+    ``reference``: label of the arm that the others are compared with. ``dataset_settings`` hold where no data set is
+    asked for, below those of ``--set``. ``selects``: the study makes choices, so test is
     never looked at. ``measure_cost``: whether latency and memory of each arm are measured at the end, which takes some
     twenty training steps an arm. ``optimise_instances``: every trained arm is also measured after instance optimisation
     of each pair, to tell what its network knew beyond what a few steps of descent find.
@@ -59,6 +60,7 @@ class Study:
     reference: str
     arms: Callable[[tuple[int, ...], Budget], Sequence[Arm]]
     dataset: str = "virtual_brains"
+    dataset_settings: Mapping[str, Any] = field(default_factory=dict)
     budget: str = "quick"
     seeds: int = 1
     selects: bool = False

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -90,7 +91,7 @@ def make_sweeps(study: Study, options: argparse.Namespace) -> list[Sweep]:
             study, options, study_name=options.study, budget_name=budget_name, dataset=dataset,
             name=sweep_name(options, dataset.name, budget_name), seeds=options.seeds or study.seeds,
         )
-        for dataset in open_datasets(options, study.dataset)
+        for dataset in open_datasets(options, study.dataset, study.dataset_settings)
     ]  # fmt: skip
 
 
@@ -108,7 +109,9 @@ def sweep_name(options: argparse.Namespace, dataset: str, budget: str) -> str:
     return name
 
 
-def open_datasets(options: argparse.Namespace, default: str) -> list[Dataset]:
+def open_datasets(
+    options: argparse.Namespace, default: str, default_settings: Mapping[str, Any] | None = None
+) -> list[Dataset]:
     """The datasets asked for, opened, checked and preprocessed.
 
     Raises:
@@ -116,7 +119,8 @@ def open_datasets(options: argparse.Namespace, default: str) -> list[Dataset]:
     """
     names = options.dataset or [default]
     folders = data_folders(options.data, names)
-    settings = dict(parse_setting(entry) for entry in options.set)
+    settings = dict(default_settings or {}) if not options.dataset else {}
+    settings |= dict(parse_setting(entry) for entry in options.set)
     datasets = [open_dataset(name, folders.get(name), cache=options.cache, **settings) for name in names]
     for dataset in datasets:
         _require_pairs(dataset, "val")

@@ -25,6 +25,7 @@ STUDY = Study(
     ),
     reference="C2F AutoFuse",
     arms=quickstart_arms,
+    dataset_settings={"spacing_mm": 6.0},
     budget="search",
     measure_cost=False,
 )
