@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from fusemorph.trials.viewer_slices import view_pair
 from fusemorph.warp import warp_moving_labels
 
 Row = dict[str, Any]
-Drawing = tuple[dict[str, np.ndarray], Row]
+Slices = tuple[dict[str, np.ndarray], Row]
 PER_LABEL = ("dice", "hd95_mm", "assd_mm", "hd95_vox")
 METRICS = (*PER_LABEL, "folding_fraction", "ndv_fraction", "sd_log_jacobian", "sdlogj_l2r", "endpoint_error_mm")
 
@@ -60,35 +61,49 @@ def evaluate(
     indices = dataset.pairs(split)
     if not indices:
         raise ValueError(f"evaluate(): 'split' must hold pairs, {split!r} of {dataset.name} has none")
-    rows, label_rows, gate_rows, drawings = [], [], [], {}
+    measured = _Measured()
     for number, index in enumerate(indices):
         pair = dataset.pair(index)
         try:
             registration = method.registration(pair, network=network, device=device)
         except PairFailed as failure:
-            rows.append(failed_row(pair, failure))
+            measured.rows.append(failed_row(pair, failure))
         else:
-            displacement = registration.displacement.float().cpu()
-            gate_rows.extend(measure_gates(pair, registration))
-            row, labels = measure_pair(pair, displacement, dataset.labels)
-            rows.append(row)
-            label_rows.extend(labels)
-            drawings[number] = slice_pair(pair, displacement)
+            measured.add(number, pair, registration, dataset.labels)
         on_pair(number + 1, len(indices))
-    if not drawings:
+    rows, slices = measured.rows, measured.slices
+    if not slices:
         raise PairFailed(f"all {len(rows)} pairs of {split} failed; the first one: {rows[0]['failure']}")
-    drawn = list(drawings)
-    chosen = {rank: drawn[at] for rank, at in best_median_worst([rows[i]["dice"] for i in drawn]).items()}
-    shown, arrays = picture(rows, drawings, chosen)
-    held = dice_with_held_gates(method, network, dataset, split, gate_rows, device=device)
+    ranked = best_median_worst([rows[number]["dice"] for number in slices])
+    chosen = {rank: list(slices)[at] for rank, at in ranked.items()}
+    shown, arrays = picture(rows, slices, chosen)
+    held = dice_with_held_gates(method, network, dataset, split, measured.gate_rows, device=device)
     for row in rows:
         row |= {"dice_gates_held": held[row["pair"]]} if row["pair"] in held else {}
     summary = json.dumps(summarise(split, rows) | {"pictures": shown}, indent=1) + "\n"
     files = {"pairs.csv": table(rows), "pictures.npz": archive(arrays), "summary.json": summary.encode()}
     if viewed:
         files |= _viewer(method, network, dataset.pair(indices[chosen["median"]]), device=device)
-    tables = {"labels.csv": label_rows, "gates.csv": gate_rows}
+    tables = {"labels.csv": measured.label_rows, "gates.csv": measured.gate_rows}
     return files | {name: table(entries) for name, entries in tables.items() if entries}
+
+
+@dataclass(kw_only=True)
+class _Measured:
+    """What has been measured of the pairs so far; ``slices`` by the number of the pair."""
+
+    rows: list[Row] = field(default_factory=list)
+    label_rows: list[Row] = field(default_factory=list)
+    gate_rows: list[Row] = field(default_factory=list)
+    slices: dict[int, Slices] = field(default_factory=dict)
+
+    def add(self, number: int, pair: Pair, registration: Registration, labels: dict[int, str]) -> None:
+        displacement = registration.displacement.float().cpu()
+        row, label_rows = measure_pair(pair, displacement, labels)
+        self.rows.append(row)
+        self.label_rows.extend(label_rows)
+        self.gate_rows.extend(measure_gates(pair, registration))
+        self.slices[number] = slice_pair(pair, displacement)
 
 
 def _viewer(method: Method, network: nn.Module | None, pair: Pair, *, device: torch.device) -> dict[str, bytes]:
@@ -100,13 +115,13 @@ def _viewer(method: Method, network: nn.Module | None, pair: Pair, *, device: to
 
 
 def picture(
-    rows: Sequence[Row], drawings: Mapping[int, Drawing], chosen: Mapping[str, int]
+    rows: Sequence[Row], slices: Mapping[int, Slices], chosen: Mapping[str, int]
 ) -> tuple[Row, dict[str, np.ndarray]]:
     """What the summary says of the pairs chosen by rank, and their slices, named after the rank."""
     shown = {
-        rank: {"pair": rows[i]["pair"], "dice": _known(rows[i]["dice"]), **drawings[i][1]} for rank, i in chosen.items()
+        rank: {"pair": rows[i]["pair"], "dice": _known(rows[i]["dice"]), **slices[i][1]} for rank, i in chosen.items()
     }
-    return shown, {f"{rank}_{name}": array for rank, i in chosen.items() for name, array in drawings[i][0].items()}
+    return shown, {f"{rank}_{name}": array for rank, i in chosen.items() for name, array in slices[i][0].items()}
 
 
 def measure_gates(pair: Pair, registration: Registration) -> list[Row]:

@@ -97,8 +97,7 @@ def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -
     folder = TrialFolder(runs, job.trial)
     if not is_missing(job, runs):
         return folder.status()
-    claim = take_claim(folder.path)
-    if claim is None:
+    if (claim := take_claim(folder.path)) is None:
         return None
     torch.set_num_threads(job.threads)
     commit()  # what is checked out now is what runs, whatever is committed meanwhile
@@ -115,11 +114,9 @@ def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -
         except Exception as error:
             if not claim.in_force():  # whatever went wrong: the other process has tidied up, or has ended the trial
                 return None
-            if isinstance(error, StorageError):
-                raise
             if isinstance(error, (DataError, RecordError)):
                 unfinished: BaseException = error
-            elif folder.status() not in (None, "running"):
+            elif isinstance(error, StorageError) or folder.status() not in (None, "running"):
                 raise
             else:
                 told = isinstance(error, (TrainingFailed, PairFailed))

@@ -105,8 +105,6 @@ def train(
     resumed_at, times, saved = progress.step, [], time.monotonic()
     for step in range(progress.step, budget.steps):
         began = time.monotonic()
-        if isinstance(network, Advancing):
-            network.advance(step / budget.steps)
         terms = _step(network, optimiser, objective, dataset, budget, seed=seed, step=step, device=device)
         times.append(time.monotonic() - began)
         progress.add(terms)
@@ -152,6 +150,8 @@ def _step(
     device: torch.device,
 ) -> dict[str, float]:
     """One update of the weights; returns the loss and its weighted terms."""
+    if isinstance(network, Advancing):
+        network.advance(step / budget.steps)
     (fixed, moving), labels = training_batch(
         dataset, budget, seed=seed, step=step, labelled=bool(objective.dice_weight), device=device
     )
