@@ -4,6 +4,7 @@ import errno
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ from fusemorph.configuration import BUDGETS, Budget, Trial, find_budget
 from fusemorph.records import TrialFolder, history_of, read_record
 from fusemorph.storage import DamagedFile, RecordError, StorageError, write_bytes
 
+ROOT = Path(__file__).parents[1]
 TRIAL = Trial(method={"name": "identity"}, dataset={"name": "d", "fingerprint": "f"}, budget=None, seed=0)
 
 
@@ -308,3 +310,56 @@ def test_validation_steps_end_with_the_last() -> None:
     budget = Budget(steps=10, width=2, learning_rate=1.0, validations=3)
     assert budget.validation_steps() == (3, 7, 10)
     assert replace(budget, steps=2).validation_steps() == (1, 2)
+
+
+FILLING = """
+import sys, pathlib
+from fusemorph.configuration import Trial
+from fusemorph.records import TrialFolder
+from fusemorph.storage import StorageError
+from fusemorph.trials.claims import take_claim
+runs = pathlib.Path(sys.argv[1])
+def folder(seed):
+    return TrialFolder(runs, Trial(method={"name": "m"}, dataset={"name": "d"}, budget=None, seed=seed))
+done, late = folder(0), folder(1)
+done.begin({})
+done.finish({}, weights=b"w" * 1000, measured={})
+before = {path.name: path.read_bytes() for path in done.path.iterdir()}
+with take_claim(late.path) as claim:
+    late.begin({})
+    with (runs / "filling").open("wb", buffering=0) as file:
+        try:
+            while file.write(b"0" * 4096):
+                pass
+        except OSError:
+            pass
+    for write in (
+        lambda: late.finish({}, weights=b"w" * 100_000, measured={}),
+        lambda: late.write_curves([{"step": 1, "val_dice": 0.5}], ()),
+        lambda: take_claim(folder(2).path),
+    ):
+        try:
+            write()
+        except StorageError as error:
+            print(error)
+    claim.note(step=1)
+    claim._write()
+    assert claim.in_force()
+assert late.status() == "running"
+assert {path.name: path.read_bytes() for path in done.path.iterdir()} == before
+assert not list(runs.rglob(".*"))
+"""
+
+
+def test_a_disk_that_fills_damages_nothing_and_is_named_each_time(tmp_path: Path) -> None:
+    mount = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=256k tmpfs "$0" && exec "$@"', str(tmp_path)]
+    if not shutil.which("unshare") or subprocess.run([*mount, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets no test mount a file system of its own (unshare --mount)")
+    call = [*mount, sys.executable, "-c", FILLING, str(tmp_path)]
+    ended = subprocess.run(
+        call, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert ended.returncode == 0, ended.stderr
+    told = ended.stdout.splitlines()
+    assert len(told) == 3
+    assert all(line.startswith("cannot write ") and line.endswith(": no space left on the disk") for line in told)
