@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import json
+import logging
 import os
 import re
 import stat
@@ -24,6 +25,7 @@ Arrays = dict[str, np.ndarray]
 DAMAGE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, EOFError, ValueError)
 """What opening a missing or corrupt entry raises; any other error says nothing about the entry, which stays."""
 
+CACHE = "FUSEMORPH_CACHE"
 SETTLED_NS = 2_000_000_000
 
 
@@ -34,19 +36,12 @@ def cache_folder(cache: Path | None) -> Path:
         ValueError: the folder given lies in a home folder that this user does not have.
         StorageError: the one in TMPDIR belongs to another user, who might change what is read.
     """
-    if named := cache or os.environ.get("FUSEMORPH_CACHE"):
+    if named := cache or os.environ.get(CACHE):
         return expanded(named)
     home = os.path.expanduser("~")
     if home != "~" and _can_write(Path(home)):
         return Path(home) / ".cache" / "fusemorph"
     return _temporary_cache()
-
-
-def cache_note(cache: Path | None) -> str:
-    """Where the cache lies if that is not where one would look for it, in words; empty otherwise."""
-    if cache or os.environ.get("FUSEMORPH_CACHE") or (folder := cache_folder(None)).parent.name == ".cache":
-        return ""
-    return f"no home folder can be written: preprocessed images are kept in {folder} (--cache or $FUSEMORPH_CACHE)"
 
 
 def _can_write(home: Path) -> bool:
@@ -58,6 +53,7 @@ def _can_write(home: Path) -> bool:
 
 
 def _temporary_cache() -> Path:
+    """A folder in TMPDIR that belongs to this user alone; said once, and passed on to the processes that are started."""
     folder = Path(tempfile.gettempdir()) / f"fusemorph-cache-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -67,6 +63,9 @@ def _temporary_cache() -> Path:
         raise
     except OSError as error:
         raise refused(folder, error) from error
+    os.environ[CACHE] = str(folder)
+    advice = f"choose another folder by --cache or ${CACHE}"
+    logging.getLogger(__name__).warning(f"no home folder can be written: the cache is in {folder}; {advice}")
     return folder
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from fusemorph.catalogue import add_folders, add_option
 from fusemorph.data import DataError, Dataset, known_datasets, open_dataset
-from fusemorph.data.cache import cache_folder, cache_note, content_digest
+from fusemorph.data.cache import cache_folder, content_digest
 from fusemorph.data.errors import printable
 from fusemorph.data.inspection import Finding, check_headers, check_left_out, check_values, scans, summarise
 from fusemorph.data.preprocess import read_volume
@@ -63,8 +63,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         add_folders(call.entries)
         settings = beside_parameters(dict(parse_setting(text) for text in call.set))
-        if note := cache_note(call.cache):
-            print(f"fusemorph check: {note}", file=sys.stderr)
         findings, rows = _inspect(call.dataset, call.data, cache=call.cache, settings=settings)
     except (ValueError, OSError) as error:
         print(f"fusemorph check: {printable(str(error))}", file=sys.stderr)

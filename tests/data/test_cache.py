@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fusemorph.data import DataError
-from fusemorph.data.cache import Arrays, cache_folder, cache_note, cached_arrays, content_digest
+from fusemorph.data.cache import Arrays, cache_folder, cached_arrays, content_digest
 from fusemorph.storage import StorageError
 
 
@@ -155,34 +155,34 @@ def test_the_folder_is_the_argument_else_the_variable_else_the_home(
     assert cache_folder(None) == tmp_path / "variable"
     monkeypatch.delenv("FUSEMORPH_CACHE")
     assert cache_folder(None) == tmp_path / ".cache" / "fusemorph"
-    assert cache_note(None) == ""
+
+
+@pytest.fixture
+def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Neither a variable nor a home says where the cache lies; the temporary folder is returned."""
+    monkeypatch.setenv("FUSEMORPH_CACHE", "so that what the code sets is taken back")
+    monkeypatch.delenv("FUSEMORPH_CACHE")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    return tmp_path
 
 
 @pytest.mark.parametrize("home", ["none", "missing"])
-def test_without_a_home_the_cache_lies_in_the_temporary_folder_and_that_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+def test_without_a_home_the_cache_lies_in_the_temporary_folder_and_that_is_said_once(
+    homeless: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, home: str
 ) -> None:
-    monkeypatch.delenv("FUSEMORPH_CACHE", raising=False)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    if home == "missing":
-        monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
-    else:  # as for a user id without an entry
-        monkeypatch.setattr(os.path, "expanduser", lambda path: path)
-    folder = cache_folder(None)
-    assert folder == tmp_path / f"fusemorph-cache-{os.getuid()}"
+    if home == "none":  # as for a user id without an entry
+        monkeypatch.setattr(os.path, "expanduser", os.fspath)
+    folder = homeless / f"fusemorph-cache-{os.getuid()}"
+    assert cache_folder(None) == folder
     assert folder.stat().st_mode & 0o777 == 0o700
     assert cache_folder(None) == folder
-    assert str(folder) in cache_note(None)
-    assert cache_note(tmp_path) == ""
+    (said,) = caplog.messages
+    assert f"the cache is in {folder}; choose another folder by --cache or $FUSEMORPH_CACHE" in said
 
 
-def test_a_temporary_cache_that_another_user_has_laid_out_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("FUSEMORPH_CACHE", raising=False)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
-    (tmp_path / "laid out").mkdir()
-    (tmp_path / f"fusemorph-cache-{os.getuid()}").symlink_to(tmp_path / "laid out")
+def test_a_temporary_cache_that_another_user_has_laid_out_is_refused(homeless: Path) -> None:
+    (homeless / "laid out").mkdir()
+    (homeless / f"fusemorph-cache-{os.getuid()}").symlink_to(homeless / "laid out")
     with pytest.raises(StorageError, match="belongs to another user"):
         cache_folder(None)
