@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fusemorph.records import TrialFolder
 from fusemorph.storage import RecordError
-from fusemorph.trials.claims import holder, take_claim
+from fusemorph.trials.claims import holder, release_orphan, take_claim
 from fusemorph.trials.run import Job, is_missing
 from nas.jobs import Facts, JobQueue, Report, Status
 
@@ -16,6 +16,8 @@ ATTEMPTS = 3
 """Workers that may die at a job before it is given up: a node or its memory may be at fault once or twice."""
 FIRST_WAIT_S = 3.0
 LONGEST_WAIT_S = 30.0
+MOST_WATCHED = 20
+"""Jobs of other sweeps whose claims are read for each status: over a network that takes its time."""
 
 
 class WorkersDied(RuntimeError):
@@ -62,7 +64,7 @@ class Dispatcher:
     def status(self) -> Status:
         """How far the work is."""
         running = self._held(self._assigned.values())
-        waiting = self._held(job for _, job in self._waiting)
+        waiting = self._held(job for _, job in self._waiting[:MOST_WATCHED])
         return Status(
             total=self.queue.total, left=self.queue.left, work=self.queue.work, running=running,
             given_up={**self.queue.problems, **self._given_up}, waiting=waiting, note=self.queue.note,
@@ -127,6 +129,8 @@ class Dispatcher:
         if due is None:
             return None
         self._waiting.remove(due)
+        # Workers come and go, and ask now and then: this process sees for how long a claim stands still.
+        release_orphan(self.runs / due[1].trial.key)
         return due[1]
 
     def _wait(self, job: Job) -> None:

@@ -53,7 +53,7 @@ def _can_write(home: Path) -> bool:
 
 
 def _temporary_cache() -> Path:
-    """A folder in TMPDIR that belongs to this user alone; said once, and passed on to the processes that are started."""
+    """A folder in TMPDIR of this user alone; said once, and passed on to the processes that are started."""
     folder = Path(tempfile.gettempdir()) / f"fusemorph-cache-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

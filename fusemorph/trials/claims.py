@@ -160,6 +160,17 @@ def take_claim(folder: Path, *, observer: Observer = OBSERVER) -> Claim | None:
         raise refused(path, error) from error
 
 
+def release_orphan(folder: Path, *, observer: Observer = OBSERVER) -> None:
+    """Take the claim of an orphan away, for a process that has looked at it for long enough on behalf of others.
+
+    Raises:
+        StorageError: as ``take_claim``.
+    """
+    if _claims(folder) and (claim := take_claim(folder, observer=observer)) is not None:
+        with claim:
+            pass
+
+
 def holder(folder: Path, *, observer: Observer = OBSERVER) -> Mapping[str, Any] | None:
     """What the claim in force says (host, process, step, ...); None where nobody holds the trial, as far as is known.
 

@@ -8,6 +8,7 @@ import pytest
 from fusemorph.configuration import Trial
 from fusemorph.records import GIVEN_UP, TrialFolder
 from fusemorph.storage import read_json
+from fusemorph.trials import claims
 from fusemorph.trials.claims import take_claim
 from fusemorph.trials.run import Job
 from nas import dispatch
@@ -140,6 +141,29 @@ def test_what_cannot_be_done_is_given_up_at_once_and_left_open(tmp_path: Path) -
     assert queue.told == [(job, "DataError: the files have changed")]
     assert TrialFolder(tmp_path, job.trial).status() is None
     assert read_json(tmp_path / job.trial.key / GIVEN_UP)["reason"] == "DataError: the files have changed"
+
+
+def test_the_claim_of_an_orphan_elsewhere_is_released_by_who_has_watched_it(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever worker gets the job then, and however new it is."""
+    monkeypatch.setattr(claims.OBSERVER, "_clock", lambda: clock.now)
+    job = make_job(0)
+    dispatcher = Dispatcher(queue=Listed([job]), runs=tmp_path)
+    folder = begin(tmp_path, job)
+    orphan = folder.path / "claim-0001.json"
+    orphan.write_text('{"owner": "o", "host": "node7", "process": 1, "place": "another container", "beat": 3}')
+    dispatcher.assign("a")
+    dispatcher.report("a", Report(status=None))
+    ((waiting, facts),) = dispatcher.status().waiting
+    assert (waiting, facts["host"]) == (job, "node7")
+    clock.now += 60
+    assert dispatcher.assign("b") == job
+    assert orphan.exists()
+    dispatcher.report("b", Report(status=None))
+    clock.now += claims.LOST_AFTER_S
+    assert dispatcher.assign("c") == job
+    assert not list(folder.path.glob("claim-*"))
 
 
 def test_the_record_waits_for_the_claim_of_the_dead_worker(tmp_path: Path, clock: Clock) -> None:
