@@ -43,7 +43,7 @@ def load(runs: Sequence[Path | str] | Path | str, *, study: str | None = None, k
     """The records in run folders as a DataFrame, each row with the arm and the trial that it is of.
 
     ``kind``: ``pairs`` has a row a pair of a trial (one without a pair for a trial without a result), ``labels`` a row
-    a pair and structure, ``history`` and ``gates`` a row a validation. Several studies stand below each other, told
+    a pair and structure, ``history`` and ``gates`` a row a validation. Several studies follow each other, told
     apart by ``study`` and ``dataset``.
 
     Raises:
@@ -61,7 +61,7 @@ def comparison_of(records: pd.DataFrame, *, primary: str = "dice", baseline: str
     is not measured. ``baseline``: an arm (default: the one that the study names, else the first).
 
     Raises:
-        ValueError: a column is missing, the rows are of several studies, or a pair of a trial stands there twice.
+        ValueError: a column is missing, the rows are of several studies, or a pair of a trial is listed twice.
         NothingToReportError: ``primary`` is no metric, or ``baseline`` no arm.
     """
     metric = metric_of(primary)

@@ -30,7 +30,7 @@ def distribution(records: pd.DataFrame, *, ax: Axes | None = None, primary: str 
 def differences(
     records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice", baseline: str | None = None
 ) -> Axes:
-    """Difference of every arm to the baseline with its interval; filled where it stands."""
+    """Difference of every arm to the baseline with its interval; filled where it is significant."""
     own = _coloured(records, primary=primary, baseline=baseline)
     return plots.differences(_axes(ax), own.compared, own.baseline, own.metric)
 
@@ -38,7 +38,7 @@ def differences(
 def side_by_side(
     records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice", baseline: str | None = None
 ) -> Axes:
-    """Strategies that stand in several groups, with intervals, and the baseline as a line."""
+    """Strategies that are in several groups, with intervals, and the baseline as a line."""
     own = _coloured(records, primary=primary, baseline=baseline)
     return groups.side_by_side(_axes(ax), own.arms, own.baseline, own.metric)
 
@@ -51,16 +51,16 @@ def against(records: pd.DataFrame, column: str, *, ax: Axes | None = None, prima
 
 
 def significance(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
-    """Every trained arm against every other, in colour where the difference stands after Holm's correction."""
+    """Every trained arm against every other, in colour where the difference is significant after Holm correction."""
     own = _coloured(records, primary=primary)
     pairs = Certainty(own).pairs.dropna(subset=["difference"])
-    marked = pairs.assign(stands=pairs["verdict"].isin(["higher", "lower"]).astype(float))
-    stands = square(marked, "stands", signed=False).fillna(0) > 0
-    return significance_plots.significance(_axes(ax), square(pairs, "difference", signed=True), stands, own.metric)
+    marked = pairs.assign(significant=pairs["verdict"].isin(["higher", "lower"]).astype(float))
+    significant = square(marked, "significant", signed=False).fillna(0) > 0
+    return significance_plots.significance(_axes(ax), square(pairs, "difference", signed=True), significant, own.metric)
 
 
 def critical_difference(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
-    """Critical-difference diagram over blocks: mean ranks, and bars by Wilcoxon's test with Holm's correction."""
+    """Critical-difference diagram over blocks: mean ranks, and bars by Wilcoxon's test with Holm correction."""
     own = _coloured(records, primary=primary)
     certainty = Certainty(own)
     colours = dict(zip(own.arms["arm"], own.arms["colour"], strict=True))

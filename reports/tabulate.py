@@ -33,7 +33,7 @@ def differences(records: pd.DataFrame, *, primary: str = "dice", baseline: str |
 
 
 def significance(records: pd.DataFrame, *, primary: str = "dice") -> pd.DataFrame:
-    """Every two trained arms: difference, interval, p-value after Holm's correction over all of them, verdict."""
+    """Every two trained arms: difference, interval, p-value after Holm correction over all of them, verdict."""
     return Certainty(comparison_of(records, primary=primary)).pairs
 
 
@@ -43,12 +43,12 @@ def ranks(records: pd.DataFrame, *, primary: str = "dice") -> pd.DataFrame:
 
 
 def wilcoxon(records: pd.DataFrame, *, primary: str = "dice") -> pd.DataFrame:
-    """p-values of Wilcoxon's test on block means after Holm's correction, arms by arms; of these trained networks."""
+    """p-values of Wilcoxon's test on block means after Holm correction, arms by arms; of these trained networks."""
     return Certainty(comparison_of(records, primary=primary)).wilcoxon
 
 
 def side_by_side(records: pd.DataFrame, *, primary: str = "dice", baseline: str | None = None) -> pd.DataFrame:
-    """Strategies that stand in several groups: unmatched, matched by parameters, matched by FLOPs."""
+    """Strategies that are in several groups: unmatched, matched by parameters, matched by FLOPs."""
     return groups.side_by_side(comparison_of(records, primary=primary, baseline=baseline)).numbers
 
 

@@ -41,7 +41,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def count(value: float) -> str:
-    return NOT_MEASURED if isnan(value) else f"{int(value):,}"
+    return NOT_MEASURED if isnan(value) else f"{round(value):,}"
 
 
 def probability(value: float) -> str:

@@ -8,18 +8,23 @@ import pandas as pd
 from reports.analysis.comparison import Comparison
 from reports.records.files import as_object, file_stem
 from reports.records.metric import Metric
+from reports.statistics.intervals import SEEDS_FOR_A_CLAIM
 from reports.statistics.ranking import Friedman, friedman, mean_ranks
 from reports.wording import listing, number, p_equals, plural
 
 
 @dataclass(frozen=True, kw_only=True)
 class Across:
-    """The same study on several data sets; ``means`` has a row a data set and a column a trained arm that all have."""
+    """The same study on several data sets; ``means`` has a row a data set and a column an arm that all have.
+
+    ``seeds``: the fewest of a trained arm.
+    """
 
     name: str
     metric: Metric
     means: pd.DataFrame
     left_out: tuple[str, ...]
+    seeds: int
 
     @property
     def stem(self) -> str:
@@ -58,15 +63,15 @@ def across(comparisons: Sequence[Comparison], *, name: str | None = None) -> lis
 
 def _joined(name: str, sets: dict[str, Comparison]) -> Across:
     metric = next(iter(sets.values())).metric
-    columns = {}
+    columns, seeds = {}, list[int]()
     for dataset, comparison in sets.items():
-        arms = comparison.evaluated[comparison.evaluated["trained"]]
-        columns[dataset] = arms.set_index("arm")[metric.name].dropna()
+        columns[dataset] = comparison.evaluated.set_index("arm")[metric.name].dropna()
+        seeds.extend(comparison.evaluated[comparison.evaluated["trained"]]["seeds"])
     every = list(dict.fromkeys(arm for own in columns.values() for arm in own.index))
     shared = [arm for arm in every if all(arm in own.index for own in columns.values())]
     means = pd.DataFrame({dataset: own.reindex(shared) for dataset, own in columns.items()}).T
     left_out = tuple(arm for arm in every if arm not in shared)
-    return Across(name=name, metric=metric, means=means, left_out=left_out)
+    return Across(name=name, metric=metric, means=means, left_out=left_out, seeds=min(seeds, default=0))
 
 
 def across_summary(study: Across) -> tuple[str, str, str]:
@@ -74,11 +79,12 @@ def across_summary(study: Across) -> tuple[str, str, str]:
     sets = plural(len(study.means), "data set")
     ranks = study.ranks.sort_values(kind="stable")
     if len(ranks) < 2:
-        return (f"Nothing is compared across {sets}.", "Fewer than two trained arms have a result on each.", "")
+        return (f"Nothing is compared across {sets}.", "Fewer than two arms have a result on each.", "")
     best = [str(arm) for arm in ranks.index[ranks == ranks.iloc[0]]]
-    finding = f"{listing(best)} {'has' if len(best) == 1 else 'share'} the best mean rank over {sets}."
+    verb = "has" if len(best) == 1 else "share"
+    finding = f"{listing(best)} {verb} the best mean rank over {sets}; {_reservation(study)}."
     size = f"Mean ranks: {'; '.join(f'{arm} {number(rank, 2)}' for arm, rank in ranks.items())}."
-    limits = f"Limits: {tested(study)} What is shown on each data set stands with its study."
+    limits = f"Limits: {tested(study)} The results on each data set are in the section of its study."
     return finding, size, limits
 
 
@@ -91,3 +97,11 @@ def tested(study: Across) -> str:
         f"Friedman over {plural(result.blocks, 'data set')}: χ² = {number(result.statistic, 1)}, "
         f"{p_equals(result.p_value)}, conditional on these trained networks."
     )
+
+
+def _reservation(study: Across) -> str:
+    """What the best mean rank does not show."""
+    tested = not study.test.reason and study.test.p_value < 0.05
+    reason = "the order is that of these trained networks" if tested else "no test confirms this order"
+    few = 0 < study.seeds < SEEDS_FOR_A_CLAIM
+    return reason + (f", which rests on {plural(study.seeds, 'seed')}" if few else "")

@@ -82,8 +82,8 @@ class Certainty:
 def pairwise(comparison: Comparison) -> pd.DataFrame:
     """A row for each two trained arms: first minus second with its interval and what may be said of it.
 
-    Seeds are crossed with blocks as against the baseline, but Holm's correction is over all pairs of arms, so that
-    fewer differences stand.
+    Seeds are crossed with blocks as against the baseline, but Holm correction is over all pairs of arms, so that
+    fewer differences are significant.
     """
     arms = comparison.trained
     trained = dict(zip(arms["arm"], arms["trained"], strict=True))

@@ -1,5 +1,6 @@
 """What records show of how methods were compared: item 2 of the checklist."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from reports.analysis.comparison import Comparison
@@ -9,6 +10,8 @@ from reports.records.files import EVALUATED, as_object
 from reports.records.search import SearchRecords
 from reports.statistics.intervals import SEEDS_FOR_A_CLAIM
 from reports.wording import listing, plural
+
+MOST_LISTED = 3
 
 
 def same_benchmark(evidence: Evidence) -> Answer:
@@ -24,6 +27,8 @@ def same_benchmark(evidence: Evidence) -> Answer:
                 faults.append(f"{records.name}: {values or 'no'} {what}")
         changed = [arm["label"] for arm in records.definition["arms"] if arm.get("budget_changes")]
         faults += [f"{records.name}: {listing(changed)} trained with another budget"] if changed else []
+        widths = _differing_losses(records.definition)
+        faults += [f"{records.name}: trained with {widths} different losses"] if widths > 1 else []
         found.append(f"{records.name}: one data set, split {records.split}, one budget")
     for search in evidence.searches:
         spaces = {flat(entry["search"].get("space")) for part in search.entries.values() for entry in part}
@@ -32,6 +37,12 @@ def same_benchmark(evidence: Evidence) -> Answer:
     if faults:
         return IN_PART, f"Not the same everywhere: {'; '.join(faults)}."
     return SHOWN, f"{'; '.join(found)}."
+
+
+def _differing_losses(definition: dict[str, Any]) -> int:
+    """How many losses the trained arms of a study were trained with."""
+    losses = [as_object(arm.get("method")).get("loss") for arm in definition["arms"]]
+    return len({flat(loss) for loss in losses if loss})
 
 
 def confounders(evidence: Evidence) -> Answer:
@@ -47,7 +58,7 @@ def confounders(evidence: Evidence) -> Answer:
         return NOT_SHOWN, "No trial says on what it ran."
     lacking = max(evidence.lacking(column) for column in columns.values())
     same = [f"{what} {values[0]}" for what, values in known.items() if len(values) == 1]
-    several = [f"{what} ({len(values)} of them)" for what, values in known.items() if len(values) > 1]
+    several = [f"{what} ({_some(values)})" for what, values in known.items() if len(values) > 1]
     shortest, longest = _training_times(evidence)
     several += [f"time to train ({shortest:.0f} to {longest:.0f} s a trial)"] if longest > 1.1 * shortest else []
     parts = [f"the same in all: {'; '.join(same)}"] if same else []
@@ -55,6 +66,12 @@ def confounders(evidence: Evidence) -> Answer:
     parts += [f"{plural(lacking, 'trial')} without some of this"] if lacking else []
     said = ". ".join(part[:1].upper() + part[1:] for part in parts)
     return (IN_PART if several or lacking or not all(known.values()) else SHOWN), f"{said}."
+
+
+def _some(values: Sequence[str]) -> str:
+    """The first values of several, and how many there are."""
+    short = [value[:40] for value in values[:MOST_LISTED]]
+    return "; ".join(short) + (f"; {len(values)} in all" if len(values) > MOST_LISTED else "")
 
 
 def _training_times(evidence: Evidence) -> tuple[float, float]:
@@ -115,7 +132,7 @@ def random_search(evidence: Evidence) -> Answer:
 
 
 def _control_of(search: SearchRecords) -> Answer:
-    """Whether a random search of the same size stands beside a search."""
+    """Whether there is a random search of the same size beside a search."""
     if CONTROL not in search.entries or SEARCH not in search.entries:
         if search.searched.get("searcher") == "random":
             return SHOWN, f"{search.name} is random search itself"

@@ -14,14 +14,14 @@ def training_code(evidence: Evidence) -> Answer:
     changed = [commit for commit in commits if commit.endswith("+")]
     said = f"{trials_with(evidence, lacking)} name the commit that ran: {listing([one[:12] for one in commits])}."
     said += f" {listing([one[:12] for one in changed])} had uncommitted changes (+)." if changed else ""
-    return IN_PART, f"{said} That it is released is not for records to show."
+    return IN_PART, f"{said} Whether it is released cannot be seen from the records."
 
 
 def space_code(evidence: Evidence) -> Answer:
     if not evidence.searches:
         return NONE
     spaces = [f"{one.name}: {_space(one)}" for one in evidence.searches]
-    return IN_PART, f"The spaces stand in the records ({'; '.join(spaces)}); their code is of the commits above."
+    return IN_PART, f"The spaces are in the records ({'; '.join(spaces)}); their code is of the commits above."
 
 
 def final_settings(evidence: Evidence) -> Answer:
@@ -112,8 +112,9 @@ def setup(evidence: Evidence) -> Answer:
     if missing:
         return IN_PART, f"Configurations are recorded; missing: {'; '.join(missing)}."
     return (
-        SHOWN,
-        "Data, budget, configuration, commit, versions, device, threads and command of every trial are recorded.",
+        IN_PART,
+        "Data, budget, configuration, commit, versions, device, threads and command of every trial are recorded; what "
+        "else ran on the machine is not.",
     )
 
 

@@ -64,7 +64,7 @@ def importance(ablation: Ablation) -> CaptionedFigure:
         f"filled: above that (5 % to be wrong for each method and part). {findings(ablation)}"
     )
     if SEARCH in ablation.importances:
-        text += " The shuffles take candidates for independent, which a searcher's are not: the control weighs more."
+        text += " The shuffles treat candidates as independent, which a searcher's are not: the control weighs more."
     return replace(
         captioned, caption=caption(text, ablation.records), alt=f"Importance plots. {findings(ablation)}", figure=figure
     )

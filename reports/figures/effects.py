@@ -47,7 +47,7 @@ def stage_effects(ablation: Ablation) -> CaptionedFigure:
            "of weak operators too high. " if FINISHED in bases else ". ")
         + f"Hollow: fewer than {FEWEST_FOR_COLOUR} candidates, no interval. Dotted: the mean of all. "
         + (_A_SEARCHER if SEARCH in set(own["part"]) else "")
-        + "Each interval is by itself; whether a stage matters is for the importance to say."
+        + "Intervals are not corrected for their number; whether a stage matters is for the importance below."
     )  # fmt: skip
     alt = f"Dot plots of mean gain by operator for each stage. {_widest(own[own['basis'] == ALL])}"
     return replace(captioned, caption=caption(text, ablation.records), alt=alt, figure=figure)
@@ -87,7 +87,7 @@ def setting_effects(ablation: Ablation) -> CaptionedFigure:
         "count; bars are means of a value, or of a part of a range, with 95 % intervals over candidates (Student's) "
         f"where there are {FEWEST_FOR_COLOUR}. Candidates of one value differ in the other settings too. "
         + (_A_SEARCHER if SEARCH in set(effects["part"]) else "")
-        + "Each interval is by itself; whether a setting matters is for the importance to say."
+        + "Intervals are not corrected for their number; whether a setting matters is for the importance below."
     )
     said = "; ".join(_tendency(_of(effects, one), str(one["name"])) for one in drawn)
     alt = f"Dot plots of gain at step {ablation.step} by setting. {said}"

@@ -47,7 +47,7 @@ def over_pairs(comparison: Comparison) -> CaptionedFigure:
         figure.legend(handles=legend(shown, groups=False)[0], loc="outside upper left", ncols=4)
     text = (
         "Each point is a pair (mean over seeds and voxels); the line is their mean. Dotted: 0.5, no preference. "
-        "Above it the gate leans to the joint path, below to the single-image path."
+        "Above it the gate prefers the joint path, below the single-image path."
     )
     means = table.groupby("stage")["joint_weight"].mean()
     said = "; ".join(f"stage {stage:g} {number(weight, 2)}" for stage, weight in means.items())
@@ -74,14 +74,14 @@ def gate_maps(comparison: Comparison, arm: str) -> CaptionedFigure | None:
     places = view["slices"][view["gate_slices"]].tolist()
     text = (
         f"Median pair {str(about.get('pair', '')).replace('<-', ' ← ')}, seed {pictures.seed}, {axis} at "
-        f"{', '.join(map(str, places))}. Weight of the joint path, mean over channels: purple leans to the joint path, "
+        f"{', '.join(map(str, places))}. Weight of the joint path, mean over channels: purple prefers the joint path, "
         "orange to the single-image path, white to neither. Stages are drawn on the image's grid, finer than they are."
     )
     mean = "; ".join(
         f"stage {stage} {number(float(view[f'gate{stage}'].mean(dtype=np.float64)), 2)}" for stage in stages
     )
     alt = f"Maps of the weight of the joint path for {arm}, a column a stage, a row a slice. Means: {mean}"
-    title = f"Where the gates of {arm} lean"
+    title = f"Where the gates of {arm} prefer which path"
     return CaptionedFigure(
         name="gate_maps", title=title, caption=caption(text, comparison.records), alt=alt, figure=figure
     )

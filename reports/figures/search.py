@@ -62,10 +62,10 @@ def incumbent(records: SearchRecords) -> CaptionedFigure:
         text += (
             "Band: what random search of so many candidates comes to in 9 of 10 cases, dotted its median, drawn from "
             "the candidates of the control as they ended. The search was run once: where it lies within the band, "
-            "nothing says that it did better than chance."
+            "there is no evidence that it did better than chance."
         )
     else:
-        text += "One run: nothing is said of how such curves vary."
+        text += "One run: how such curves vary between runs is not known."
     alt = f"Step plots of the best candidate so far over candidates and over compute. Best: {said}"
     return replace(captioned, caption=caption(text + _named(finished), records), alt=alt, figure=figure)
 

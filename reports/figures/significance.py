@@ -27,21 +27,25 @@ def significance(certainty: Certainty) -> CaptionedFigure:
     known = pairs[pairs["difference"].notna()]
     if known.empty:
         return replace(captioned, caption="No two trained arms can be compared: nothing is drawn.")
-    stands = known.assign(stands=known["verdict"].isin(["higher", "lower"]).astype(float))
-    named = stands[stands["stands"] > 0]
+    significant = known.assign(significant=known["verdict"].isin(["higher", "lower"]).astype(float))
+    named = significant[significant["significant"] > 0]
     size = len({*known["first"], *known["second"]})
     figure = new_figure(1.2 + 0.34 * size)
-    mask = square(stands, "stands", signed=False).fillna(0) > 0
+    mask = square(significant, "significant", signed=False).fillna(0) > 0
     plots.significance(figure.subplots(), square(known, "difference", signed=True), mask, comparison.metric)
-    claimed = f"{len(named)} of {plural(len(known), 'difference')} stand" if len(named) else "no difference stands"
+    claimed = (
+        f"{len(named)} of {plural(len(known), 'difference')} are significant"
+        if len(named)
+        else "no difference is significant"
+    )
     limits = sorted({limit.removeprefix("no claim: ") for limit in known["verdict"] if limit.startswith("no claim")})
     unclaimed = f" Of some no claim can be made: {listing(limits)}." if limits else ""
     text = (
-        f"Row minus column, mean {comparison.metric.label}. In colour where the difference stands after Holm's "
-        f"correction over all pairs of arms, blue where the row is better: {claimed}.{unclaimed}"
+        f"Row minus column, mean {comparison.metric.label}. In colour where the difference is significant after "
+        f"Holm correction over all pairs of arms, blue where the row is better: {claimed}.{unclaimed}"
     )
     said = "; ".join(f"{row['first']} {row['verdict']} than {row['second']}" for _, row in named.iterrows())
-    alt = f"Matrix of differences between {plural(size, 'arm')}. Standing: {said or 'none of them'}"
+    alt = f"Matrix of differences between {plural(size, 'arm')}. Significant: {said or 'none of them'}"
     return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
@@ -58,9 +62,9 @@ def critical_difference(certainty: Certainty) -> CaptionedFigure:
     plots.critical_difference(figure.subplots(), ranks, p_values, {arm: colours[arm] for arm in ranks.index})
     result = certainty.friedman
     text = (
-        f"Mean rank over {plural(result.blocks, 'block')}; a bar joins arms that Wilcoxon's signed-rank test with "
-        f"Holm's correction does not tell apart. Friedman: {p_equals(result.p_value)}. Both are {CONDITIONAL}, so that "
-        "they name no winner."
+        f"Mean rank over {plural(result.blocks, 'block')}; a bar joins arms between which Wilcoxon's signed-rank test "
+        f"finds no significant difference after Holm correction. Friedman: {p_equals(result.p_value)}. Both are "
+        f"{CONDITIONAL}, so that they name no winner."
     )
     said = "; ".join(f"{arm} {rank:.1f}" for arm, rank in ranks.sort_values().items())
     alt = f"Critical-difference diagram. Mean ranks: {said}"

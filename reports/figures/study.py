@@ -64,7 +64,7 @@ def differences(comparison: Comparison) -> CaptionedFigure:
     left_out = compared[~compared["arm"].isin(arms["arm"])]["arm"]
     text = (
         f"Intervals are each at 95 % by itself, {_over(arms['difference_limit'])}. A filled marker is a difference "
-        "that stands after Holm's correction; a hollow one is not shown to differ, which does not show it to be equal."
+        "that is significant after Holm correction; a hollow one is not, which does not show the arms to be equal."
     )
     if len(left_out):
         text += f" Not drawn, far off or without a value: {listing(list(left_out))} (see the table)."
@@ -110,11 +110,11 @@ def _numbered(arms: pd.DataFrame) -> pd.DataFrame:
 
 
 def groups(comparison: Comparison) -> CaptionedFigure:
-    """Strategies that stand in several groups, side by side."""
+    """Strategies that are in several groups, side by side."""
     metric, arms = comparison.metric, repeated(comparison.arms)
     captioned = CaptionedFigure(name="groups", title="Strategies by group")
     if arms[metric.name].isna().all():
-        return replace(captioned, caption="No strategy stands in several groups: nothing is drawn.")
+        return replace(captioned, caption="No strategy is in several groups: nothing is drawn.")
     figure = new_figure(3.0)
     side_by_side(figure.subplots(), comparison.arms, comparison.baseline, metric)
     _legend(figure, arms, groups=False)

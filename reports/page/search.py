@@ -116,16 +116,16 @@ def _limits(records: SearchRecords) -> str:
     trainings = "one training each" if seeds == 1 else f"{plural(seeds, 'training')} each"
     nor = ", nor between the search and random search" if CONTROL in records.entries else ""
     control = "" if CONTROL in records.entries or records.searched["searcher"] == "random" else (
-        " No random search stands beside it, so nothing is said of what the searcher adds."
+        " There is no random search to compare it with, so nothing is known of what the searcher adds."
     )  # fmt: skip
     evidence = (
-        f"What holds up is for the confirmation to say: {listing([f'“{name}”' for name in records.confirmations])}."
+        f"The confirmation shows what holds up: {listing([f'“{name}”' for name in records.confirmations])}."
         if records.confirmations
         else "No confirmation of it is in these records."
     )
     return (
         f"Limits: this ranks candidates on val, the split that the search itself reads, with {trainings}; it shows no "
-        f"difference between them{nor}, and the best of many owes part of its lead to chance.{control} {evidence}"
+        f"difference between them{nor}, and part of the lead of the best of many is due to chance.{control} {evidence}"
     )
 
 

@@ -53,7 +53,7 @@ def main_effects(ax: Axes, effects: pd.DataFrame) -> Axes:
 
 
 def _level_places(effects: pd.DataFrame) -> dict[tuple[str, str], float]:
-    """Where each level of each setting stands, with a gap between settings."""
+    """The place of each level of each setting, with a gap between settings."""
     known = effects.drop_duplicates(["setting", "level"])
     settings = list(dict.fromkeys(known["setting"]))
     ordered = sorted(
@@ -137,4 +137,4 @@ def _step(configuration: str, change: str) -> str:
     words = ",\n".join(told[:MOST_TOLD]).replace(" → ", "\n→ ") + more
     plan = configuration.split(",")[0]
     text = f"{plan}\n{words}" if is_plan(plan) else words or "start"
-    return "\n".join(as_label(line, width=28) for line in text.splitlines())
+    return "\n".join(as_label(line, width=28) for line in text.split("\n"))

@@ -1,4 +1,4 @@
-"""Strategies that stand in several groups, onto Axes."""
+"""Strategies that are in several groups, onto Axes."""
 
 from math import isnan
 

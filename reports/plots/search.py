@@ -100,7 +100,7 @@ def effect(ax: Axes, points: pd.DataFrame, effects: pd.DataFrame, parameter: dic
 
 
 def _extent(level: str, parameter: dict[str, Any], shift: float) -> tuple[float, float, float]:
-    """Where the mean of a level begins, where its interval stands, and where it ends."""
+    """Where the mean of a level begins, where its interval is drawn, and where it ends."""
     if "values" in parameter:
         place = [word(value) for value in parameter["values"]].index(level) + shift
         return place - 0.15, place, place + 0.15
@@ -147,6 +147,6 @@ def _call(ax: Axes, points: pd.DataFrame) -> None:
 
 
 def _places(values: "pd.Series[Any]", listed: Sequence[Any]) -> np.ndarray:
-    """Where each value stands among those listed."""
+    """The place of each value among those listed."""
     known = [word(one) for one in listed]
     return np.array([known.index(word(value)) for value in values], dtype=float)

@@ -15,11 +15,11 @@ MOST_ANNOTATED = 14
 OPAQUE = 0.65
 
 
-def significance(ax: Axes, differences: pd.DataFrame, stands: pd.DataFrame, metric: Metric = DICE) -> Axes:
-    """Differences of arms, row minus column, as a square table; in colour where ``stands`` says that they do."""
+def significance(ax: Axes, differences: pd.DataFrame, significant: pd.DataFrame, metric: Metric = DICE) -> Axes:
+    """Differences of arms, row minus column, as a square table; in colour where ``significant`` says so."""
     import seaborn
 
-    shown = differences.where(stands.to_numpy(bool), 0.0).where(differences.notna())
+    shown = differences.where(significant.to_numpy(bool), 0.0).where(differences.notna())
     reach = float(np.nanmax(np.abs(differences.to_numpy()))) or 1.0
     annotated = len(differences) <= MOST_ANNOTATED
     words = differences.map(lambda value: "" if np.isnan(value) else metric.number(value, signed=True))
@@ -65,7 +65,7 @@ def stability(ax: Axes, shares: pd.DataFrame) -> Axes:
 
 
 def critical_difference(ax: Axes, ranks: "pd.Series[float]", p_values: pd.DataFrame, colours: dict[str, str]) -> Axes:
-    """Mean ranks on a line; a bar joins arms that Wilcoxon's test with Holm's correction does not tell apart."""
+    """Mean ranks on a line; a bar joins arms that Wilcoxon's test with Holm correction does not tell apart."""
     import scikit_posthocs
 
     labels = {arm: as_label(arm, lines=99) for arm in ranks.index}

@@ -1,4 +1,4 @@
-"""One look for every figure: colour says the strategy, the marker says the group of arms it stands in."""
+"""One look for every figure: colour says the strategy, the marker says its group of arms."""
 
 import io
 import re

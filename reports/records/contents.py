@@ -1,4 +1,4 @@
-"""What may stand in a file that anybody may have written: text that is text, numbers that are numbers, no depths."""
+"""What a file may hold that anybody may have written: printable text, finite numbers, shallow nesting."""
 
 import math
 import re

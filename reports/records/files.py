@@ -73,7 +73,7 @@ def read_pairs(path: Path) -> pd.DataFrame:
     )
     twice = pairs["pair"][pairs["pair"].duplicated()]
     if len(twice):
-        raise RecordError(f"{path}: pair {twice.iloc[0]} stands there more than once")
+        raise RecordError(f"{path}: pair {twice.iloc[0]} is listed more than once")
     if pairs.empty:
         raise RecordError(f"{path}: has no rows")
     for name in _FRACTIONS:

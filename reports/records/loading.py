@@ -106,7 +106,7 @@ def _pictures(arm: str, seed: str, evaluation: Path, problems: Problems) -> dict
 
 
 def _mixtures(trials: pd.DataFrame) -> Iterable[str]:
-    """Statements about trials that should not stand in one table."""
+    """Statements about trials that should not be in one table."""
     for column, what, so in (
         ("numerics", "versions of the numerics", "their arms are not comparable"),
         ("fingerprint", "fingerprints of the data", "their arms are not comparable"),

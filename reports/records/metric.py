@@ -52,8 +52,8 @@ class Metric:
         return between(low, high, self.digits, signed=signed)
 
     def amount(self, value: float, *, signed: bool = False) -> str:
-        """The value with the unit, or the title where it has none: ``+0.012 Dice``, ``3.41 mm``."""
-        return f"{self.number(value, signed=signed)} {self.unit or self.title}"
+        """The value with its unit and what it is: ``+0.012 Dice``, ``3.41 mm HD95``."""
+        return " ".join([self.number(value, signed=signed), *([self.unit] if self.unit else []), self.title])
 
 
 DICE = Metric(name="dice", title="Dice", higher_is_better=True)

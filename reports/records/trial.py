@@ -61,7 +61,7 @@ def load_trial(
 
 
 def _evaluation(folder: Path, problems: Problems) -> tuple[dict[str, str], Tables]:
-    """How the evaluation on a split stands, and its tables."""
+    """The state of the evaluation on a split, and its tables."""
     path = csv_path(folder / "pairs")
     if path is None:
         return {"state": "not evaluated", "reason": f"no pairs.csv for split {folder.name}"}, {}

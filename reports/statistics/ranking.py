@@ -1,4 +1,4 @@
-"""Ranks of arms over blocks: Friedman's test, Wilcoxon's with Holm's correction, and how stable the ranking is.
+"""Ranks of arms over blocks: Friedman's test, Wilcoxon's with Holm correction, and how stable the ranking is.
 
 Friedman and Wilcoxon take an arm's mean over seeds in a block as given. They are conditional on these trained networks:
 they say nothing of how the ranking would turn out with other trainings, and no winner is named by them.
@@ -55,7 +55,7 @@ def mean_ranks(table: pd.DataFrame, *, higher_is_better: bool) -> "pd.Series[flo
 
 
 def wilcoxon_holm(table: pd.DataFrame) -> pd.DataFrame:
-    """p-values of Wilcoxon's signed-rank test of each two columns over the rows, after Holm's correction.
+    """p-values of Wilcoxon's signed-rank test of each two columns over the rows, after Holm correction.
 
     Two columns that are equal in every row have p = 1.
     """
@@ -73,7 +73,7 @@ def wilcoxon_holm(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def least_p(blocks: int, arms: int) -> float:
-    """The smallest p-value that Wilcoxon's test can give over so many blocks after Holm's correction."""
+    """The smallest p-value that Wilcoxon's test can give over so many blocks after Holm correction."""
     return min(1.0, comb(arms, 2) * 2.0 ** (1 - blocks))
 
 

@@ -51,7 +51,7 @@ def overview(comparison: Comparison) -> Table:
     text += _unequal(comparison) + _daggers(comparison.evaluated["limit"])
     names = [metric.name, f"{metric.name}_seed_sd", f"{metric.name}_low", f"{metric.name}_high", *KNOWN]
     names += ["parameters", "flops", "latency_s", "peak_memory_mib"]
-    return _table(comparison, "All at a glance", text, columns, list(dict.fromkeys(names)))
+    return _table(comparison, "All at a glance", text, columns, list(dict.fromkeys(names)), best=True)
 
 
 def _after_optimisation(comparison: Comparison) -> Columns:
@@ -106,7 +106,7 @@ def leaderboard(comparison: Comparison) -> Table:
     ).sort_values(["place", "goodness"], kind="stable")
     counts = ["seeds", "seeds_planned", "blocks", "pairs"]
     title = f"{metric.title} by arm"
-    return _table(comparison, title, text, columns, [*counts, *numbers, "verdict"], arms=order)
+    return _table(comparison, title, text, columns, [*counts, *numbers, "verdict"], arms=order, best=True)
 
 
 def differences(comparison: Comparison) -> Table:
@@ -124,7 +124,7 @@ def differences(comparison: Comparison) -> Table:
     }
     family = int(comparison.arms["p_value"].notna().sum())
     correction = (
-        f"stands after Holm's correction over {plural(family, 'comparison')}" if family else "is given for none"
+        f"significance after Holm correction over {plural(family, 'comparison')}" if family else "no arm has one"
     )
     text = (
         f"Difference = arm minus {comparison.baseline}, in {metric.label}. Intervals are over blocks of persons "
@@ -190,7 +190,8 @@ def cost(comparison: Comparison) -> Table:
     }
     text = (
         f"Ratios are to {comparison.baseline}. FLOPs are of one forward pass at the padded shape; latency, training "
-        f"step and peak memory are measured once an arm with nothing beside it{_machine(comparison)}."
+        f"step and peak memory are measured once an arm{_machine(comparison)}; what else ran on the machine at that "
+        "time is not recorded."
     )
     numbers = [
         "canonical_plan",
@@ -226,8 +227,10 @@ def _table(
     numbers: Sequence[str],
     *,
     arms: pd.DataFrame | None = None,
+    best: bool = False,
 ) -> Table:
-    """A row for each of ``arms`` (default: all), with a column for each of ``columns`` that says anything."""
+    """A row for each of ``arms`` (default: all), with a column for each of ``columns`` that says anything; with
+    ``best``, the rows of the best mean are bold."""
     arms = comparison.arms if arms is None else arms
     rows = [[show(row) for show in columns.values()] for _, row in arms.iterrows()]
     shown = pd.DataFrame(rows, columns=list(columns))
@@ -247,8 +250,15 @@ def _table(
         shown=shown.drop(columns=[*unknown, *empty]),
         groups=tuple(arms["group"]),
         short=tuple(arms["arm" if comparison.arms.duplicated(["group", "family"]).any() else "family"]),
-        marked=tuple(arms["arm"] == comparison.baseline),
+        marked=_best(comparison, arms) if best else (),
     )
+
+
+def _best(comparison: Comparison, arms: pd.DataFrame) -> tuple[bool, ...]:
+    """Which of the arms has the best mean, as far as the table shows its decimals."""
+    metric = comparison.metric
+    means = arms[metric.name].round(metric.digits)
+    return tuple(means == (means.max() if metric.higher_is_better else means.min()))
 
 
 def _titled(name: str) -> str:

@@ -161,10 +161,10 @@ def decoded_plans(comparison: Comparison, beside: Sequence[Comparison] = ()) -> 
 
 
 def _compared(comparison: Comparison, one: Decoded) -> tuple[float, statistics.Interval, str]:
-    """The decoded plan's score, its difference to the parent's where one study holds both, and where it stands."""
+    """The decoded plan's score, its difference to the parent's where one study holds both, and who has it."""
     nothing = statistics.Interval(estimate=float("nan"))
     if one.decoded == one.plan:
-        return float("nan"), nothing, "itself: no gate leans that far"
+        return float("nan"), nothing, "itself: no gate prefers a path that clearly"
     if one.trained is None:
         return float("nan"), nothing, f"not trained; {training_line(comparison, one)}"
     study, arm = one.trained

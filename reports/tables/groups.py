@@ -28,8 +28,8 @@ def side_by_side(comparison: Comparison) -> Table:
         own = arms[arms["family"] == family].set_index("group")
         rows.append([family, *(_cell(own.loc[group], metric) if group in own.index else "" for group in groups)])
     text = (
-        f"Mean {metric.label} and, in brackets, the difference to {comparison.baseline}; * marks one that stands after "
-        "Holm's correction (see the differences)."
+        f"Mean {metric.label} and, in brackets, the difference to {comparison.baseline}; * marks one that is "
+        "significant after Holm correction (see the differences)."
     )
     return Table(
         title="Strategies by group",

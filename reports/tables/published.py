@@ -18,7 +18,7 @@ def published(comparison: Comparison) -> Table:
     """A row for each published figure of the study's arms; empty where the study gives none.
 
     An arm of the study carries them as ``published``, a list of ``dataset``, ``metric``, ``value`` and ``source``. A
-    measured value stands beside one only where the data set and the metric are the same.
+    measured value is shown beside one only where the data set and the metric are the same.
     """
     numbers = pd.DataFrame(list(_rows(comparison)), columns=list(COLUMNS))
     shown = pd.DataFrame(

@@ -29,8 +29,8 @@ def significance(certainty: Certainty) -> Table:
     family = int(pairs["p_value"].notna().sum())
     text = (
         f"Difference = arm minus the other, {metric.label}. Intervals are over blocks crossed with seeds, each at 95 % "
-        f"by itself; p-values after Holm's correction over all {plural(family, 'comparison')}, so that fewer stand "
-        "than against the baseline alone."
+        f"by itself; p-values after Holm correction over all {plural(family, 'comparison')}, so that fewer are "
+        "significant than against the baseline alone."
     )
     title = "Every arm against every other"
     return Table(
@@ -86,7 +86,7 @@ def tests(certainty: Certainty) -> str:
     if least >= 0.05:
         said += (
             f" With {plural(result.blocks, 'block')} and {result.arms} arms no two can be told apart by Wilcoxon's "
-            f"test after Holm's correction, whose smallest p-value here is {probability(least)}."
+            f"test after Holm correction, whose smallest p-value here is {probability(least)}."
         )
     return said
 

@@ -17,8 +17,8 @@ WORDS = (
 )  # fmt: skip
 
 
-# What spreadsheets take for a formula, or for the start of one: all but plans, whose dead stages are hyphens.
-_FORMULA = re.compile(r"[=@\t\r]|[+-](?![a-z-]*$)")
+# What spreadsheets take for a formula, or for the start of one: not plans, whose dead stages are hyphens, nor numbers.
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![a-z-]*$|[\d.]+(e[+-]?\d+)?$)")
 
 
 class Reported(Protocol):
@@ -39,7 +39,7 @@ class Table:
     """``numbers`` goes into the CSV, ``shown`` (all text) into page and Markdown.
 
     Of each row, where they are given: ``groups`` names its group, ``short`` what it is called below its group's name,
-    ``marked`` whether it stands out.
+    ``marked`` whether it is set in bold.
     """
 
     title: str
@@ -96,7 +96,7 @@ def markdown_text(text: str) -> str:
 
 
 def is_number(column: object) -> bool:
-    """Whether a column's title says numbers, which stand to the right."""
+    """Whether a column's title says numbers, which are set to the right."""
     return str(column).strip() not in WORDS
 
 

@@ -1,6 +1,7 @@
 """Arms beside each other: what is compared with what, over which pairs, and what the page opens with."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def test_unequal_blocks_are_noted(tmp_path: Path) -> None:
         pd.read_csv(path).query("index > 15 or index % 4 == 0").to_csv(path, index=False)
     comparison = compare(load_studies([tmp_path])[0])
     assert comparison.blocks_differ
-    assert "over blocks (95 % interval" in summary(comparison)[1]
+    assert "over blocks (95 % interval" in summary(comparison)[2]
     pairs = comparison.records.pairs
     own = pairs[pairs["arm"] == "early"]
     row = arm(comparison, "early")
@@ -97,7 +98,7 @@ def test_one_connected_block_rests_on_its_persons(tmp_path: Path) -> None:
     assert (row["blocks"], row["persons"], row["difference_limit"]) == (1, 8, "")
     assert row["dice_low"] < row["dice"] < row["dice_high"]
     assert row["difference_low"] < row["difference"] < row["difference_high"]
-    limits = summary(comparison)[2]
+    limits = summary(comparison)[3]
     assert "1 block of persons (8 pairs), connected: left out one by one, its 8 persons give a" in limits
 
 
@@ -140,14 +141,16 @@ def test_baseline_can_be_chosen(runs: Path) -> None:
 
 
 def sentences(folder: Path, **records: Any) -> tuple[str, str, str]:
-    return summary(compared(folder, **records))
+    return summary(compared(folder, **records))[1:]
 
 
 def test_summary_names_what_is_shown(tmp_path: Path) -> None:
     arms = (ARMS[0], Arm(label="early", plan="jjjjjjj", dice=0.66), Arm(label="late", plan="------s", dice=0.706))
     finding, size, limits = sentences(tmp_path, arms=arms, seed_effect=0.002)
     assert finding == ("AutoFuse has a higher mean Dice than early; no difference is shown between AutoFuse and late.")
-    assert size.startswith("The largest difference shown is early − AutoFuse = −0.0")
+    assert re.match(
+        r"Early fusion scored 0\.0\d\d Dice lower than AutoFuse, the largest significant difference \(95 %", size
+    )
     assert "Holm-adjusted p < 0.001 over 2 comparisons" in size
     assert limits == (
         "Limits: 10 blocks of persons (40 pairs); 3 seeds an arm; Hippocampus (Medical Segmentation Decathlon, task "
@@ -159,14 +162,14 @@ def test_summary_names_a_better_arm(tmp_path: Path) -> None:
     arms = (ARMS[0], Arm(label="late", plan="------s", dice=0.76))
     finding, size, _ = sentences(tmp_path, arms=arms)
     assert finding == "late has a higher mean Dice than AutoFuse."
-    assert "late − AutoFuse = +0.0" in size
+    assert re.match(r"Late fusion scored 0\.0\d\d Dice higher than AutoFuse, the largest significant", size)
 
 
 def test_summary_claims_nothing_without_a_difference(tmp_path: Path) -> None:
     arms = (ARMS[0], *(Arm(label=label, plan=label, dice=0.705) for label in ("early", "middle", "late")), ARMS[-1])
     finding, size, _ = sentences(tmp_path, arms=arms)
     assert finding == "No difference in mean Dice is shown between AutoFuse and any of the 3 other trained arms."
-    assert size.startswith("The largest difference observed is")
+    assert "than AutoFuse, the largest difference observed (95 % interval" in size
 
 
 def test_summary_tells_the_sets_apart(tmp_path: Path) -> None:
@@ -181,7 +184,7 @@ def test_summary_tells_the_sets_apart(tmp_path: Path) -> None:
         (
             {"seeds": 1},
             "No claim can be made about the 2 other trained arms against AutoFuse (one seed).",
-            "alone); Aut",
+            "alone). Aut",
         ),
         ({"seeds": 2}, "No claim can be made about the 2 other trained arms against AutoFuse (2 seeds).", "Holm-adj"),
         (
@@ -192,7 +195,7 @@ def test_summary_tells_the_sets_apart(tmp_path: Path) -> None:
         (
             {"arms": ARMS[:1]},
             "Nothing is compared: AutoFuse is the only arm with an evaluated trial.",
-            "AutoFuse scores",
+            "AutoFuse scored",
         ),
     ],
 )
@@ -208,7 +211,7 @@ def without(runs: Path, labels: Sequence[str]) -> tuple[str, str, str]:
         if label in labels:
             path = folder / "record.json"
             path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "failed", "reason": "no"}))
-    return summary(compare(load_studies([runs])[0]))
+    return summary(compare(load_studies([runs])[0]))[1:]
 
 
 def test_summary_without_a_result(tmp_path: Path) -> None:
@@ -221,5 +224,29 @@ def test_summary_without_a_result(tmp_path: Path) -> None:
 def test_summary_without_the_baseline(tmp_path: Path) -> None:
     finding, size, limits = without(tmp_path, ["AutoFuse"])
     assert finding == "No arm can be compared: the baseline, AutoFuse, has no evaluated trial."
-    assert size.startswith("early scores 0.")
+    assert size.startswith("early scored 0.")
     assert limits.endswith("only 7 of 10 planned trials evaluated; no result for AutoFuse.")
+
+
+def test_summary_begins_with_the_best_arm_whatever_it_is(tmp_path: Path) -> None:
+    arms = (*ARMS[:3], Arm(label="syn", group="classical", dice=0.79))
+    leader, finding, *_ = summary(compared(tmp_path, arms=arms))
+    start = "The highest mean Dice of all arms: syn (classical), which is not trained, 0.7"
+    assert leader.startswith(start)
+    assert "AutoFuse" in finding
+    assert summary(compared(tmp_path / "alone", arms=ARMS[:1]))[0] == ""
+
+
+def test_a_matched_strategy_is_said_in_words(tmp_path: Path) -> None:
+    arms = (*FUSION_ARMS[:4], Arm(label="early, parameters", group="matched by parameters", plan="jjjjjjj", dice=0.6))
+    size = summary(compared(tmp_path, arms=arms))[2]
+    assert re.match(r"Early fusion, matched in parameters, scored 0\.1\d\d Dice lower than AutoFuse, the largest", size)
+
+
+def test_another_metric_is_said_with_name_and_unit(tmp_path: Path) -> None:
+    write_records(tmp_path, Records(arms=ARMS[:2]))
+    (comparison,) = compare_studies([tmp_path], primary="hd95_mm")
+    leader, _, size, _ = summary(comparison)
+    assert leader.startswith("The lowest mean HD95 of all arms: ")
+    assert re.search(r"Early fusion had a mean HD95 \d+\.\d\d mm (higher|lower) than AutoFuse", size)
+    assert re.search(r"AutoFuse scored \d+\.\d\d mm HD95 \(95 % interval", size)

@@ -66,7 +66,9 @@ def test_hardware_and_time_that_differ_are_confounders(tmp_path: Path) -> None:
     change(folders["early", "0"] / "measured.json", host_cpu="another CPU", training_s=90.0)
     answer, ground = answers(tmp_path)["2b"]
     assert answer == "in part"
-    assert "Not the same: processor (2 of them) and time to train (60 to 90 s a trial)." in ground
+    assert "Not the same: processor (" in ground
+    assert "another CPU" in ground
+    assert "and time to train (60 to 90 s a trial)." in ground
 
 
 def test_the_split_of_selection_is_not_the_best_protocol(tmp_path: Path) -> None:

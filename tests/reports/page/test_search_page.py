@@ -105,7 +105,7 @@ def test_failed_and_pruned_trials_alone(tmp_path: Path) -> None:
         "No candidate has been trained to the end: nothing is drawn.",
         "No finished candidate was validated more than once",
         "loss &lt;nan&gt; at step 7",
-        "No random search stands beside it",
+        "There is no random search to compare it with",
         "No confirmation of it is in these records.",
     ):
         assert words in text

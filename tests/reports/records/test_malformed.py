@@ -112,7 +112,7 @@ def test_nothing_is_claimed_of_mixed_versions_however_far_apart(tmp_path: Path) 
     mixed = compared(tmp_path)
     assert arm(mixed, "early")["verdict"] == "no claim: mixed versions"
     assert np.isnan(arm(mixed, "early")["difference"])
-    assert "no claim can be made about early against AutoFuse (mixed versions)" in summary(mixed)[0]
+    assert "no claim can be made about early against AutoFuse (mixed versions)" in summary(mixed)[1]
     assert arm(mixed, "late")["verdict"] != "no claim: mixed versions"
 
 
@@ -143,7 +143,7 @@ def test_thin_records_say_so(tmp_path: Path, records: dict[str, object], stateme
 def test_a_better_dice_at_a_rougher_field_is_said(tmp_path: Path) -> None:
     rough = Arm(label="rough", plan="------s", dice=0.8, roughness=0.6)
     write_records(tmp_path, Records(arms=(ARMS[0], rough)))
-    finding, _, limits = summary(compared(tmp_path))
+    _, finding, _, limits = summary(compared(tmp_path))
     assert finding == "rough has a higher mean Dice than AutoFuse."
     assert "a higher Dice comes with rougher fields in rough over AutoFuse (SD log J 0.6" in limits
 

@@ -95,7 +95,7 @@ def test_unfinished_trials_say_how_they_stand(tmp_path: Path) -> None:
         ("eval/val/pairs.csv", "pair,block,dice\na<-b,x,good\n", "column 'dice' holds 'good' in row 1, no number"),
         ("eval/val/pairs.csv", "pair,block,dice\na<-b,x,1.2\n", "'dice' must be within 0 and 1, holds 1.2"),
         ("eval/val/pairs.csv", "pair,block,dice\na<-b,x,inf\n", "holds an infinite value in row 1"),
-        ("eval/val/pairs.csv", "pair,block,dice\na<-b,x,.5\na<-b,x,.6\n", "pair a<-b stands there more than once"),
+        ("eval/val/pairs.csv", "pair,block,dice\na<-b,x,.5\na<-b,x,.6\n", "pair a<-b is listed more than once"),
         ("eval/val/pairs.csv", "pair,block,dice\na<-b,x,.5\na<-c,x\n", "row 2 has 2 cells, the header 3"),
         ("eval/val/pairs.csv", 'pair,block,dice\na,x,".5', "cannot be read as a table"),
         ("eval/val/pairs.csv", "pair,block,dice\na,x,.5\nb,x,.5,7\n", "row 2 has 4 cells"),

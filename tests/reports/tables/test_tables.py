@@ -9,10 +9,11 @@ import pytest
 
 from reports.analysis.comparison import Comparison, compare_studies
 from reports.analysis.significance import Certainty
+from reports.tables.arms import cost, leaderboard, overview
 from reports.tables.provenance import provenance
 from reports.tables.study import all_tables, arms_text, write_tables
 from reports.tables.table import Table
-from reports.wording import between, listing, number, probability, share, significant
+from reports.wording import between, count, listing, number, probability, share, significant
 from tests.reports.records_fixture import ARMS, Records, write_records
 
 
@@ -202,3 +203,20 @@ def test_text_gives_the_endpoint_error_where_it_is_known(runs: Path) -> None:
     lines = arms_text([runs]).splitlines()
     assert "  Endpoint error (mm)  " in lines[1]
     assert "  1.25  " in lines[3]
+
+
+def test_the_best_mean_is_bold_and_counts_are_rounded(tmp_path: Path) -> None:
+    write_records(tmp_path, Records(arms=(ARMS[0], ARMS[1])))
+    comparison = compare_studies([tmp_path])[0]
+    best = str(comparison.arms.loc[comparison.arms["dice"].idxmax(), "arm"])
+    for table in (overview(comparison), leaderboard(comparison)):
+        bold = table.numbers["arm"][list(table.marked)]
+        assert best in set(bold)
+        assert len(bold) < len(table.numbers)
+    assert count(184.7) == "185"
+
+
+def test_a_cost_says_that_nothing_is_known_of_what_ran_beside(comparison: Comparison) -> None:
+    caption = cost(comparison).caption
+    assert "what else ran on the machine at that time is not recorded" in caption
+    assert "with nothing beside it" not in caption
