@@ -26,6 +26,6 @@ STUDY = Study(
     reference="C2F AutoFuse",
     arms=quickstart_arms,
     dataset_settings={"spacing_mm": 6.0},
-    budget="search",
+    budget="search-300",
     measure_cost=False,
 )

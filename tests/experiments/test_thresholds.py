@@ -23,7 +23,7 @@ def outcome(runs: Path, name: str, split: str) -> pd.DataFrame:
 
 def test_quickstart_aligns_the_virtual_brains(tmp_path: Path) -> None:
     assert main(["quickstart", "--runs", str(tmp_path)]) == 0
-    means = outcome(tmp_path, "quickstart-virtual_brains-search", "test")
+    means = outcome(tmp_path, "quickstart-virtual_brains-search-300", "test")
     floor, trained = means.loc["identity"], means.drop(["identity", "oracle"])
     assert (trained["endpoint_error_mm"] < floor["endpoint_error_mm"]).all()
     assert (trained["folding_fraction"] <= 1e-3).all()
