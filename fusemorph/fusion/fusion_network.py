@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from fusemorph.fusion.alignment import Alignment, swap
+from fusemorph.fusion.elk import ElkBlock
 from fusemorph.fusion.operator import Features, GateSettings, build_operator
 from fusemorph.fusion.plan import (
     PREDICTING,
@@ -25,7 +26,6 @@ from fusemorph.fusion.plan import (
     single_stages,
     stage_symbols,
 )
-from fusemorph.fusion.refinement import Refinement
 from fusemorph.fusion.rereading import Rereading
 from fusemorph.fusion.swin_path import SwinPath, heads_for
 from fusemorph.fusion.unet_path import HALVINGS, LEVEL, UNetPath
@@ -105,7 +105,7 @@ class FusionNetwork(PairNetwork):
                 stage_symbols(self.plan)[stage - 1], dims=dims, channels=count, gate=self.gate
             )
             if refine:
-                self.refinements[key] = Refinement(dims=dims, channels=count)
+                self.refinements[key] = ElkBlock(dims=dims, channels=count)
             if is_coarse_to_fine(self.plan) and stage in PREDICTING[1:] and stage in self.joint:
                 self.rereadings[key] = Rereading(dims=dims, channels=count)
             if is_coarse_to_fine(self.plan) and stage in PREDICTING[:-1]:

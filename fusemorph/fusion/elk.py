@@ -1,4 +1,4 @@
-"""Refinement of a fused feature by large asymmetric kernels (the "ELK" block), independent of the operator.
+"""The ELK block: a fused feature passed through large asymmetric kernels, independent of the operator.
 
 Source: Meng et al. 2025, "AutoFuse", section 3.2; kernels of Jia et al. 2022 (LKU-Net).
 """
@@ -12,7 +12,7 @@ from fusemorph.networks.blocks import activate, convolution
 LARGE = 5
 
 
-class Refinement(nn.Module):
+class ElkBlock(nn.Module):
     """Parallel cubic and axis-wise convolutions to C / 2 channels each, a 1x1x1 mix, residual, LeakyReLU, norm."""
 
     def __init__(self, *, dims: int, channels: int) -> None:
