@@ -148,7 +148,10 @@ def _warnings(records: SearchRecords) -> Iterator[str]:
 def _space(records: SearchRecords) -> Iterator[str]:
     """What the search may choose, a line a parameter."""
     space = records.searched["space"]
-    symbols = [f"{symbol} ({operator_name(symbol)})" for symbol in operators_of(space.get("operators"))]
+    symbols = [
+        f"{symbol} ({'unknown' if operator_name(symbol) == symbol else operator_name(symbol)})"
+        for symbol in operators_of(space.get("operators"))
+    ]
     if symbols:
         yield f"Operator of each live stage: {listing(symbols)}; a stage that nothing reads is dead (-)."
     for one in space.get("parameters") or []:

@@ -204,7 +204,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     out = tmp_path / "out"
     assert main([str(tmp_path / "runs"), "--out", str(out), "--study", "fusion", "--baseline", "early"]) == 0
     assert capsys.readouterr().out.strip() == str(out / "index.html")
-    assert "AutoFuse − early" in text_of(out / "index.html")
+    assert "higher than early, the largest difference observed" in text_of(out / "index.html")
 
 
 @pytest.mark.parametrize(

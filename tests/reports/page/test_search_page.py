@@ -61,7 +61,7 @@ def test_a_search_with_its_control_and_confirmation(tmp_path: Path) -> None:
         "The best found by the search is ggggggg (AutoFuse) with +0.0800 val Dice; the best of the random control is "
         "jsjsjsj with +0.0400 val Dice, counted from identity at 0.500 (hippocampus).",
         "it shows no difference between them, nor between the search and random search",
-        "What holds up is for the confirmation to say: “placement-best-of-5”.",
+        "The confirmation shows what holds up: “placement-best-of-5”.",
         '<a href="#placement-best-of-5">',
         "Named plans: early +0.0600 at step 200; late +0.0200 at step 100; AutoFuse +0.0800 at step 200; middle not ",
         "Rank correlation (Spearman) with the final gain: 0.80 for step 50 (n = 4)",

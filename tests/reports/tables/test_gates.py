@@ -91,7 +91,7 @@ def test_another_study_may_hold_the_decoded_plan(tmp_path: Path) -> None:
 
 def test_no_gate_that_leans_is_said(tmp_path: Path) -> None:
     comparison = compared(tmp_path, dict.fromkeys(range(1, 8), 0.5), arms=ARMS[:2])
-    assert decoded_plans(comparison).shown["Trained as"].iloc[0] == "itself: no gate leans that far"
+    assert decoded_plans(comparison).shown["Trained as"].iloc[0] == "itself: no gate prefers a path that clearly"
 
 
 def test_records_without_gates_give_empty_tables_and_a_sentence(tmp_path: Path) -> None:
