@@ -64,8 +64,8 @@ class FillsTheStorage:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache(brains_cache: Path) -> Path:
+    return brains_cache
 
 
 @pytest.fixture(scope="module", autouse=True)

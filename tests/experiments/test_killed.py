@@ -13,33 +13,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+ARMS = ("identity", "C2F correlation", "C2F AutoFuse")
 SMALL = [
-    "--set",
-    "spacing_mm=8.0",
-    "--set",
-    "train=4",
-    "--set",
-    "val=4",
-    "--set",
-    "test=4",
-    "--budget",
-    "smoke",
-    "--seeds",
-    "2",
+    *(word for arm in ARMS for word in ("--arm", arm)),
+    *(word for setting in ("spacing_mm=8.0", "train=4", "val=4", "test=3") for word in ("--set", setting)),
+    *("--budget", "smoke", "--seeds", "2"),
 ]
 DRIVERS = {
     "inline": ["--driver", "inline", "--workers", "2"],
     "optuna": ["--driver", "optuna", "--workers", "2"],
     "ray": ["--driver", "ray", "--cpus-per-trial", "1"],
 }
-TRIALS = 10
+TRIALS = 5
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}  # no token left in the home
 MACHINE_MADE = ("measured.json", "cost.json")
 
 
-def line(runs: Path, driver: str) -> list[str]:
+def line(runs: Path, cache: Path, driver: str) -> list[str]:
     call = [sys.executable, str(ROOT / "experiments" / "sweep.py"), "quickstart", *SMALL, *DRIVERS[driver]]
-    return [*call, "--runs", str(runs), "--cache", str(runs.parent / "cache")]
+    return [*call, "--runs", str(runs), "--cache", str(cache)]
 
 
 def finished(runs: Path) -> list[Path]:
@@ -66,19 +58,18 @@ def determined(runs: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unbroken(brains_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("unbroken") / "runs"
-    ended = subprocess.run(line(runs, "inline"), env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    call = line(runs, brains_cache, "inline")
+    ended = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert len(finished(runs)) == TRIALS
     return runs
 
 
-def kill_when(runs: Path, driver: str, *, done: int, delay_s: float) -> None:
+def kill_when(runs: Path, call: list[str], *, done: int, delay_s: float) -> None:
     """Start the sweep, wait until so many trials are finished and a moment longer, and kill it."""
-    process = subprocess.Popen(
-        line(runs, driver), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen(call, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and len(finished(runs)) < done:
         time.sleep(0.05)
     time.sleep(delay_s)
@@ -96,16 +87,18 @@ def kill_when(runs: Path, driver: str, *, done: int, delay_s: float) -> None:
         *(pytest.param(driver, 10, marks=pytest.mark.slow) for driver in DRIVERS),
     ],
 )
-def test_kills_cost_nothing_but_time(unbroken: Path, tmp_path: Path, driver: str, kills: int) -> None:
+def test_kills_cost_nothing_but_time(
+    unbroken: Path, brains_cache: Path, tmp_path: Path, driver: str, kills: int
+) -> None:
     runs, rng = tmp_path / "runs", random.Random(kills)
-    runs.parent.joinpath("cache").symlink_to(unbroken.parent / "cache")
+    call = line(runs, brains_cache, driver)
     for number in range(kills):
         before = digests(finished(runs))
         done = min(TRIALS - 1, number * TRIALS // kills + rng.randrange(2))
-        kill_when(runs, driver, done=done, delay_s=rng.uniform(0, 1.5))
+        kill_when(runs, call, done=done, delay_s=rng.uniform(0, 1.5))
         assert before.items() <= digests(finished(runs)).items()
     before = digests(finished(runs))
-    ended = subprocess.run(line(runs, driver), env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    ended = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert before.items() <= digests(finished(runs)).items()
     assert determined(runs) == determined(unbroken)

@@ -27,10 +27,12 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def quickstart(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], subprocess.CompletedProcess[str]]:
-    folder = tmp_path_factory.mktemp("sweep")
-    line = ["quickstart", *SMALL, "--runs", str(folder / "runs"), "--cache", str(folder / "cache")]
-    return folder / "runs", line, call(*line)
+def quickstart(
+    brains_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[str], subprocess.CompletedProcess[str]]:
+    runs = tmp_path_factory.mktemp("sweep") / "runs"
+    line = ["quickstart", *SMALL, "--runs", str(runs), "--cache", str(brains_cache)]
+    return runs, line, call(*line)
 
 
 def contents(runs: Path) -> dict[str, str]:
@@ -52,10 +54,11 @@ def test_the_first_run_ends_in_a_table_and_a_report(quickstart) -> None:  # type
         assert record["status"] == "finished"
 
 
-def test_the_same_line_again_does_nothing(quickstart) -> None:  # type: ignore[no-untyped-def]
+def test_the_same_line_again_does_nothing(quickstart, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     runs, line, _ = quickstart
     before = contents(runs)
-    assert call(*line).returncode == 0
+    monkeypatch.setattr("sys.argv", ["sweep.py", *line])
+    assert main(line) == 0
     assert contents(runs) == before
 
 

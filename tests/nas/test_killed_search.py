@@ -31,8 +31,8 @@ def start(runs: Path, cache: Path, driver: str) -> subprocess.Popen[bytes]:
 
 @pytest.mark.parametrize("driver", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
-def test_a_killed_search_goes_on(tmp_path: Path, driver: str, kills: int) -> None:
-    runs, cache, rng = tmp_path / "runs", tmp_path / "cache", random.Random(kills)
+def test_a_killed_search_goes_on(brains_cache: Path, tmp_path: Path, driver: str, kills: int) -> None:
+    runs, cache, rng = tmp_path / "runs", brains_cache, random.Random(kills)
     for number in range(kills):
         process = start(runs, cache, driver)
         while process.poll() is None and len(ended(runs)) < (number + 1) * (tiny_search.TRIALS - 2) // kills:

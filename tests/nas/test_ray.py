@@ -55,8 +55,8 @@ class CheckpointsOften:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache(brains_cache: Path) -> Path:
+    return brains_cache
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -103,9 +103,9 @@ def drain(statuses: Iterator[Status]) -> Status:
     return last
 
 
-def test_each_file_equals_that_of_a_run_without_ray(cache: Path, alone: Path, tmp_path: Path) -> None:
+def test_each_file_equals_that_of_a_run_without_ray(cache: Path, alone: Path, cluster: Cluster, tmp_path: Path) -> None:
     jobs = [make_job(cache, plan) for plan in PLANS]
-    last = drain(run_ray(JobList(jobs, tmp_path), tmp_path))
+    last = drain(run_ray(JobList(jobs, tmp_path), tmp_path, address=cluster.address))
     assert (last.total, last.left, dict(last.given_up)) == (3, 0, {})
     assert not ray.is_initialized()
     assert determined(tmp_path) == determined(alone)

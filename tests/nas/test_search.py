@@ -18,7 +18,7 @@ from nas.search import Candidate, Search, SearchPlan
 from nas.searcher import GridSearcher, Outcome, RandomSearcher, Searcher
 from nas.space import Choice, Space, Values
 
-BUDGET = Budget(steps=4, width=2, learning_rate=1e-3, validations=4, validation_pairs=2)
+BUDGET = Budget(steps=4, width=2, learning_rate=1e-3, validations=4, validation_pairs=1)
 METHOD = Fusion(plan="autofuse", channels=(4, 8, 8, 16, 16))
 SMALL = Space(METHOD.configuration(), "", (Choice("gate.hard", (False, True)), Choice("loss.window", (3, 5))))
 
@@ -52,10 +52,9 @@ class Stubborn(Searcher):
 
 
 @pytest.fixture(scope="module")
-def dataset_entry(tmp_path_factory: pytest.TempPathFactory) -> tuple[Json, Path]:
-    cache = tmp_path_factory.mktemp("cache")
-    dataset = open_dataset("virtual_brains", cache=cache, spacing_mm=8.0, train=4, val=4)
-    return dataset.configuration(), cache
+def dataset_entry(brains_cache: Path) -> tuple[Json, Path]:
+    dataset = open_dataset("virtual_brains", cache=brains_cache, spacing_mm=8.0, train=4, val=4)
+    return dataset.configuration(), brains_cache
 
 
 def make_plan(entry: tuple[Json, Path], runs: Path, *, trials: int, space: Space = SMALL, **changes: Any) -> SearchPlan:

@@ -37,6 +37,12 @@ def dataset(brains_cache: Path) -> Dataset:
     return open_dataset("virtual_brains", cache=brains_cache, spacing_mm=8.0, train=4, val=4, test=4)
 
 
+@pytest.fixture(scope="module")
+def whole(dataset: Dataset) -> Trained:
+    """A training that nothing interrupts."""
+    return train(METHOD, dataset, BUDGET, 0, device=CPU)
+
+
 class Killed(BaseException):
     """What a test raises in place of a signal."""
 
@@ -63,9 +69,8 @@ def interrupted(
 
 @pytest.mark.parametrize("at", [1, 2, 4, 6])
 def test_a_killed_training_ends_bit_equal(
-    dataset: Dataset, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, whole: Trained, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = train(METHOD, dataset, BUDGET, 0, device=CPU)
     resumed = interrupted(dataset, tmp_path / "checkpoint.safetensors", at=at, monkeypatch=monkeypatch)
     assert resumed.resumed_at == at - 1
     pairs = zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True)
@@ -74,20 +79,19 @@ def test_a_killed_training_ends_bit_equal(
     assert whole.progress.gates == resumed.progress.gates
 
 
-def test_history_and_gates_are_taken_where_the_budget_says(dataset: Dataset) -> None:
-    trained = train(METHOD, dataset, BUDGET, 0, device=CPU)
-    assert [row["step"] for row in trained.progress.history] == [3, 6]
-    assert {(row["step"], row["stage"]) for row in trained.progress.gates} == {
+def test_history_and_gates_are_taken_where_the_budget_says(whole: Trained) -> None:
+    assert [row["step"] for row in whole.progress.history] == [3, 6]
+    assert {(row["step"], row["stage"]) for row in whole.progress.gates} == {
         (s, k) for s in (3, 6) for k in range(1, 8)
     }
-    for row in trained.progress.history:
+    for row in whole.progress.history:
         terms = row["similarity"] + row["kl"] + row["folding_penalty"]
         assert row["loss"] == pytest.approx(terms, rel=1e-5)
 
 
-def test_labels_take_part_where_the_objective_weighs_them(dataset: Dataset) -> None:
+def test_labels_take_part_where_the_objective_weighs_them(dataset: Dataset, whole: Trained) -> None:
     semi = replace(METHOD, loss=TrainingLoss(dice_weight=1.0))
-    histories = [train(method, dataset, BUDGET, 0, device=CPU).progress.history for method in (METHOD, semi)]
+    histories = [trained.progress.history for trained in (whole, train(semi, dataset, BUDGET, 0, device=CPU))]
     assert "dice_loss" not in histories[0][0]
     assert 0 < histories[1][0]["dice_loss"] < 1
     assert histories[0][-1]["similarity"] != histories[1][-1]["similarity"]

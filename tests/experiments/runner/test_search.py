@@ -19,8 +19,10 @@ CONFIRMED = f"{NAME}-best-of-3-1-smoke"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("search")
+def folder(brains_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("search")
+    (folder / "cache").symlink_to(brains_cache)
+    return folder
 
 
 def call(folder: Path, *arguments: str) -> int:
@@ -119,7 +121,6 @@ def test_what_cannot_be_is_said_before_anything_starts(
     message: str,
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    (folder / "cache").mkdir(exist_ok=True)
     (tmp_path / "cache").symlink_to(folder / "cache")
     assert call(tmp_path, "placement", "--trials", "2", *arguments) == 2
     assert message in capsys.readouterr().err
