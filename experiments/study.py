@@ -74,7 +74,7 @@ class SearchStudy:
 
     ``space`` makes the search space for a budget and the operators that a stage may take. ``trials``: how many distinct
     configurations are tried by default, each with ``seeds`` seeds. The best ``confirmed`` of them are trained again
-    beside ``comparison_arms``, at ``confirm_budget`` with ``confirm_seeds`` seeds, and only these are reported.
+    beside the ``comparison_arms``, at ``confirm_budget`` with ``confirm_seeds`` seeds, and only these are reported.
     """
 
     question: str

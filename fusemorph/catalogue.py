@@ -20,6 +20,7 @@ import pkgutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -27,6 +28,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from fusemorph.paths import path_argument
 
 FOLDERS = "FUSEMORPH_ENTRIES"
 ROOT = Path(__file__).parents[1]
@@ -130,7 +133,7 @@ def add_option(parser: argparse.ArgumentParser) -> None:
     """Give a command the option ``--entries DIR``, which may be repeated; ``add_folders`` takes what it collects."""
     wanted = "/, ".join(kind.plural for kind in KINDS)
     parser.add_argument(
-        "--entries", action="append", default=[], type=Path, metavar="DIR",
+        "--entries", action="append", default=[], type=path_argument, metavar="DIR",
         help=f"a folder of entries of your own, in {wanted}/; may be repeated",
     )  # fmt: skip
 
@@ -189,7 +192,9 @@ def find_entry(kind: Kind, name: str) -> Entry:
     """
     known = entries(kind)
     if name not in known:
-        raise ValueError(f"unknown {kind.name} {name!r}; known: {', '.join(known)}")
+        near = get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"unknown {kind.name} {name!r}; known: {', '.join(known)}{hint}")
     return known[name]
 
 

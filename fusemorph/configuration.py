@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -86,6 +87,9 @@ BUDGETS = {
 """The named budgets. A trial's key hashes what a budget says, not what it is called."""
 
 
+DIGITS_OF_STEPS = 7
+
+
 def find_budget(name: str) -> Budget:
     """The budget of that name; ``search-80`` is ``search`` with 80 steps.
 
@@ -93,9 +97,12 @@ def find_budget(name: str) -> Budget:
         ValueError: no such budget; the message lists the known ones.
     """
     known, _, steps = name.partition("-")
-    if known not in BUDGETS or (name != known and not steps.isdecimal()):
-        listed = ", ".join(BUDGETS)
-        raise ValueError(f"find_budget(): unknown budget {name!r}; known: {listed}, and each with steps: search-80")
+    if known not in BUDGETS or (name != known and not re.fullmatch(f"[0-9]{{1,{DIGITS_OF_STEPS}}}", steps)):
+        listed, shown = ", ".join(BUDGETS), name if len(name) <= 60 else f"{name[:57]}..."
+        raise ValueError(
+            f"find_budget(): unknown budget {shown!r}; known: {listed}, and each with steps (search-80, at most "
+            f"{DIGITS_OF_STEPS} digits)"
+        )
     return replace(BUDGETS[known], steps=int(steps)) if steps else BUDGETS[known]
 
 

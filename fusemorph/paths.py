@@ -4,6 +4,9 @@ import argparse
 import os
 from pathlib import Path
 
+LONGEST_PATH = 4095
+LONGEST_PART = 255
+
 
 def expanded(path: str | os.PathLike[str]) -> Path:
     """The path with ``~`` for the home folder, which a shell leaves as it is in ``--data=~/images``.
@@ -18,7 +21,18 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 
 
 def path_argument(text: str) -> Path:
-    """A path of a command line, for ``argparse``."""
+    """A path of a command line, for ``argparse``: expanded, and one that a file system could hold.
+
+    Raises:
+        ArgumentTypeError: it is empty, too long, holds a NUL character, or names a user without a home folder.
+    """
+    shown = repr(text if len(text) <= 60 else f"{text[:57]}...")
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"must be a path, got {shown}")
+    if len(os.fsencode(text)) > LONGEST_PATH or any(len(os.fsencode(part)) > LONGEST_PART for part in Path(text).parts):
+        raise argparse.ArgumentTypeError(
+            f"must be a path of {LONGEST_PATH} bytes at most, and {LONGEST_PART} for each part of it, got {shown}"
+        )
     try:
         return expanded(text)
     except ValueError as error:

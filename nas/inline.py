@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from multiprocessing.connection import Connection, wait
@@ -29,7 +29,7 @@ FOR_THE_DRIVER = ("SIGINT", "SIGHUP", "SIGUSR1")
 """Signals that a terminal or a scheduler sends to workers and driver alike."""
 
 
-def run_inline(queue: JobQueue, runs: Path, *, workers: int) -> Iterator[Status]:
+def run_inline(queue: JobQueue, runs: Path, *, workers: int) -> Generator[Status]:
     """Run the queue's jobs in ``workers`` processes; yields the status at least every second until all have ended.
 
     Closing the iterator stops the workers; their trials go on from their checkpoints another time.

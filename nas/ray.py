@@ -10,7 +10,7 @@ import random
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,7 +38,7 @@ KILLED = (RayActorError, OutOfMemoryError, NodeDiedError, WorkerCrashedError)
 
 def run_ray(
     queue: JobQueue, runs: Path, *, address: str | None = None, cpus_per_trial: float = 1, gpus_per_trial: float = 0
-) -> Iterator[Status]:
+) -> Generator[Status]:
     """Run the queue's jobs on Ray; yields the status at least every second until all have ended.
 
     ``address``: of a running cluster, or ``auto`` for the one that this machine belongs to; None starts Ray here.
@@ -99,7 +99,7 @@ class _Session:
                 raise _Stopped from error
 
 
-def _drive(session: _Session, cpus: float, gpus: float) -> Iterator[Status]:
+def _drive(session: _Session, cpus: float, gpus: float) -> Generator[Status]:
     with tempfile.TemporaryDirectory(prefix="fusemorph-ray-", ignore_cleanup_errors=True) as scratch:
         thread = threading.Thread(target=_tune, args=(session, cpus, gpus, scratch), daemon=True)
         try:

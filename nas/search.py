@@ -10,7 +10,7 @@ import numpy as np
 
 from fusemorph.configuration import Json, canonical_json
 from fusemorph.records import TrialFolder
-from fusemorph.storage import RecordError
+from fusemorph.storage import DamagedFile, RecordError
 from fusemorph.trials.run import Job, stays_stopped
 from nas.objectives import OBJECTIVES, Objective, Result, gains_by_step, measure
 from nas.searcher import Outcome, Searcher
@@ -162,6 +162,10 @@ class Search:
             self.outcomes[candidate.identity] = outcome = self._outcome(candidate, states)
             self.searcher.tell(candidate.values, outcome)
 
+    def label(self, key: str) -> str:
+        """What the candidate of a trial is called."""
+        return self._owner[key].label
+
     def ranked(self) -> list[Candidate]:
         """The finished candidates that keep the constraints, the best in the first objective first."""
         finished = {identity: outcome.values[0] for identity, outcome in self.outcomes.items() if outcome.values}
@@ -255,7 +259,7 @@ class Search:
         return gains_by_step(results, self.plan.identity_dice) if results and len(self.plan.objectives) == 1 else {}
 
     def _status(self, job: Job) -> str | None:
-        state = self._attempt(job, lambda job: TrialFolder(self.plan.runs, job.trial).status())
+        state = self._attempt(job, lambda job: _status_of(TrialFolder(self.plan.runs, job.trial)))
         return "failed" if job.trial.key in self._given_up or job.trial.key in self.problems else state
 
     def _has_ended(self, job: Job, state: str | None) -> bool:
@@ -280,3 +284,11 @@ class Search:
 
     def _pending_count(self) -> int:
         return sum(len(jobs) for jobs in self._pending.values())
+
+
+def _status_of(folder: TrialFolder) -> str | None:
+    """The state of a trial; one whose record is damaged is made again, as one that has not begun."""
+    try:
+        return folder.status()
+    except DamagedFile:
+        return None

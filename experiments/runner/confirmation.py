@@ -1,12 +1,12 @@
-"""The confirmation of a search: its best configurations trained again beside the named arms, and evaluated on test."""
+"""The confirmation of a search: its best trained anew beside the arms of comparison, and evaluated on test."""
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.identity import Identity
-from experiments.runner.search import SearchSetup, entry_name
+from experiments.runner.search_entry import entry_name
+from experiments.runner.search_setup import SearchSetup
 from experiments.runner.sweep_plan import Sweep, make_sweep, study_entry
 from experiments.study import Arm, Study, register_study
 from fusemorph.configuration import Budget, find_budget
@@ -27,12 +27,9 @@ class Confirmation:
     seeds: int
 
 
-def plan_confirmation(setup: SearchSetup, options: argparse.Namespace) -> Confirmation:
-    """What was asked for, or else what the study says.
-
-    Raises:
-        ValueError: an unknown budget.
-    """
+def plan_confirmation(setup: SearchSetup) -> Confirmation:
+    """What was asked for, or else what the study says."""
+    options = setup.options.search
     name = options.confirm_budget or setup.study.confirm_budget
     return Confirmation(
         count=setup.study.confirmed if options.confirm is None else options.confirm,
@@ -42,28 +39,25 @@ def plan_confirmation(setup: SearchSetup, options: argparse.Namespace) -> Confir
     )
 
 
-def confirming_sweeps(setup: SearchSetup, search: Search, options: argparse.Namespace) -> list[Sweep]:
+def confirming_sweeps(setup: SearchSetup, search: Search) -> list[Sweep]:
     """The confirmation on each dataset, with its entry written; none where nothing is to be confirmed."""
-    plan = plan_confirmation(setup, options)
-    suffix = "" if (plan.count, plan.budget_name) == _usual(setup) else f"-{plan.count}-{plan.budget_name}"
+    plan = plan_confirmation(setup)
+    usual = (setup.study.confirmed, setup.study.confirm_budget)
+    suffix = "" if (plan.count, plan.budget_name) == usual else f"-{plan.count}-{plan.budget_name}"
     names = [f"{entry_name(setup, d, control=False)}-best-of-{setup.trials}{suffix}" for d in setup.datasets]
-    found = _chosen(options.runs, names[0]) or _choose(search, plan.count)
+    found = _chosen(setup.options.runs, names[0]) or _choose(search, plan.count)
     if not found:
         return []
     sweeps = [
         make_sweep(
-            confirmation(setup, found), options, study_name=setup.study_name, budget_name=plan.budget_name,
-            dataset=dataset, name=name, seeds=plan.seeds,
+            confirmation(setup, found), setup.options, budget_name=plan.budget_name, dataset=dataset, name=name,
+            seeds=plan.seeds,
         )
         for dataset, name in zip(setup.datasets, names, strict=True)
     ]  # fmt: skip
     for sweep in sweeps:
-        register_study(options.runs, study_entry(sweep))
+        register_study(setup.options.runs, study_entry(sweep))
     return sweeps
-
-
-def _usual(setup: SearchSetup) -> tuple[int, str]:
-    return setup.study.confirmed, setup.study.confirm_budget
 
 
 def _choose(search: Search, count: int) -> list[Arm]:
@@ -92,7 +86,8 @@ def confirmation(setup: SearchSetup, found: Sequence[Arm]) -> Study:
     """The study that trains what was found again, beside the arms of comparison."""
 
     def arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
-        return [Arm(label="identity", group="floor", method=Identity()), *setup.study.comparison_arms(budget), *found]
+        compared = setup.study.comparison_arms(budget)
+        return [Arm(label="identity", group="floor", method=Identity()), *compared, *found]
 
     objectives = ", ".join(objective.title for objective in setup.objectives)
     return Study(

@@ -1,10 +1,11 @@
-"""Which driver runs a sweep's trials, and which searcher proposes them."""
+"""Which executor runs a sweep's trials, and which searcher proposes them: two choices, or one driver for both."""
 
-import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
+from experiments.runner.options import DRIVERS, SEARCHERS, ExecutionOptions, SearchOptions
 from experiments.runner.tensorboard import log_scalars
 from nas.inline import run_inline
 from nas.jobs import JobQueue, Status
@@ -12,65 +13,75 @@ from nas.objectives import Objective
 from nas.searcher import GridSearcher, RandomSearcher, Searcher
 from nas.space import Space
 
-DRIVERS = {
-    "inline": ("random", "grid"),
-    "optuna": ("tpe", "nsga2", "random", "brute"),
-    "ray": ("tpe", "nsga2", "random"),
-}
-"""The drivers with the searchers that each offers, its own choice for one objective first."""
-SEARCHERS = tuple(dict.fromkeys(searcher for offered in DRIVERS.values() for searcher in offered))
+BY_OPTUNA = ("tpe", "nsga2", "brute")
 
 
-def drive(queue: JobQueue, options: argparse.Namespace) -> Iterator[Status]:
-    """Run the queue's jobs by the driver asked for.
+def drive(queue: JobQueue, execution: ExecutionOptions, runs: Path) -> Generator[Status]:
+    """Run the queue's jobs by the executor asked for.
 
     Raises:
-        ValueError: what the driver needs is not there; nothing has started.
+        ValueError: what the executor needs is not there; nothing has started.
     """
-    statuses = _drive(queue, options)
-    return log_scalars(statuses, options.runs, options.tensorboard) if options.tensorboard else statuses
+    statuses = _execute(queue, execution, runs)
+    return log_scalars(statuses, runs, execution.tensorboard) if execution.tensorboard else statuses
 
 
-def _drive(queue: JobQueue, options: argparse.Namespace) -> Iterator[Status]:
-    if options.driver != "ray":
-        return run_inline(queue, options.runs, workers=worker_count(options))
+def _execute(queue: JobQueue, execution: ExecutionOptions, runs: Path) -> Generator[Status]:
+    if not execution.on_ray:
+        return run_inline(queue, runs, workers=worker_count(execution))
     from nas.ray import run_ray  # an extra, like all of Ray
 
-    amounts = {"cpus_per_trial": options.cpus_per_trial, "gpus_per_trial": options.gpus_per_trial}
-    return run_ray(queue, options.runs, address=options.address, **amounts)
+    return run_ray(
+        queue, runs, address=execution.address, cpus_per_trial=execution.cpus_per_trial,
+        gpus_per_trial=execution.gpus_per_trial,
+    )  # fmt: skip
 
 
-def worker_count(options: argparse.Namespace) -> int:
+def worker_count(execution: ExecutionOptions) -> int:
     """Trials at a time on this machine: as asked, or as many as its cores hold; one on a GPU."""
-    if options.workers:
-        return int(options.workers)
-    return 1 if options.device != "cpu" else max(1, (os.cpu_count() or 1) // options.threads)
+    if execution.workers:
+        return execution.workers
+    return 1 if execution.device != "cpu" else max(1, (os.cpu_count() or 1) // execution.threads)
 
 
-def choose_searcher(options: argparse.Namespace, objectives: Sequence[Objective]) -> str:
-    """The searcher asked for, or the driver's own for so many objectives.
+def choose_searcher(search: SearchOptions, execution: ExecutionOptions, objectives: Sequence[Objective]) -> str:
+    """The searcher asked for, or the driver's own for so many objectives; random where there is no driver either.
 
     Raises:
-        ValueError: the driver does not offer it, or it cannot serve several objectives.
+        ValueError: the driver does not offer it.
     """
-    offered = DRIVERS[options.driver]
-    default = "nsga2" if len(objectives) > 1 and "nsga2" in offered else offered[0]
-    name = str(options.searcher or default)
+    offered = DRIVERS[execution.driver] if execution.driver else SEARCHERS
+    default = "nsga2" if execution.driver and len(objectives) > 1 and "nsga2" in offered else offered[0]
+    name = search.searcher or default
     if name not in offered:
-        raise ValueError(f"--searcher: driver {options.driver} offers {', '.join(offered)}, got {name!r}")
+        raise ValueError(f"--searcher: driver {execution.driver} offers {', '.join(offered)}, got {name!r}")
     return name
 
 
+def require_extras(search: SearchOptions, execution: ExecutionOptions) -> None:
+    """Refuse what needs a package that is not installed.
+
+    Raises:
+        ValueError: Ray or Optuna is not there.
+    """
+    needed = {"ray": execution.on_ray, "optuna": search.searcher in BY_OPTUNA or execution.driver in ("optuna", "ray")}
+    for package, wanted in needed.items():
+        if wanted and find_spec(package) is None:
+            raise ValueError(f"{package} is not installed: python -m pip install -e '.[search]'")
+
+
 def make_searcher(
-    name: str, space: Space, objectives: Sequence[Objective], *, driver: str, seed: int, journal: Path
+    name: str, space: Space, objectives: Sequence[Objective], *, driver: str | None, seed: int, journal: Path
 ) -> Searcher:
-    """The searcher of that name; the inline driver's need no engine.
+    """The searcher of that name. Random draws are Optuna's, in a journal for its dashboard, where the driver says so.
 
     Raises:
         ValueError: the space is of a kind or size that the searcher cannot serve.
     """
-    if driver == "inline":
-        return GridSearcher(space, seed) if name == "grid" else RandomSearcher(space, seed)
+    if name == "grid":
+        return GridSearcher(space, seed)
+    if name == "random" and driver not in ("optuna", "ray"):
+        return RandomSearcher(space, seed)
     from nas.optuna import OptunaSearcher  # an extra, like all of Optuna
 
     directions = [objective.direction for objective in objectives]

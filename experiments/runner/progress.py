@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping
+from contextlib import closing, nullcontext
 
 from rich.console import Console
 from rich.live import Live
@@ -15,16 +16,17 @@ EARLIEST_FORECAST = 0.005
 """Share of the training that must be done before the pace is taken: what is not trained says nothing of the rest."""
 
 
-def watch(statuses: Iterator[Status]) -> Status:
-    """Show the statuses until the work ends; returns the last one."""
+def watch(statuses: Generator[Status]) -> Status:
+    """Show the statuses until the work ends, and stop the work if that is interrupted; returns the last one."""
     began, shown, status = time.monotonic(), 0.0, None
     forecast = Forecast()
     terminal = sys.stdout.isatty()
-    with Live(console=Console(), refresh_per_second=2, transient=True) if terminal else _Quiet() as live:
+    live = Live(console=Console(), refresh_per_second=2, transient=True) if terminal else nullcontext()
+    with closing(statuses), live:
         for status in statuses:
             elapsed_s = time.monotonic() - began
             left_s = forecast.left_s(_work_left(status), elapsed_s)
-            if terminal:
+            if isinstance(live, Live):
                 live.update(describe(status, elapsed_s, left_s))
             elif time.monotonic() - shown > PLAIN_EVERY_S and status.left:
                 print(describe(status, elapsed_s, left_s), flush=True)
@@ -86,26 +88,3 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as text in aligned columns, the first one left, the others right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = (
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)
-
-
-class _Quiet:
-    """A context without a display, for output that is no terminal."""
-
-    def __enter__(self) -> "_Quiet":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def update(self, line: str) -> None:
-        """Nothing to show on."""

@@ -1,6 +1,6 @@
 """TensorBoard scalars of running trials, read from their records; an extra that nothing depends on."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from fusemorph.storage import RecordError
 from nas.jobs import Status
 
 
-def log_scalars(statuses: Iterator[Status], runs: Path, folder: Path) -> Iterator[Status]:
+def log_scalars(statuses: Iterator[Status], runs: Path, folder: Path) -> Generator[Status]:
     """Pass the statuses on, and write each new validation of a running trial as scalars under ``folder/KEY``."""
     from tensorboardX import SummaryWriter  # comes with the extra 'search'
 

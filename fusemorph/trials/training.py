@@ -113,14 +113,12 @@ def train(
             _record_validation(progress, network, dataset, budget, device=device)
         progress.seconds += time.monotonic() - began
         on_step(progress.step, terms)
-        stop = (validated and stops(progress.history)) or interrupted()
-        if stop and progress.step < budget.steps:
-            if checkpoint:
-                save_checkpoint(checkpoint, network, optimiser, progress)
-            break
-        if checkpoint and time.monotonic() - saved > CHECKPOINT_EVERY_S and progress.step < budget.steps:
+        stop = ((validated and stops(progress.history)) or interrupted()) and progress.step < budget.steps
+        if checkpoint and progress.step < budget.steps and (stop or time.monotonic() - saved > CHECKPOINT_EVERY_S):
             save_checkpoint(checkpoint, network, optimiser, progress)
             saved = time.monotonic()
+        if stop:
+            break
     return Trained(network=network, progress=progress, step_s=times, resumed_at=resumed_at)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.sweep import parse
+from experiments.runner.command_line import parse
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "experiments" / "cluster"
@@ -34,4 +34,5 @@ def test_the_lines_are_found() -> None:
 @pytest.mark.parametrize("line", sorted(set(quoted())))
 def test_the_sweep_understands(line: str) -> None:
     options = parse(shlex.split(line))
-    assert (options.study, options.driver, options.trials) == ("placement", "ray", 500)
+    assert options is not None
+    assert (options.study_name, options.execution.driver, options.search.trials) == ("placement", "ray", 500)

@@ -1,4 +1,4 @@
-"""SIGTERM to the driver, as from ``kill``, ``timeout`` or a scheduler, stops all that it has started."""
+"""A signal to the driver alone, as from ``kill``, a scheduler or a closed terminal, stops all that it has started."""
 
 import os
 import signal
@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 # Demons on pairs that it needs seconds for.
@@ -32,7 +34,18 @@ def wait_for(said: str, met: Callable[[], bool], *, limit_s: float = 240.0) -> N
         time.sleep(0.05)
 
 
-def test_sigterm_leaves_no_process_no_claim_and_no_file(brains_cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("SIGUSR1", 138),
+        pytest.param("SIGTERM", 143, marks=pytest.mark.slow),
+        pytest.param("SIGHUP", 129, marks=pytest.mark.slow),
+        pytest.param("SIGINT", 130, marks=pytest.mark.slow),
+    ],
+)
+def test_a_signal_leaves_no_process_no_claim_and_no_file(
+    brains_cache: Path, tmp_path: Path, name: str, status: int
+) -> None:
     runs, scratch = tmp_path / "runs", tmp_path / "scratch"
     scratch.mkdir()
     call = [sys.executable, "-m", "experiments.sweep", "baselines", *LINE, "--runs", str(runs), "--workers", "1"]
@@ -42,9 +55,9 @@ def test_sigterm_leaves_no_process_no_claim_and_no_file(brains_cache: Path, tmp_
     )  # fmt: skip
     # The driver, the fork server, its worker, and the two processes in which a package's method runs.
     wait_for("demons", lambda: any(scratch.glob("fusemorph-demons-*/log.txt")) and len(running(scratch)) == 5)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(getattr(signal, name))
     _, said = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == status
     assert said.strip() == "interrupted; the same line goes on where this one stopped"
     wait_for("all have ended", lambda: not running(scratch), limit_s=10)
     assert list(runs.glob("*/record.json"))

@@ -73,6 +73,12 @@ def test_a_dry_run_shows_every_trial_and_writes_nothing(quickstart, capsys: pyte
     assert contents(runs) == before
 
 
+def test_a_dry_run_answers_for_a_thousand_seeds(quickstart, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    _, line, _ = quickstart
+    assert main([*line, "--dry-run", "--seeds", "1000"]) == 0
+    assert capsys.readouterr().out.count("to do") == 4 * 999
+
+
 def test_an_arm_is_planned_with_another_plan_beside_its_own(quickstart, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
     _, line, _ = quickstart
     again = ["--arm", "C2F AutoFuse", "--plan=---/cccc", "--name", "decoded", "--dry-run"]
@@ -129,6 +135,10 @@ def test_the_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
         (["quickstart", "--data", "acdc=/nowhere"], "acdc"),
         (["quickstart", "--set", "colour=blue"], "colour"),
         (["quickstart", "--set", "colour"], "colour"),
+        (["quickstart", "--set", "cache=x"], "['--set cache']"),
+        (["quickstart", "--set", "self=1"], "must be among"),
+        (["quikstart"], "did you mean quickstart?"),
+        (["quickstart", "--arm", "C2F AutoFus"], "did you mean C2F AutoFuse?"),
         (["quickstart", "--set", "val=1", "--set", "spacing_mm=8.0"], "split 'val' must hold pairs"),
         (["quickstart", "--name", "a/b"], "--name"),
         (["quickstart", "--arm", "identity", "--plan", "late"], "identity has no plan to be replaced"),
@@ -143,10 +153,8 @@ def test_a_wrong_call_says_what_is_wrong_and_starts_nothing(
 
 
 def test_a_device_that_is_not_there_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["quickstart", "--device", "abacus"])
-    assert ended.value.code == 2
-    assert "--device abacus" in capsys.readouterr().err
+    assert main(["quickstart", "--device", "cuda:99"]) == 2
+    assert "--device: cuda:99 cannot be used" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [name for name in known_studies() if isinstance(find_study(name), Study)])

@@ -13,14 +13,14 @@ def make_job(seed: int) -> Job:
     return Job(trial=trial, data=None, cache=None, splits=())
 
 
-def test_a_damaged_record_is_a_problem_and_stops_no_other(tmp_path: Path) -> None:
-    jobs = [make_job(seed) for seed in range(3)]
-    for job in jobs[:2]:
+def test_a_damaged_record_is_made_again_and_one_of_another_version_is_a_problem(tmp_path: Path) -> None:
+    damaged, other, good = jobs = [make_job(seed) for seed in range(3)]
+    for job in jobs:
         TrialFolder(tmp_path, job.trial).begin({})
-    record = tmp_path / jobs[0].trial.key / "record.json"
-    record.write_bytes(b"")
+    (tmp_path / damaged.trial.key / "record.json").write_bytes(b"")
+    record = tmp_path / other.trial.key / "record.json"
+    record.write_text(record.read_text().replace('"format": 1', '"format": 99'))
     queue = JobList(jobs, tmp_path)
-    assert list(queue.problems) == [jobs[0].trial.key]
-    assert str(record) in queue.problems[jobs[0].trial.key]
-    assert [queue.next(), queue.next(), queue.next()] == [jobs[1], jobs[2], None]
-    assert record.read_bytes() == b""
+    assert list(queue.problems) == [other.trial.key]
+    assert f"{record} was made by another version" in queue.problems[other.trial.key]
+    assert [queue.next(), queue.next(), queue.next()] == [damaged, good, None]

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from experiments.runner.command_line import parse
-from experiments.runner.search import stops_early
+from experiments.runner.search_setup import stops_early
 from experiments.studies.fusion import COARSE_TO_FINE, DIRECT
 from experiments.sweep import main
 from nas.objectives import find_objectives
 from reports.page import write_report
+from tests.data.folder_files import fill
 
 SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--set", "test=4", "--budget", "smoke"]
 CONFIRM = ["--confirm", "1", "--confirm-budget", "smoke", "--confirm-seeds", "1"]
@@ -102,10 +103,10 @@ def test_several_objectives_give_a_front(folder: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--objective", "speed"], "unknown objective speed; known: dice"),
         (["--objective", "dice", "--objective", "flops", "--early-stopping", "halving"], "judges val Dice alone"),
         (["--max-parameters", "10"], "no configuration of the space keeps to it"),
-        (["--searcher", "tpe"], "driver inline offers random, grid, got 'tpe'"),
+        (["--driver", "inline", "--searcher", "tpe"], "driver inline offers random, grid, got 'tpe'"),
+        (["--driver", "ray", "--searcher", "grid"], "driver ray offers tpe, nsga2, random, got 'grid'"),
         (["--operators", "jx"], "unknown operator"),
         (["--confirm-budget", "huge"], "unknown budget 'huge'"),
         (["--driver", "ray", "--cpus-per-trial", "512"], "512 CPUs"),
@@ -140,4 +141,19 @@ def test_what_cannot_be_is_said_before_anything_starts(
 )
 def test_early_stopping_by_default_judges_a_candidate_with_one_trial_alone(options: list[str], stops: bool) -> None:
     call = parse(["placement", "--dataset", "virtual_brains", *options])
-    assert stops_early(call, find_objectives(call.objective or ["dice"])) == stops
+    assert call is not None
+    assert stops_early(call, find_objectives(call.search.objectives or ["dice"])) == stops
+
+
+def test_data_without_labels_are_searched_by_what_needs_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(tmp_path / "scans", 8, labelled=False)
+    line = ["placement", "--dataset", "folder", "--data", f"folder={tmp_path / 'scans'}", "--budget", "smoke"]
+    line += ["--runs", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache"), "--trials", "1"]
+    assert main(line) == 2
+    assert "--objective dice needs labels on val, folder has none" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+    assert main([*line, "--objective", "regularity", "--confirm", "0"]) == 0
+    assert "1 finished" in capsys.readouterr().out
+    assert json.loads((tmp_path / "runs" / "studies" / "placement-folder-smoke.json").read_text())["search"]["floors"]

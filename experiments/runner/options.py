@@ -1,0 +1,208 @@
+"""The options of a sweep, typed and with bounds: a command line and a caller's code are checked alike, and once."""
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from experiments.runner.option_types import (
+    BudgetName,
+    Device,
+    Folder,
+    NamedFolder,
+    Number,
+    OptionType,
+    Setting,
+    StudyName,
+    Switch,
+    Text,
+    Whole,
+    Word,
+)
+from fusemorph.configuration import BUDGETS
+from nas.objectives import OBJECTIVES
+
+EXECUTORS = ("inline", "ray")
+SEARCHERS = ("random", "grid", "tpe", "nsga2", "brute")
+DRIVERS = {
+    "inline": ("random", "grid"),
+    "optuna": ("tpe", "nsga2", "random", "brute"),
+    "ray": ("tpe", "nsga2", "random"),
+}
+"""The short form of executor and searcher: each driver with the searchers that it offers, its own choice first."""
+AT_MOST = {"seeds": 1_000, "trials": 100_000, "workers": 1_024, "steps": 1_000_000}
+OPTION = "option"
+
+
+def option(
+    kind: OptionType, help: str, *, default: Any = None, metavar: str | None = None, flag: str = "", many: bool = False
+) -> Any:
+    """A field that is an option of the command line; ``flag`` where it is not called as the field is."""
+    words = "|".join(kind.among) if isinstance(kind, Word) and not many else None
+    shown = {"kind": kind, "help": help, "metavar": metavar or words, "flag": flag, "many": many}
+    return field(default=() if many else default, metadata={OPTION: shown})
+
+
+def flag_of(field: Field[Any]) -> str:
+    """What an option is called on the command line."""
+    return str(field.metadata[OPTION]["flag"] or f"--{field.name.replace('_', '-')}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options that belong together. Each may be given as text or as what it shall be.
+
+    Raises:
+        ValueError: a value that is no such option, or out of bounds; the message names the option.
+    """
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            given, shown = getattr(self, item.name), item.metadata[OPTION]
+            try:
+                if shown["many"]:
+                    value: Any = tuple(shown["kind"].read(entry) for entry in given)
+                else:
+                    value = None if given is None else shown["kind"].read(given)
+            except ValueError as error:
+                raise ValueError(f"{flag_of(item)}: {error}") from error
+            object.__setattr__(self, item.name, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions(Options):
+    """What is compared."""
+
+    budget: str | None = option(BudgetName(), f"{', '.join(BUDGETS)}, or search-80: 80 steps; default: the study's own")
+    seeds: int | None = option(
+        Whole(least=1, most=AT_MOST["seeds"]), "train with seeds 0 to N-1; default: the study's own", metavar="N"
+    )
+    arms: tuple[str, ...] = option(Text(), "run these arms alone", flag="--arm", metavar="LABEL", many=True)
+    plan: str | None = option(Text(), "train the arms of --arm with this plan beside their own, too", metavar="PLAN")
+    refine: int | None = option(
+        Whole(least=1, most=AT_MOST["steps"]),
+        "run the arms of --arm with instance optimisation in so many steps, too",
+        metavar="STEPS",
+    )
+    name: str | None = option(StudyName(), "what the study is called in RUNS; default: STUDY-DATASET-BUDGET")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.plan and not self.arms:
+            raise ValueError("--plan needs --arm: the arm whose plan it takes the place of")
+        if self.refine and not self.arms:
+            raise ValueError("--refine needs --arm: the arms whose results are refined")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(Options):
+    """On which images."""
+
+    datasets: tuple[str, ...] = option(
+        Text(), "default: the study's own; again for several", flag="--dataset", metavar="NAME", many=True
+    )
+    named_folders: tuple[tuple[str, Path], ...] = option(
+        NamedFolder(), "where a dataset's files lie", flag="--data", metavar="NAME=DIR", many=True
+    )
+    named_settings: tuple[tuple[str, Any], ...] = option(
+        Setting(), "a setting of the dataset", flag="--set", metavar="KEY=VALUE", many=True
+    )
+    cache: Path | None = option(Folder(), "where preprocessed images are kept", metavar="DIR")  # noqa: RUF009
+
+    @property
+    def folders(self) -> Mapping[str, Path]:
+        """Where the files of the data sets lie."""
+        return dict(self.named_folders)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Settings of the data sets."""
+        return dict(self.named_settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionOptions(Options):
+    """Where and how trials run."""
+
+    driver: str | None = option(
+        Word(among=tuple(DRIVERS)), "short for --executor and --searcher; optuna: inline and tpe; ray: ray and tpe"
+    )
+    executor: str | None = option(Word(among=EXECUTORS), "what runs the trials; default: inline")
+    workers: int | None = option(
+        Whole(least=1, most=AT_MOST["workers"]), "trials at a time, inline; default: cores / threads, or 1", metavar="N"
+    )
+    threads: int = option(
+        Whole(least=1, most=AT_MOST["workers"]), "threads a trial; default: 1", default=1, metavar="N"
+    )
+    device: str = option(Device(), "default: cuda where there is one, else cpu", default="cpu")
+    retry_failed: bool = option(Switch(), "run failed trials again; their records are kept", default=False)
+    tensorboard: Path | None = option(  # noqa: RUF009
+        Folder(), "write scalars of the trials that run", metavar="DIR"
+    )
+    address: str | None = option(Text(), "of a Ray cluster, or auto; default: start Ray on this machine")
+    cpus_per_trial: float = option(
+        Number(least=0.001, most=1024, whole_beyond_1=True), "of Ray's; default: 1", default=1.0, metavar="N"
+    )
+    gpus_per_trial: float = option(
+        Number(least=0, most=1024, whole_beyond_1=True),
+        "of Ray's, may be a fraction; default: 0",
+        default=0.0,
+        metavar="N",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.driver and self.executor:
+            raise ValueError("--driver is short for --executor and --searcher: give it, or give them")
+
+    @property
+    def on_ray(self) -> bool:
+        """Whether Ray runs the trials, and not worker processes of this one."""
+        return "ray" in (self.executor, self.driver)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(Options):
+    """What a search tries, and how it ends."""
+
+    searcher: str | None = option(
+        Word(among=SEARCHERS), "what proposes configurations; default: random, or as --driver says"
+    )
+    trials: int | None = option(
+        Whole(least=1, most=AT_MOST["trials"]), "distinct configurations in all, those done included", metavar="N"
+    )
+    operators: str | None = option(Text(), "symbols that a stage may take; default: the study's own")
+    objectives: tuple[str, ...] = option(
+        Word(among=tuple(OBJECTIVES)), f"of {', '.join(OBJECTIVES)}; default: dice; again for several",
+        flag="--objective", metavar="NAME", many=True,
+    )  # fmt: skip
+    early_stopping: str | None = option(
+        Word(among=("halving", "none")),
+        "of weak trials; default: halving with the one objective dice, one dataset and one seed",
+    )
+    max_parameters: float | None = option(Number(least=1, most=1e15), "refuse larger networks", metavar="N")
+    max_flops: float | None = option(Number(least=1, most=1e21), "refuse networks of more forward FLOPs", metavar="N")
+    max_folding: float | None = option(Number(least=0, most=1), "disregard results that fold more", metavar="X")
+    search_seed: int = option(Whole(least=0, most=2**32 - 2), "of the searcher; default: 0", default=0, metavar="N")
+    confirm: int | None = option(
+        Whole(least=0, most=1_000), "train the best K again; 0: none; default: the study's own", metavar="K"
+    )
+    confirm_budget: str | None = option(BudgetName(), "default: the study's own", metavar="NAME")
+    confirm_seeds: int | None = option(Whole(least=1, most=AT_MOST["seeds"]), "default: the study's own", metavar="N")
+    no_control: bool = option(Switch(), "no random search of the same size beside it", default=False)
+    price: float = option(
+        Number(least=0, most=1e9), "price of an hour of a trial's core or GPU, for --dry-run", default=0.0, metavar="P"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions:
+    """All that a sweep is asked to do."""
+
+    study_name: str
+    runs: Path
+    dry_run: bool = False
+    study: StudyOptions = field(default_factory=StudyOptions)
+    data: DataOptions = field(default_factory=DataOptions)
+    execution: ExecutionOptions = field(default_factory=ExecutionOptions)
+    search: SearchOptions = field(default_factory=SearchOptions)
