@@ -77,6 +77,13 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Hundreds of malformed images, tables, records and settings, drawn by a seed, for check, register and sweep."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "-m", "fuzz", "tests/fuzz", *session.posargs)
+
+
+@nox.session
 def images(session: nox.Session) -> None:
     """Known figures on the real images, found where FUSEMORPH_DATA says or in ``../shared/data``."""
     install(session, "-e", ".[test]")
