@@ -193,17 +193,9 @@ def cost(comparison: Comparison) -> Table:
         f"step and peak memory are measured once an arm{_machine(comparison)}; what else ran on the machine at that "
         "time is not recorded."
     )
-    numbers = [
-        "canonical_plan",
-        "parameters",
-        "parameters_ratio",
-        "flops",
-        "flops_ratio",
-        *COST,
-        "latency_s_ratio",
-        "train_step_s_ratio",
-    ]
-    return _table(comparison, "Parameters, FLOPs, time and memory", text, columns, [*numbers, "step_s", "training_s"])
+    numbers = ["canonical_plan", "parameters", "parameters_ratio", "flops", "flops_ratio", *COST, "latency_s_ratio"]
+    numbers += ["train_step_s_ratio", "step_s", "training_s"]
+    return _table(comparison, "Parameters, FLOPs, time and memory", text, columns, numbers)
 
 
 def interval(row: Row, metric: Metric) -> str:
