@@ -30,6 +30,7 @@ from reports.plots.style import style  # noqa: E402
 from reports.records.search import load_searches  # noqa: E402
 
 RUNS = "experiments/results/quickstart"
+RECORDS = ROOT / RUNS
 SEARCH = "experiments/results/placement"
 FOLDER = ROOT / "docs" / "gallery"
 DPI = 72
@@ -57,7 +58,25 @@ ax.figure.savefig("differences.svg")
 
 def main() -> None:
     """Write the page and its pictures."""
-    records, labels, history, gates = (load(ROOT / RUNS, kind=kind) for kind in ("pairs", "labels", "history", "gates"))  # type: ignore[arg-type]
+    FOLDER.mkdir(exist_ok=True)
+    records = load(RECORDS)
+    parts = [OPENING, "## Figures\n", *_figures(records)]
+    parts.append("Drawn where strategies stand in several groups: `plot.side_by_side(records)`.\n")
+    parts += ["## Tables\n", *_tables(records)]
+    parts.append(
+        "Where strategies stand in several groups, and where there are several data sets: "
+        "`tabulate.side_by_side(records)`, `tabulate.across_datasets(records)`.\n"
+    )
+    parts.append(PAIRS)
+    if len(sys.argv) > 1:
+        _draw_pairs(Path(sys.argv[1]))
+    parts += _searches()
+    (ROOT / "docs" / "gallery.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+def _figures(records: pd.DataFrame) -> list[str]:
+    """Every figure of a comparison, each drawn by one function of a DataFrame (``reports.plot``)."""
+    labels, history, gates = load(RECORDS, kind="labels"), load(RECORDS, kind="history"), load(RECORDS, kind="gates")
     figures: list[tuple[Callable[..., Axes], str, tuple[object, ...], float]] = [
         (plot.distribution, "records", (records,), 2.6),
         (plot.differences, "records", (records,), 2.2),
@@ -69,6 +88,19 @@ def main() -> None:
         (plot.training, "history", (history,), 2.6),
         (plot.gates, "gates, 3", (gates, 3), 2.4),
     ]
+    parts = []
+    for function, words, arguments, height in figures:
+        with style():
+            figure = Figure(figsize=(7.2, height))
+            function(*arguments, ax=figure.subplots())
+            figure.savefig(FOLDER / f"{function.__name__}.png", dpi=DPI, metadata={"Software": None})
+        parts.append(_entry(f"plot.{function.__name__}({words})", function, f"![](gallery/{function.__name__}.png)"))
+    return parts
+
+
+def _tables(records: pd.DataFrame) -> list[str]:
+    """The first rows of every table of a comparison (``reports.tabulate``)."""
+    labels = load(RECORDS, kind="labels")
     tables: list[tuple[Callable[..., pd.DataFrame], str, tuple[object, ...]]] = [
         (tabulate.overview, "records", (records,)),
         (tabulate.leaderboard, "records", (records,)),
@@ -81,29 +113,10 @@ def main() -> None:
         (tabulate.seeds, "records", (records,)),
         (tabulate.structures, "labels", (labels,)),
     ]
-    FOLDER.mkdir(exist_ok=True)
-    parts = [OPENING, "## Figures\n"]
-    for function, words, arguments, height in figures:
-        with style():
-            figure = Figure(figsize=(7.2, height))
-            function(*arguments, ax=figure.subplots())
-            figure.savefig(FOLDER / f"{function.__name__}.png", dpi=DPI, metadata={"Software": None})
-        parts.append(_entry(f"plot.{function.__name__}({words})", function, f"![](gallery/{function.__name__}.png)"))
-    parts.append("Drawn where strategies stand in several groups: `plot.side_by_side(records)`.\n")
-    parts.append("## Tables\n")
-    parts += [
+    return [
         _entry(f"tabulate.{function.__name__}({words})", function, _head(function(*arguments)))
         for function, words, arguments in tables
     ]
-    parts.append(
-        "Where strategies stand in several groups, and where there are several data sets: "
-        "`tabulate.side_by_side(records)`, `tabulate.across_datasets(records)`.\n"
-    )
-    parts.append(PAIRS)
-    if len(sys.argv) > 1:
-        _draw_pairs(Path(sys.argv[1]))
-    parts += _searches()
-    (ROOT / "docs" / "gallery.md").write_text("\n".join(parts), encoding="utf-8")
 
 
 PAIRS = """## Pairs

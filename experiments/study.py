@@ -120,7 +120,7 @@ def register_study(runs: Path, entry: Mapping[str, Any]) -> None:
     """Write ``RUNS/studies/NAME.json`` with the command line of this process beside those before.
 
     A study that is there may gain seeds and arms, as a method of one's own or a search's candidates, and loses none:
-    one that cannot serve now stays. Nothing else may change.
+    one that is not applicable now stays. Nothing else may change.
 
     Raises:
         RecordError: the name is taken by another definition, or by the same on other data or numerics.

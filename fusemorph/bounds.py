@@ -9,6 +9,8 @@ from pathlib import Path
 
 MOST_VOXELS = 2**27
 """Of one grid, 512 a side: beyond it no registration network is trained."""
+SMALLEST_SIDE = 8
+"""Of an image that a network of five resolutions registers, in voxels."""
 WORK_BYTES = 256
 """The least that a voxel costs where a pair is registered: coordinates, displacements and images, several times."""
 

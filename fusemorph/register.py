@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fusemorph.bounds import WORK_BYTES, memory_problem, sides
+from fusemorph.bounds import SMALLEST_SIDE, WORK_BYTES, memory_problem, sides
 from fusemorph.catalogue import add_folders, add_option
 from fusemorph.data.align import affine_voxels
 from fusemorph.data.dataset import Pair, Scan
@@ -22,7 +22,6 @@ from fusemorph.data.errors import DataError, printable
 from fusemorph.data.header import Form
 from fusemorph.data.nifti import read_header, settle, unwritable
 from fusemorph.data.preprocess import (
-    SMALLEST_SIDE,
     Volume,
     centred_start,
     normalise,

@@ -4,15 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from fusemorph.pareto import Direction
 from fusemorph.records import history_of, read_record
 from fusemorph.storage import RecordError
 from fusemorph.trials.run import Job
-
-Direction = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,40 +95,3 @@ def gains_by_step(results: Sequence[Result], identity_dice: Mapping[str, float])
     shared = sorted(set.intersection(*(set(curve) for curve in curves)))
     means = {step: float(np.mean([curve[step] for curve in curves])) for step in shared}
     return {step: mean for step, mean in means.items() if math.isfinite(mean)}
-
-
-def front(values: Sequence[Sequence[float]], directions: Sequence[Direction]) -> list[int]:
-    """Which of the points no other one dominates: at least as good in every objective and better in one."""
-    costs = _as_costs(values, directions)
-    return [
-        i for i, own in enumerate(costs) if not any((other <= own).all() and (other < own).any() for other in costs)
-    ]
-
-
-def hypervolume(
-    values: Sequence[Sequence[float]], directions: Sequence[Direction], *, reference: Sequence[float]
-) -> float:
-    """Volume that the points dominate up to the reference, by slicing along the last objective."""
-    costs = _as_costs(values, directions)
-    limit = _as_costs([reference], directions)[0]
-    return _volume([cost for cost in costs if (cost < limit).all()], limit)
-
-
-def _as_costs(values: Sequence[Sequence[float]], directions: Sequence[Direction]) -> list[np.ndarray]:
-    signs = np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
-    return [signs * np.asarray(point, dtype=float) for point in values]
-
-
-def _volume(costs: list[np.ndarray], limit: np.ndarray) -> float:
-    if not costs:
-        return 0.0
-    if len(limit) == 1:
-        return float(limit[0] - min(cost[0] for cost in costs))
-    ordered = sorted(costs, key=lambda cost: float(cost[-1]))
-    ends = [*(float(cost[-1]) for cost in ordered[1:]), float(limit[-1])]
-    slices = zip(range(1, len(ordered) + 1), ordered, ends, strict=True)
-    return sum(
-        (end - float(cost[-1])) * _volume([other[:-1] for other in ordered[:count]], limit[:-1])
-        for count, cost, end in slices
-        if end > cost[-1]
-    )

@@ -20,12 +20,12 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from fusemorph.pareto import Direction
 from fusemorph.storage import refused
 from nas.searcher import Outcome, Searcher, State, point_key
 from nas.space import Parameter, Range, Space, Value, Values
 
 Sampler = Literal["tpe", "nsga2", "random", "brute"]
-Direction = Literal["maximize", "minimize"]
 
 STARTUP = 10
 POPULATION = 10

@@ -20,8 +20,8 @@ def open_datasets(
     The default one has settings of its own, below those of the options.
 
     Raises:
-        ValueError: an unknown data set or setting, a folder that cannot serve or is not asked for, or no pairs to
-            select on.
+        ValueError: an unknown data set or setting, an unusable folder or one that is not asked for, or no pairs
+            to select on.
     """
     names = options.datasets or (default,)
     if unused := sorted(set(options.folders) - set(names)):
@@ -39,7 +39,7 @@ def prepare(datasets: Sequence[Dataset]) -> None:
     """Read, check and cache every scan.
 
     Raises:
-        ValueError: a file that cannot serve, named.
+        ValueError: an unusable file, named.
         StorageError: the cache cannot be written.
     """
     for dataset in datasets:
@@ -61,5 +61,4 @@ def dataset_entry(dataset: Dataset) -> Json:
     labels = {str(value): name for value, name in dataset.labels.items()}
     about = {"title": dataset.title, "source": dataset.source, "licence": dataset.licence, "labels": labels}
     grid = {"shape": list(dataset.shape), "spacing_mm": list(dataset.spacing_mm)}
-    identity = {"name": dataset.name, "fingerprint": dataset.fingerprint(), "synthetic": dataset.synthetic}
-    return dataset.settings | identity | about | grid
+    return dataset.configuration() | {"synthetic": dataset.synthetic} | about | grid

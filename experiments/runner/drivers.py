@@ -76,7 +76,7 @@ def make_searcher(
     """The searcher of that name. Random draws are Optuna's, in a journal for its dashboard, where the driver says so.
 
     Raises:
-        ValueError: the space is of a kind or size that the searcher cannot serve.
+        ValueError: the space is of a kind or size that the searcher does not support.
     """
     if name == "grid":
         return GridSearcher(space, seed)

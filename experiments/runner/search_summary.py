@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from nas.objectives import Objective, front, hypervolume
+from fusemorph.pareto import front, hypervolume
+from nas.objectives import Objective
 from nas.search import Search
 from reports.tables.terminal import aligned
 

@@ -9,7 +9,7 @@ import numpy as np
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from scipy import ndimage
 
-from fusemorph.bounds import grid_problem, sides
+from fusemorph.bounds import SMALLEST_SIDE, grid_problem, sides
 from fusemorph.data.errors import DataError
 from fusemorph.data.header import Header, farthest_mm
 from fusemorph.data.nifti import read_nifti
@@ -17,7 +17,6 @@ from fusemorph.data.nifti import read_nifti
 VERSION = 1
 """Counts changes of the arrays made here: caches and fingerprints follow it."""
 
-SMALLEST_SIDE = 8
 MOST_LABEL = 32767
 ROUNDING = 1e-3
 BEYOND_ALL_GRIDS = 2.0**31

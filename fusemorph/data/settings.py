@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from fusemorph.bounds import SMALLEST_SIDE
 from fusemorph.configuration import written_settings
-from fusemorph.data.preprocess import SMALLEST_SIDE
 
 Settings = TypeVar("Settings")
 PARAMETERS = ("name", "data", "cache", "self")

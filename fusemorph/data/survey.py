@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from fusemorph.bounds import SMALLEST_SIDE
 from fusemorph.data.cache import Arrays, cached_arrays, content_digest
 from fusemorph.data.errors import DataError
 from fusemorph.data.preprocess import (
-    SMALLEST_SIDE,
     VERSION,
     centred_start,
     check_resampling,

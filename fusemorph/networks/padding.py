@@ -4,8 +4,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from fusemorph.bounds import SMALLEST_SIDE
+
 MULTIPLE = 16
-SMALLEST_SIDE = 8
 SMALLEST_LONGEST_SIDE = 32  # below it the coarsest stage is one voxel, which instance norm cannot normalise
 
 

@@ -63,13 +63,7 @@ def evaluate(
         raise ValueError(f"evaluate(): 'split' must hold pairs, {split!r} of {dataset.name} has none")
     measured = _Measured()
     for number, index in enumerate(indices):
-        pair = dataset.pair(index)
-        try:
-            registration = method.registration(pair, network=network, device=device)
-        except PairFailed as failure:
-            measured.rows.append(failed_row(pair, failure))
-        else:
-            measured.add(number, pair, registration, dataset.labels)
+        measured.register(number, dataset.pair(index), dataset.labels, method, network, device=device)
         on_pair(number + 1, len(indices))
     rows, slices = measured.rows, measured.slices
     if not slices:
@@ -96,6 +90,24 @@ class _Measured:
     label_rows: list[Row] = field(default_factory=list)
     gate_rows: list[Row] = field(default_factory=list)
     slices: dict[int, Slices] = field(default_factory=dict)
+
+    def register(
+        self,
+        number: int,
+        pair: Pair,
+        labels: dict[int, str],
+        method: Method,
+        network: nn.Module | None,
+        *,
+        device: torch.device,
+    ) -> None:
+        """Register and measure a pair; one that fails is a row with its reason."""
+        try:
+            registration = method.registration(pair, network=network, device=device)
+        except PairFailed as failure:
+            self.rows.append(failed_row(pair, failure))
+        else:
+            self.add(number, pair, registration, labels)
 
     def add(self, number: int, pair: Pair, registration: Registration, labels: dict[int, str]) -> None:
         displacement = registration.displacement.float().cpu()

@@ -104,8 +104,6 @@ def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -
     started = datetime.now(UTC)
     with claim:
         try:
-            for damage in folder.tidy():
-                LOG.warning(damage)
             _do_missing(job, folder, claim=claim, started=started, interruption=interruption or Interruption())
             folder.forget_given_up()
             return folder.status()
@@ -163,6 +161,8 @@ def stays_stopped(job: Job, runs: Path) -> bool:
 
 
 def _do_missing(job: Job, folder: TrialFolder, *, claim: Claim, started: datetime, interruption: Interruption) -> None:
+    for damage in folder.tidy():
+        LOG.warning(damage)
     dataset, method = job.open_dataset(), load_method(job.trial.method)
     if folder.status() != "finished":
         _train(job, folder, method, dataset, claim=claim, started=started, interruption=interruption)

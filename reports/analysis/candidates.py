@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fusemorph import pareto
 from reports.records.levels import level_of, levels
 from reports.records.plans import DEAD, STAGES, is_plan, stage_symbols
 
@@ -89,10 +90,9 @@ def best(candidates: pd.DataFrame, objective: Objective) -> "pd.Series[Any] | No
 
 def front(candidates: pd.DataFrame, aims: Sequence[Objective]) -> "pd.Series[bool]":
     """Which candidates no other one dominates: none is as good in every objective and better in one."""
-    values = np.stack([aim.no_worse(candidates[aim.column]) for aim in aims], axis=1).reshape(-1, len(aims))
-    complete = ~np.isnan(values).any(axis=1)
-    beaten = [bool((complete & (values >= own).all(axis=1) & (values > own).any(axis=1)).any()) for own in values]
-    return pd.Series(complete & ~np.array(beaten, dtype=bool), index=candidates.index)
+    values = candidates[[aim.column for aim in aims]].astype(float).to_numpy().tolist()
+    kept = pareto.front(values, ["maximize" if aim.more_is_better else "minimize" for aim in aims])
+    return pd.Series(np.isin(np.arange(len(candidates)), kept), index=candidates.index)
 
 
 def placement(candidates: pd.DataFrame, operators: Sequence[str]) -> pd.DataFrame:

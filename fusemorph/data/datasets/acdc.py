@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from fusemorph.bounds import SMALLEST_SIDE
 from fusemorph.data.cache import cache_folder
 from fusemorph.data.dataset import PairIndex
 from fusemorph.data.errors import DataError
 from fusemorph.data.files import FileDataset
 from fusemorph.data.pairing import pairs_within
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.preprocess import SMALLEST_SIDE, Volume, read_image, read_labels
+from fusemorph.data.preprocess import Volume, read_image, read_labels
 from fusemorph.data.settings import canonical, check_percentiles, check_shape, read_settings
 from fusemorph.data.survey import Grid, check_grids, common_grid, median_spacing_mm, survey_files
 

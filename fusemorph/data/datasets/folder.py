@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from fusemorph.bounds import SMALLEST_SIDE
 from fusemorph.data.cache import Arrays, cache_folder
 from fusemorph.data.dataset import Pair, PairIndex
 from fusemorph.data.files import FileDataset
 from fusemorph.data.listing import SPLITS, Listing, list_folder
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.preprocess import SMALLEST_SIDE, Volume, read_image, read_labels
+from fusemorph.data.preprocess import Volume, read_image, read_labels
 from fusemorph.data.settings import canonical, check_percentiles, read_settings
 from fusemorph.data.survey import Grid, check_grids, common_grid, median_spacing_mm, survey_files
 from fusemorph.data.table import raise_all
