@@ -157,6 +157,16 @@ def _say(message: str, *, status: int = 0) -> int:
     return status
 
 
+def _say_notes(volume: Volume) -> None:
+    """Where the image lies, as far as its header leaves that open, and what was done to its values."""
+    if volume.header is not None:
+        level = "note" if volume.header.forms else "warning"
+        for words in volume.header.notes():
+            _say(f"{level}: {volume.path}: {words}")
+    for words in volume.notes:
+        _say(f"note: {volume.path}: {words}")
+
+
 def _inputs(call: argparse.Namespace) -> list[Path]:
     return [path for path in (call.fixed, call.moving, call.fixed_labels, call.moving_labels) if path is not None]
 
@@ -218,8 +228,7 @@ def _run(call: argparse.Namespace) -> None:
         pairs = ((call.fixed_labels, fixed), (call.moving_labels, moving))
         labels = [read_labels(path, image=image, place=place) for path, image in pairs]
     for volume in (fixed, moving, *(labels or ())):
-        for note in (*(volume.header.notes() if volume.header else ()), *volume.notes):
-            _say(f"note: {volume.path}: {note}")
+        _say_notes(volume)
     method, network, record = load_trial(call.method)
     displacement_mm = register_images(
         fixed,

@@ -236,6 +236,22 @@ def test_the_command_applies_a_trial_and_prints_metrics(tmp_path: Path, capsys: 
     assert np.abs(nib.load(out / "displacement.nii.gz").get_fdata()).max() > 0.1
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float64])
+def test_a_label_that_16_bits_do_not_hold_is_named(
+    dtype: type[np.generic], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = str(image_on("isotropic", tmp_path / "image.nii.gz").path)
+    labels = tmp_path / "labels.nii.gz"
+    array = np.zeros(GRIDS["isotropic"][0], dtype)
+    array[2, 3, 4] = 40001
+    nib.save(nib.Nifti1Image(array, nib.load(image).affine), labels)
+    call = [image, image, "--method", str(trained(tmp_path / "runs")), "--out", str(tmp_path / "out")]
+    assert main([*call, "--fixed-labels", str(labels), "--moving-labels", str(labels)]) == 1
+    said = f"fusemorph register: {labels}: labels must be whole numbers from 0 to 32767, got 40001"
+    assert capsys.readouterr().err.splitlines() == [said]
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_without_a_finished_trial_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = str(image_on("isotropic", tmp_path / "image.nii.gz").path)
     assert main([image, image, "--method", str(tmp_path / "nothing"), "--out", str(tmp_path / "out")]) == 1

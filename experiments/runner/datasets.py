@@ -8,8 +8,7 @@ from experiments.runner.options import DataOptions
 from fusemorph.configuration import Json
 from fusemorph.data import open_dataset
 from fusemorph.data.dataset import Dataset
-
-PARAMETERS = ("name", "data", "cache", "self")
+from fusemorph.data.settings import beside_parameters
 
 
 def open_datasets(
@@ -27,8 +26,7 @@ def open_datasets(
     if unused := sorted(set(options.folders) - set(names)):
         raise ValueError(f"--data names {', '.join(unused)}, but the sweep runs on {', '.join(names)}")
     settings = (dict(default_settings or {}) if not options.datasets else {}) | dict(options.settings)
-    # A setting that is called as a parameter of ours must come to the data set, which lists its own.
-    passed = {f"--set {key}" if key in PARAMETERS else key: value for key, value in settings.items()}
+    passed = beside_parameters(settings)
     datasets = tuple(open_dataset(name, options.folders.get(name), cache=options.cache, **passed) for name in names)
     for dataset in datasets:
         require_pairs(dataset, "val")

@@ -1,13 +1,10 @@
-"""Malformed inputs of all kinds, drawn by a seed: images, tables, records and settings."""
+"""Malformed images, tables and settings, drawn by a seed."""
 
 import gzip
-import json
 import os
-import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -47,23 +44,6 @@ ODD_TEXTS = (
     "<b>",
     "=1+1",
 )
-ODD_VALUES: tuple[Any, ...] = (
-    None,
-    True,
-    [],
-    {},
-    [[]],
-    -1,
-    0,
-    10**19,
-    10**400,
-    1e308,
-    "x",
-    "",
-    [1],
-    [0, 0, 0],
-    {"a": 1},
-)
 HEADER_FIELDS = (
     *(("dim", number) for number in range(8)),
     *(("pixdim", number) for number in range(8)),
@@ -81,15 +61,15 @@ def spoil_image(path: Path, rng: np.random.Generator) -> str:
     ways: tuple[Callable[[Path, np.random.Generator], str], ...] = (
         _field,
         _field,
-        _bytes,
-        _length,
+        spoil_bytes,
+        spoil_length,
         _values,
         _shape,
-        _kind,
+        spoil_kind,
     )
     done = [ways[rng.integers(len(ways))](path, rng)]
     if path.is_file() and rng.random() < 0.2:
-        done.append(_bytes(path, rng))
+        done.append(spoil_bytes(path, rng))
     return "; ".join(done)
 
 
@@ -120,7 +100,7 @@ def _field(path: Path, rng: np.random.Generator) -> str:
     return f"{name}[{index}] = {value}"
 
 
-def _bytes(path: Path, rng: np.random.Generator) -> str:
+def spoil_bytes(path: Path, rng: np.random.Generator) -> str:
     content = bytearray(path.read_bytes())
     places = rng.integers(len(content), size=int(rng.integers(1, 5))) if content else []
     for place in places:
@@ -129,7 +109,7 @@ def _bytes(path: Path, rng: np.random.Generator) -> str:
     return f"bytes {list(map(int, places))}"
 
 
-def _length(path: Path, rng: np.random.Generator) -> str:
+def spoil_length(path: Path, rng: np.random.Generator) -> str:
     content = path.read_bytes()
     at = int(rng.choice([0, 1, 100, 347, 351, len(content) - 1, len(content) // 2]))
     extra = bytes(int(rng.choice([0, 0, 10, 3 * 2**20])))
@@ -170,7 +150,7 @@ def _shape(path: Path, rng: np.random.Generator) -> str:
     return f"shape {shape}"
 
 
-def _kind(path: Path, rng: np.random.Generator) -> str:
+def spoil_kind(path: Path, rng: np.random.Generator) -> str:
     kind = rng.choice(["empty", "text", "folder", "pipe", "loop", "dangling", "bomb", "missing", "device"])
     path.unlink()
     if kind == "text":
@@ -216,44 +196,12 @@ def spoil_table(path: Path, rng: np.random.Generator) -> str:
     elif way == "separator":
         lines = [line.replace(",", str(rng.choice([";", "\t", ":", " "]))) for line in lines]
     if way == "bytes":
-        return _bytes(path, rng)
+        return spoil_bytes(path, rng)
     if way == "kind":
-        return _kind(path, rng)
+        return spoil_kind(path, rng)
     encoding = str(rng.choice(["utf-16", "cp1252", "utf-16-le", "utf-32"])) if way == "encoding" else "utf-8"
     path.write_bytes("\n".join(lines).encode(encoding, errors="replace"))
     return f"{way} of row {row} in {encoding}"
-
-
-def spoil_record(folder: Path, rng: np.random.Generator) -> str:
-    """Make a run folder malformed: its record, its weights, or the folder itself; what was done, in words."""
-    way = rng.choice(["value", "value", "value", "lost", "bytes", "weights", "nested", "kind", "digits", "no folder"])
-    if not (folder / "weights.safetensors").exists() and way == "weights":
-        way = "bytes"
-    path = folder / ("weights.safetensors" if way == "weights" else "record.json")
-    if way == "weights":
-        return f"weights: {rng.choice([_bytes, _length, _kind])(path, rng)}"
-    if way in ("bytes", "kind"):
-        return f"record: {(_bytes if way == 'bytes' else _kind)(path, rng)}"
-    if way == "no folder":
-        shutil.rmtree(folder)
-        return str(way)
-    if way in ("nested", "digits"):
-        path.write_text("[" * 100_000 if way == "nested" else f'{{"key": {"9" * 5000}}}')
-        return str(way)
-    record = json.loads(path.read_text())
-    place = record
-    while True:
-        name = str(rng.choice(sorted(place)))
-        if not isinstance(place[name], dict) or not place[name] or rng.random() < 0.3:
-            break
-        place = place[name]
-    value = ODD_VALUES[rng.integers(len(ODD_VALUES))]
-    if way == "lost":
-        del place[name]
-    else:
-        place[name] = value
-    path.write_text(json.dumps(record))
-    return f"record: {name} {way if way == 'lost' else str(value)[:30]}"
 
 
 def odd_setting(names: tuple[str, ...], rng: np.random.Generator) -> str:

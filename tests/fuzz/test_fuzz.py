@@ -1,15 +1,6 @@
 """Whatever a command is given: an exit status, one line that names the culprit, and nothing left behind."""
 
-import contextlib
-import io
-import re
-import resource
 import shutil
-import signal
-import subprocess
-import sys
-import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,66 +11,12 @@ from fusemorph import cli
 from fusemorph.data.datasets.acdc import Acdc
 from fusemorph.data.datasets.hippocampus import Hippocampus
 from tests.data.folder_files import fill
-from tests.fuzz.malformed import odd_setting, spoil_image, spoil_record, spoil_table
+from tests.fuzz.judging import call, hidden, judge
+from tests.fuzz.malformed import odd_setting, spoil_image, spoil_table
+from tests.fuzz.malformed_records import spoil_record
 from tests.trained_trial import trained
 
 pytestmark = pytest.mark.fuzz
-
-SECONDS = 120
-BYTES = 6 * 2**30
-EVERY_PROCESS = 25
-"""One case of so many runs as a process of its own, the others in this one."""
-
-
-@pytest.fixture(autouse=True)
-def bounded() -> Iterator[None]:
-    """Neither hangs nor takes the memory of others."""
-
-    def late(*_: object) -> None:
-        raise TimeoutError(f"took more than {SECONDS} s")
-
-    limits = resource.getrlimit(resource.RLIMIT_DATA)
-    previous = signal.signal(signal.SIGALRM, late)
-    signal.alarm(SECONDS)
-    resource.setrlimit(resource.RLIMIT_DATA, (BYTES, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_DATA, limits)
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, previous)
-
-
-def call(case: int, main: Callable[[list[str]], int | None], module: str, *arguments: str) -> tuple[int, str, str]:
-    """Status, stdout and stderr; a warning counts as something that nobody asked for."""
-    if case % EVERY_PROCESS == 0:
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments], capture_output=True, text=True, timeout=SECONDS
-        )
-        return done.returncode, done.stdout, done.stderr
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            status = main(list(arguments)) or 0
-        except SystemExit as left:
-            status = left.code if isinstance(left.code, int) else 1
-    return status, out.getvalue(), err.getvalue()
-
-
-def hidden(*folders: Path) -> list[Path]:
-    return [path for folder in folders for path in folder.rglob(".*")]
-
-
-def judge(done: tuple[int, str, str], *, what: str, names: list[str], wrong: tuple[int, ...]) -> None:
-    status, out, err = done
-    said = f"{what}\nstatus {status}\n{out[-800:]}\n{err[-800:]}"
-    assert status in (0, *wrong), said
-    assert "Traceback" not in out + err, said
-    assert "Warning" not in err, said
-    if status:
-        lines = [line for line in err.splitlines() if not re.match(r"(usage: |  |fusemorph \w+: note: )", line)]
-        lines += [line for line in out.splitlines() if line.startswith("error: ")]
-        assert lines, said
-        assert all(any(name in line for name in names) or line.startswith("and ") for line in lines), said
 
 
 @pytest.mark.parametrize("case", range(110))
