@@ -34,9 +34,13 @@ def lines_of(command: str) -> list[list[str]]:
 @pytest.mark.parametrize("line", lines_of("python -m experiments.sweep"), ids=" ".join)
 def test_the_sweep_understands_the_readme(line: list[str]) -> None:
     options = parse(line)
-    assert options.list or find_study(options.study)
-    assert set(options.dataset) <= set(known_datasets())
-    assert not options.budget or options.budget in BUDGETS or re.fullmatch(r"search-\d+", options.budget)
+    if options is None:
+        assert "--list" in line
+        return
+    assert find_study(options.study_name)
+    assert set(options.data.datasets) <= set(known_datasets())
+    budget = options.study.budget
+    assert not budget or budget in BUDGETS or re.fullmatch(r"search-\d+", budget)
 
 
 def test_the_readme_calls_every_command() -> None:

@@ -13,7 +13,7 @@ METHOD = "instance_optimisation"
 def optimised_arms(comparison: Comparison) -> dict[str, str]:
     """For each arm, the arm that goes on from its results; the one with the fewest steps where there are several."""
     records = comparison.records
-    methods = {str(entry["label"]): as_object(entry.get("method")) for entry in records.definition["arms"]}
+    methods = {str(entry["label"]): as_object(entry.get("method")) for entry in records.definition.get("arms") or []}
     known = {_identity(methods[label]): arm for arm, label in _named(comparison) if label in methods}
     found: dict[str, tuple[float, str]] = {}
     for arm, label in _named(comparison):

@@ -29,7 +29,7 @@ def part_legend(figure: Figure, names: Mapping[str, str], *, lines: bool = False
     if CONTROL not in names:
         return
     handles = []
-    for part, (colour, marker) in PART_LOOK.items():
+    for part, (colour, marker) in ((part, look) for part, look in PART_LOOK.items() if part in names):
         line = Line2D([], [], color=colour, marker=marker, markersize=5, label=as_label(names[part]))
         line.set_linestyle("none" if not lines else "-" if part == SEARCH else "--")
         handles.append(line)

@@ -281,12 +281,12 @@ def moved(path: Path) -> None:
 BAD_FILES: dict[str, tuple[int, Callable[[Path], None], str]] = {
     "missing image": (0, Path.unlink, "label without image"),
     "missing label": (1, Path.unlink, "image without label"),
-    "truncated": (0, truncate, "unreadable or truncated NIfTI"),
-    "empty": (0, lambda path: path.write_bytes(b"") and None, "unreadable or truncated NIfTI"),
-    "no NIfTI": (0, lambda path: path.write_text("no image") and None, "unreadable or truncated NIfTI"),
-    "corrupt header": (0, damage_header, "unreadable or truncated NIfTI"),
-    "corrupt label": (1, damage_header, "unreadable or truncated NIfTI"),
-    "truncated label": (1, truncate, "unreadable or truncated NIfTI"),
+    "truncated": (0, truncate, "truncated|damaged"),
+    "empty": (0, lambda path: path.write_bytes(b"") and None, "is no NIfTI"),
+    "no NIfTI": (0, lambda path: path.write_text("no image") and None, "is no NIfTI"),
+    "corrupt header": (0, damage_header, "the data must begin at byte 352 or later, the header says inf"),
+    "corrupt label": (1, damage_header, "the data must begin at byte 352 or later, the header says inf"),
+    "truncated label": (1, truncate, "truncated|damaged"),
     "label shape": (1, rewrite(lambda array: array[:-1]), r"label grid \(\d+, \d+, \d+\) is unlike"),
     "label affine": (1, moved, "label grid is unlike the one of .*mm apart"),
     "label fractions": (1, rewrite(lambda array: array.astype(np.float32) / 2), "labels must be whole numbers"),
@@ -325,5 +325,5 @@ def test_an_unknown_setting_lists_the_known(example: Example) -> None:
 
 
 def test_an_unknown_dataset_lists_the_known() -> None:
-    with pytest.raises(ValueError, match=r"'name' must be among .*'virtual_brains'.*, got 'brains'"):
+    with pytest.raises(ValueError, match=r"unknown data set 'brains'; known: .*virtual_brains"):
         open_dataset("brains")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-import baselines
 from fusemorph.data.dataset import Pair, Scan
 from fusemorph.external import ExternalMethod
 from fusemorph.losses.training_loss import total
@@ -67,21 +66,6 @@ def test_any_pair_gives_one_displacement_and_the_same_again(name: str, shape: tu
     assert first.shape == (1, len(shape), *shape)
     assert first.isfinite().all()
     assert method.nondeterministic or torch.equal(first, again)
-
-
-def test_a_file_without_a_method_is_named_and_one_of_helpers_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("_helpers", "empty"):
-        (tmp_path / f"{name}.py").write_text('"""Nothing."""\n')
-    monkeypatch.setattr(baselines, "__path__", [*baselines.__path__, str(tmp_path)])
-    known_methods.cache_clear()
-    try:
-        assert "_helpers" not in known_methods()
-        with pytest.raises(ValueError, match=r"empty\.py must define one subclass of Method, has 0"):
-            load_method({"name": "empty"})
-    finally:
-        known_methods.cache_clear()
 
 
 @pytest.mark.parametrize("name", [name for name in known_methods() if needs_more(name)])
@@ -156,7 +140,7 @@ def test_a_learned_method_lowers_its_own_loss(name: str) -> None:
 
 
 def test_unknown_methods_and_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"unknown method 'demons_of_maxwell'; known: fusion, .*identity"):
+    with pytest.raises(ValueError, match=r"unknown method 'demons_of_maxwell'; known: .*fusion, .*identity"):
         load_method({"name": "demons_of_maxwell"})
     with pytest.raises(ValueError, match="settings of 'identity' do not fit"):
         load_method({"name": "identity", "strength": 1})

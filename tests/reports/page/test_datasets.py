@@ -103,7 +103,7 @@ def test_page_of_one_data_set_by_another_metric(tmp_path: Path) -> None:
     text = (tmp_path / "out" / "index.html").read_text()
     assert "a has a lower mean HD95 than b." in text
     assert "HD95 (mm); lower is better" in text
-    assert " mm (95 % interval +" in text
+    assert " mm higher than a, the largest significant difference (95 % interval +" in text
     assert "fusion-brains" not in text
 
 

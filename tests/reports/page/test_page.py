@@ -185,7 +185,7 @@ def test_several_studies_share_a_page_made_side_by_side_or_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [tmp_path / "runs", tmp_path / "more"]
-    for folder, name in zip(runs, ("fusion", "gate settings"), strict=True):
+    for folder, name in zip(runs, ("fusion", "gate-settings"), strict=True):
         write_records(folder, Records(arms=ARMS[:2], seeds=1, name=name))
     pages = []
     for many in (1_000_000, 1):
