@@ -119,7 +119,8 @@ def read_pictures(path: Path) -> dict[str, np.ndarray]:
         RecordError: not an archive of plain arrays.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, since NumPy leaves a file open that turns out to be no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # numpy raises whatever zipfile, zlib or its own header parser meets
         raise RecordError(f"{path}: cannot be read as pictures ({error})") from error

@@ -1,6 +1,8 @@
 """Records may come from anybody: what a report cannot read is a named problem, and the rest is drawn."""
 
+import gc
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from reports.analysis.significance import Certainty
 from reports.checklist.checklist import checklist
 from reports.records import NothingToReportError
 from reports.records.contents import DEEPEST, read_object
-from reports.records.files import LONGEST_STEM, file_stem, read_pairs
+from reports.records.files import LONGEST_STEM, file_stem, read_pairs, read_pictures
 from reports.records.loading import load_studies
 from reports.tables.provenance import provenance
 from reports.tables.study import all_tables
@@ -152,6 +154,17 @@ def test_values_beyond_all_measure_are_named(small: Path) -> None:
     path.write_text("\n".join([lines[0], ",".join(cells), *lines[2:]]))
     with pytest.raises(RecordError, match="'hd95_mm' holds a value above 1e\\+12 in row 1"):
         read_pairs(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"\x93NUMPY\x01\x00", b"text"])
+def test_damaged_pictures_are_named_and_their_file_is_closed(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "pictures.npz"
+    path.write_bytes(content)
+    with pytest.raises(RecordError, match=r"pictures\.npz: cannot be read as pictures"):
+        read_pictures(path)
+    gc.collect()  # a file left open is an error here
+    if Path("/proc/self/fd").is_dir():
+        assert path not in {Path(os.path.realpath(f"/proc/self/fd/{number}")) for number in os.listdir("/proc/self/fd")}
 
 
 @pytest.mark.parametrize("name", ["a" * 500, "", "..", "///", "fusion"])
