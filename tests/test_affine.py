@@ -1,5 +1,5 @@
 import math
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -127,7 +127,7 @@ RAMP = torch.arange(400.0).view(1, 1, 20, 20)
         (RAMP[..., None], {}, "'moving' must be 2-D as 'fixed'"),
     ],
 )
-def test_what_cannot_be_registered_is_named(moving: Tensor, settings: dict, message: str) -> None:
+def test_what_cannot_be_registered_is_named(moving: Tensor, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         register_affine(RAMP, moving, **({"spacing_mm": (1.0, 1.0)} | settings))
 

@@ -33,7 +33,8 @@ def test_flips_are_shared_and_labels_follow() -> None:
 
 def test_affine_noise_is_each_image_s_own_and_labels_follow() -> None:
     x = torch.linspace(-1, 1, 49)
-    ball = (sum(axis.square() for axis in torch.meshgrid(x, x, x, indexing="ij")) < 0.4).float()[None, None]
+    squares = torch.stack(torch.meshgrid(x, x, x, indexing="ij")).square()
+    ball = (squares.sum(dim=0) < 0.4).float()[None, None]
     images = (ball, ball.clone())
     moved, labels = augment(images, (ball.short(), ball.short()), kind="affine", rng=np.random.default_rng(3))
     assert not torch.allclose(moved[0], moved[1], atol=0.05)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from fusemorph.trials.evaluation import evaluate
 from fusemorph.trials.run import Job, run_job
 
 CPU = torch.device("cpu")
-BRAINS = {"spacing_mm": 8.0, "train": 2, "val": 3}
+BRAINS: dict[str, Any] = {"spacing_mm": 8.0, "train": 2, "val": 3}
 
 
 def moves(*, affine: bool, threads: int) -> None:
@@ -105,7 +105,7 @@ class Outside(ExternalMethod):
 
 
 def method(work: Callable[..., None], **settings: float) -> Outside:
-    return type("Here", (Outside,), {"work": staticmethod(work)})(**settings)  # type: ignore[no-any-return]
+    return type("Here", (Outside,), {"work": staticmethod(work)})(**settings)
 
 
 def make_pair(shape: tuple[int, ...] = (12, 10, 14), spacing_mm: tuple[float, ...] = (1.0, 2.0, 0.5)) -> Pair:

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pytest
 import torch
 
@@ -17,7 +19,7 @@ def test_each_channel_of_the_identity_counts_along_its_own_axis(shape: tuple[int
 
 @pytest.mark.parametrize("mode", ["linear", "nearest"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_sampling_at_the_identity_returns_the_image(shape: tuple[int, ...], mode: str) -> None:
+def test_sampling_at_the_identity_returns_the_image(shape: tuple[int, ...], mode: Literal["linear", "nearest"]) -> None:
     image = torch.rand(2, 3, *shape, dtype=torch.float64)
     grid = identity_grid(shape, dtype=torch.float64).expand(2, -1, *shape)
     torch.testing.assert_close(sample(image, grid, mode=mode), image)

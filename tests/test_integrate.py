@@ -1,4 +1,5 @@
 import math
+from types import EllipsisType
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def test_exponential_of_the_negative_is_the_inverse(shape: tuple[int, ...], sigm
     # What remains is the error of linear interpolation; it grows with the curvature of the velocity.
     velocity = smooth_velocity(shape, sigma=sigma, seed=seed)
     forward, backward = exponential(velocity), exponential(-velocity)
-    inner = (..., *[slice(8, -8)] * len(shape))
+    inner: tuple[slice | EllipsisType, ...] = (..., *[slice(8, -8)] * len(shape))
     assert forward[inner].abs().max() > 0.5
     assert compose(forward, backward)[inner].abs().max() < 0.05
 

@@ -58,7 +58,7 @@ def test_central_differences_overlook_a_slab_swap(shape: tuple[int, ...], axis: 
     x = identity_grid(shape)[axis]
     displacement = torch.zeros(1, len(shape), *shape)
     displacement[:, axis] = 1 - 2 * (x % 2)
-    interior = (0, *[slice(1, -1)] * len(shape))
+    interior: tuple[slice | int, ...] = (0, *[slice(1, -1)] * len(shape))
     assert torch.equal(jacobian_determinant(displacement)[interior], torch.ones([side - 2 for side in shape]))
 
 

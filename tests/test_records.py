@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,7 +132,13 @@ def test_damaged_records_are_named(tmp_path: Path, content: str, message: str) -
         read_record(tmp_path)
 
 
-SOUND = {"format": 1, "key": "k", "status": "finished", "reason": None, "configuration": TRIAL.configuration()}
+SOUND: dict[str, Any] = {
+    "format": 1,
+    "key": "k",
+    "status": "finished",
+    "reason": None,
+    "configuration": TRIAL.configuration(),
+}
 WRONG: dict[str, tuple[dict[str, object], str]] = {
     "key": ({"key": ["k"]}, r"'key' must be text, got \['k'\]"),
     "status": ({"status": {"finished": 1}}, "'status' must be one of running, .*, got {'finished': 1}"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -20,7 +21,7 @@ from fusemorph.registered import measure_labels, save
 from tests.trained_trial import trained
 
 CENTRE_MM = np.array([10.0, -20.0, 30.0])
-TRAINING = {"spacing_mm": (2.0, 2.0, 2.0), "percentiles": (1.0, 99.0)}
+TRAINING: dict[str, Any] = {"spacing_mm": (2.0, 2.0, 2.0), "percentiles": (1.0, 99.0)}
 
 
 def rotation(degrees: float, axis: int) -> np.ndarray:
@@ -96,12 +97,12 @@ def test_simpleitk_resamples_to_the_warped_image(fixed_grid: str, moving_grid: s
     fixed = image_on(fixed_grid, tmp_path / "fixed.nii.gz")
     moving = image_on(moving_grid, tmp_path / "moving.nii.gz")
     warped_path, displacement_path = written(tmp_path, fixed, moving, wave)
-    warped = nib.load(warped_path)
+    warped = nib.Nifti1Image.from_filename(warped_path)
     expected = resampled_by_itk(fixed.path, moving.path, displacement_path)
     error = np.abs(warped.get_fdata() - expected) / np.ptp(moving.array)
     assert error.max() < 1e-3
     assert warped.get_data_dtype() == np.float32
-    np.testing.assert_allclose(warped.affine, nib.load(fixed.path).affine, atol=1e-5)
+    np.testing.assert_allclose(warped.affine, nib.Nifti1Image.from_filename(fixed.path).affine, atol=1e-5)
     assert np.abs(warped.get_fdata() - texture_on(fixed_grid)).max() > 100  # the wave did move it
 
 
@@ -117,7 +118,8 @@ def test_no_displacement_resamples_the_moving_image(moving_grid: str, tmp_path: 
     moving = image_on(moving_grid, tmp_path / "moving.nii.gz")
     warped_path, _ = written(tmp_path, fixed, moving, still)
     reference = sitk.Resample(*(sitk.ReadImage(str(v.path), sitk.sitkFloat64) for v in (moving, fixed)))
-    np.testing.assert_allclose(nib.load(warped_path).get_fdata(), sitk.GetArrayFromImage(reference).T, atol=0.05)
+    warped = nib.Nifti1Image.from_filename(warped_path).get_fdata()
+    np.testing.assert_allclose(warped, sitk.GetArrayFromImage(reference).T, atol=0.05)
 
 
 @pytest.mark.parametrize("moving_grid", GRIDS)
@@ -139,18 +141,23 @@ def test_the_method_sees_both_images_on_one_grid(fixed_grid: str, moving_grid: s
 def test_a_translation_keeps_its_length_in_millimetres(grid: str, tmp_path: Path) -> None:
     fixed, moving = image_on(grid, tmp_path / "fixed.nii.gz"), image_on("anisotropic", tmp_path / "moving.nii.gz")
     _, displacement_path = written(tmp_path, fixed, moving, constant(2.0, 0.0, -1.0))
-    image = nib.load(displacement_path)
+    image = nib.Nifti1Image.from_filename(displacement_path)
     assert image.shape == (*GRIDS[grid][0], 1, 3)
     assert image.header["intent_code"] == 1007
     axes = fixed.affine[:3, :3] / fixed.spacing_mm
     expected = axes @ [4.0, 0.0, -2.0] * [-1, -1, 1]
-    np.testing.assert_allclose(image.get_fdata(), np.broadcast_to(expected, image.shape), atol=1e-4)
+    np.testing.assert_allclose(image.get_fdata(), np.broadcast_to(np.asarray(expected), image.shape), atol=1e-4)
 
 
 def test_the_field_of_an_aligned_grid_is_the_estimate(tmp_path: Path) -> None:
     fixed, moving = (image_on("isotropic", tmp_path / f"{name}.nii.gz") for name in ("fixed", "moving"))
     seen: list[Tensor] = []
-    field = register_images(fixed, moving, estimate=lambda pair: seen.append(wave(pair)) or seen[0], **TRAINING)
+
+    def keep(pair: Pair) -> Tensor:
+        seen.append(wave(pair))
+        return seen[0]
+
+    field = register_images(fixed, moving, estimate=keep, **TRAINING)
     torch.testing.assert_close(field, 2 * seen[0][0], atol=1e-5, rtol=0)
 
 
@@ -231,9 +238,9 @@ def test_the_command_applies_a_trial_and_prints_metrics(tmp_path: Path, capsys: 
     printed = dict(line.split()[-2:] for line in capsys.readouterr().out.splitlines() if line.startswith("mean dice "))
     assert 0.3 < float(printed["dice"]) < 1
     expected = resampled_by_itk(fixed.path, moving.path, out / "displacement.nii.gz")
-    error = np.abs(nib.load(out / "warped.nii.gz").get_fdata() - expected) / np.ptp(moving.array)
+    error = np.abs(nib.Nifti1Image.from_filename(out / "warped.nii.gz").get_fdata() - expected) / np.ptp(moving.array)
     assert error.max() < 1e-3
-    assert np.abs(nib.load(out / "displacement.nii.gz").get_fdata()).max() > 0.1
+    assert np.abs(nib.Nifti1Image.from_filename(out / "displacement.nii.gz").get_fdata()).max() > 0.1
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float64])
@@ -244,7 +251,7 @@ def test_a_label_that_16_bits_do_not_hold_is_named(
     labels = tmp_path / "labels.nii.gz"
     array = np.zeros(GRIDS["isotropic"][0], dtype)
     array[2, 3, 4] = 40001
-    nib.save(nib.Nifti1Image(array, nib.load(image).affine), labels)
+    nib.save(nib.Nifti1Image(array, nib.Nifti1Image.from_filename(image).affine), labels)
     call = [image, image, "--method", str(trained(tmp_path / "runs")), "--out", str(tmp_path / "out")]
     assert main([*call, "--fixed-labels", str(labels), "--moving-labels", str(labels)]) == 1
     said = f"fusemorph register: {labels}: labels must be whole numbers from 0 to 32767, got 40001"

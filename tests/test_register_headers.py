@@ -63,14 +63,14 @@ def made(path: Path, rng: np.random.Generator, *, shape: tuple[int, ...], codes:
     forms = {"sform": sform.copy(), "qform": qform.copy()}
     for form in forms.values():
         form[:3] /= to_mm
-    dtype = rng.choice([np.float32, np.float64, np.int16])
+    dtype = rng.choice(["float32", "float64", "int16"])
     array = textured(shape, affine).astype(dtype)
     return write_raw(path, array, **forms, sform_code=codes[0], qform_code=codes[1], xyzt_units=units)
 
 
 def by_rule(path: Path) -> np.ndarray:
     """Where the rule puts an image: the sform if its code is 1 or the qform's is 0, else the qform."""
-    header = nib.load(path).header
+    header = nib.Nifti1Image.from_filename(path).header
     codes = int(header["sform_code"]), int(header["qform_code"])
     if not any(codes):
         affine = np.diag([-1.0, -1, 1, 1]) @ np.diag([*np.asarray(header["pixdim"][1:4], float), 1])
@@ -102,15 +102,19 @@ def law(fixed_path: Path, moving_path: Path, out: Path, *, dims: int) -> str:
 
 def _compare(fixed: Volume, moving: Volume, files: tuple[Path, Path]) -> None:
     place = by_rule(fixed.path)
-    written = nib.load(files[0])
+    written = nib.Nifti1Image.from_filename(files[0])
     shape = written.shape
+    assert fixed.header is not None
     if apart_mm(place, fixed.header.affine, shape) > 1e-3:  # rounded: the rule's form, and what ITK reads of it
+        assert fixed.header.itk is not None
         place = fixed.header.itk
     for form in (written.affine, written.header.get_sform(), written.header.get_qform()):
         assert apart_mm(form, place, shape) < 1e-3
     dims = len(shape)
     of_itk = np.eye(4)
-    of_itk[:dims, :dims], of_itk[:dims, 3] = (read_by_itk(files[0])[:dims, part] for part in (slice(dims), dims))
+    read = read_by_itk(files[0])
+    assert read is not None
+    of_itk[:dims, :dims], of_itk[:dims, 3] = (read[:dims, part] for part in (slice(dims), dims))
     planar = place.copy()
     planar[dims:], planar[:, dims:3] = np.eye(4)[dims:], np.eye(4)[:, dims:3]
     planar[:dims, 3] = place[:dims, 3]
@@ -128,22 +132,22 @@ def _compare(fixed: Volume, moving: Volume, files: tuple[Path, Path]) -> None:
 def test_the_law_of_headers(case: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(case)
     dims = 2 if case % 5 == 4 else 3
-    paths = [
+    first, second = paths = [
         made(tmp_path / f"{name}.nii", rng, shape=SHAPE[:dims], codes=codes)
         for name, codes in (("fixed", CODES[case % 25]), ("moving", [(1, 1), (1, 0), (0, 1)][case % 3]))
     ]
-    reason = law(*paths, tmp_path / "out", dims=dims)
+    reason = law(first, second, tmp_path / "out", dims=dims)
     if reason:
         assert not (tmp_path / "out").exists()
         refused = next(path for path in paths if str(path) in reason) if ".nii" in reason else paths[0]
         itk = read_by_itk(refused)
-        nibabel = nib.load(refused).affine * np.array([[_unit(refused)]] * 3 + [[1]])
+        nibabel = nib.Nifti1Image.from_filename(refused).affine * np.array([[_unit(refused)]] * 3 + [[1]])
         apart = itk is None or dims == 2 or apart_mm(itk, nibabel, SHAPE[:dims]) > 0.05
         assert apart, reason
 
 
 def _unit(path: Path) -> float:
-    return {1: 1000.0, 3: 0.001}.get(int(nib.load(path).header["xyzt_units"]) & 7, 1.0)
+    return {1: 1000.0, 3: 0.001}.get(int(nib.Nifti1Image.from_filename(path).header["xyzt_units"]) & 7, 1.0)
 
 
 @pytest.fixture
@@ -207,9 +211,12 @@ def test_an_image_without_forms_lies_where_itk_puts_it(
     assert registered(fixed, moving, runs) == 0
     warning = f"warning: {fixed}: has neither sform nor qform (both codes are 0)"
     assert f"fusemorph register: {warning}" in capsys.readouterr().err
+    expected = read_by_itk(fixed)
+    assert expected is not None
     for written in (tmp_path / "out" / f"{name}.nii.gz" for name in ("warped", "displacement")):
-        for affine in (nib.load(written).affine, read_by_itk(written)):
-            np.testing.assert_allclose(affine[:3], read_by_itk(fixed)[:3], atol=1e-5)
+        for affine in (nib.Nifti1Image.from_filename(written).affine, read_by_itk(written)):
+            assert affine is not None
+            np.testing.assert_allclose(affine[:3], expected[:3], atol=1e-5)
 
 
 def test_a_sheared_grid_is_refused_before_anything_is_computed(
@@ -251,13 +258,13 @@ def test_no_input_is_written_over(name: str, runs: Path, tmp_path: Path, capsys:
 @pytest.mark.parametrize("slices", [2, 5])
 def test_few_slices_are_padded_as_in_a_data_set(slices: int, runs: Path, tmp_path: Path) -> None:
     thick = np.diag([2.0, 2.0, 8.0, 1.0])
-    paths = [
+    fixed, moving = (
         write_raw(tmp_path / f"{name}.nii", textured((24, 26, slices), thick), sform=thick, sform_code=1)
         for name in ("fixed", "moving")
-    ]
-    assert registered(*paths, trained(tmp_path / "thick", spacing_mm=8.0)) == 0
-    assert registered(*paths, runs) == 0
-    assert nib.load(tmp_path / "out" / "warped.nii.gz").shape == (24, 26, slices)
+    )
+    assert registered(fixed, moving, trained(tmp_path / "thick", spacing_mm=8.0)) == 0
+    assert registered(fixed, moving, runs) == 0
+    assert nib.Nifti1Image.from_filename(tmp_path / "out" / "warped.nii.gz").shape == (24, 26, slices)
 
 
 @pytest.mark.parametrize("shape", [(40, 36), (40, 36, 1), (40, 1, 36)])
@@ -270,10 +277,10 @@ def test_slices_are_registered_by_a_trial_on_slices(shape: tuple[int, ...], tmp_
     out, dims = tmp_path / "out", len(shape)
     field = sitk.DisplacementFieldTransform(sitk.ReadImage(str(out / "displacement.nii.gz"), sitk.sitkVectorFloat64))
     resampled = sitk.Resample(sitk.ReadImage(str(moving)), sitk.ReadImage(str(fixed)), field, sitk.sitkLinear)
-    warped = nib.load(out / "warped.nii.gz")
+    warped = nib.Nifti1Image.from_filename(out / "warped.nii.gz")
     assert warped.shape == shape
     slices = {2: (40, 36, 1), 3: (40, 36, 2) if shape[-1] == 1 else shape}[dims]
-    assert nib.load(out / "displacement.nii.gz").shape == (*slices, 1, dims)
+    assert nib.Nifti1Image.from_filename(out / "displacement.nii.gz").shape == (*slices, 1, dims)
     np.testing.assert_allclose(sitk.GetArrayFromImage(resampled).T, warped.get_fdata(), atol=0.5)
 
 
@@ -290,7 +297,7 @@ def test_scans_far_apart_are_aligned_as_those_of_the_training(
         image = 100.0 * labels + textured(labels.shape, STRAIGHT) / 50
         files[name] = write_raw(tmp_path / f"{name}.nii", image.astype(np.float32), sform=STRAIGHT, sform_code=1)
         write_raw(tmp_path / f"{name}_labels.nii", labels, sform=STRAIGHT, sform_code=1)
-    labels = [
+    with_labels = [
         "--fixed-labels",
         str(tmp_path / "fixed_labels.nii"),
         "--moving-labels",
@@ -299,7 +306,7 @@ def test_scans_far_apart_are_aligned_as_those_of_the_training(
 
     def dice(*more: str) -> tuple[float, str]:
         run = trained(tmp_path / "runs", strength=0.0, align="affine")
-        assert registered(files["fixed"], files["moving"], run, *labels, *more) == 0
+        assert registered(files["fixed"], files["moving"], run, *with_labels, *more) == 0
         said = capsys.readouterr()
         return float(
             next(line for line in said.out.splitlines() if line.startswith("mean dice ")).split()[-1]

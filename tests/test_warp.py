@@ -1,4 +1,5 @@
 from itertools import product
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -164,7 +165,7 @@ def test_warping_keeps_float32_under_autocast_and_passes_finite_gradients() -> N
 
 
 @pytest.mark.parametrize("function", [warp, warp_labels])
-def test_wrong_number_of_channels_is_named(function: object) -> None:
+def test_wrong_number_of_channels_is_named(function: FunctionType) -> None:
     image = torch.zeros(1, 1, 8, 8, 8) if function is warp else torch.zeros(1, 1, 8, 8, 8, dtype=torch.int16)
     rule = r"\(\): 'displacement' must have 3 channels for a 3-D image, got shape \(1, 2, 8, 8, 8\)"
     with pytest.raises(ValueError, match=function.__name__ + rule):

@@ -62,6 +62,7 @@ def test_niftyreg_reads_its_displacements_as_ras_millimetres(tmp_path: Path, mon
     for script in tmp_path.glob("reg_*"):
         script.chmod(0o755)
     monkeypatch.setenv("FUSEMORPH_NIFTYREG", str(tmp_path))
-    images = make_pair(*torch.rand(2, 1, 1, *shape), spacing_mm)
+    fixed, moving = torch.rand(2, 1, 1, *shape)
+    images = make_pair(fixed, moving, spacing_mm)
     found = load_method({"name": "niftyreg"}).register(images, network=None, device=CPU)
     torch.testing.assert_close(found, torch.tensor([1.0, 1.0, 6.0]).view(1, 3, 1, 1, 1).expand(1, 3, *shape))

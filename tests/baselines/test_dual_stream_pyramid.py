@@ -14,13 +14,13 @@ def test_size() -> None:
 def test_a_level_adds_to_what_the_coarser_ones_found() -> None:
     """Coarse levels that answer with a shift of (1, 0) voxels of theirs move the image by it, twice as far a level."""
     network = DualStreamPyramid(channels=(4, 4, 4)).network(2)
-    for level, shift in zip(network.levels, (0.0, 0.0, 1.0), strict=True):
-        torch.nn.init.zeros_(level.residual.weight)
-        level.residual.bias.data = torch.tensor([shift, 0.0])
+    for level, shift in enumerate((0.0, 0.0, 1.0)):
+        torch.nn.init.zeros_(network.get_parameter(f"levels.{level}.residual.weight"))
+        network.get_parameter(f"levels.{level}.residual.bias").data = torch.tensor([shift, 0.0])
     image = torch.rand(1, 1, 32, 32)
     displacement = network(image, image).displacement
     torch.testing.assert_close(displacement[:, 0], torch.full((1, 32, 32), 4.0))
     torch.testing.assert_close(warp(image, displacement)[..., :28, :], image[..., 4:, :])
-    network.levels[0].residual.bias.data[1] = -2.0
+    network.get_parameter("levels.0.residual.bias").data[1] = -2.0
     displacement = network(image, image).displacement
     torch.testing.assert_close(displacement[:, 1], torch.full((1, 32, 32), -2.0))

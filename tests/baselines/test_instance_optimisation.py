@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from fusemorph.trials.run import Job, run_job
 from fusemorph.warp import warp
 
 CPU = torch.device("cpu")
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "instance_optimisation": {"steps": 3},
     "fusion": {"channels": [4, 8, 8, 16, 16]},
     "lapirn": {"channels": 8},

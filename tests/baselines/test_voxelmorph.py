@@ -4,7 +4,7 @@ import pytest
 import torch
 from monai.networks.blocks.convolutions import Convolution
 from monai.networks.nets.voxelmorph import VoxelMorphUNet
-from torch import Tensor, nn
+from torch import nn
 
 from baselines.voxelmorph_1 import VoxelMorph1
 from baselines.voxelmorph_2 import VoxelMorph2
@@ -24,7 +24,7 @@ class DeeperUNet(VoxelMorphUNet):
     """MONAI's network with the one layer that it lacks: a convolution of stride 1 at the coarsest resolution."""
 
     def _get_bottom_layer(self, in_channels: int, out_channels: int) -> nn.Module:
-        strided, upsample = super()._get_bottom_layer(in_channels, out_channels)
+        strided, upsample = super()._get_bottom_layer(in_channels, out_channels).children()
         extra = Convolution(self.dimensions, out_channels, out_channels, kernel_size=3, act=self.act, norm=None)
         return nn.Sequential(strided, extra, upsample)
 
@@ -35,9 +35,8 @@ def monai_network(dims: int) -> DeeperUNet:
         spatial_dims=dims, in_channels=2, unet_out_channels=32, channels=(2, 32, 16, 32, 32, 32, 32, 32),
         final_conv_channels=(16, 16), use_maxpool=False,
     )  # fmt: skip
-    first = network.net[0][0].conv
-    nn.init.dirac_(first.weight)
-    nn.init.zeros_(first.bias)
+    nn.init.dirac_(network.get_parameter("net.0.0.conv.weight"))
+    nn.init.zeros_(network.get_parameter("net.0.0.conv.bias"))
     return network
 
 
@@ -45,7 +44,7 @@ def monai_network(dims: int) -> DeeperUNet:
 def test_weights_of_monai_give_its_output(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     theirs, ours = monai_network(len(shape)), VoxelMorph2().network(len(shape))
-    weights: list[Tensor] = list(theirs.parameters())[2:]  # both list their layers in the order of computation
+    weights = list(theirs.parameters())[2:]  # both list their layers in the order of computation
     with torch.no_grad():
         for own, weight in zip(ours.parameters(), weights, strict=True):
             own.copy_(weight)

@@ -1,6 +1,7 @@
 """Evaluation of one pair with 138 labels against a loop over the labels."""
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from fusemorph.metrics import dice_per_label, surface_distances
 from fusemorph.warp import warp, warp_labels
+from tests.benchmarks.test_convolutions import measured_s
 
 SHAPE = (80, 96, 80)
 LABELS = range(1, 139)
@@ -22,7 +24,7 @@ Scores = dict[str, np.ndarray]
 
 def evaluate(fixed: np.ndarray, moving: Tensor, displacement: Tensor) -> Scores:
     warped = warp_labels(moving, displacement)[0, 0].numpy()
-    given = {"moving_labels": moving[0, 0].numpy(), "labels": LABELS}
+    given: dict[str, Any] = {"moving_labels": moving[0, 0].numpy(), "labels": LABELS}
     return {
         "dice": dice_per_label(fixed, warped, **given),
         **surface_distances(fixed, warped, **given, spacing_mm=SPACING_MM),
@@ -42,8 +44,8 @@ def evaluate_label_by_label(fixed: np.ndarray, moving: Tensor, displacement: Ten
 
 
 def scores_of(fixed: np.ndarray, warped: np.ndarray) -> dict[str, float]:
-    surfaces = [mask & ~ndimage.binary_erosion(mask) for mask in (fixed, warped)]
-    in_mm, in_voxels = (directed(*surfaces, spacing) for spacing in (SPACING_MM, (1.0, 1.0, 1.0)))
+    first, second = (mask & ~ndimage.binary_erosion(mask) for mask in (fixed, warped))
+    in_mm, in_voxels = (directed(first, second, spacing) for spacing in (SPACING_MM, (1.0, 1.0, 1.0)))
     return {
         "dice": 2 * np.sum(fixed & warped) / (fixed.sum() + warped.sum()),
         "hd95_mm": max(np.percentile(distances, 95) for distances in in_mm),
@@ -80,7 +82,7 @@ def test_evaluation_of_138_labels(benchmark: BenchmarkFixture, case: tuple[np.nd
     for name, values in theirs.items():
         np.testing.assert_allclose(ours[name], values, atol=0.02, err_msg=name)
 
-    ratio = loop_s / benchmark.stats.stats.median
+    ratio = loop_s / measured_s(benchmark)
     benchmark.extra_info.update(loop_s=loop_s, ratio=ratio)
     print(f"\nEvaluation of 138 labels, {'x'.join(map(str, SHAPE))}: {ratio:.0f} times faster than a loop (goal: 8)")
     assert ratio >= 8

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,9 +36,11 @@ def proposals(rng: np.random.Generator) -> list[Proposal]:
         plan = "".join(rng.choice(list("jsg"), 7))
         finished = bool(rng.random() < 0.1)
         gains = np.cumsum(rng.normal(0.02, 0.01, 4))[: 4 if finished else int(rng.integers(1, 3))]
-        values = {f"plan.{stage}": operator for stage, operator in enumerate(plan, 1)}
+        values: dict[str, Any] = {f"plan.{stage}": operator for stage, operator in enumerate(plan, 1)}
         values |= {"gate.temperature": float(rng.uniform(0.5, 2)), "rate": float(10 ** rng.uniform(-4, -2))}
-        status = {} if finished else {"status": "pruned", "reason": f"stopped at step {50 * len(gains)}"}
+        status: dict[str, Any] = (
+            {} if finished else {"status": "pruned"} | {"reason": f"stopped at step {50 * len(gains)}"}
+        )
         made.append(Proposal(plan=plan, gains=tuple(map(float, gains)), values=values, **status))
     return made
 

@@ -228,7 +228,7 @@ def test_a_dataset_goes_by_what_it_has_read_first(filed: Example, tmp_path: Path
 
 
 def change(path: Path) -> None:
-    image = nib.load(path)
+    image = nib.Nifti1Image.from_filename(path)
     array = np.asarray(image.dataobj).copy()
     array[tuple(side // 2 for side in array.shape)] = 1
     array[tuple(side // 2 + 1 for side in array.shape)] = 2
@@ -261,7 +261,7 @@ def damage_header(path: Path) -> None:
 
 def rewrite(alter: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
     def damage(path: Path) -> None:
-        image = nib.load(path)
+        image = nib.Nifti1Image.from_filename(path)
         nib.Nifti1Image(alter(np.asarray(image.dataobj)), image.affine).to_filename(path)
 
     return damage
@@ -274,16 +274,16 @@ def with_nan(array: np.ndarray) -> np.ndarray:
 
 
 def moved(path: Path) -> None:
-    image = nib.load(path)
+    image = nib.Nifti1Image.from_filename(path)
     nib.Nifti1Image(np.asarray(image.dataobj), image.affine @ np.diag([2, 1, 1, 1])).to_filename(path)
 
 
-BAD_FILES: dict[str, tuple[int, Callable[[Path], None], str]] = {
+BAD_FILES: dict[str, tuple[int, Callable[[Path], object], str]] = {
     "missing image": (0, Path.unlink, "label without image"),
     "missing label": (1, Path.unlink, "image without label"),
     "truncated": (0, truncate, "truncated|damaged"),
-    "empty": (0, lambda path: path.write_bytes(b"") and None, "is no NIfTI"),
-    "no NIfTI": (0, lambda path: path.write_text("no image") and None, "is no NIfTI"),
+    "empty": (0, lambda path: path.write_bytes(b""), "is no NIfTI"),
+    "no NIfTI": (0, lambda path: path.write_text("no image"), "is no NIfTI"),
     "corrupt header": (0, damage_header, "the data must begin at byte 352 or later, the header says inf"),
     "corrupt label": (1, damage_header, "the data must begin at byte 352 or later, the header says inf"),
     "truncated label": (1, truncate, "truncated|damaged"),

@@ -20,9 +20,9 @@ from fusemorph.fusion.method import Fusion
 from fusemorph.records import GIVEN_UP, TrialFolder
 from fusemorph.storage import StorageError, read_json
 from fusemorph.trials import training
+from fusemorph.trials.checkpoint import Row
 from fusemorph.trials.claims import holder
 from fusemorph.trials.run import Job, run_job
-from fusemorph.trials.training import Row
 from nas.dispatch import ATTEMPTS
 from nas.inline import run_inline
 from nas.jobs import JobList, JobQueue, Status

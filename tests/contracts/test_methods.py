@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from fusemorph.method import Method, PairFailed, known_methods, load_method
 from fusemorph.trials.evaluation import METRICS
 from fusemorph.warp import warp
 
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "demons": {"iterations": [10, 10, 5]},
     "fusion": {"channels": [4, 8, 8, 16, 16]},
     "instance_optimisation": {"steps": 3},

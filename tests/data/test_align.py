@@ -98,7 +98,7 @@ def test_within_subjects_the_first_scan_of_each_is_the_reference(folder: Path) -
 
 
 def test_what_would_leave_the_grid_is_named(folder: Path) -> None:
-    labels = nib.load(folder / "labels" / "c.nii.gz")
+    labels = nib.Nifti1Image.from_filename(folder / "labels" / "c.nii.gz")
     array = np.asarray(labels.dataobj).copy()
     array[0, 0, 0] = 1
     nib.Nifti1Image(array, labels.affine).to_filename(folder / "labels" / "c.nii.gz")

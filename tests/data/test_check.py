@@ -85,10 +85,10 @@ def test_one_image_under_two_names_is_found(folder: Path, other: str, level: str
 
 
 def test_an_absent_label_and_a_wild_scale_are_found(folder: Path) -> None:
-    labels, image = (folder / part / "train3.nii.gz" for part in ("labels", "images"))
-    array = np.asarray(nib.load(labels).dataobj)
-    nib.Nifti1Image(np.minimum(array, 1), nib.load(labels).affine).to_filename(labels)
-    nib.Nifti1Image(np.asarray(nib.load(image).dataobj) * 1e4, nib.load(image).affine).to_filename(image)
+    paths = [folder / part / "train3.nii.gz" for part in ("labels", "images")]
+    labels, image = (nib.Nifti1Image.from_filename(path) for path in paths)
+    nib.Nifti1Image(np.minimum(np.asarray(labels.dataobj), 1), labels.affine).to_filename(paths[0])
+    nib.Nifti1Image(np.asarray(image.dataobj) * 1e4, image.affine).to_filename(paths[1])
     messages = [finding.message for finding in check("folder", folder, cache=folder.parent / "cache")]
     assert "label 2 (2) is absent from 1 scans, the first is train3" in messages
     assert any(message.startswith("intensity maxima from ") for message in messages)

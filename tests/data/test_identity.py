@@ -1,5 +1,6 @@
 """Digests and ids follow contents and names inside the data: no date, size, working directory or spelling counts."""
 
+import hashlib
 import io
 import os
 import shutil
@@ -108,7 +109,7 @@ def test_a_digest_is_remembered_once_the_file_has_settled(tmp_path: Path, monkey
     content_digest(file, cache=tmp_path)
     assert not (tmp_path / "digests").exists()
     now_ns = time.time_ns()
-    monkeypatch.setattr(cache.time, "time_ns", lambda: now_ns + 3 * 10**9)
+    monkeypatch.setattr("fusemorph.data.cache.time.time_ns", lambda: now_ns + 3 * 10**9)
     content_digest(file, cache=tmp_path)
     (note,) = (tmp_path / "digests").iterdir()
     note.write_text("0" * 64)
@@ -129,13 +130,13 @@ def test_storage_that_counts_whole_seconds_is_not_trusted(tmp_path: Path, monkey
 def test_a_file_that_changes_while_it_is_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a"
     file.write_bytes(OLD)
-    digest = cache.hashlib.file_digest
+    digest = hashlib.file_digest
 
     def late(opened: io.BufferedReader, name: str) -> object:
         file.write_bytes(NEW + NEW)
         return digest(opened, name)
 
-    monkeypatch.setattr(cache.hashlib, "file_digest", late)
+    monkeypatch.setattr("fusemorph.data.cache.hashlib.file_digest", late)
     with pytest.raises(DataError, match="a: changes while it is read"):
         content_digest(file, cache=tmp_path)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -27,9 +28,9 @@ def said(name: str, data: Path, **settings: object) -> list[str]:
     ]
 
 
-def again(path: Path, array: np.ndarray | None = None, **header: object) -> None:
+def again(path: Path, array: np.ndarray | None = None, **header: Any) -> None:
     """Write an image anew, with another array or header."""
-    old = np.asarray(nib.load(path).dataobj)
+    old = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
     data = write_raw(path.with_name("new.nii"), old if array is None else array, **header).read_bytes()
     path.with_name("new.nii").unlink()
     path.write_bytes(data)
@@ -59,10 +60,10 @@ def test_stray_voxels_and_labels_that_are_not_whole_are_noted(folder: Path) -> N
     fill(folder, 10)
     image, labels = (folder / part / "s05.nii.gz" for part in ("images", "labels"))
     padded = np.zeros((20, 24, 20), np.float32)
-    padded[4:-4, 4:-4, 4:-4] = np.abs(np.asarray(nib.load(image).dataobj)[4:-4, 4:-4, 4:-4]) + 1
+    padded[4:-4, 4:-4, 4:-4] = np.abs(np.asarray(nib.Nifti1Image.from_filename(image).dataobj)[4:-4, 4:-4, 4:-4]) + 1
     padded[0, 0, 0] = -1
     again(image, padded, sform=STRAIGHT, sform_code=1)
-    again(labels, np.asarray(nib.load(labels).dataobj) * 1.00000006, sform=STRAIGHT, sform_code=1)
+    again(labels, np.asarray(nib.Nifti1Image.from_filename(labels).dataobj) * 1.00000006, sform=STRAIGHT, sform_code=1)
     found = said("folder", folder)
     assert any(line.startswith("note: 1 file hold a few voxels below their background") for line in found)
     assert any(line.startswith("note: 1 file hold labels that are not whole numbers: rounded") for line in found)
@@ -72,7 +73,7 @@ def test_stray_voxels_and_labels_that_are_not_whole_are_noted(folder: Path) -> N
 def test_a_label_that_cannot_be_is_named_with_its_value(value: float, folder: Path) -> None:
     fill(folder, 10)
     labels = folder / "labels" / "s05.nii.gz"
-    array = np.asarray(nib.load(labels).dataobj).astype(np.float64)
+    array = np.asarray(nib.Nifti1Image.from_filename(labels).dataobj).astype(np.float64)
     array[3, 3, 3] = value
     again(labels, array, sform=STRAIGHT, sform_code=1)
     assert f"error: {labels}: labels must be whole numbers from 0 to 32767, got {value:.9g}" in said("folder", folder)

@@ -2,6 +2,7 @@
 
 import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import nibabel as nib
 import numpy as np
@@ -12,6 +13,8 @@ from fusemorph.data.listing import list_folder
 from fusemorph.data.pairing import connected_blocks, pairs_within
 from fusemorph.data.table import read_table
 from tests.data.folder_files import Open, fill
+
+Form = Literal["NFC", "NFD"]
 
 ROWS = ["image,person,split", "s0,Änne,train", "s1,b,val"]
 EXPECTED = [{"image": "s0", "person": "Änne", "split": "train"}, {"image": "s1", "person": "b", "split": "val"}]
@@ -115,9 +118,9 @@ def test_a_long_table_of_pairs_is_listed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
 @pytest.mark.parametrize("table", ["splits.csv", "pairs.csv"])
-def test_names_are_matched_in_any_form_of_unicode(on_disk: str, table: str, folder: Path, opened: Open) -> None:
+def test_names_are_matched_in_any_form_of_unicode(on_disk: Form, table: str, folder: Path, opened: Open) -> None:
     names = fill(folder, 6)
-    other = {"NFC": "NFD", "NFD": "NFC"}[on_disk]
+    other: Form = "NFD" if on_disk == "NFC" else "NFC"
     for part, form in (("images", on_disk), ("labels", other)):
         for name in names:
             accented = unicodedata.normalize(form, f"é{name}.nii.gz")

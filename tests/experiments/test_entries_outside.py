@@ -139,5 +139,5 @@ def test_a_trial_finds_its_method_again(
     assert f"was made with --entries ['{elsewhere / 'entries'}']" in said
     trusted = ("--entries", str(elsewhere / "entries"))
     assert register("nudge", *trusted) == register("larger", *trusted) == 0
-    moved = nib.load(tmp_path / "nudge" / "displacement.nii.gz").get_fdata()
+    moved = nib.Nifti1Image.from_filename(tmp_path / "nudge" / "displacement.nii.gz").get_fdata()
     assert np.allclose(np.abs(moved), 4.0)

@@ -78,7 +78,7 @@ def test_a_label_that_16_bits_do_not_hold_stops_a_sweep_before_it_begins(
 ) -> None:
     data = slices(tmp_path / "set")
     labels = data / "labels" / "s03.nii.gz"
-    image = nib.load(labels)
+    image = nib.Nifti1Image.from_filename(labels)
     array = np.asarray(image.dataobj).astype(np.int32)
     array[5, 5] = 40001
     nib.save(nib.Nifti1Image(array, image.affine), labels)

@@ -179,8 +179,8 @@ def test_every_search_has_a_space_that_its_method_knows(name: str) -> None:
     assert [arm.label for arm in study.comparison_arms(BUDGETS["smoke"])] == [*DIRECT, *COARSE_TO_FINE]
 
 
-ENTRY = {"name": "a", "study": "s", "dataset": {}, "budget": {}, "reference": "x", "reported_split": "val"}
-ENTRY |= {"seeds": [0], "skipped": {}}
+ENTRY: dict[str, Any] = {"name": "a", "study": "s", "dataset": {}, "budget": {}, "reference": "x"}
+ENTRY |= {"reported_split": "val", "seeds": [0], "skipped": {}}
 ARM = {"label": "x", "group": "g", "method": {"name": "identity"}, "budget_changes": {}, "keys": {"0": "k0"}}
 
 

@@ -80,8 +80,8 @@ def test_residuals_add_up_to_one_velocity() -> None:
     for parameter in network.parameters():
         torch.nn.init.zeros_(parameter)
     for stage, value in ((4, 0.5), (5, 0.25), (6, 0.125)):
-        torch.nn.init.constant_(network.residuals[str(stage)].mean.bias, value)
-    torch.nn.init.constant_(network.head.mean.bias, 1.0)
+        torch.nn.init.constant_(network.get_parameter(f"residuals.{stage}.mean.bias"), value)
+    torch.nn.init.constant_(network.get_parameter("head.mean.bias"), 1.0)
     registration = network(*images(32, 64))
     expected = torch.full((1, 2, 16, 32), 0.5 * 8 + 0.25 * 4 + 0.125 * 2 + 1.0)
     torch.testing.assert_close(registration.velocity, expected)
@@ -90,9 +90,9 @@ def test_residuals_add_up_to_one_velocity() -> None:
 
 def test_a_stage_reads_the_moving_image_warped_by_the_coarser_stages() -> None:
     network = build("c2f-match", dims=2)
-    for residual in network.residuals.values():
-        torch.nn.init.zeros_(residual.mean.weight)
-    torch.nn.init.constant_(network.residuals["4"].mean.bias, 0.5)
+    for stage in network.residuals:
+        torch.nn.init.zeros_(network.get_parameter(f"residuals.{stage}.mean.weight"))
+    torch.nn.init.constant_(network.get_parameter("residuals.4.mean.bias"), 0.5)
     seen: dict[str, Features] = {}
     for stage, operator in network.operators.items():
         operator.register_forward_pre_hook(lambda _, inputs, stage=stage: seen.update({stage: inputs[0]}))
@@ -103,6 +103,7 @@ def test_a_stage_reads_the_moving_image_warped_by_the_coarser_stages() -> None:
     torch.testing.assert_close(seen["4"].moving, still[4][1:])
     shift = resize_displacement(torch.full((1, 2, 2, 4), 0.5), (4, 8))
     torch.testing.assert_close(seen["5"].moving, warp(still[5][1:], shift), atol=1e-4, rtol=1e-4)
+    assert seen["5"].moving is not None
     assert not torch.allclose(seen["5"].moving, still[5][1:])
     torch.testing.assert_close(seen["7"].fixed, still[7][:1])
 

@@ -5,6 +5,7 @@ import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -78,7 +79,7 @@ def _content(path: Path) -> bytearray:
     return bytearray(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
 
 
-def _keep(path: Path, content: bytes) -> None:
+def _keep(path: Path, content: bytes | bytearray) -> None:
     path.write_bytes(gzip.compress(bytes(content), mtime=0) if path.name.endswith(".gz") else bytes(content))
 
 
@@ -102,11 +103,11 @@ def _field(path: Path, rng: np.random.Generator) -> str:
 
 def spoil_bytes(path: Path, rng: np.random.Generator) -> str:
     content = bytearray(path.read_bytes())
-    places = rng.integers(len(content), size=int(rng.integers(1, 5))) if content else []
+    places: list[int] = rng.integers(len(content), size=int(rng.integers(1, 5))).tolist() if content else []
     for place in places:
         content[place] = rng.integers(256)
     path.write_bytes(bytes(content))
-    return f"bytes {list(map(int, places))}"
+    return f"bytes {places}"
 
 
 def spoil_length(path: Path, rng: np.random.Generator) -> str:
@@ -118,11 +119,12 @@ def spoil_length(path: Path, rng: np.random.Generator) -> str:
 
 
 def _values(path: Path, rng: np.random.Generator) -> str:
-    image = nib.load(path)
+    image = nib.Nifti1Image.from_filename(path)
     array = np.asarray(image.dataobj, np.float64)
     value = float(rng.choice([np.nan, np.inf, 1e39, -3e38, 1e-44, -1, 0.5, 40000, 2**31, 1e18]))
     which = rng.choice(["one", "all", "half"])
-    array[{"one": (0,) * array.ndim, "all": ..., "half": slice(0, len(array) // 2)}[which]] = value
+    places: dict[str, Any] = {"one": (0,) * array.ndim, "all": ..., "half": slice(0, len(array) // 2)}
+    array[places[which]] = value
     dtype = np.dtype(rng.choice(["float64", "float32", "int16", "uint8", "complex64"]))
     with np.errstate(all="ignore"):
         nib.Nifti1Image(np.nan_to_num(array).astype(dtype) if dtype.kind in "iu" else array.astype(dtype), image.affine)

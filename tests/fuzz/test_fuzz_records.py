@@ -101,7 +101,8 @@ def test_tables_of_a_report(case: int, records: Path, tmp_path: Path) -> None:
         for comparison in comparisons:
             tables = [*all_tables(Certainty(comparison)).values(), provenance(comparison.records)]
             text += "".join(table.markdown() + table.latex("table") for table in tables)
-    problems = [line for one in (*(c.records for c in comparisons), *searches) for line in one.problems]
+    problems = [line for comparison in comparisons for line in comparison.records.problems]
+    problems += [line for search in searches for line in search.problems]
     assert all(str(runs) in line or line.startswith("the trials mix") for line in problems), (what, problems)
     assert not any(mark in text + "".join(problems) for mark in MARKUP[3:]), what
     assert states(tmp_path) == before, what

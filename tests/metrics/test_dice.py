@@ -16,11 +16,11 @@ def test_agrees_with_monai() -> None:
     fixed, warped = label_map(1), label_map(2)
     warped[:12] = fixed[:12]
     ours = dice_per_label(fixed, warped, moving_labels=fixed, labels=range(1, 6))
-    one_hot = [
+    predicted, truth = (
         torch.from_numpy(np.stack([labels == label for label in range(1, 6)])[None]) for labels in (warped, fixed)
-    ]
+    )
     assert ours.dtype == np.float64
-    np.testing.assert_allclose(ours, compute_dice(*one_hot, include_background=True)[0].numpy(), atol=1e-6)
+    np.testing.assert_allclose(ours, compute_dice(predicted, truth, include_background=True)[0].numpy(), atol=1e-6)
 
 
 def test_values_follow_the_label_list_and_not_the_maps() -> None:

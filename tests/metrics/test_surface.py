@@ -30,12 +30,18 @@ def test_agrees_with_monai(spacing_mm: tuple[float, ...], seed: int) -> None:
     labels = sorted(set(np.unique(fixed)) & set(np.unique(warped)) - {0})
     labels = [int(label) for label in labels]
     ours = surface_distances(fixed, warped, moving_labels=fixed, labels=labels, spacing_mm=spacing_mm)
-    masks = [torch.from_numpy(np.stack([array == label for label in labels])[None]) for array in (warped, fixed)]
+    predicted, truth = (
+        torch.from_numpy(np.stack([array == label for label in labels])[None]) for array in (warped, fixed)
+    )
     spacing = list(spacing_mm)
     theirs = {
-        "hd95_mm": compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=spacing),
-        "assd_mm": compute_average_surface_distance(*masks, include_background=True, symmetric=True, spacing=spacing),
-        "hd95_vox": compute_hausdorff_distance(*masks, include_background=True, percentile=95),
+        "hd95_mm": compute_hausdorff_distance(
+            predicted, truth, include_background=True, percentile=95, spacing=spacing
+        ),
+        "assd_mm": compute_average_surface_distance(
+            predicted, truth, include_background=True, symmetric=True, spacing=spacing
+        ),
+        "hd95_vox": compute_hausdorff_distance(predicted, truth, include_background=True, percentile=95),
     }
     assert set(ours) == set(theirs)
     for name, values in theirs.items():

@@ -11,7 +11,6 @@ from fusemorph.storage import read_json
 from fusemorph.trials import claims
 from fusemorph.trials.claims import take_claim
 from fusemorph.trials.run import Job
-from nas import dispatch
 from nas.dispatch import ATTEMPTS, Death, Dispatcher, WorkersDied
 from nas.jobs import Report
 
@@ -64,7 +63,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(dispatch.time, "monotonic", clock)
+    monkeypatch.setattr("nas.dispatch.time.monotonic", clock)
     return clock
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from fusemorph.trials.run import Job, is_missing, run_job
 from nas.inline import run_inline
 from nas.jobs import JobList
 
-SETTINGS = {"spacing_mm": 8.0, "train": 4, "val": 4}
+SETTINGS: dict[str, Any] = {"spacing_mm": 8.0, "train": 4, "val": 4}
 BUDGET = Budget(steps=12, width=2, learning_rate=1e-3, validations=2, validation_pairs=2)
 METHOD = Fusion(channels=(4, 8, 8, 16, 16))
 TABLES = ("history.csv", "gates.csv", "eval/val/pairs.csv", "eval/val/labels.csv")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -32,7 +33,7 @@ METHOD = Fusion(channels=(4, 8, 8, 16, 16))
 STORE = 80 * 2**20
 
 
-def make_job(cache: Path, plan: str, **budget_changes: int) -> Job:
+def make_job(cache: Path, plan: str, **budget_changes: Any) -> Job:
     dataset = open_dataset("virtual_brains", cache=cache, spacing_mm=8.0, train=4, val=4)
     described = dataset.configuration()
     budget = asdict(replace(BUDGETS["smoke"], **budget_changes))
@@ -126,7 +127,7 @@ def test_a_run_that_is_stopped_leaves_no_worker(cache: Path, cluster: Cluster, t
     while step < 1:
         step, process = step_of(next(statuses), job)
     if how == "closed":
-        statuses.close()  # type: ignore[attr-defined]
+        statuses.close()
     else:
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
@@ -192,7 +193,7 @@ def test_a_cluster_that_grows_may_bring_what_is_missing(
     with pytest.raises(ValueError, match="2 GPUs"):
         run_ray(JobList([], tmp_path), tmp_path, address=cluster.address, gpus_per_trial=2)
     statuses = run_ray(JobList([], tmp_path), tmp_path, address=cluster.address, gpus_per_trial=1)
-    statuses.close()  # type: ignore[attr-defined]
+    statuses.close()
     assert not ray.is_initialized()
 
 

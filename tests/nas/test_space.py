@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
 
@@ -37,9 +38,10 @@ SMALL = {
 
 def configurations_by_force(space: Space) -> set[str]:
     """Configurations of all strings of operators with all values of all parameters, active or not."""
-    strings = product(space.operators, repeat=7) if space.operators else [space.own_plan]
+    strings: Iterable[Sequence[str]] = product(space.operators, repeat=7) if space.operators else [space.own_plan]
     found = set()
-    for letters, *values in product(strings, *(p.values for p in space.parameters if isinstance(p, Choice))):
+    choices = product(*(p.values for p in space.parameters if isinstance(p, Choice)))
+    for letters, values in product(strings, choices):
         method: dict[str, Any] = json.loads(canonical_json(space.base)) | {"plan": "".join(letters)}
         for parameter, value in zip(space.parameters, values, strict=True):
             place, _, field = parameter.name.rpartition(".")
@@ -101,9 +103,9 @@ def test_samples_are_uniform_over_canonical_plans() -> None:
 def test_ranges_are_sampled_uniformly_on_their_scale() -> None:
     rng = np.random.default_rng(0)
     linear = [Range("x", 2.0, 3.0).draw(rng) for _ in range(500)]
-    assert stats.kstest(linear, stats.uniform(2, 1).cdf).pvalue > 0.01
+    assert stats.kstest(np.array(linear, dtype=float), stats.uniform(2, 1).cdf).pvalue > 0.01
     log = [Range("x", 1e-3, 1e-1, log=True).draw(rng) for _ in range(500)]
-    assert stats.kstest(log, stats.loguniform(1e-3, 1e-1).cdf).pvalue > 0.01
+    assert stats.kstest(np.array(log, dtype=float), stats.loguniform(1e-3, 1e-1).cdf).pvalue > 0.01
 
 
 def test_a_walk_asks_for_live_stages_then_active_parameters() -> None:

@@ -51,7 +51,7 @@ def test_padding_by_hand_changes_no_value(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("kernel", [(1, 1, 1), (3, 3, 3), (5, 1, 1), (1, 5, 1)], ids=str)
 @pytest.mark.parametrize("shape", [(2, 2, 2), (3, 4, 3), (7, 6, 5), (8, 6, 6)], ids=str)
 def test_small_images_that_come_alone_have_the_values_and_gradients_of_torch(
-    shape: tuple[int, ...], kernel: tuple[int, ...]
+    shape: tuple[int, ...], kernel: tuple[int, int, int]
 ) -> None:
     torch.manual_seed(0)
     layer = convolution(3, 6, 4, kernel=kernel)
@@ -59,7 +59,7 @@ def test_small_images_that_come_alone_have_the_values_and_gradients_of_torch(
     images, weights = torch.randn(1, 6, *shape), torch.randn(1, 4, *shape)
     ours = gradients(layer, images, weights, precision=torch.float32)
     with torch.no_grad():
-        plain = nn.Conv3d(6, 4, kernel, padding=layer.padding)
+        plain = nn.Conv3d(6, 4, kernel, padding=layer.padding)  # type: ignore[arg-type]
         plain.load_state_dict(layer.state_dict())
     for got, wanted in zip(ours, gradients(plain, images, weights, precision=torch.float32), strict=True):
         torch.testing.assert_close(got, wanted, rtol=2e-5, atol=2e-5)

@@ -48,6 +48,7 @@ def test_a_voxel_sees_its_window_and_no_more(shifted: bool, seen: range) -> None
     block = SwinBlock(channels=4, heads=2, window=(4, 4), shifted=shifted)
     feature = torch.randn(1, 12, 12, 4, requires_grad=True)
     block(feature, None)[0, 5, 5].sum().backward()
+    assert feature.grad is not None
     rows, columns = torch.nonzero(feature.grad.abs().sum(-1)[0], as_tuple=True)
     assert (set(rows.tolist()), set(columns.tolist())) == (set(seen), set(seen))
 
@@ -56,6 +57,7 @@ def test_rolled_borders_do_not_see_each_other() -> None:
     block = SwinBlock(channels=4, heads=2, window=(4, 4), shifted=True)
     feature = torch.randn(1, 12, 12, 4, requires_grad=True)
     block(feature, None)[0, 0, 0].sum().backward()
+    assert feature.grad is not None
     assert set(torch.nonzero(feature.grad.abs().sum(-1)[0])[:, 0].tolist()) == {0, 1}
 
 

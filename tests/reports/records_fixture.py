@@ -181,8 +181,8 @@ def _write_trial(
             evaluation / "pictures.npz", allow_pickle=False, **slices(records.shape, rng, still=not arm.trained)
         )
         shape = (min(records.shape[0], 160), min(records.shape[1], 160))
-        shown = view(shape, np.random.default_rng(seed), gates=stages)
-        np.savez_compressed(evaluation / "viewer.npz", allow_pickle=False, **shown)
+        viewed = view(shape, np.random.default_rng(seed), gates=stages)
+        np.savez_compressed(evaluation / "viewer.npz", allow_pickle=False, **viewed)
 
 
 def _evaluation(

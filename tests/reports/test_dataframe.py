@@ -121,4 +121,6 @@ def test_a_trial_without_a_result_is_a_row(tmp_path: Path) -> None:
     records = load(tmp_path)
     row = records[(records["arm"] == "early") & (records["seed"] == "1")]
     assert row["state"].to_list() == ["not evaluated"]
-    assert comparison_of(records).arms.set_index("arm").loc["early", ["seeds", "seeds_planned"]].to_list() == [1, 2]
+    assert comparison_of(records).arms.set_index("arm").loc[["early"], ["seeds", "seeds_planned"]].to_numpy()[
+        0
+    ].tolist() == [1, 2]

@@ -16,10 +16,10 @@ def view(
     arrays = {name: np.stack([plane[f"median_{name}"] for plane in planes]) for name in names}
     arrays["displacement"] = np.stack([plane["median_displacement"][:, ::step, ::step] for plane in planes])
     arrays |= {
-        "axis": np.int64(2),
+        "axis": np.array(2),
         "slices": np.arange(count) * 2 + 5,
-        "stride": np.int64(1),
-        "grid_step": np.int64(step),
+        "stride": np.array(1),
+        "grid_step": np.array(step),
     }
     if gates:
         shown = np.arange(1, min(4, count))

@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_a_recycled_process_number_does_not_pass_for_the_holder(tmp_path: Path) 
     assert holder(tmp_path) is None
 
 
-ELSEWHERE = {
+ELSEWHERE: dict[str, dict[str, Any]] = {
     "another host": {"host": "elsewhere", "place": "another boot"},
     "a container of one host name": {"place": "another namespace", "process": 1},
     "a process number that means nothing here": {"place": None, "process": dead_process()},

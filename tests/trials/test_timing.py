@@ -10,7 +10,7 @@ import pytest
 
 from baselines.affine import Affine
 from baselines.voxelmorph_1 import VoxelMorph1
-from fusemorph.configuration import BUDGETS, Trial
+from fusemorph.configuration import BUDGETS, Budget, Trial
 from fusemorph.data import open_dataset
 from fusemorph.method import Method
 from fusemorph.records import TrialFolder
@@ -29,7 +29,7 @@ from fusemorph.records import TrialFolder
     ids=["classical", "learned"],
 )
 def test_cost_of_a_trial(
-    brains_cache: Path, tmp_path: Path, method: Method, budget: object, measured: set[str]
+    brains_cache: Path, tmp_path: Path, method: Method, budget: Budget | None, measured: set[str]
 ) -> None:
     dataset = open_dataset("virtual_brains", cache=brains_cache, spacing_mm=8.0, train=2, val=2)
     described = dataset.configuration()
@@ -37,7 +37,7 @@ def test_cost_of_a_trial(
         method=method.configuration(),
         dataset=described,
         budget=asdict(budget) if budget else None,
-        seed=0,  # type: ignore[call-overload]
+        seed=0,
     )
     folder = TrialFolder(tmp_path, trial)
     folder.begin({})

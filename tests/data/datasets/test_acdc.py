@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -16,7 +17,7 @@ REAL = Path(os.environ.get("FUSEMORPH_DATA") or Path(__file__).parents[4] / "sha
 
 
 @pytest.fixture
-def arguments(tmp_path: Path) -> dict:
+def arguments(tmp_path: Path) -> dict[str, Any]:
     return Acdc.example(tmp_path / "ACDC") | {"cache": tmp_path / "cache"}
 
 
@@ -27,7 +28,7 @@ def copy_patient(data: Path, old: str, new: str) -> None:
         path.rename(folder / path.name.replace(old, new))
 
 
-def test_patients_are_split_and_paired_within_themselves(arguments: dict) -> None:
+def test_patients_are_split_and_paired_within_themselves(arguments: dict[str, Any]) -> None:
     dataset = open_dataset("acdc", **arguments)
     assert dataset.scan_ids("val") == ("patient003_ED", "patient003_ES", "patient006_ED", "patient006_ES")
     assert dataset.scan_ids("test") == ("patient101_ED", "patient101_ES", "patient102_ED", "patient102_ES")
@@ -40,7 +41,7 @@ def test_patients_are_split_and_paired_within_themselves(arguments: dict) -> Non
     ]
 
 
-def test_a_scan_read_twice_is_one_subject_in_one_split_and_not_mixed(arguments: dict) -> None:
+def test_a_scan_read_twice_is_one_subject_in_one_split_and_not_mixed(arguments: dict[str, Any]) -> None:
     copy_patient(arguments["data"], "patient002", "patient074")
     copy_patient(arguments["data"], "patient002", "patient076")
     dataset = open_dataset("acdc", **arguments)
@@ -50,30 +51,32 @@ def test_a_scan_read_twice_is_one_subject_in_one_split_and_not_mixed(arguments: 
     assert (len(pairs), len({index.block for index in pairs})) == (4, 1)
 
 
-def test_a_patient_has_one_window_that_holds_both_hearts(arguments: dict) -> None:
+def test_a_patient_has_one_window_that_holds_both_hearts(arguments: dict[str, Any]) -> None:
     dataset = open_dataset("acdc", **arguments)
     first, second = (dataset.scan(f"patient001_{phase}") for phase in ("ED", "ES"))
     assert np.array_equal(first.affine, second.affine)
     for scan_id in dataset.scan_ids("train"):
         labels = dataset.scan(scan_id).labels
-        assert np.count_nonzero(labels) == np.count_nonzero(nib.load(dataset.files(scan_id)[1]).dataobj)
+        assert labels is not None
+        original = nib.Nifti1Image.from_filename(dataset.files(scan_id)[1])
+        assert np.count_nonzero(labels) == np.count_nonzero(np.asarray(original.dataobj))
 
 
-def test_a_grid_that_is_too_shallow_names_the_file(arguments: dict) -> None:
+def test_a_grid_that_is_too_shallow_names_the_file(arguments: dict[str, Any]) -> None:
     dataset = open_dataset("acdc", **(arguments | {"shape": [8, 8, 8]}))
     with pytest.raises(DataError, match=r"patient\d+_frame\d+_gt\.nii\.gz: the grid \(8, 8, 8\) would lose"):
         dataset.prepare()
 
 
-def test_spacing_is_that_of_train_and_val(arguments: dict) -> None:
+def test_spacing_is_that_of_train_and_val(arguments: dict[str, Any]) -> None:
     for path in (arguments["data"] / "testing").glob("*/*.nii.gz"):
-        image = nib.load(path)
+        image = nib.Nifti1Image.from_filename(path)
         nib.Nifti1Image(np.asarray(image.dataobj), image.affine @ np.diag([2, 2, 2, 1])).to_filename(path)
     assert open_dataset("acdc", **arguments).spacing_mm == (1.0, 1.0, 1.0)
     assert open_dataset("acdc", **(arguments | {"spacing_mm": [2, 2, 1]})).spacing_mm == (2.0, 2.0, 1.0)
 
 
-def test_absent_patients_are_counted(arguments: dict) -> None:
+def test_absent_patients_are_counted(arguments: dict[str, Any]) -> None:
     dataset = open_dataset("acdc", **arguments)
     assert dataset.missing("train") == ("64 of the 67 patients of train are missing, the first is patient005",)
     assert dataset.missing("test") == ("48 of the 50 patients of test are missing, the first is patient103",)
@@ -81,13 +84,13 @@ def test_absent_patients_are_counted(arguments: dict) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "ED: 1\n", "ED: 1\nES: 1\n", "ED: x\nES: 9\n"])
-def test_an_info_that_names_no_two_frames_is_named(arguments: dict, text: str) -> None:
+def test_an_info_that_names_no_two_frames_is_named(arguments: dict[str, Any], text: str) -> None:
     (arguments["data"] / "training" / "patient002" / "Info.cfg").write_text(text)
     with pytest.raises(DataError, match=r"patient002/Info\.cfg: must name two frames"):
         open_dataset("acdc", **arguments)
 
 
-def test_what_the_layout_lacks_has_its_line(arguments: dict) -> None:
+def test_what_the_layout_lacks_has_its_line(arguments: dict[str, Any]) -> None:
     training = arguments["data"] / "training"
     (training / "patient001" / "Info.cfg").unlink()
     for path in (training / "patient004").glob("*frame09*"):
@@ -111,7 +114,7 @@ def test_what_the_layout_lacks_has_its_line(arguments: dict) -> None:
         ({"percentiles": [99, 1]}, "'percentiles' must rise within 0 and 100"),
     ],
 )
-def test_a_setting_against_its_rule_is_named(arguments: dict, setting: dict, message: str) -> None:
+def test_a_setting_against_its_rule_is_named(arguments: dict[str, Any], setting: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         open_dataset("acdc", **(arguments | setting))
 
@@ -122,6 +125,8 @@ def test_overlap_before_registration_of_the_real_images(tmp_path: Path) -> None:
     dice = []
     for index in dataset.pairs("val"):
         fixed, moving = dataset.scan(index.fixed).labels, dataset.scan(index.moving).labels
+        assert fixed is not None
+        assert moving is not None
         dice.append(np.mean(dice_per_label(fixed, moving, moving_labels=moving, labels=(1, 2, 3))))
     assert (len(dice), len({index.block for index in dataset.pairs("val")})) == (20, 10)
     assert np.mean(dice) == pytest.approx(0.659, abs=5e-4)

@@ -6,6 +6,7 @@ checkout. Those tests have the marker ``images`` and are run by ``nox -s images`
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ REAL = Path(os.environ.get("FUSEMORPH_DATA") or Path(__file__).parents[4] / "sha
 
 
 @pytest.fixture
-def arguments(tmp_path: Path) -> dict:
+def arguments(tmp_path: Path) -> dict[str, Any]:
     return Hippocampus.example(tmp_path / "Task04_Hippocampus") | {"cache": tmp_path / "cache"}
 
 
@@ -26,7 +27,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return open_dataset("hippocampus", REAL, cache=tmp_path_factory.mktemp("cache"))
 
 
-def test_splits_and_subjects_follow_from_ids(arguments: dict) -> None:
+def test_splits_and_subjects_follow_from_ids(arguments: dict[str, Any]) -> None:
     dataset = open_dataset("hippocampus", **arguments)
     numbers = {split: [int(scan_id[-3:]) for scan_id in dataset.scan_ids(split)] for split in dataset.splits}
     assert numbers == {"train": [1, 2, 4, 249], "val": [251, 252, 310], "test": [311, 312, 320]}
@@ -34,13 +35,13 @@ def test_splits_and_subjects_follow_from_ids(arguments: dict) -> None:
     assert dataset.subject("hippocampus_004") == "002"
 
 
-def test_what_the_official_splits_have_more_is_said(arguments: dict) -> None:
+def test_what_the_official_splits_have_more_is_said(arguments: dict[str, Any]) -> None:
     dataset = open_dataset("hippocampus", **arguments)
     assert dataset.missing("train") == ("157 of the 161 volumes of train (ids 1 to 250) are missing",)
     assert dataset.missing("test") == ("57 of the 60 volumes of test (ids 311 on) are missing",)
 
 
-def test_without_test_volumes_val_is_the_same(arguments: dict) -> None:
+def test_without_test_volumes_val_is_the_same(arguments: dict[str, Any]) -> None:
     whole = open_dataset("hippocampus", **arguments)
     for number in (311, 312, 320):
         for path in whole.files(f"hippocampus_{number}"):
@@ -53,14 +54,14 @@ def test_without_test_volumes_val_is_the_same(arguments: dict) -> None:
         dataset.pairs("test")
 
 
-def test_the_folder_above_serves_too_and_hidden_files_do_not_count(arguments: dict) -> None:
+def test_the_folder_above_serves_too_and_hidden_files_do_not_count(arguments: dict[str, Any]) -> None:
     folder = arguments["data"]
     (folder / "imagesTr" / "._hippocampus_001.nii.gz").write_text("left by an archive")
     dataset = open_dataset("hippocampus", **(arguments | {"data": folder.parent}))
     assert dataset.fingerprint() == open_dataset("hippocampus", **arguments).fingerprint()
 
 
-def test_every_missing_partner_has_its_line(arguments: dict) -> None:
+def test_every_missing_partner_has_its_line(arguments: dict[str, Any]) -> None:
     dataset = open_dataset("hippocampus", **arguments)
     for number, part in (("002", 0), ("251", 0), ("004", 1), ("312", 1)):
         dataset.files(f"hippocampus_{number}")[part].unlink()
@@ -75,7 +76,7 @@ def test_every_missing_partner_has_its_line(arguments: dict) -> None:
     ]
 
 
-def test_a_grid_that_loses_labels_names_the_file(arguments: dict) -> None:
+def test_a_grid_that_loses_labels_names_the_file(arguments: dict[str, Any]) -> None:
     dataset = open_dataset("hippocampus", **(arguments | {"shape": [8, 8, 8]}))
     with pytest.raises(DataError, match=r"hippocampus_001.nii.gz: the grid \(8, 8, 8\) would lose \d+ label voxels"):
         dataset.prepare()
@@ -90,7 +91,7 @@ def test_a_grid_that_loses_labels_names_the_file(arguments: dict) -> None:
         ({"percentiles": [99, 1]}, "'percentiles' must rise within 0 and 100"),
     ],
 )
-def test_a_setting_against_its_rule_is_named(arguments: dict, setting: dict, message: str) -> None:
+def test_a_setting_against_its_rule_is_named(arguments: dict[str, Any], setting: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         open_dataset("hippocampus", **(arguments | setting))
 

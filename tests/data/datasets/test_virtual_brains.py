@@ -95,6 +95,7 @@ def test_hemispheres_are_where_they_belong(pairs: list[Pair]) -> None:
 
 def test_tissues_differ_in_intensity(pairs: list[Pair]) -> None:
     fixed = pairs[0].fixed
+    assert fixed.labels is not None
     fluid, grey, white = (fixed.image[np.isin(fixed.labels, parts)].mean() for parts in ([5], [1, 2], [3, 4]))
     assert fluid < grey < white
     assert (fixed.image[fixed.labels == 0] == 0).mean() > 0.5

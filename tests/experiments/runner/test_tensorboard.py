@@ -1,8 +1,10 @@
 """Scalars for TensorBoard, read back from its event files."""
 
 import struct
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tensorboardX.proto.event_pb2 import Event
@@ -13,7 +15,7 @@ from fusemorph.records import TrialFolder
 from fusemorph.trials.run import Job
 from nas.jobs import Status
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"step": 3, "loss": 0.5, "val_dice": 0.61},
     {"step": 6, "loss": None, "val_dice": 0.62},
     {"step": 9, "loss": 0.25, "val_dice": 0.63},
@@ -40,7 +42,7 @@ def test_each_validation_of_a_running_trial_is_written_once_and_nan_never(tmp_pa
     running = Status(total=1, left=1, work=1.0, running=((job, {}),), given_up={})
     ended = Status(total=1, left=0, work=0.0, running=(), given_up={})
 
-    def statuses():  # type: ignore[no-untyped-def]
+    def statuses() -> Iterator[Status]:
         yield running  # before the first validation
         for count in (1, 1, 2):
             folder.write_curves(ROWS[:count], ())
@@ -52,6 +54,5 @@ def test_each_validation_of_a_running_trial_is_written_once_and_nan_never(tmp_pa
     assert passed_on == [running] * 4 + [ended]
     assert [path.name for path in (tmp_path / "scalars").iterdir()] == [trial.key]
     expected = [(name, row["step"], row[name]) for row in ROWS for name in ("loss", "val_dice") if row[name]]
-    assert scalars(tmp_path / "scalars" / trial.key) == [
-        (name, step, pytest.approx(value)) for name, step, value in sorted(expected)
-    ]
+    close: list[tuple[str, int, Any]] = [(name, step, pytest.approx(value)) for name, step, value in sorted(expected)]
+    assert scalars(tmp_path / "scalars" / trial.key) == close

@@ -1,5 +1,7 @@
 """The cost volume against its definition, values and gradients."""
 
+from types import EllipsisType
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,7 +17,8 @@ def test_each_channel_is_the_mean_product_at_its_offset(shape: tuple[int, ...]) 
     centre = cost_channels(len(shape)) // 2
     torch.testing.assert_close(volume[:, centre], (fixed * moving).mean(1))
     # The last offset is one voxel on along every axis.
-    ahead = F.pad(moving, (0, 1) * len(shape))[(..., *(slice(1, None),) * len(shape))]
+    beyond_first: tuple[slice | EllipsisType, ...] = (..., *(slice(1, None),) * len(shape))
+    ahead = F.pad(moving, (0, 1) * len(shape))[beyond_first]
     torch.testing.assert_close(volume[:, -1], (fixed * ahead).mean(1))
 
 

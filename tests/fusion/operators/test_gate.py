@@ -34,8 +34,8 @@ def test_granularity_gives_one_weight_per_kept_axis(granularity: str) -> None:
 
 
 def test_every_granularity_has_the_same_parameters() -> None:
-    counts = {sum(p.numel() for p in run(GateSettings(granularity=g))[0].parameters()) for g in SHAPES}  # type: ignore[arg-type]
-    assert len(counts) == 1
+    gates = [run(GateSettings(granularity=granularity))[0] for granularity in SHAPES]  # type: ignore[arg-type]
+    assert len({sum(p.numel() for p in gate.parameters()) for gate in gates}) == 1
 
 
 def test_softmax_weights_sum_to_one_and_mix() -> None:

@@ -64,7 +64,8 @@ def test_hard_weights_pass_a_gradient_in_training(normalisation: str) -> None:
     mixture = build(GateSettings(hard=True, normalisation=normalisation))  # type: ignore[arg-type]
     mixed, _ = mixture(features(), generator=torch.Generator().manual_seed(1))
     mixed.square().sum().backward()
-    assert all(logit.weight.grad.abs().sum() > 0 for logit in mixture.logits)  # type: ignore[union-attr]
+    gradients = [mixture.get_parameter(f"logits.{i}.weight").grad for i in range(len(mixture.logits))]
+    assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
 
 
 def test_initial_bias_leans_towards_joint() -> None:

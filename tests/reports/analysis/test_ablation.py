@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -153,7 +154,7 @@ def test_a_diagram_is_grey_where_nothing_is_computed() -> None:
         return sum(
             to_hex(line.get_color()) == FAINT
             for line in ax.lines  # type: ignore[attr-defined]
-            if len(line.get_xdata()) == 2 and set(line.get_ydata()) == {height}
+            if np.size(line.get_xdata()) == 2 and set(line.get_ydata()) == {height}
         )
 
     assert (faint(late, 0), faint(late, 1)) == (6, 0)
@@ -173,11 +174,11 @@ def test_a_path_is_dotted_across_a_gap() -> None:
     ax = ablation_plots.ablation_path(Figure().subplots(), steps)
     dotted, solid, *_, gaps = ax.lines
     assert dotted.get_linestyle() == ":"
-    assert list(dotted.get_xdata()) == [0, 2]
+    assert np.asarray(dotted.get_xdata()).tolist() == [0, 2]
     assert np.isnan(np.asarray(solid.get_ydata(), dtype=float)).tolist() == [False, True, False]
-    assert list(gaps.get_xdata()) == [1]
+    assert np.asarray(gaps.get_xdata()).tolist() == [1]
     whole = ablation_plots.ablation_path(Figure().subplots(), steps.assign(gain=0.1))
-    assert all(len(line.get_xdata()) for line in whole.lines if not line.get_clip_on())
+    assert all(np.size(line.get_xdata()) for line in whole.lines if not line.get_clip_on())
 
 
 def test_the_band_of_random_search_by_hand(tmp_path: Path) -> None:
@@ -199,7 +200,10 @@ def test_the_band_of_random_search_by_hand(tmp_path: Path) -> None:
 def test_damaged_spaces_and_values_are_said(tmp_path: Path) -> None:
     parameters = [*SETTINGS, {"name": "loss.window"}, "width", {"name": "loss.kl_weight", "low": 0.0, "high": 1.0}]
     space = {"base": BASE, "operators": "", "parameters": parameters}
-    values = [{"gate.temperature": 7.0, "loss.kl_weight": "much"}, {"gate.temperature": None, "loss.kl_weight": 0.5}]
+    values: list[dict[str, Any]] = [
+        {"gate.temperature": 7.0, "loss.kl_weight": "much"},
+        {"gate.temperature": None, "loss.kl_weight": 0.5},
+    ]
     proposals = [Proposal(values=one, gains=(0.1, 0.1)) for one in values]
     write_search(tmp_path, Hunt(proposals=proposals, search={"space": space}))
     ablation = analysed(tmp_path)

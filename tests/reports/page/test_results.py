@@ -46,5 +46,5 @@ def test_what_is_known_of_the_classical_methods_holds(
     (comparison,) = compare_studies([RESULTS / "baselines"], dataset=dataset)
     arms = comparison.arms.set_index("label")
     for label, (low, high) in {"identity": identity, "syn": syn}.items():
-        assert low <= arms.loc[label, "dice"] <= high
-    assert arms.loc["syn", "folding_fraction"] <= 1e-2
+        assert low <= arms["dice"].loc[label] <= high
+    assert arms["folding_fraction"].loc["syn"] <= 1e-2

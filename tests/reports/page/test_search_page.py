@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ from tests.reports.page.test_page import Elements, text_of
 from tests.reports.records_fixture import ARMS, Records, write_records
 from tests.reports.search_fixture import BASE, DRAWN, FOUND, PLACEMENT, Hunt, Proposal, search_and_control, write_search
 
-SETTINGS = [
+SETTINGS: list[dict[str, Any]] = [
     {"name": "gate.granularity", "values": ["scalar", "voxel"]},
     {"name": "gate.initial_bias", "values": [None, 0.0]},
     {"name": "gate.hard", "values": [False, True]},
@@ -172,7 +173,7 @@ def test_several_data_sets_make_one_section(tmp_path: Path) -> None:
 
 def test_settings_are_drawn(tmp_path: Path) -> None:
     space = {"base": BASE, "operators": "", "parameters": SETTINGS}
-    points = [
+    points: list[dict[str, Any]] = [
         {"gate.granularity": "voxel", "gate.initial_bias": None, "gate.hard": True, "loss.kl_weight": 0.01},
         {"gate.granularity": "scalar", "gate.initial_bias": 0.0, "gate.hard": False, "loss.kl_weight": 0.1},
     ]
@@ -189,7 +190,7 @@ def test_an_effect_shows_every_candidate_and_the_mean_of_each_value() -> None:
     points = pd.DataFrame({"part": SEARCH, "value": [None, 0.0, 0.0], "shared_gain": [0.1, 0.2, 0.4]}, dtype=object)
     points = points.astype({"shared_gain": float})
     table = settings(
-        points.assign(values=[{"gate.initial_bias": one} for one in points["value"]]), {"parameters": SETTINGS[1:2]}
+        points.assign(values=points["value"].map(lambda one: {"gate.initial_bias": one})), {"parameters": SETTINGS[1:2]}
     )
     effects = main_effects(table, points["shared_gain"]).assign(part=SEARCH)
     ax = search_plots.effect(Figure().subplots(), points, effects, SETTINGS[1])
@@ -207,7 +208,7 @@ def test_the_heat_map_prints_gains_and_counts(tmp_path: Path) -> None:
     assert texts[0, 1] == "+0.020\n2"
     assert texts[3, 3] == "+0.010\n1"
     assert (6, 3) not in texts
-    coloured = ~np.ma.getmaskarray(mesh.get_array()).reshape(4, 7)
+    coloured = ~np.ma.getmaskarray(np.ma.asarray(mesh.get_array())).reshape(4, 7)
     assert coloured.sum() == (cells["candidates"] >= FEWEST_FOR_COLOUR).sum() > 0
     assert [label.get_text() for label in ax.get_yticklabels()] == ["joint", "single", "gate", "dead"]
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -152,5 +153,5 @@ def compared(runs: Path) -> Comparison:
     return compare(load_studies([runs])[0])
 
 
-def arm(comparison: Comparison, name: str) -> "pd.Series[float]":
-    return comparison.arms.set_index("arm").loc[name]
+def arm(comparison: Comparison, name: str) -> "pd.Series[Any]":
+    return comparison.arms.set_index("arm").T[name]

@@ -218,7 +218,7 @@ def test_placement_by_hand(records: SearchRecords) -> None:
         assert cells.loc[place, "gain"] == pytest.approx(gain), place
         assert cells.loc[place, "candidates"] == number
     assert cells.loc[("-", 7), "candidates"] == 0
-    assert np.isnan(cells.loc[("-", 7), "gain"])
+    assert np.isnan(cells["gain"].loc[("-", 7)])
     assert (cells.groupby("stage")["candidates"].sum() == 5).all()
 
 

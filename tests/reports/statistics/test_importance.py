@@ -4,7 +4,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 from optuna.trial import create_trial
 
@@ -104,8 +104,10 @@ def study_of(table: pd.DataFrame, gains: np.ndarray) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     for (_, row), gain in zip(table.iterrows(), gains, strict=True):
-        own = {name: level for name, level in row.items() if level not in ("dead", INACTIVE)}
-        kinds = {n: CategoricalDistribution([c for c in table[n].cat.categories if c != "dead"]) for n in own}
+        own = {str(name): level for name, level in row.items() if level not in ("dead", INACTIVE)}
+        kinds: dict[str, BaseDistribution] = {
+            n: CategoricalDistribution([c for c in table[n].cat.categories if c != "dead"]) for n in own
+        }
         study.add_trial(create_trial(params=own, distributions=kinds, value=float(gain)))
     return study
 
@@ -134,7 +136,7 @@ def test_main_effects_by_hand() -> None:
     table = pd.DataFrame({"a": pd.Categorical(["x", "x", "x", "y"])})
     effects = main_effects(table, pd.Series([1.0, 2.0, 3.0, np.nan])).set_index("level")
     # Student's t with 2 degrees of freedom: 2 -+ 4.3027 / sqrt(3).
-    assert effects.loc["x", ["mean", "low", "high"]].tolist() == pytest.approx([2, 2 - 2.4841, 2 + 2.4841], abs=1e-3)
+    assert effects[["mean", "low", "high"]].T["x"].tolist() == pytest.approx([2, 2 - 2.4841, 2 + 2.4841], abs=1e-3)
     assert "y" not in effects.index
     one = main_effects(table, pd.Series([1.0, 2.0, 3.0, 6.0])).set_index("level").loc["y"]
     assert (one["mean"], one["effect"], one["candidates"]) == (6, 3, 1)

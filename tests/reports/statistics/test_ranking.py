@@ -154,11 +154,12 @@ def test_the_diagram_joins_what_is_not_told_apart(records: pd.DataFrame) -> None
     assert {text.get_text().split(" (")[0].split(") ")[-1] for text in drawn.texts} == set(certainty.ranks.index)
     bars = [line for line in ax.lines if line.get_linewidth() > 2]
     assert bars
-    assert all(list(line.get_xdata()) == sorted(line.get_xdata()) for line in bars)
-    spans = [(min(line.get_xdata()), max(line.get_xdata())) for line in bars]
+    ends: list[list[float]] = [np.asarray(line.get_xdata()).tolist() for line in bars]
+    assert all(span == sorted(span) for span in ends)
+    spans = [(min(span), max(span)) for span in ends]
     assert all(low >= certainty.ranks.min() and high <= certainty.ranks.max() for low, high in spans)
 
 
 def test_the_ranking_is_the_same_every_time(records: pd.DataFrame) -> None:
-    again = [Certainty(comparison_of(records)).stability for _ in range(2)]
-    pd.testing.assert_frame_equal(*again)
+    first, again = (Certainty(comparison_of(records)).stability for _ in range(2))
+    pd.testing.assert_frame_equal(first, again)

@@ -208,7 +208,7 @@ def test_text_gives_the_endpoint_error_where_it_is_known(runs: Path) -> None:
 def test_the_best_mean_is_bold_and_counts_are_rounded(tmp_path: Path) -> None:
     write_records(tmp_path, Records(arms=(ARMS[0], ARMS[1])))
     comparison = compare_studies([tmp_path])[0]
-    best = str(comparison.arms.loc[comparison.arms["dice"].idxmax(), "arm"])
+    best = str(comparison.arms.set_index("arm")["dice"].idxmax())
     for table in (overview(comparison), leaderboard(comparison)):
         bold = table.numbers["arm"][list(table.marked)]
         assert best in set(bold)
