@@ -49,7 +49,8 @@ def gates_in_a_sentence(table: Table) -> str:
     if not len(numbers):
         return ""
     gaining = [str(arm) for arm in numbers["arm"][numbers["low"] > 0]]
-    decided = f"between {100 * numbers['decided'].min():.0f} and {100 * numbers['decided'].max():.0f} %"
+    least, most = (f"{100 * share:.0f}" for share in (numbers["decided"].min(), numbers["decided"].max()))
+    decided = f"{least} %" if least == most else f"{least} to {most} %"
     if not gaining:
         return (
             f"The gates decide for one candidate in {decided} of voxels and channels, and in no arm is it shown that "
