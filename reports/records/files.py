@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import re
+import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -33,6 +34,9 @@ METRICS = (
     "sdlogj_l2r",
     "endpoint_error_mm",
 )
+MOST_PICTURE_BYTES = 2**28
+"""Of one archive of slices, unpacked; those of the largest grids take a few MiB."""
+
 _FRACTIONS = ("dice", "folding_fraction")
 _VALIDATED = ("val_dice", "val_folding_fraction", "val_sd_log_jacobian")
 _OF_GATES = ("correlation_weight", "spread", "decided")
@@ -116,12 +120,18 @@ def read_pictures(path: Path) -> dict[str, np.ndarray]:
     """The stored slices, by name.
 
     Raises:
-        RecordError: not an archive of plain arrays.
+        RecordError: not an archive of plain arrays, or one that unpacks to more than ``MOST_PICTURE_BYTES``.
     """
     try:
         # Opened here, since NumPy leaves a file open that turns out to be no archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        with path.open("rb") as file:
+            with zipfile.ZipFile(file) as members:
+                unpacked = sum(member.file_size for member in members.infolist())
+            if unpacked > MOST_PICTURE_BYTES:
+                raise ValueError(f"it unpacks to {unpacked:,} bytes, more than {MOST_PICTURE_BYTES:,}")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
     except Exception as error:  # numpy raises whatever zipfile, zlib or its own header parser meets
         raise RecordError(f"{path}: cannot be read as pictures ({error})") from error
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fusemorph.storage import RecordError
@@ -15,7 +16,7 @@ from reports.analysis.significance import Certainty
 from reports.checklist.checklist import checklist
 from reports.records import NothingToReportError
 from reports.records.contents import DEEPEST, read_object
-from reports.records.files import LONGEST_STEM, file_stem, read_pairs, read_pictures
+from reports.records.files import LONGEST_STEM, MOST_PICTURE_BYTES, file_stem, read_pairs, read_pictures
 from reports.records.loading import load_studies
 from reports.tables.provenance import provenance
 from reports.tables.study import all_tables
@@ -165,6 +166,14 @@ def test_damaged_pictures_are_named_and_their_file_is_closed(content: bytes, tmp
     gc.collect()  # a file left open is an error here
     if Path("/proc/self/fd").is_dir():
         assert path not in {Path(os.path.realpath(f"/proc/self/fd/{number}")) for number in os.listdir("/proc/self/fd")}
+
+
+def test_pictures_that_unpack_to_gigabytes_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "pictures.npz"
+    np.savez_compressed(path, flat=np.zeros(MOST_PICTURE_BYTES + 1, dtype=np.uint8), allow_pickle=False)
+    assert path.stat().st_size < 2**20
+    with pytest.raises(RecordError, match=r"pictures\.npz: .*unpacks to 268,4.* bytes, more than 268,435,456"):
+        read_pictures(path)
 
 
 @pytest.mark.parametrize("name", ["a" * 500, "", "..", "///", "fusion"])
