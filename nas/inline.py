@@ -8,6 +8,7 @@ import errno
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
@@ -81,8 +82,11 @@ class _WorkerPool:
 
     def start(self, most: int) -> None:
         """Start workers up to that number, and no more than there are jobs left."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["nas.fork_server"])
+        # The fork server listens on a socket, whose path Linux limits to 107 bytes; 33 of them are its own.
+        short = len(tempfile.gettempdir().encode()) <= 107 - 33
+        context = multiprocessing.get_context("forkserver" if short else "spawn")
+        if short:
+            context.set_forkserver_preload(["nas.fork_server"])
         for _ in range(min(most, self.dispatcher.queue.left) - len(self.workers)):
             ours, theirs = multiprocessing.Pipe()
             process = context.Process(target=_work, args=(theirs, self.runs, dict(os.environ)), daemon=True)

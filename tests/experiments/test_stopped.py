@@ -53,8 +53,8 @@ def test_a_signal_leaves_no_process_no_claim_and_no_file(
         [*call, "--cache", str(brains_cache)], cwd=ROOT, env=os.environ | {"TMPDIR": str(scratch)},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    # The driver, the fork server, its worker, and the two processes in which a package's method runs.
-    wait_for("demons", lambda: any(scratch.glob("fusemorph-demons-*/log.txt")) and len(running(scratch)) == 5)
+    # The driver, its worker and the two processes of a package's method; a fork server where TMPDIR is short.
+    wait_for("demons", lambda: any(scratch.glob("fusemorph-demons-*/log.txt")) and len(running(scratch)) >= 4)
     process.send_signal(getattr(signal, name))
     _, said = process.communicate()
     assert process.returncode == status
