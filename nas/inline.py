@@ -84,7 +84,7 @@ class _WorkerPool:
         """Start workers up to that number, and no more than there are jobs left."""
         # The fork server listens on a socket, whose path Linux limits to 107 bytes; 33 of them are its own.
         short = len(tempfile.gettempdir().encode()) <= 107 - 33
-        context = multiprocessing.get_context("forkserver" if short else "spawn")
+        context = multiprocessing.get_context("forkserver") if short else multiprocessing.get_context("spawn")
         if short:
             context.set_forkserver_preload(["nas.fork_server"])
         for _ in range(min(most, self.dispatcher.queue.left) - len(self.workers)):
