@@ -22,7 +22,7 @@ COARSE_TO_FINE = {
 """Named by what decodes; the encoder of joint is joint, that of match single, that of AutoFuse gates."""
 
 TUNED = TrainingLoss(kl_weight=3e-3)
-"""The loss that the studies ``tuning`` and ``recipe`` chose for plans of either decoding; see LOG.md."""
+"""The loss that the study ``tuning`` chose for the four direct plans; what ``recipe`` finds stands in LOG.md."""
 
 
 def fusion_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
@@ -61,9 +61,9 @@ STUDY = Study(
     protocol=(
         "All arms share one network family, one objective, one schedule and the same training pairs in the same order.",
         "Refinement blocks stand after every live stage of every arm.",
-        "Matched arms have the parameters of C2F AutoFuse within 2 %, or 3 % at c <= 8.",
-        "Learning rate, regularisation and the rest of the recipe were chosen by mean val Dice over plans of either "
-        "decoding, equal trials each.",
+        "Arms labelled “parameters” have the parameters of C2F AutoFuse within 2 %, or 3 % at c <= 8.",
+        "Learning rate and KL weight were chosen by mean val Dice over the four direct plans, equal trials each; the "
+        "study recipe tries other changes on plans of either decoding.",
     ),
     reference="C2F AutoFuse",
     arms=fusion_arms,

@@ -1,10 +1,8 @@
 """What every dataset promises, on the example that each one writes of itself."""
 
-import gzip
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +10,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from fusemorph.catalogue import DATASETS, load_entry
-from fusemorph.data import DataError, Dataset, known_datasets, open_dataset
-
-NAMES = known_datasets()
-
-
-def kind(name: str) -> type[Dataset]:
-    return load_entry(DATASETS, name, Dataset)
-
-
-class Example:
-    """A dataset's example on disk, opened as often as wanted."""
-
-    def __init__(self, name: str, folder: Path, cache: Path) -> None:
-        self.name, self.cache = name, cache
-        self.arguments = kind(name).example(folder)
-
-    def open(self, **settings: Any) -> Dataset:
-        return open_dataset(self.name, **({"cache": self.cache} | self.arguments | settings))
-
-
-@pytest.fixture(scope="module")
-def cache(brains_cache: Path) -> Path:
-    return brains_cache
-
-
-@pytest.fixture(params=NAMES)
-def example(request: pytest.FixtureRequest, tmp_path: Path, cache: Path) -> Example:
-    return Example(request.param, tmp_path / "data", cache)
-
-
-@pytest.fixture(params=[name for name in NAMES if not kind(name).synthetic])
-def filed(request: pytest.FixtureRequest, tmp_path: Path, cache: Path) -> Example:
-    """An example of a dataset that reads files."""
-    return Example(request.param, tmp_path / "data", cache)
+from fusemorph.data import DataError, Dataset, open_dataset
+from tests.contracts.dataset_example import NAMES, Example
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def dataset(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Dataset:
-    return Example(request.param, tmp_path_factory.mktemp(request.param), cache).open()
+def dataset(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, brains_cache: Path) -> Dataset:
+    return Example(request.param, tmp_path_factory.mktemp(request.param), brains_cache).open()
 
 
 def scans(dataset: Dataset) -> list[str]:
@@ -247,67 +212,6 @@ def test_the_fingerprint_sees_train_and_val_but_never_test(filed: Example) -> No
             after = filed.open().fingerprint()
             assert after != before
             before = after
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def damage_header(path: Path) -> None:
-    """Set the offset of the voxels to infinity, whose integer Python refuses."""
-    content = gzip.decompress(path.read_bytes())
-    path.write_bytes(gzip.compress(content[:108] + np.float32(np.inf).tobytes() + content[112:]))
-
-
-def rewrite(alter: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
-    def damage(path: Path) -> None:
-        image = nib.Nifti1Image.from_filename(path)
-        nib.Nifti1Image(alter(np.asarray(image.dataobj)), image.affine).to_filename(path)
-
-    return damage
-
-
-def with_nan(array: np.ndarray) -> np.ndarray:
-    array = array.astype(np.float32)
-    array[3, 3, 3] = np.nan
-    return array
-
-
-def moved(path: Path) -> None:
-    image = nib.Nifti1Image.from_filename(path)
-    nib.Nifti1Image(np.asarray(image.dataobj), image.affine @ np.diag([2, 1, 1, 1])).to_filename(path)
-
-
-BAD_FILES: dict[str, tuple[int, Callable[[Path], object], str]] = {
-    "missing image": (0, Path.unlink, "label without image"),
-    "missing label": (1, Path.unlink, "image without label"),
-    "truncated": (0, truncate, "truncated|damaged"),
-    "empty": (0, lambda path: path.write_bytes(b""), "is no NIfTI"),
-    "no NIfTI": (0, lambda path: path.write_text("no image"), "is no NIfTI"),
-    "corrupt header": (0, damage_header, "the data must begin at byte 352 or later, the header says inf"),
-    "corrupt label": (1, damage_header, "the data must begin at byte 352 or later, the header says inf"),
-    "truncated label": (1, truncate, "truncated|damaged"),
-    "label shape": (1, rewrite(lambda array: array[:-1]), r"label grid \(\d+, \d+, \d+\) is unlike"),
-    "label affine": (1, moved, "label grid is unlike the one of .*mm apart"),
-    "label fractions": (1, rewrite(lambda array: array.astype(np.float32) / 2), "labels must be whole numbers"),
-    "4-D": (0, rewrite(lambda array: np.stack([array, array], axis=-1)), "must be one 3-D volume"),
-    "2-D": (0, rewrite(lambda array: array[:, :, 0]), "must be 3-D"),
-    "NaN": (0, rewrite(with_nan), "must be finite, got 1 NaN or infinite voxels"),
-    "constant": (0, rewrite(lambda array: np.full_like(array, 7)), "must not be constant, got 7 everywhere"),
-    "small": (0, rewrite(lambda array: array[:7]), r"must have 8 voxels or more a side, got shape \(7,"),
-}
-
-
-@pytest.mark.parametrize("split", ["train", "test"])
-@pytest.mark.parametrize("bad", BAD_FILES)
-def test_a_bad_file_is_named_before_training(filed: Example, bad: str, split: str) -> None:
-    dataset = filed.open()
-    files = dataset.files(dataset.scan_ids(split)[1])
-    which, damage, message = BAD_FILES[bad]
-    damage(files[which])
-    with pytest.raises(DataError, match=message) as caught:
-        filed.open().prepare()
-    assert files[which].name in str(caught.value)
 
 
 def test_a_folder_that_is_missing_or_empty_is_named(filed: Example, tmp_path: Path) -> None:
