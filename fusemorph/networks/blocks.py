@@ -14,21 +14,27 @@ class Convolution3d(nn.Conv3d):
     """A convolution that works around two properties of torch 2.13 on CPUs; values are the same but for rounding.
 
     Where the first axis is shorter than the kernel it is padded by hand: there oneDNN, in bfloat16 on CPUs without AMX,
-    leaves gradients of the weights unwritten: they hold whatever lay in memory. Small float32 images that come alone
-    are computed as two halves, or as a matrix product: see ``takes_slow_path``.
+    leaves gradients of the weights unwritten: they hold whatever lay in memory. Float32 images that torch would take
+    its slow path for (see ``takes_slow_path``) are computed as a matrix product, in two dimensions or as two halves.
     """
 
     def forward(self, input: Float[Tensor, "b _ i j k"]) -> Float[Tensor, "b _ *s"]:
         margin = self.padding[0]
         if isinstance(margin, int) and self.stride == (1, 1, 1) and takes_slow_path(input, self.kernel_size):
-            return self._as_product(input) if self.kernel_size == (1, 1, 1) else self._in_halves(input, margin)
+            if self.kernel_size[1:] == (1, 1):
+                alone = self.kernel_size[0] == 1
+                return _as_product(input, self.weight, self.bias) if alone else self._in_two_dimensions(input)
+            return self._in_halves(input, margin)
         if input.shape[2] >= self.kernel_size[0] or not isinstance(margin, int):
             return super().forward(input)
         padded = F.pad(input, (0, 0, 0, 0, margin, margin)).contiguous(memory_format=torch.channels_last_3d)
         return self._convolve(padded)
 
-    def _as_product(self, input: Tensor) -> Tensor:
-        return F.linear(input.movedim(1, -1), self.weight.flatten(1), self.bias).movedim(-1, 1)
+    def _in_two_dimensions(self, input: Tensor) -> Tensor:
+        """A kernel along the first axis alone reads nothing across the others: they are one axis to it."""
+        margins = (self.padding[0], 0)
+        rows = F.conv2d(input.flatten(3), self.weight.flatten(3), self.bias, padding=margins)  # type: ignore[arg-type]
+        return rows.reshape(*rows.shape[:3], *input.shape[3:])
 
     def _in_halves(self, input: Tensor, margin: int) -> Tensor:
         """Both halves of the first axis, each with the margin that the kernel reads, as a batch of two."""
@@ -46,21 +52,38 @@ class Convolution3d(nn.Conv3d):
         return F.conv3d(padded, self.weight, self.bias, self.stride, inside, self.dilation, self.groups)
 
 
+def pointwise(
+    feature: Float[Tensor, "b c *s"], weight: Float[Tensor, "n c *_"], bias: Float[Tensor, " n"] | None
+) -> Float[Tensor, "b n *s"]:
+    """A convolution with a kernel of one voxel."""
+    if weight.dim() == 4:
+        return F.conv2d(feature, weight, bias)
+    return (
+        _as_product(feature, weight, bias) if takes_slow_path(feature, (1, 1, 1)) else F.conv3d(feature, weight, bias)
+    )
+
+
+def _as_product(feature: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return F.linear(feature.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
+
+
 LARGEST_SLOW = 20_480
+LARGE_BATCH = 16
 
 
 def takes_slow_path(input: Float[Tensor, "b _ i j k"], kernel: tuple[int, ...]) -> bool:
     """Whether torch would compute this convolution without oneDNN, 2 to 9 times slower.
 
     It does so for float32 images on a CPU that come alone, where channels x first side x second side is at most 20,480
-    and the kernel's last sides at most 3; for 1x1x1 kernels on one thread at any size.
+    and the kernel's last sides at most 3; on one thread, for kernels of one voxel along the last two axes, at any size
+    and in any batch of less than 16.
     """
     half = torch.is_autocast_enabled("cpu") or input.dtype != torch.float32
-    if input.device.type != "cpu" or half or len(input) > 1 or input.shape[2] < 2:
+    if input.device.type != "cpu" or half or input.shape[2] < 2:
         return False
-    if kernel == (1, 1, 1):
-        return torch.get_num_threads() == 1
-    return input[0, :, :, :, 0].numel() <= LARGEST_SLOW and min(kernel[1:]) <= 3
+    if kernel[1:] == (1, 1) and torch.get_num_threads() == 1:
+        return len(input) < LARGE_BATCH
+    return len(input) == 1 and input[0, :, :, :, 0].numel() <= LARGEST_SLOW and min(kernel[1:]) <= 3
 
 
 _CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: Convolution3d}

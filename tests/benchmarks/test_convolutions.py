@@ -1,4 +1,4 @@
-"""Small float32 convolutions of one image: ours against torch's own choice of path, by size."""
+"""Float32 convolutions that torch would take its slow path for: ours against torch's own choice, by size."""
 
 import time
 from collections.abc import Callable
@@ -10,15 +10,16 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from fusemorph.networks.blocks import channels_last, convolution
 
-SIZES = [
+SIZES: list[tuple[int, int, int | tuple[int, ...], tuple[int, ...]]] = [
     (2, 16, 3, (48, 64, 48)), (16, 32, 3, (24, 32, 24)), (8, 8, 3, (24, 32, 24)), (16, 16, 3, (24, 32, 24)),
     (32, 32, 3, (12, 16, 12)), (96, 32, 3, (12, 16, 12)), (64, 64, 3, (6, 8, 6)), (64, 32, 1, (24, 32, 24)),
+    (16, 8, (5, 1, 1), (24, 32, 24)),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("inputs", "outputs", "kernel", "shape"), SIZES, ids=str)
 def test_forward_and_backward(
-    benchmark: BenchmarkFixture, inputs: int, outputs: int, kernel: int, shape: tuple[int, ...]
+    benchmark: BenchmarkFixture, inputs: int, outputs: int, kernel: int | tuple[int, ...], shape: tuple[int, ...]
 ) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

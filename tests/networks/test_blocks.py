@@ -1,5 +1,7 @@
 """The building blocks against torch's own layers."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,6 +10,14 @@ from fusemorph.networks.blocks import Convolution3d, convolution, takes_slow_pat
 
 KERNELS = ((3, 3, 3), (5, 5, 5), (5, 1, 1), (1, 5, 1))
 SHAPES = ((2, 2, 2), (2, 8, 8), (3, 4, 3), (4, 4, 4), (8, 3, 8), (6, 6, 6))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def soil_memory() -> None:
@@ -50,13 +60,15 @@ def test_padding_by_hand_changes_no_value(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("kernel", [(1, 1, 1), (3, 3, 3), (5, 1, 1), (1, 5, 1)], ids=str)
 @pytest.mark.parametrize("shape", [(2, 2, 2), (3, 4, 3), (7, 6, 5), (8, 6, 6)], ids=str)
-def test_small_images_that_come_alone_have_the_values_and_gradients_of_torch(
-    shape: tuple[int, ...], kernel: tuple[int, int, int]
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.usefixtures("one_thread")
+def test_images_off_the_slow_path_have_the_values_and_gradients_of_torch(
+    shape: tuple[int, ...], kernel: tuple[int, int, int], batch: int
 ) -> None:
     torch.manual_seed(0)
     layer = convolution(3, 6, 4, kernel=kernel)
-    assert takes_slow_path(torch.zeros(1, 6, *shape), kernel)
-    images, weights = torch.randn(1, 6, *shape), torch.randn(1, 4, *shape)
+    assert takes_slow_path(torch.zeros(batch, 6, *shape), kernel) == (batch == 1 or kernel[1:] == (1, 1))
+    images, weights = torch.randn(batch, 6, *shape), torch.randn(batch, 4, *shape)
     ours = gradients(layer, images, weights, precision=torch.float32)
     with torch.no_grad():
         plain = nn.Conv3d(6, 4, kernel, padding=layer.padding)  # type: ignore[arg-type]
@@ -65,6 +77,7 @@ def test_small_images_that_come_alone_have_the_values_and_gradients_of_torch(
         torch.testing.assert_close(got, wanted, rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_the_slow_path_is_that_of_small_float32_images_alone() -> None:
     small = torch.zeros(1, 8, 24, 32, 24)
     assert takes_slow_path(small, (3, 3, 3))
@@ -72,5 +85,6 @@ def test_the_slow_path_is_that_of_small_float32_images_alone() -> None:
     assert not takes_slow_path(torch.zeros(1, 32, 24, 32, 24), (3, 3, 3))
     assert not takes_slow_path(small.bfloat16(), (3, 3, 3))
     assert not takes_slow_path(small.to("meta"), (3, 3, 3))
+    assert not takes_slow_path(torch.zeros(16, 8, 24, 32, 24), (5, 1, 1))
     with torch.autocast("cpu", torch.bfloat16):
         assert not takes_slow_path(small, (3, 3, 3))

@@ -3,13 +3,15 @@
 Source: Meng et al. 2025, "AutoFuse", section 3.2. Deviations are settings, see ``GateSettings``.
 """
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from fusemorph.fusion.operator import Features, GateSettings
 from fusemorph.fusion.operators.single import Single
-from fusemorph.networks.blocks import convolution
+from fusemorph.networks.blocks import convolution, pointwise
 from fusemorph.networks.registration import GateWeights
 
 SYMBOL = "g"
@@ -42,7 +44,7 @@ class Gate(nn.Module):
             of_joint, of_single = (single.new_full((1,) * single.dim(), weight) for weight in self.held)
             return of_joint * joint + of_single * single, GateWeights(of_joint, of_single)
         both = torch.cat((joint, single), dim=1)
-        logits = [pool_logit(logit(both), self.settings) for logit in (self.joint_logit, self.single_logit)]
+        logits = predict_logits(both, (self.joint_logit, self.single_logit), self.settings)
         if self.settings.normalisation == "sigmoid":
             weights = GateWeights(*(self._sigmoid(logit, generator) for logit in logits))
             mixed = weights.joint * joint + weights.single * single
@@ -74,7 +76,16 @@ def gate_logit(dims: int, inputs: int, channels: int, *, gate: GateSettings, sig
     return logit
 
 
-def pool_logit(logit: Float[Tensor, "b c *s"], gate: GateSettings) -> Float[Tensor, "b _ *t"]:
+def predict_logits(
+    read: Float[Tensor, "b _ *s"], layers: Iterable[nn.Module], gate: GateSettings
+) -> Float[Tensor, "n b _ *t"]:
+    """The pooled logits of every candidate, each from its ``gate_logit`` layer; all layers in one product."""
+    weights, biases = zip(*((layer.weight, layer.bias) for layer in layers), strict=True)
+    joined = pointwise(read, torch.cat(weights), torch.cat(biases))
+    return torch.stack([_pool(logit, gate) for logit in joined.chunk(len(weights), dim=1)])
+
+
+def _pool(logit: Float[Tensor, "b c *s"], gate: GateSettings) -> Float[Tensor, "b _ *t"]:
     """The logits averaged over the axes that the granularity drops."""
     dropped = [axis for axis in range(1, logit.dim()) if axis not in _KEPT[gate.granularity]]
     return logit.mean(dropped, keepdim=True) if dropped else logit

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fusemorph.fusion.operator import Features, GateSettings
 from fusemorph.fusion.operators.correlation import Correlation
-from fusemorph.fusion.operators.gate import gate_logit, pool_logit
+from fusemorph.fusion.operators.gate import gate_logit, predict_logits
 from fusemorph.fusion.operators.single import Single
 from fusemorph.networks.registration import GateWeights
 
@@ -48,7 +48,7 @@ class Mixture(nn.Module):
         return mixed, GateWeights(*(weight.detach() for weight in weights))
 
     def _weigh(self, read: Tensor, generator: torch.Generator | None) -> Tensor:
-        logits = torch.stack([pool_logit(logit(read), self.settings) for logit in self.logits])
+        logits = predict_logits(read, self.logits, self.settings)
         if self.settings.normalisation == "sigmoid":
             return self._pick_each(logits, generator) if self.settings.hard else torch.sigmoid(logits / self._heat)
         if not self.settings.hard:
