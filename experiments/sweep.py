@@ -8,7 +8,7 @@ from types import FrameType
 
 from experiments.runner.command_line import parse
 from experiments.runner.confirmation import confirming_sweeps
-from experiments.runner.datasets import prepare
+from experiments.runner.datasets import prepare, warn_of_headers
 from experiments.runner.dry_run import describe_search, describe_sweep
 from experiments.runner.listing import listing
 from experiments.runner.options import SweepOptions
@@ -61,6 +61,7 @@ def _main(argv: Sequence[str] | None) -> int:
 def plan_sweeps(study: Study, options: SweepOptions) -> Callable[[], int]:
     """Check all that a fixed study needs, and return what is to be done: show it, or run it."""
     sweeps = make_sweeps(study, options)
+    warn_of_headers([sweep.dataset for sweep in sweeps])
     if options.dry_run:
         return partial(_show, "\n\n".join(describe_sweep(sweep) for sweep in sweeps))
     prepare([sweep.dataset for sweep in sweeps])
@@ -72,6 +73,7 @@ def plan_sweeps(study: Study, options: SweepOptions) -> Callable[[], int]:
 def plan_search(study: SearchStudy, options: SweepOptions) -> Callable[[], int]:
     """Check all that a search needs, and return what is to be done: show it, or run it."""
     setup = prepare_search(study, options)
+    warn_of_headers(setup.datasets)
     if options.dry_run:
         return partial(_show, describe_search(setup))
     prepare(setup.datasets)

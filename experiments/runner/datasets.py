@@ -8,6 +8,8 @@ from experiments.runner.options import DataOptions
 from fusemorph.configuration import Json
 from fusemorph.data import open_dataset
 from fusemorph.data.dataset import Dataset
+from fusemorph.data.errors import printable
+from fusemorph.data.inspection import doubtful_headers
 from fusemorph.data.settings import beside_parameters
 
 
@@ -42,6 +44,17 @@ def prepare(datasets: Sequence[Dataset]) -> None:
     """
     for dataset in datasets:
         dataset.prepare(progress=sys.stdout.isatty())
+
+
+def warn_of_headers(datasets: Sequence[Dataset]) -> None:
+    """Say on the terminal which images may lie elsewhere than their headers let readers believe.
+
+    Raises:
+        ValueError: an unusable file, named.
+    """
+    for dataset in datasets:
+        for finding in doubtful_headers(dataset):
+            print(f"sweep: {finding.level}: {dataset.name}: {printable(finding.message)}", file=sys.stderr)
 
 
 def require_pairs(dataset: Dataset, split: str) -> None:

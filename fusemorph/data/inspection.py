@@ -35,18 +35,35 @@ def scans(dataset: Dataset) -> list[str]:
 
 def check_headers(dataset: Dataset) -> Iterable[Finding]:
     """Images that ITK and nibabel place apart, each with a line of its own; units and rounding, counted."""
-    headers = [read_header(path) for scan_id in scans(dataset) for path in dataset.files(scan_id)]
+    headers = _headers(dataset)
     for header in headers:
         if header.ambiguous:
             advice = "register asks which is right (--header)"
             yield Finding(level="warning", message=f"{header.path}: {header.disagreement()}; {advice}")
-    nowhere, scaled, rounded = (
+    scaled, rounded = (
         [header.path for header in headers if of_kind(header)]
-        for of_kind in (lambda header: not header.forms, lambda header: bool(header.unit), _rounded)
+        for of_kind in (lambda header: bool(header.unit), _rounded)
     )
-    yield from _counted(nowhere, "have neither sform nor qform (both codes are 0)", level="warning")
+    yield from _without_forms(headers)
     yield from _counted(scaled, "give sizes in metres or microns: brought to millimetres", level="note")
     yield from _counted(rounded, "lie a little apart for ITK and nibabel, as rounding leaves them", level="note")
+
+
+def doubtful_headers(dataset: Dataset) -> Iterable[Finding]:
+    """What of ``check_headers`` is worth knowing before hours of training, each kind of header counted in one line."""
+    headers = _headers(dataset)
+    apart = [header.path for header in headers if header.ambiguous]
+    yield from _counted(apart, "are placed apart by ITK and nibabel; ITK's reading is taken", level="warning")
+    yield from _without_forms(headers)
+
+
+def _headers(dataset: Dataset) -> list[Header]:
+    return [read_header(path) for scan_id in scans(dataset) for path in dataset.files(scan_id)]
+
+
+def _without_forms(headers: Iterable[Header]) -> Iterable[Finding]:
+    paths = [header.path for header in headers if not header.forms]
+    return _counted(paths, "have neither sform nor qform (both codes are 0)", level="warning")
 
 
 def _rounded(header: Header) -> bool:

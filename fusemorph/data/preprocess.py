@@ -108,7 +108,7 @@ def read_image(
 def _as_float32(array: np.ndarray, path: Path) -> np.ndarray:
     if lost := int((~np.isfinite(array)).sum()):
         raise DataError(f"{path}: must be finite, got {lost} NaN or infinite voxels")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         image = array.astype(np.float32)
         low, high = image.min(), image.max()
         if not np.isfinite(high - low):

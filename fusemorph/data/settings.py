@@ -25,7 +25,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise ValueError(f"--set must be KEY=VALUE, got {text!r}")
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         numbers = tuple(_number(part) for part in value.split(","))
@@ -42,6 +42,8 @@ def beside_parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(text: str) -> int | float:
+    if not text.isascii() or "_" in text:  # Python reads the digits of all scripts, and 1_000
+        raise ValueError(text)
     try:
         return int(text)
     except ValueError:
@@ -103,6 +105,16 @@ def _beside_none(kind: Any) -> Any:
 def canonical(settings: Any) -> dict[str, Any]:
     """The settings of a dataclass with their values, as JSON reads them back; ``LATER`` ones if they differ."""
     return written_settings(settings)
+
+
+def check_seed(dataset: str, seed: int) -> None:
+    """Refuse a seed that not every random generator takes.
+
+    Raises:
+        ValueError: it does not lie within 32 bits.
+    """
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"{dataset}: 'seed' must be 0 or more and less than 2**32, got {seed}")
 
 
 def check_percentiles(dataset: str, percentiles: Sequence[float]) -> None:

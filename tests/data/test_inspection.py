@@ -170,6 +170,7 @@ def test_a_spacing_that_no_grid_fits_is_named_before_anything_is_allocated(spaci
         ("spacing_mm=1e-9,1,1", "at 1e-09 x 1 x 1 mm"),
         ("spacing_mm=1e-300,1,1", "at 1e-300 x 1 x 1 mm"),
         ("seed=-1", "'seed' must be 0 or more"),
+        ("seed=4294967296", "less than 2**32, got 4294967296"),
     ],
 )
 def test_a_setting_that_no_memory_holds_is_named(

@@ -117,6 +117,12 @@ def test_intensities_that_float32_cannot_hold_are_named(values: list[float], sai
         read_image(tmp_path / "x.nii")
 
 
+def test_an_image_beyond_float32_everywhere_is_named_without_a_warning(tmp_path: Path) -> None:
+    nib.Nifti1Image(1e60 * (1 + ARRAY.astype(np.float64)), np.eye(4)).to_filename(tmp_path / "x.nii")
+    with pytest.raises(DataError, match=r"must lie in the range of float32, got -\d"):
+        read_image(tmp_path / "x.nii")
+
+
 def test_a_scaling_that_overflows_is_named_without_a_warning(tmp_path: Path) -> None:
     path = write_raw(tmp_path / "x.nii", (100 * ARRAY).astype(np.int16), sform=np.eye(4), sform_code=1)
     content = bytearray(path.read_bytes())

@@ -73,6 +73,27 @@ def test_a_study_is_the_same_from_everywhere(
     assert contents(runs) == records
 
 
+def test_headers_in_doubt_are_told_once_each_kind_with_a_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = slices(tmp_path / "set")
+    for name, codes in (("s00", (0, 0)), ("s02", (0, 0)), ("s03", (2, 1))):
+        for part in ("images", "labels"):
+            path = data / part / f"{name}.nii.gz"
+            image = nib.Nifti1Image.from_filename(path)
+            image.set_sform(image.affine, code=codes[0])
+            image.set_qform(image.affine @ np.diag([1, -1, 1, 1]), code=codes[1])
+            nib.save(image, path)
+    for more in (["--dry-run"], []):
+        assert main(line(str(data), str(tmp_path / "runs"), str(tmp_path / "cache"), *more)) == 0
+        said = capsys.readouterr().err.splitlines()
+        assert said[0].startswith("sweep: warning: folder: 2 files are placed apart by ITK and nibabel")
+        assert str(data / "images" / "s03.nii.gz") in said[0]
+        assert said[1].startswith("sweep: warning: folder: 4 files have neither sform nor qform (both codes are 0): ")
+        assert str(data / "images" / "s00.nii.gz") in said[1]
+        assert len(said) == 2
+
+
 def test_a_label_that_16_bits_do_not_hold_stops_a_sweep_before_it_begins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

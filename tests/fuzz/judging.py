@@ -44,7 +44,9 @@ def judge(done: tuple[int, str, str], *, what: str, names: list[str], wrong: tup
     assert "Warning" not in err, said
     if status:
         lines = [
-            line for line in err.splitlines() if not re.match(r"(usage: |  |fusemorph \w+: (note|warning): )", line)
+            line
+            for line in err.splitlines()
+            if not re.match(r"(usage: |  |(fusemorph \w+|sweep): (note|warning): )", line)
         ]
         lines += [line for line in out.splitlines() if line.startswith("error: ")]
         assert lines, said

@@ -14,7 +14,7 @@ from fusemorph.data.files import FileDataset
 from fusemorph.data.listing import SPLITS, Listing, list_folder
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.preprocess import Volume, read_image, read_labels
-from fusemorph.data.settings import canonical, check_percentiles, read_settings
+from fusemorph.data.settings import canonical, check_percentiles, check_seed, read_settings
 from fusemorph.data.survey import Grid, check_grids, common_grid, median_spacing_mm, survey_files
 from fusemorph.data.table import raise_all
 
@@ -50,10 +50,9 @@ class FolderSettings:
         check_percentiles("folder", self.percentiles)
         if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
             raise ValueError(f"folder: 'fractions' must be three parts of 1, got {self.fractions}")
-        if self.seed < 0 or self.smallest_side < 1:
-            raise ValueError(
-                f"folder: 'seed' must be 0 or more, 'smallest_side' 1 or more, got {self.seed}, {self.smallest_side}"
-            )
+        check_seed("folder", self.seed)
+        if self.smallest_side < 1:
+            raise ValueError(f"folder: 'smallest_side' must be 1 or more, got {self.smallest_side}")
 
 
 class Folder(FileDataset):

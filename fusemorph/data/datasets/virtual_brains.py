@@ -15,7 +15,7 @@ from scipy.interpolate import BSpline
 from fusemorph.data.cache import cached_arrays
 from fusemorph.data.dataset import Dataset, Pair, PairIndex
 from fusemorph.data.preprocess import VERSION, normalised
-from fusemorph.data.settings import canonical, read_settings
+from fusemorph.data.settings import canonical, check_seed, read_settings
 from fusemorph.integrate import exponential
 from fusemorph.warp import compose, warp
 
@@ -68,8 +68,7 @@ class VirtualBrainsSettings:
             raise ValueError(
                 f"virtual_brains: amplitudes must be 0 or more and 100 at most, 'control_mm' 16 or more, got {self}"
             )
-        if self.seed < 0:
-            raise ValueError(f"virtual_brains: 'seed' must be 0 or more, got {self.seed}")
+        check_seed("virtual_brains", self.seed)
 
 
 class VirtualBrains(Dataset):
