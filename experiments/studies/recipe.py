@@ -44,8 +44,13 @@ CHANGES = {
     "KL 0.01": Change(loss={"kl_weight": 1e-2}),
     "window 7": Change(loss={"window": 7}),
     "window 5": Change(loss={"window": 5}),
+    "three resolutions, KL 0.01": Change(loss={"levels": 3, "kl_weight": 1e-2}),
+    "three resolutions, window 11": Change(loss={"levels": 3, "window": 11}),
+    "three resolutions, KL 0.01, rate 1e-3": Change(
+        budget={"learning_rate": 1e-3}, loss={"levels": 3, "kl_weight": 1e-2}
+    ),
 }
-"""One change at a time, ordered by what was expected of it."""
+"""One change at a time, ordered by what was expected of it; then the best with those that did not hurt beside it."""
 
 
 def recipe_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
