@@ -6,6 +6,7 @@ from typing import Any
 from fusemorph.catalogue import DATASETS, entries, load_entry
 from fusemorph.data.dataset import Dataset, Pair, PairIndex, Scan
 from fusemorph.data.errors import DataError
+from fusemorph.data.labelled import LABELLED
 from fusemorph.data.settings import parse_setting
 from fusemorph.paths import expanded
 
@@ -22,10 +23,15 @@ def open_dataset(
 ) -> Dataset:
     """Open a dataset by name; ``data`` is its folder, where it needs one. ``~`` is the home folder in both paths.
 
+    Every data set has the setting ``labelled``: whose labels training may see, see ``Dataset.hide_labels``.
+
     Raises:
         ValueError: an unknown name or setting, or a file that is no entry.
         DataError: a folder or file of images that is unusable, named.
     """
     folder, kept = (None if path is None else expanded(path) for path in (data, cache))
+    labelled = settings.pop(LABELLED, None)
     dataset: Dataset = load_entry(DATASETS, name, Dataset)(folder, cache=kept, **settings)
+    if labelled is not None:
+        dataset.hide_labels(labelled)
     return dataset

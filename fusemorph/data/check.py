@@ -195,6 +195,7 @@ def _rows(dataset: Dataset, sources: list[Source]) -> list[tuple[str, str]]:
         ("title", dataset.title),
         ("scans", ", ".join(f"{count} {split}" for split, count in splits.items())),
         ("evaluation pairs", pairs),
+        ("labelled in training", _labelled(dataset)),
         ("shapes", f"{_sides(shapes.min(axis=0).tolist())} to {_sides(shapes.max(axis=0).tolist())}"),
         ("spacing, mm", _counted(_sides(source.spacing_mm) for source in sources)),
         ("orientation", _counted(source.orientation for source in sources)),
@@ -204,6 +205,11 @@ def _rows(dataset: Dataset, sources: list[Source]) -> list[tuple[str, str]]:
         ("common grid", f"{_sides(dataset.shape)} at {_sides(dataset.spacing_mm)} mm"),
         ("fingerprint", dataset.fingerprint()[:12]),
     ]
+
+
+def _labelled(dataset: Dataset) -> str:
+    subjects = {dataset.subject(scan_id) for scan_id in dataset.scan_ids("train")}
+    return f"{len(dataset.labelled_subjects)} of {len(subjects)} subjects"
 
 
 def _sides(sides: Iterable[float | int]) -> str:

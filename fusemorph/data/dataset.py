@@ -15,6 +15,7 @@ from rich.progress import track
 from fusemorph.bounds import grid_problem
 from fusemorph.data.cache import cache_folder
 from fusemorph.data.errors import DataError
+from fusemorph.data.labelled import LABELLED, choose_labelled, in_order
 from fusemorph.data.pairing import check_subjects, connected_blocks, mirrored_pairs, pairs_within
 
 OPEN_SCANS = 64
@@ -109,6 +110,7 @@ class Dataset(ABC):
         self._cache = cache_folder(cache)
         self.shape, self.spacing_mm = shape, spacing_mm
         self.labels, self.settings = dict(labels), dict(settings)
+        self._hidden: frozenset[str] = frozenset()
         train, least = set(self._members.get("train", {}).values()), 1 if self.within_subjects else 2
         if len(train) < least:
             raise DataError(f"{self.name}: train must hold at least {least} subjects, got {len(train)}")
@@ -130,6 +132,36 @@ class Dataset(ABC):
         if scan_id not in self._subject:
             raise ValueError(f"subject(): 'scan_id' must be a scan of {self.name}, got {scan_id!r}")
         return self._subject[scan_id]
+
+    @property
+    def labelled_subjects(self) -> tuple[str, ...]:
+        """The subjects of train whose labels training may see, in the order of ``fusemorph.data.labelled``."""
+        return tuple(subject for subject in self._subjects_with_labels() if subject not in self._hidden)
+
+    def _subjects_with_labels(self) -> tuple[str, ...]:
+        train = self._members["train"]
+        without = {subject for scan_id, subject in train.items() if not self.has_labels(scan_id)}
+        return in_order(set(train.values()) - without)
+
+    def has_labels(self, scan_id: str) -> bool:
+        """Whether there are labels of a scan, hidden or not; known without reading it."""
+        return bool(self.labels)
+
+    def hide_labels(self, labelled: Any) -> None:
+        """Hide the labels of all subjects of train but the ``labelled`` ones: a number, a share, or a list of them.
+
+        Val and test keep theirs. The setting is written as the number of subjects, or as their list; all of them is
+        what is written without it.
+
+        Raises:
+            ValueError: as ``choose_labelled``.
+        """
+        having, subjects = self._subjects_with_labels(), set(self._members["train"].values())
+        chosen = choose_labelled(labelled, having=having, subjects=subjects, dataset=self.name)
+        self._hidden = frozenset(subjects - set(chosen)) if set(chosen) != set(having) else frozenset()
+        self.settings.pop(LABELLED, None)
+        if self._hidden:
+            self.settings[LABELLED] = len(chosen) if chosen == having[: len(chosen)] else list(chosen)
 
     def missing(self, split: str) -> tuple[str, ...]:
         """Messages about what is missing here of the official split; empty when it is complete."""
@@ -179,7 +211,8 @@ class Dataset(ABC):
         self._opened[scan_id] = arrays
         if len(self._opened) > OPEN_SCANS:
             del self._opened[next(iter(self._opened))]
-        image, labels, affine = arrays["image"], arrays.get("labels"), arrays["affine"]
+        image, affine = arrays["image"], arrays["affine"]
+        labels = None if subject in self._hidden else arrays.get("labels")
         return Scan(id=scan_id, subject=subject, image=image, labels=labels, spacing_mm=self.spacing_mm, affine=affine)
 
     def prepare(self, *, progress: bool = False) -> None:
@@ -194,7 +227,7 @@ class Dataset(ABC):
 
     def fingerprint(self) -> str:
         """sha256 of what training and selection see: the contents behind train and val, never those of test."""
-        parts = {
+        parts: dict[str, list[Any]] = {
             split: [
                 self._selected(split),
                 {scan_id: [subject, self._content(scan_id)] for scan_id, subject in self._members[split].items()},
@@ -202,6 +235,8 @@ class Dataset(ABC):
             for split in self.splits
             if split != "test"
         }
+        if self._hidden:
+            parts["labelled"] = list(self.labelled_subjects)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def configuration(self) -> dict[str, Any]:

@@ -112,6 +112,10 @@ class Folder(FileDataset):
         """The image, and the labels where there are any."""
         return tuple(path for path in self._listing.files[scan_id] if path is not None)
 
+    def has_labels(self, scan_id: str) -> bool:
+        """Whether a label file is listed for it."""
+        return self._listing.files[scan_id][1] is not None
+
     def folders(self) -> tuple[Path, ...]:
         """The folder itself."""
         return (self._folder,)
