@@ -87,7 +87,7 @@ class Dataset(ABC):
     licence: ClassVar[str]
     synthetic: ClassVar[bool] = False
     companions: ClassVar[frozenset[str]] = frozenset()
-    """Names of the files that lie beside images and labels in the data set's layout."""
+    """Names, or patterns of names, of the files that lie beside images and labels in the data set's layout."""
     within_subjects: bool = False
 
     def __init__(

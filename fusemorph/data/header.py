@@ -54,11 +54,18 @@ class Header:
     forms: dict[str, np.ndarray]
     itk: np.ndarray | None
     nibabel: np.ndarray | None
+    frames: int = 1
+    """How many volumes of ``shape`` the file holds, one after the other."""
 
     @property
     def end(self) -> int:
         """How many bytes the file holds, unpacked."""
-        return self.offset + math.prod(self.shape) * self.dtype.itemsize
+        return self.offset + self.frames * self.frame_bytes
+
+    @property
+    def frame_bytes(self) -> int:
+        """The size of one volume."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
@@ -106,21 +113,22 @@ class Header:
         )
 
 
-def parse_header(block: bytes, path: Path) -> Header:
-    """The header that a file begins with.
+def parse_header(block: bytes, path: Path, *, series: bool = False) -> Header:
+    """The header that a file begins with; ``series``: of a 4-D file, whose last axis counts ``frames``.
 
     Raises:
-        DataError: not a NIfTI in one file, no 2-D or 3-D image, or sizes, scaling or affine that cannot be.
+        DataError: not a NIfTI in one file, no 2-D or 3-D image (4-D where a series is due), or sizes, scaling or affine
+            that cannot be.
     """
     raw = _raw_header(block, path)
-    shape = _shape(raw, path)
+    shape, frames = _shape(raw, path, series=series)
     signed = _mend_pixdim(raw)
     code = int(raw["xyzt_units"]) & 7
     to_mm = np.diag([*[_UNIT_MM.get(code, 1.0)] * 3, 1.0])
     forms = _forms(raw)
     affine = _by_rule(raw, forms)
     itk, nibabel = _itk(signed, forms, affine), _nibabel(raw)
-    _check_affine(affine, path)
+    check_affine(affine, path)
     try:
         dtype, (slope, inter) = raw.get_data_dtype(), raw.get_slope_inter()
     except (KeyError, nib.spatialimages.HeaderDataError) as error:
@@ -140,6 +148,7 @@ def parse_header(block: bytes, path: Path) -> Header:
         forms={name: to_mm @ form for name, form in forms.items()},
         itk=None if itk is None else to_mm @ itk,
         nibabel=None if nibabel is None else to_mm @ nibabel,
+        frames=frames,
     )
 
 
@@ -175,16 +184,20 @@ def _raw_header(block: bytes, path: Path) -> Any:
         raise DataError(f"{path}: the header cannot be read ({error})") from error
 
 
-def _shape(raw: Any, path: Path) -> tuple[int, ...]:
+def _shape(raw: Any, path: Path, *, series: bool) -> tuple[tuple[int, ...], int]:
     count = int(raw["dim"][0])
     dims = [int(side) for side in raw["dim"][1 : 1 + max(0, min(count, 7))]]
     if not 1 <= count <= 7 or min(dims) < 1:
         raise DataError(f"{path}: the header must give 1 to 7 sides of 1 or more, gives {count} of {dims}")
     while len(dims) > 3 and dims[-1] == 1:
         dims.pop()
+    if series:
+        if len(dims) != 4:
+            raise DataError(f"{path}: must be a 4-D series of volumes, got shape {tuple(dims)}")
+        return tuple(dims[:3]), dims[3]
     if not 2 <= len(dims) <= 3:
         raise DataError(f"{path}: must be one 3-D volume or 2-D slice, got shape {tuple(dims)}")
-    return tuple(dims)
+    return tuple(dims), 1
 
 
 def _mend_pixdim(raw: Any) -> np.ndarray:
@@ -253,7 +266,12 @@ def _nibabel(raw: Any) -> np.ndarray | None:
     return affine if np.isfinite(affine).all() else None
 
 
-def _check_affine(affine: np.ndarray, path: Path) -> None:
+def check_affine(affine: np.ndarray, path: Path) -> None:
+    """Refuse a map to millimetres that is not finite, or that flattens the voxels.
+
+    Raises:
+        DataError: naming the file.
+    """
     with np.errstate(all="ignore"):
         edges = np.linalg.norm(affine[:3, :3], axis=0)
         volume = abs(np.linalg.det(affine[:3, :3] / edges))

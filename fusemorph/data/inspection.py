@@ -4,6 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -103,7 +104,8 @@ def check_left_out(dataset: Dataset) -> Iterable[Finding]:
                     level="note", message=f"{folder}: holds more than {MOST_FILES} files; the rest is not listed"
                 )
                 break
-            if os.path.realpath(path) not in used and path.name not in dataset.companions:
+            companion = any(fnmatchcase(path.name, pattern) for pattern in dataset.companions)
+            if os.path.realpath(path) not in used and not companion:
                 is_image = path.name.lower().endswith(IMAGES) and not path.name.startswith(".")
                 (images if is_image else others).append(path.relative_to(folder))
         yield from _counted(images, f"of {folder} are left out", level="warning", what="image")

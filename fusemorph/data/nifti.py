@@ -1,4 +1,4 @@
-"""NIfTI files: read to the last byte before a voxel is believed, and written so that all readers place them alike."""
+"""Image files: read to the last byte before a voxel is believed, and written so that all readers place them alike."""
 
 import errno
 import gzip
@@ -26,6 +26,7 @@ from fusemorph.data.header import (
     parse_header,
     rigid,
 )
+from fusemorph.data.mgh import is_mgh, parse_mgh
 from fusemorph.storage import StorageError, write_bytes
 
 SPARE_BYTES = 2**20
@@ -42,21 +43,24 @@ def read_header(path: Path) -> Header:
         StorageError: too many files are open.
     """
     with _unpacked(path) as file:
-        return parse_header(file.read(HEADER_BYTES), path)
+        return _parse(file.read(HEADER_BYTES), path)
 
 
-def read_nifti(path: Path) -> tuple[Header, np.ndarray]:
+def read_nifti(path: Path, *, frame: int | None = None) -> tuple[Header, np.ndarray]:
     """Header and array, scaled as the header says, in the order of the file; the file is read to its end.
 
-    Whether it is compressed is told by its first bytes, not by its name; the checksums of gzip are verified.
+    Whether it is compressed, and whether it is NIfTI or FreeSurfer's MGH, is told by its first bytes, not by its name;
+    the checksums of gzip are verified. ``frame``: which volume of a 4-D series, counted from 0.
 
     Raises:
-        DataError: as in ``read_header``; truncated, damaged, or larger than the memory that is there.
+        DataError: as in ``read_header``; truncated, damaged, or larger than the memory that is there; no such frame.
         StorageError: too many files are open.
     """
     with _unpacked(path) as file:
         head = file.read(HEADER_BYTES)
-        header = parse_header(head, path)
+        header = _parse(head, path, series=frame is not None)
+        if not 0 <= (frame or 0) < header.frames:
+            raise DataError(f"{path}: has the frames 0 to {header.frames - 1}, frame {frame} is asked for")
         # The bytes of the file, the array with its scaling in float64, and the float32 that it becomes.
         if problem := memory_problem(header.end + 12 * math.prod(header.shape)):
             raise DataError(f"{path}: the image of {'x'.join(map(str, header.shape))} voxels {problem}")
@@ -64,9 +68,13 @@ def read_nifti(path: Path) -> tuple[Header, np.ndarray]:
         if len(content) < header.end:
             raise DataError(f"{path}: truncated: {len(content)} of the {header.end} bytes that its header says")
         _read_on(file, path, header.end)
-    spec = (header.shape, header.dtype, header.offset, *header.scaling)
+    spec = (header.shape, header.dtype, header.offset + (frame or 0) * header.frame_bytes, *header.scaling)
     with np.errstate(all="ignore"):  # what overflows is found by whoever asks for finite values
         return header, np.asanyarray(ArrayProxy(io.BytesIO(content), spec))
+
+
+def _parse(block: bytes, path: Path, *, series: bool = False) -> Header:
+    return parse_mgh(block, path) if is_mgh(block) else parse_header(block, path, series=series)
 
 
 def _read_on(file: io.BufferedIOBase, path: Path, end: int) -> None:

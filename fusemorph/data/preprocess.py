@@ -46,16 +46,16 @@ def by_rule(header: Header) -> Header:
     return header
 
 
-def read_volume(path: Path, *, place: Place = by_rule) -> Volume:
+def read_volume(path: Path, *, place: Place = by_rule, frame: int | None = None) -> Volume:
     """Read a NIfTI file in canonical orientation; a single slice becomes a 2-D array with a 3x3 affine.
 
-    ``place`` may refuse a header, or change where it says that the image lies.
+    ``place`` may refuse a header, or change where it says that the image lies. ``frame``: of a 4-D series, from 0.
 
     Raises:
         DataError: of ``read_nifti`` or ``place``; not plain numbers.
         StorageError: too many files are open.
     """
-    header, array = read_nifti(path)
+    header, array = read_nifti(path, frame=frame)
     if array.dtype.kind not in "biuf":
         raise DataError(f"{path}: must hold plain numbers, got {array.dtype}")
     return canonical(place(header), array)
@@ -88,7 +88,12 @@ def orient(header: Header) -> tuple[np.ndarray, np.ndarray, list[int]]:
 
 
 def read_image(
-    path: Path, *, dimensions: int = 3, smallest_side: int | Sequence[int] = SMALLEST_SIDE, place: Place = by_rule
+    path: Path,
+    *,
+    dimensions: int = 3,
+    smallest_side: int | Sequence[int] = SMALLEST_SIDE,
+    place: Place = by_rule,
+    frame: int | None = None,
 ) -> Volume:
     """An intensity image as float32; ``smallest_side`` may differ by axis, as where slices are few.
 
@@ -96,7 +101,7 @@ def read_image(
         DataError: of ``read_volume``; not ``dimensions``-D; of fewer than ``smallest_side`` voxels along an axis; NaN,
             infinite, beyond float32 or constant.
     """
-    volume = read_volume(path, place=place)
+    volume = read_volume(path, place=place, frame=frame)
     if volume.array.ndim != dimensions:
         raise DataError(f"{path}: must be {dimensions}-D, got shape {volume.array.shape}")
     least = np.broadcast_to(smallest_side, volume.array.ndim).tolist()
@@ -118,7 +123,14 @@ def _as_float32(array: np.ndarray, path: Path) -> np.ndarray:
     return image
 
 
-def read_labels(path: Path, *, image: Volume, known: Collection[int] | None = None, place: Place = by_rule) -> Volume:
+def read_labels(
+    path: Path,
+    *,
+    image: Volume,
+    known: Collection[int] | None = None,
+    place: Place = by_rule,
+    frame: int | None = None,
+) -> Volume:
     """The label map of ``image`` as int16; ``known`` lists the labels allowed beside 0.
 
     Values up to 0.001 away from whole numbers, as resampling and scaling leave them, are rounded, with a note.
@@ -126,7 +138,7 @@ def read_labels(path: Path, *, image: Volume, known: Collection[int] | None = No
     Raises:
         DataError: of ``read_volume``; a grid unlike the image's; values that are not whole numbers from 0 to 32767.
     """
-    volume = read_volume(path, place=place)
+    volume = read_volume(path, place=place, frame=frame)
     if volume.array.shape != image.array.shape:
         unlike = f"{volume.array.shape} is unlike {image.array.shape}"
         raise DataError(f"{path}: label grid {unlike} of {image.path}")

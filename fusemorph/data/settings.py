@@ -75,6 +75,23 @@ def read_settings(kind: type[Settings], values: Mapping[str, Any], *, dataset: s
     return kind(**typed)
 
 
+def read_protocol(
+    kind: type[Settings], values: Mapping[str, Any], *, dataset: str, protocols: Mapping[str, Mapping[str, Any]]
+) -> Settings:
+    """``read_settings``, where ``protocol=NAME`` stands for the settings of that name; what else is said goes first.
+
+    What is recorded is what the protocol stands for, so that equal data have equal keys.
+
+    Raises:
+        ValueError: an unknown protocol, or of ``read_settings``.
+    """
+    named = values.get("protocol")
+    if named is not None and named not in list(protocols):
+        raise ValueError(f"{dataset}: 'protocol' must be one of {', '.join(protocols)}, got {named!r}")
+    said = {name: value for name, value in values.items() if name != "protocol"}
+    return read_settings(kind, {**(protocols[named] if named else {}), **said}, dataset=dataset)
+
+
 def _typed(value: Any, kind: Any) -> Any:
     """The value as an annotation has it; TypeError where it is another type, OverflowError where it is not finite."""
     if isinstance(kind, UnionType):

@@ -10,26 +10,23 @@ import numpy as np
 from fusemorph.bounds import SMALLEST_SIDE
 from fusemorph.data.cache import Arrays, cached_arrays, content_digest
 from fusemorph.data.errors import DataError
+from fusemorph.data.listing import Listed
 from fusemorph.data.preprocess import (
     VERSION,
     centred_start,
     check_resampling,
     foreground,
-    read_image,
-    read_labels,
     read_volume,
     resampling,
 )
 from fusemorph.data.settings import check_shape
 
-Files = tuple[Path, Path | None]
-
 SURVEY = 2
 """Counts changes of what is measured here."""
 
 
-def survey_files(
-    files: Mapping[str, Files], *, smallest_side: int | Sequence[int], cache: Path, dimensions: int | None = None
+def survey_scans(
+    scans: Mapping[str, Listed], *, smallest_side: int | Sequence[int], cache: Path, dimensions: int | None = None
 ) -> dict[str, Arrays]:
     """For each scan's image and labels: ``shape``, ``spacing_mm``, ``affine``, ``box``, ``labels_box``, ``values``.
 
@@ -41,10 +38,10 @@ def survey_files(
         DataError: with a line for each unusable file.
     """
     surveys, wrong = {}, []
-    for scan_id, (image, labels) in files.items():
+    for scan_id, scan in scans.items():
         try:
-            dimensions = dimensions or read_volume(image).array.ndim
-            surveys[scan_id] = _survey(image, labels, dimensions=dimensions, smallest_side=smallest_side, cache=cache)
+            dimensions = dimensions or read_volume(scan.image).array.ndim
+            surveys[scan_id] = _survey(scan, dimensions=dimensions, smallest_side=smallest_side, cache=cache)
         except DataError as error:
             wrong.append(str(error))
     if wrong:
@@ -52,21 +49,18 @@ def survey_files(
     return surveys
 
 
-def _survey(
-    image: Path, labels: Path | None, *, dimensions: int, smallest_side: int | Sequence[int], cache: Path
-) -> Arrays:
-    sources = {path: content_digest(path, cache=cache) for path in (image, labels) if path is not None}
+def _survey(scan: Listed, *, dimensions: int, smallest_side: int | Sequence[int], cache: Path) -> Arrays:
+    sources = {path: content_digest(path, cache=cache) for path in (scan.image, scan.labels) if path is not None}
     rules: dict[str, Any] = {"dimensions": dimensions, "smallest_side": smallest_side}
-    key = {"survey": list(sources.values()), "version": [VERSION, SURVEY], **rules}
-    maps = cached_arrays(key, lambda: _measure(image, labels, **rules), sources=sources, cache=cache)
+    read_as = {"read_as": scan.read_as} if scan.read_as else {}
+    key = {"survey": list(sources.values()), "version": [VERSION, SURVEY], **rules, **read_as}
+    maps = cached_arrays(key, lambda: _measure(scan, **rules), sources=sources, cache=cache)
     # Copies of a few numbers each: a map of them would hold its file open, of every image of the folder.
     return {name: np.array(values) for name, values in maps.items()}
 
 
-def _measure(
-    image_path: Path, labels_path: Path | None, *, dimensions: int, smallest_side: int | Sequence[int]
-) -> Arrays:
-    image = read_image(image_path, dimensions=dimensions, smallest_side=smallest_side)
+def _measure(scan: Listed, *, dimensions: int, smallest_side: int | Sequence[int]) -> Arrays:
+    image, label_map = scan.read(dimensions=dimensions, smallest_side=smallest_side)
     seen = foreground(image.array)
     survey = {
         "shape": np.asarray(image.array.shape),
@@ -74,8 +68,8 @@ def _measure(
         "affine": image.affine,
         "values": np.zeros(0, dtype=np.int16),
     }
-    if labels_path is not None:
-        labels = read_labels(labels_path, image=image).array
+    if label_map is not None:
+        labels = label_map.array
         values = np.unique(labels)
         survey["values"] = values[values > 0]
         if survey["values"].size:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,10 +17,18 @@ BYTES_IN_MEMORY = 20
 """For each byte of a table, what its rows take."""
 MOST_LINES = 20
 """Of one error."""
+_MONTH = "[0-9]{1,2}|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_CHANGED = re.compile(
+    rf"[0-9]{{1,4}}[-/. ]({_MONTH})[-/. ]?([0-9]{{1,4}})?.*|({_MONTH})-[0-9]+|[0-9.]+e[+-]?[0-9]+", re.I
+)
+"""What spreadsheets make of ids: dates, and numbers with an exponent."""
 
 
-def read_table(path: Path, *, required: Sequence[str], known: Sequence[str]) -> list[Row]:
+def read_table(path: Path, *, required: Sequence[str], known: Sequence[str] | None) -> list[Row]:
     """The rows of a CSV file, cells stripped, without the rows and columns that are empty.
+
+    ``known``: the columns that there may be; None for a table of others, of whose columns those without a name, such as
+    the index that pandas writes, are left out.
 
     Raises:
         DataError: unreadable, not text in UTF-8 or UTF-16, without rows, columns missing, unknown or twice, a required
@@ -33,7 +42,21 @@ def read_table(path: Path, *, required: Sequence[str], known: Sequence[str]) -> 
     lines.seek(start)
     rows = _rows(lines, separator, path)
     columns = _columns(_cells(next(rows, [])), path, required=required, known=known)
-    return _filled((_cells(row) for row in rows), columns, path, required=required)
+    return _filled((_cells(row) for row in rows), columns, path, required=required, unnamed=known is None)
+
+
+def check_ids(path: Path, rows: Iterable[Row], column: str, *, form: str, like: str) -> None:
+    """Refuse a table whose ids are not written as those of the data set, and say so where they look like dates.
+
+    Raises:
+        DataError: with a line for each id that does not match ``form``, and one that does (``like``).
+    """
+    wrong = []
+    for number, row in enumerate(rows, start=2):
+        if not re.fullmatch(form, row[column]):
+            hint = "; a spreadsheet has made a date or a number of it" if _CHANGED.fullmatch(row[column]) else ""
+            wrong.append(f"{path}, row {number}: {column!r} must be an id such as {like}, got {row[column]!r}{hint}")
+    raise_all(wrong)
 
 
 def raise_all(wrong: Iterable[str]) -> None:
@@ -82,29 +105,32 @@ def _cells(row: list[str]) -> list[str]:
     return [cell.strip() for cell in row]
 
 
-def _columns(columns: list[str], path: Path, *, required: Sequence[str], known: Sequence[str]) -> list[str]:
+def _columns(columns: list[str], path: Path, *, required: Sequence[str], known: Sequence[str] | None) -> list[str]:
     """The names of the columns, empty for those without one."""
     named = [column for column in columns if column]
-    if not set(required) <= set(named) <= set(known):
-        raise DataError(f"{path}: must have rows, columns {list(required)}, others among {list(known)}, got {columns}")
+    if not set(required) <= set(named) or not set(named) <= set(named if known is None else known):
+        others = "" if known is None else f", others among {list(known)}"
+        raise DataError(f"{path}: must have rows, columns {list(required)}{others}, got {columns}")
     if twice := [column for column, count in Counter(named).items() if count > 1]:
         raise DataError(f"{path}: has the column {twice[0]!r} twice")
     return columns
 
 
-def _filled(rows: Iterable[list[str]], columns: list[str], path: Path, *, required: Sequence[str]) -> list[Row]:
+def _filled(
+    rows: Iterable[list[str]], columns: list[str], path: Path, *, required: Sequence[str], unnamed: bool
+) -> list[Row]:
     filled, wrong = [], []
     for number, row in enumerate(rows, start=2):
         if not any(row):
             continue
         cells = dict(zip(columns, row, strict=False))
         beyond = [cell for cell in row[len(columns) :] if cell]
-        unnamed = [cell for column, cell in zip(columns, row, strict=False) if cell and not column]
+        lost = [] if unnamed else [cell for column, cell in zip(columns, row, strict=False) if cell and not column]
         if beyond:
             wrong.append(f"{path}, row {number}: has {len(row)} cells, the table {len(columns)} columns")
-        if unnamed:
+        if lost:
             advice = "give it a name, or leave the index out (pandas: index=False)"
-            wrong.append(f"{path}, row {number}: {unnamed[0]!r} stands in a column without a name; {advice}")
+            wrong.append(f"{path}, row {number}: {lost[0]!r} stands in a column without a name; {advice}")
         wrong += [f"{path}, row {number}: {column!r} is empty" for column in required if not cells.get(column)]
         filled.append({column: cells.get(column, "") for column in columns if column})
     raise_all(wrong)

@@ -14,7 +14,7 @@ import pytest
 
 from fusemorph.data import DataError, cache
 from fusemorph.data.cache import cached_arrays, content_digest
-from fusemorph.data.listing import list_folder
+from fusemorph.data.folder_listing import list_folder
 
 OLD, NEW = b"the first content", b"another, as long!"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fusemorph.data import DataError
-from fusemorph.data.listing import list_folder
+from fusemorph.data.folder_listing import list_folder
 from fusemorph.data.pairing import connected_blocks, pairs_within
 from fusemorph.data.table import read_table
 from tests.data.folder_files import Open, fill

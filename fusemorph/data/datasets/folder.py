@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 
 from fusemorph.bounds import SMALLEST_SIDE
-from fusemorph.data.cache import Arrays, cache_folder
 from fusemorph.data.dataset import Pair, PairIndex
-from fusemorph.data.files import FileDataset
-from fusemorph.data.listing import SPLITS, Listing, list_folder
+from fusemorph.data.folder_listing import list_folder
+from fusemorph.data.listed import MeasuredDataset
+from fusemorph.data.listing import FRACTIONS, Listing
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.preprocess import Volume, read_image, read_labels
 from fusemorph.data.settings import canonical, check_percentiles, check_seed, read_settings
-from fusemorph.data.survey import Grid, check_grids, common_grid, median_spacing_mm, survey_files
 from fusemorph.data.table import raise_all
 
 
@@ -38,7 +36,7 @@ class FolderSettings:
     percentiles: tuple[float, ...] = (1.0, 99.0)
     foreground: str | None = None
     seed: int = 0
-    fractions: tuple[float, ...] = (0.7, 0.1, 0.2)
+    fractions: tuple[float, ...] = FRACTIONS
     smallest_side: int = SMALLEST_SIDE
     align: str = "none"
 
@@ -55,7 +53,7 @@ class FolderSettings:
             raise ValueError(f"folder: 'smallest_side' must be 1 or more, got {self.smallest_side}")
 
 
-class Folder(FileDataset):
+class Folder(MeasuredDataset):
     """Images in ``images/`` and their labels under the same names in ``labels/``, or both named in ``pairs.csv``.
 
     ``splits.csv`` (or ``scans.csv``) has columns ``image``, and ``person`` (the subject) and ``split`` where known.
@@ -74,31 +72,30 @@ class Folder(FileDataset):
         options = read_settings(FolderSettings, settings, dataset=self.name)
         if data is None:
             raise ValueError("open_dataset(): 'data' must be a folder with images/ or pairs.csv, got None")
-        self._folder, self._options = Path(data), options
-        self._listing = _listed(self._folder, options)
-        root = cache_folder(cache)
-        surveys = survey_files(self._listing.files, smallest_side=options.smallest_side, cache=root)
-        self._grid = _grid(self._listing, surveys, options)
-        values = sorted({int(value) for survey in surveys.values() for value in survey["values"]})
-        measured = {name: list(getattr(self._grid, name)) for name in ("spacing_mm", "shape")}
-        self.within_subjects = options.task == "intra"
+        listing = _listed(Path(data), options)
+        intra = self.within_subjects = options.task == "intra"
+        self.smallest_side = options.smallest_side
+        foreground = _foreground(listing, options)
         super().__init__(
-            members=_members(self._listing),
-            shape=self._grid.shape,
-            spacing_mm=self._grid.spacing_mm,
-            labels={value: str(value) for value in values},
-            settings=canonical(options) | measured | {"foreground": _foreground(self._listing, options)},
+            listing,
+            folders=[Path(data)],
+            # One window a scan between subjects, one a subject within them.
+            groups={scan_id: scan.subject if intra else scan_id for scan_id, scan in listing.scans.items()},
+            foreground=foreground,
+            spacing_mm=options.spacing_mm,
+            shape=options.shape,
+            settings=canonical(options) | {"foreground": foreground},
             align=options.align,
             percentiles=options.percentiles,
-            cache=root,
+            cache=cache,
         )
 
     def pairs(self, split: str) -> tuple[PairIndex, ...]:
         """The listed pairs; else as in ``Dataset``."""
-        if not self._listing.pairs:
+        if not self.listing.pairs:
             return super().pairs(split)
         self.scan_ids(split)  # refuses an unknown split
-        listed = [pair for pair in self._listing.pairs if pair.split == split]
+        listed = [pair for pair in self.listing.pairs if pair.split == split]
         indices = self._index(split, [(pair.fixed, pair.moving) for pair in listed])
         return tuple(
             replace(index, block=pair.block or index.block) for index, pair in zip(indices, listed, strict=True)
@@ -106,19 +103,7 @@ class Folder(FileDataset):
 
     def training_pair(self, rng: np.random.Generator) -> Pair:
         """Drawn uniformly from the listed pairs; else as in ``Dataset``."""
-        return self._drawn_pair(rng) if self._listing.pairs else super().training_pair(rng)
-
-    def files(self, scan_id: str) -> tuple[Path, ...]:
-        """The image, and the labels where there are any."""
-        return tuple(path for path in self._listing.files[scan_id] if path is not None)
-
-    def has_labels(self, scan_id: str) -> bool:
-        """Whether a label file is listed for it."""
-        return self._listing.files[scan_id][1] is not None
-
-    def folders(self) -> tuple[Path, ...]:
-        """The folder itself."""
-        return (self._folder,)
+        return self._drawn_pair(rng) if self.listing.pairs else super().training_pair(rng)
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
@@ -135,19 +120,7 @@ class Folder(FileDataset):
         return {"data": folder}
 
     def _selected(self, split: str) -> Any:
-        return [[pair.name, pair.block] for pair in self.pairs(split)] if self._listing.pairs else []
-
-    def _read(self, scan_id: str) -> tuple[Volume, Volume | None]:
-        image_path, labels_path = self._listing.files[scan_id]
-        image = read_image(image_path, dimensions=len(self.shape), smallest_side=self._options.smallest_side)
-        return image, None if labels_path is None else read_labels(labels_path, image=image)
-
-    def _start(self, scan_id: str, image: Volume) -> tuple[int, ...]:
-        return self._grid.starts[scan_id]
-
-    def _grid_key(self, scan_id: str) -> dict[str, Any]:
-        grid = {name: self.settings[name] for name in ("spacing_mm", "shape", "percentiles")}
-        return {"start": self._grid.starts[scan_id], **grid}
+        return [[pair.name, pair.block] for pair in self.pairs(split)] if self.listing.pairs else []
 
 
 def _listed(folder: Path, options: FolderSettings) -> Listing:
@@ -161,30 +134,6 @@ def _listed(folder: Path, options: FolderSettings) -> Listing:
     return listing
 
 
-def _members(listing: Listing) -> dict[str, dict[str, str]]:
-    scans = listing.scans.items()
-    return {split: {scan_id: one.subject for scan_id, one in scans if one.split == split} for split in SPLITS}
-
-
 def _foreground(listing: Listing, options: FolderSettings) -> str:
-    labelled = any(labels for _, labels in listing.files.values())
+    labelled = any(scan.labels for scan in listing.scans.values())
     return options.foreground or ("labels" if options.task == "intra" and labelled else "image")
-
-
-def _grid(listing: Listing, surveys: dict[str, Arrays], options: FolderSettings) -> Grid:
-    """One window a scan between subjects; one a subject within them, whose scans must then share their own grid."""
-    groups = {
-        scan_id: listed.subject if options.task == "intra" else scan_id for scan_id, listed in listing.scans.items()
-    }
-    images = {scan_id: listed.image for scan_id, listed in listing.scans.items()}
-    check_grids(surveys, groups=groups, images=images)
-    # Test images must not move what training sees, hence the spacing of train and val alone.
-    seen = [surveys[scan_id] for scan_id, listed in listing.scans.items() if listed.split != "test"]
-    return common_grid(
-        surveys,
-        groups=groups,
-        images=images,
-        spacing_mm=[float(each) for each in options.spacing_mm or median_spacing_mm(seen or surveys.values())],
-        shape=options.shape,
-        foreground=_foreground(listing, options),
-    )
