@@ -24,6 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--primary", metavar="METRIC", help="the metric that arms are judged by (default: dice)")
     parser.add_argument("--dataset", metavar="NAME", help="only studies on this data set (default: all in RUNS)")
+    parser.add_argument(
+        "--equivalence",
+        type=float,
+        metavar="MARGIN",
+        help="differences of less than this, in the primary metric, are of no practical importance: arms that two "
+        "one-sided tests place within it are called level (default: none is)",
+    )
     call = parser.parse_args(arguments)
     show_all_characters()
     # Figures go into files alone, whatever a notebook or a desktop has set.
@@ -38,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             baseline=call.baseline,
             primary=call.primary,
             dataset=call.dataset,
+            margin=call.equivalence,
         )
     except NothingToReportError as error:
         print(f"python -m reports: {printable(str(error))}", file=sys.stderr)

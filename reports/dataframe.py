@@ -54,15 +54,18 @@ def load(runs: Sequence[Path | str] | Path | str, *, study: str | None = None, k
     return pd.concat([_flat(records, kind) for records in found], ignore_index=True)
 
 
-def comparison_of(records: pd.DataFrame, *, primary: str = "dice", baseline: str | None = None) -> Comparison:
+def comparison_of(
+    records: pd.DataFrame, *, primary: str = "dice", baseline: str | None = None, margin: float | None = None
+) -> Comparison:
     """The arms of one study beside each other, from a DataFrame of ``pairs`` as ``load`` gives it, or any like it.
 
     Of ``records`` only ``arm``, ``seed``, ``pair``, ``block`` and the metric ``primary`` are needed; what is not there
-    is not measured. ``baseline``: an arm (default: the one that the study names, else the first).
+    is not measured. ``baseline``: an arm (default: the one that the study names, else the first); ``margin``
+    as in ``reports.analysis.comparison.compare``.
 
     Raises:
         ValueError: a column is missing, the rows are of several studies, or a pair of a trial is listed twice.
-        NothingToReportError: ``primary`` is no metric, or ``baseline`` no arm.
+        NothingToReportError: ``primary`` is no metric, ``baseline`` no arm, or ``margin`` not above 0.
     """
     metric = metric_of(primary)
     missing = [name for name in (*_NEEDED, metric.name) if name not in records]
@@ -71,7 +74,7 @@ def comparison_of(records: pd.DataFrame, *, primary: str = "dice", baseline: str
     if "study" in records and records["study"].nunique() > 1:
         names = ", ".join(sorted(records["study"].unique()))
         raise ValueError(f"comparison_of(): 'records' must be of one study, got {names}")
-    return compare(_study_of(records), baseline=baseline, metric=metric)
+    return compare(_study_of(records), baseline=baseline, metric=metric, margin=margin)
 
 
 def _flat(records: StudyRecords, kind: Kind) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from reports.analysis.significance import Certainty
 from reports.analysis.structures import structure_means
 from reports.dataframe import comparison_of
 from reports.tables import arms as arm_tables
+from reports.tables import cost as cost_tables
 from reports.tables import groups
 from reports.tables import significance as certainty_tables
 from reports.tables import study as tables
@@ -27,9 +28,14 @@ def leaderboard(records: pd.DataFrame, *, primary: str = "dice", baseline: str |
     return arm_tables.leaderboard(comparison_of(records, primary=primary, baseline=baseline)).numbers
 
 
-def differences(records: pd.DataFrame, *, primary: str = "dice", baseline: str | None = None) -> pd.DataFrame:
-    """Paired difference of every arm to the baseline: interval, effect size, p-values, verdict."""
-    return arm_tables.differences(comparison_of(records, primary=primary, baseline=baseline)).numbers
+def differences(
+    records: pd.DataFrame, *, primary: str = "dice", baseline: str | None = None, margin: float | None = None
+) -> pd.DataFrame:
+    """Paired difference of every arm to the baseline: interval, effect size, p-values, verdict.
+
+    ``margin``: below which a difference is of no practical importance; arms within it are called level.
+    """
+    return arm_tables.differences(comparison_of(records, primary=primary, baseline=baseline, margin=margin)).numbers
 
 
 def significance(records: pd.DataFrame, *, primary: str = "dice") -> pd.DataFrame:
@@ -54,12 +60,12 @@ def side_by_side(records: pd.DataFrame, *, primary: str = "dice", baseline: str 
 
 def regularity(records: pd.DataFrame) -> pd.DataFrame:
     """Surface distances, folding and smoothness of every arm, with intervals."""
-    return arm_tables.regularity(comparison_of(records)).numbers
+    return cost_tables.regularity(comparison_of(records)).numbers
 
 
 def cost(records: pd.DataFrame, *, baseline: str | None = None) -> pd.DataFrame:
     """Parameters, FLOPs, latency and memory of every arm, with ratios to the baseline."""
-    return arm_tables.cost(comparison_of(records, baseline=baseline)).numbers
+    return cost_tables.cost(comparison_of(records, baseline=baseline)).numbers
 
 
 def seeds(records: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from os import getloadavg
 
 import torch
 from torch import nn
@@ -108,7 +109,7 @@ def measure(method: Method, budget: Budget | None, pair: Pair, *, device: torch.
 
 def main() -> None:
     """Measure the method of a trial on its first val pair: ``python -m fusemorph.trials.timing RUNS/KEY``, into
-    ``cost.json``."""
+    ``cost.json``, with the machine's load average over the minute before."""
     parser = argparse.ArgumentParser(prog="python -m fusemorph.trials.timing", description=main.__doc__)
     parser.add_argument("folder", type=path_argument)
     parser.add_argument("--data", type=path_argument)
@@ -123,7 +124,11 @@ def main() -> None:
     dataset = Job(trial=trial, data=options.data, cache=options.cache, splits=()).open_dataset()
     pair = dataset.pair(dataset.pairs("val")[0])
     budget = Budget(**trial.budget) if trial.budget else None
-    cost = measure(load_method(trial.method), budget, pair, device=device) | {"shape": list(dataset.shape)}
+    load = getloadavg()[0]
+    cost = measure(load_method(trial.method), budget, pair, device=device) | {
+        "shape": list(dataset.shape),
+        "load_average": load,
+    }
     write_json(options.folder / "cost.json", cost | describe_machine(device, threads=options.threads))
 
 

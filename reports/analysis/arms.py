@@ -14,6 +14,7 @@ from reports.records.study import StudyRecords
 from reports.records.trial import COST
 from reports.statistics import intervals as statistics
 from reports.statistics.blocks import Blocks
+from reports.statistics.equivalence import detectable_difference, equivalence, with_equivalence
 
 MIXED = "mixed versions"
 
@@ -28,8 +29,13 @@ def summaries(records: StudyRecords, metric: Metric) -> pd.DataFrame:
     return pd.concat([arms.reset_index(drop=True), pd.DataFrame(scores)], axis=1)
 
 
-def differences(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric: Metric) -> pd.DataFrame:
-    """Difference of each arm to the baseline; Holm's family is every comparison that has a p-value."""
+def differences(
+    records: StudyRecords, arms: pd.DataFrame, baseline: str, metric: Metric, *, margin: float | None = None
+) -> pd.DataFrame:
+    """Difference of each arm to the baseline, and its equivalence within ``margin``.
+
+    Holm's family is every comparison that has a p-value.
+    """
     table = Blocks(records.pairs, metric.name) if len(records.pairs) else None
     trained = dict(zip(arms["arm"], arms["trained"], strict=True))
     has_result = set(arms["arm"][arms["seeds"] > 0])
@@ -46,10 +52,13 @@ def differences(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric
         )
         better = statistics.blocks_better(one, other, higher_is_better=metric.higher_is_better)
         rows.append({"interval": interval, "effect": statistics.paired_effect(one, other), "better": better})
-    adjusted = statistics.holm([row["interval"].p_value for row in rows])
+    intervals = [row["interval"] for row in rows]
+    adjusted = statistics.holm([interval.p_value for interval in intervals])
+    family = int(np.sum(~np.isnan(adjusted)))
+    equivalent = equivalence(intervals, margin)
     return pd.DataFrame(
-        _difference_row(row, p_holm, is_baseline=arm == baseline)
-        for arm, row, p_holm in zip(arms["arm"], rows, adjusted, strict=True)
+        _difference_row(row, p_holm, p_equivalence, family=family, is_baseline=arm == baseline)
+        for arm, row, p_holm, p_equivalence in zip(arms["arm"], rows, adjusted, equivalent, strict=True)
     )
 
 
@@ -78,8 +87,11 @@ def _incomparable(arm: str, baseline: str, has_result: set[str], versions: Mappi
     return MIXED if mixes(versions[arm], versions[baseline]) else ""
 
 
-def _difference_row(row: Mapping[str, Any], p_holm: float, *, is_baseline: bool) -> dict[str, Any]:
+def _difference_row(
+    row: Mapping[str, Any], p_holm: float, p_equivalence: float, *, family: int, is_baseline: bool
+) -> dict[str, Any]:
     interval = row["interval"]
+    verdict = with_equivalence(statistics.verdict(interval, p_holm), p_equivalence)
     return {
         "difference": interval.estimate,
         "difference_low": interval.low,
@@ -92,7 +104,9 @@ def _difference_row(row: Mapping[str, Any], p_holm: float, *, is_baseline: bool)
         "blocks_shared": interval.blocks if interval.blocks else nan,
         "p_value": interval.p_value,
         "p_holm": p_holm,
-        "verdict": "baseline" if is_baseline else statistics.verdict(interval, p_holm),
+        "detectable": detectable_difference(interval, comparisons=family),
+        "p_equivalence": p_equivalence,
+        "verdict": "baseline" if is_baseline else verdict,
     }
 
 

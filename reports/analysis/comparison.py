@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import nan
+from math import inf, nan
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +25,8 @@ class Comparison:
     ``arms`` has a row for each planned arm with, for every metric, its mean over pairs and seeds, ``METRIC_seed_sd``,
     its mean over blocks and seeds ``METRIC_blocks`` with the interval ``METRIC_low`` to ``METRIC_high``; sizes and
     costs with their ratio to the baseline; and the difference in the primary ``metric`` to the baseline with its
-    interval, ``effect_size``, ``p_value``, ``p_holm`` and ``verdict``.
+    interval, ``effect_size``, ``p_value``, ``p_holm``, ``detectable`` (the smallest difference that the design finds in
+    four cases of five), ``p_equivalence`` within ``margin`` (Holm-adjusted) and ``verdict``.
     """
 
     records: StudyRecords
@@ -33,6 +34,7 @@ class Comparison:
     arms: pd.DataFrame
     notes: tuple[str, ...]
     metric: Metric = field(default=DICE)
+    margin: float | None = None
 
     @property
     def blocks_differ(self) -> bool:
@@ -61,21 +63,28 @@ class Comparison:
         return Blocks(self.records.pairs, self.metric.name)
 
 
-def compare(records: StudyRecords, *, baseline: str | None = None, metric: Metric = DICE) -> Comparison:
+def compare(
+    records: StudyRecords, *, baseline: str | None = None, metric: Metric = DICE, margin: float | None = None
+) -> Comparison:
     """Summarise every arm and compare it by ``metric`` with ``baseline`` (default: the study's own, else its first).
 
+    ``margin``: differences of less than this, in the metric's unit, are of no practical importance; arms that two
+    one-sided tests place within it are ``level`` with the baseline. None: no arm is.
+
     Raises:
-        NothingToReportError: ``baseline`` is no arm of the study.
+        NothingToReportError: ``baseline`` is no arm of the study, or ``margin`` is not above 0.
     """
+    if margin is not None and not 0 < margin < inf:
+        raise NothingToReportError(f"the equivalence margin must be a number above 0, is {margin:g}")
     chosen = _baseline(records, baseline)
     arms = records.arms.assign(family=_families(records))
     arms = pd.concat([arms, summaries(records, metric)], axis=1)
-    arms = pd.concat([arms, differences(records, arms, chosen, metric)], axis=1)
+    arms = pd.concat([arms, differences(records, arms, chosen, metric, margin=margin)], axis=1)
     base = arms[arms["arm"] == chosen].iloc[0]
     for name in ("parameters", "flops", "latency_s", "train_step_s"):
         arms[f"{name}_ratio"] = arms[name] / base[name] if base[name] else nan
     notes = tuple(_notes(records, arms, chosen, metric))
-    return Comparison(records=records, baseline=chosen, arms=arms, notes=notes, metric=metric)
+    return Comparison(records=records, baseline=chosen, arms=arms, notes=notes, metric=metric, margin=margin)
 
 
 def compare_studies(
@@ -85,15 +94,17 @@ def compare_studies(
     baseline: str | None = None,
     primary: str | None = None,
     dataset: str | None = None,
+    margin: float | None = None,
     definitions: Definitions | None = None,
 ) -> list[Comparison]:
     """Every study in the run folders, or the one named ``study``, or those on ``dataset``, compared by ``primary``.
 
-    ``baseline`` serves where a study has it, each study's own elsewhere. ``definitions``: those of the folders, where
-    they have been read before.
+    ``baseline`` serves where a study has it, each study's own elsewhere; ``margin`` as in ``compare``. ``definitions``:
+    those of the folders, where they have been read before.
 
     Raises:
-        NothingToReportError: no study to read, none with an arm named ``baseline``, or no trial that has ``primary``.
+        NothingToReportError: no study to read, none with an arm named ``baseline``, no trial that has ``primary``, or
+            a ``margin`` that is not above 0.
     """
     metric = DICE if primary is None else metric_of(primary)
     found = load_studies(runs, study=study, dataset=dataset, definitions=definitions)
@@ -103,7 +114,8 @@ def compare_studies(
     if not any(having):
         having = [True] * len(found)
     return [
-        compare(one, baseline=baseline if has else None, metric=metric) for one, has in zip(found, having, strict=True)
+        compare(one, baseline=baseline if has else None, metric=metric, margin=margin)
+        for one, has in zip(found, having, strict=True)
     ]
 
 

@@ -65,7 +65,7 @@ def _joined(name: str, sets: dict[str, Comparison]) -> Across:
     metric = next(iter(sets.values())).metric
     columns, seeds = {}, list[int]()
     for dataset, comparison in sets.items():
-        columns[dataset] = comparison.evaluated.set_index("arm")[metric.name].dropna()
+        columns[dataset] = comparison.evaluated.set_index("arm")[metric.mean].dropna()
         seeds.extend(comparison.evaluated[comparison.evaluated["trained"]]["seeds"])
     every = list(dict.fromkeys(arm for own in columns.values() for arm in own.index))
     shared = [arm for arm in every if all(arm in own.index for own in columns.values())]

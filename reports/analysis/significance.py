@@ -10,6 +10,7 @@ import pandas as pd
 from reports.analysis.arms import MIXED, mixes, versions_of
 from reports.analysis.comparison import Comparison
 from reports.statistics import intervals as statistics
+from reports.statistics.equivalence import equivalence, with_equivalence
 from reports.statistics.ranking import (
     FEWEST_ARMS,
     FEWEST_BLOCKS,
@@ -23,7 +24,8 @@ from reports.statistics.ranking import (
 # A fixed seed, so that the same records give the same report.
 SEED = 20261122
 COLUMNS = (
-    "first", "second", "difference", "low", "high", "effect_size", "blocks", "seeds", "p_value", "p_holm", "verdict",
+    "first", "second", "difference", "low", "high", "effect_size", "blocks", "seeds", "p_value", "p_holm",
+    "p_equivalence", "verdict",
 )  # fmt: skip
 
 
@@ -99,6 +101,7 @@ def pairwise(comparison: Comparison) -> pd.DataFrame:
         effect = statistics.paired_effect(one, other)
         rows.append({"first": first, "second": second, "interval": interval, "effect_size": effect})
     adjusted = statistics.holm([row["interval"].p_value for row in rows])
+    equivalent = equivalence([row["interval"] for row in rows], comparison.margin)
     return pd.DataFrame(
         [
             {
@@ -110,9 +113,10 @@ def pairwise(comparison: Comparison) -> pd.DataFrame:
                 "seeds": row["interval"].seeds,
                 "p_value": row["interval"].p_value,
                 "p_holm": p_holm,
-                "verdict": statistics.verdict(row["interval"], p_holm),
+                "p_equivalence": p_equivalence,
+                "verdict": with_equivalence(statistics.verdict(row["interval"], p_holm), p_equivalence),
             }
-            for row, p_holm in zip(rows, adjusted, strict=True)
+            for row, p_holm, p_equivalence in zip(rows, adjusted, equivalent, strict=True)
         ],
         columns=list(COLUMNS),
     )

@@ -14,6 +14,8 @@ def training_code(evidence: Evidence) -> Answer:
     changed = [commit for commit in commits if commit.endswith("+")]
     said = f"{trials_with(evidence, lacking)} name the commit that ran: {listing([one[:12] for one in commits])}."
     said += f" {listing([one[:12] for one in changed])} had uncommitted changes (+)." if changed else ""
+    costs = evidence.known("cost_commit")
+    said += f" Costs were measured at {listing([one[:12] for one in costs])}." if costs else ""
     return IN_PART, f"{said} Whether it is released cannot be seen from the records."
 
 

@@ -50,17 +50,20 @@ def write_report(
     baseline: str | None = None,
     primary: str | None = None,
     dataset: str | None = None,
+    margin: float | None = None,
 ) -> Path:
     """Write ``index.html``, ``CHECKLIST.md``, ``tables/`` and ``figures/`` below ``out``; the page's path.
 
+    ``margin`` as in ``reports.analysis.comparison.compare``.
+
     Raises:
-        NothingToReportError: no study to read in ``runs``, no arm named ``baseline``, no metric ``primary``, or nothing
-            on ``dataset``; nothing is written.
+        NothingToReportError: no study to read in ``runs``, no arm named ``baseline``, no metric ``primary``, nothing on
+            ``dataset``, or a ``margin`` that is not above 0; nothing is written.
     """
     runs = [Path(run) for run in runs]
     found = load_definitions(runs)
     comparisons = compare_studies(
-        runs, study=study, baseline=baseline, primary=primary, dataset=dataset, definitions=found
+        runs, study=study, baseline=baseline, primary=primary, dataset=dataset, margin=margin, definitions=found
     )
     searches = load_searches(runs, study=study, definitions=found)
     searches = [search for search in searches if dataset in (None, *search.searched["datasets"])]

@@ -17,6 +17,11 @@ class Metric:
     digits: int = 3
 
     @property
+    def mean(self) -> str:
+        """The column of an arm's mean over blocks, of which intervals, differences and figures are."""
+        return f"{self.name}_blocks"
+
+    @property
     def label(self) -> str:
         """The title with its unit."""
         return f"{self.title} ({self.unit})" if self.unit else self.title

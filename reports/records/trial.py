@@ -23,7 +23,9 @@ from reports.records.files import (
 COST = ("latency_s", "train_step_s", "peak_memory_mib", "train_peak_memory_mib")
 _MEASURED = ("training_s", "step_s", "peak_memory_mib", "threads", "resumed_at")
 _SAID = ("started", "ended", "device", "host_cpu", "precision", "commit", "command")
-MACHINE = (*_MEASURED, *_SAID, "versions", *(f"cost_{name}" for name in (*COST, "threads", "device", "shape")))
+_COST_NUMBERS, _COST_SAID = (*COST, "threads", "load_average"), ("device", "host_cpu", "commit")
+_OF_COST = tuple(f"cost_{name}" for name in (*_COST_NUMBERS, *_COST_SAID, "shape"))
+MACHINE = (*_MEASURED, *_SAID, "versions", *_OF_COST)
 
 
 STATUSES = ("running", "pruned", "finished", "failed")
@@ -127,7 +129,7 @@ def _of_machine(folder: Path, problems: Problems) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for file, prefix, numbers, texts in (
         ("measured.json", "", _MEASURED, _SAID),
-        ("cost.json", "cost_", (*COST, "threads"), ("device",)),
+        ("cost.json", "cost_", _COST_NUMBERS, _COST_SAID),
     ):
         path = folder / file
         if not path.is_file():

@@ -11,7 +11,7 @@ import pandas as pd
 from reports.analysis.comparison import Comparison
 from reports.analysis.optimised import optimised_arms
 from reports.records.metric import KNOWN, Metric
-from reports.records.trial import COST
+from reports.statistics.equivalence import POWER
 from reports.statistics.intervals import SEEDS_FOR_A_CLAIM
 from reports.tables.table import Table, caption
 from reports.wording import NOT_MEASURED, count, listing, number, plural, probability, share, significant
@@ -21,11 +21,13 @@ Columns: TypeAlias = dict[str, Callable[[Row], str]]
 
 _DIFFERENCE = (
     "difference", "difference_low", "difference_high", "difference_se", "difference_df", "effect_size", "blocks_better",
-    "blocks_shared", "p_value", "p_holm", "verdict",
+    "blocks_shared", "p_value", "p_holm", "detectable", "p_equivalence", "verdict",
 )  # fmt: skip
 
 IN_OVERVIEW = ("dice", "hd95_mm", "endpoint_error_mm", "folding_fraction", "sd_log_jacobian")
 FRACTIONS = ("folding_fraction", "ndv_fraction")
+MEANS = "Means are over pairs, then over seeds"
+OVER_BLOCKS = "Over blocks"
 
 
 def overview(comparison: Comparison) -> Table:
@@ -33,25 +35,28 @@ def overview(comparison: Comparison) -> Table:
     metric = comparison.metric
     columns: Columns = {
         "Arm": lambda row: str(row["arm"]),
-        _titled(metric.name): lambda row: _measured(metric.name, row) or "no result",
-        "Seed spread": lambda row: _result(row, seed_spread(row, metric)),
-        "95 % interval": lambda row: _result(row, interval(row, metric)),
+        _titled(metric.name): lambda row: measured(metric.name, row) or "no result",
+        "Seed spread": lambda row: result(row, seed_spread(row, metric)),
+        OVER_BLOCKS: lambda row: result(row, metric.number(row[metric.mean])),
+        "95 % interval": lambda row: result(row, interval(row, metric)),
         **_after_optimisation(comparison),
-        **{_titled(other): partial(_measured, other) for other in IN_OVERVIEW if other != metric.name},
+        **{_titled(other): partial(measured, other) for other in IN_OVERVIEW if other != metric.name},
         "Parameters": lambda row: count(row["parameters"]),
         "Latency (s)": lambda row: significant(row["latency_s"]),
         "Memory (MiB)": lambda row: count(row["peak_memory_mib"]),
     }
     text = (
-        "Means over pairs, then over seeds; the tables below say more of each. Latency and peak memory are of one "
-        f"pair, measured once an arm{_machine(comparison)}."
+        f"{MEANS}; the tables below say more of each. Latency and peak memory are of one pair, measured once an arm"
+        f"{machine(comparison)}."
     )
     if optimised_arms(comparison):
         text += " Instance-optimised: the mean after each result has been optimised further on its own pair."
+    if not comparison.blocks_differ:
+        del columns[OVER_BLOCKS]
     text += _unequal(comparison) + _daggers(comparison.evaluated["limit"])
-    names = [metric.name, f"{metric.name}_seed_sd", f"{metric.name}_low", f"{metric.name}_high", *KNOWN]
+    names = [metric.name, *(f"{metric.name}_{end}" for end in ("blocks", "seed_sd", "low", "high")), *KNOWN]
     names += ["parameters", "flops", "latency_s", "peak_memory_mib"]
-    return _table(comparison, "All at a glance", text, columns, list(dict.fromkeys(names)), best=True)
+    return arm_table(comparison, "All at a glance", text, columns, list(dict.fromkeys(names)), best=True)
 
 
 def _after_optimisation(comparison: Comparison) -> Columns:
@@ -75,25 +80,25 @@ def leaderboard(comparison: Comparison) -> Table:
     columns: Columns = {
         "Arm": lambda row: str(row["arm"]),
         "Mean": lambda row: metric.number(row[name]) if row["seeds"] else "no result",
-        "Median": lambda row: _result(row, metric.number(row[f"{name}_median"])),
-        metric.tail if name == "dice" else f"{metric.tail_quantile:g}-quantile": lambda row: _result(
+        "Median": lambda row: result(row, metric.number(row[f"{name}_median"])),
+        metric.tail if name == "dice" else f"{metric.tail_quantile:g}-quantile": lambda row: result(
             row, metric.number(row[metric.tail])
         ),
-        "Seed spread": lambda row: _result(row, seed_spread(row, metric)),
-        "Block mean": lambda row: _result(row, metric.number(row[f"{name}_blocks"])),
-        "95 % interval": lambda row: _result(row, interval(row, metric)),
+        "Seed spread": lambda row: result(row, seed_spread(row, metric)),
+        OVER_BLOCKS: lambda row: result(row, metric.number(row[metric.mean])),
+        "95 % interval": lambda row: result(row, interval(row, metric)),
         "Seeds": lambda row: f"{row['seeds']} of {row['seeds_planned']}",
         "Verdict": lambda row: str(row["verdict"]),
     }
     if not comparison.blocks_differ:
-        del columns["Block mean"]
+        del columns[OVER_BLOCKS]
     if (comparison.arms["seeds"] == comparison.arms["seeds_planned"]).all():
         del columns["Seeds"]
     tail = f"{metric.tail} (the 0.3-quantile)" if name == "dice" else f"the {metric.tail_quantile:g}-quantile"
     way = "higher" if metric.higher_is_better else "lower"
     text = (
         f"{metric.label}; {way} is better. Mean, median and {tail} are over pairs, then over seeds; seed spread is the "
-        "standard deviation between seed means. Intervals are over blocks of persons crossed with seeds "
+        "standard deviation between seed means. Intervals are over blocks of subjects crossed with seeds "
         f"(Satterthwaite's degrees of freedom). The verdict is against {comparison.baseline}: see the next table."
     )
     text += _unequal(comparison) + _daggers(comparison.evaluated["limit"])
@@ -102,11 +107,11 @@ def leaderboard(comparison: Comparison) -> Table:
     groups = list(dict.fromkeys(comparison.arms["group"]))
     order = comparison.arms.assign(
         place=[groups.index(group) for group in comparison.arms["group"]],
-        goodness=comparison.arms[name] * (-1 if metric.higher_is_better else 1),
+        goodness=comparison.arms[metric.mean] * (-1 if metric.higher_is_better else 1),
     ).sort_values(["place", "goodness"], kind="stable")
     counts = ["seeds", "seeds_planned", "blocks", "pairs"]
     title = f"{metric.title} by arm"
-    return _table(comparison, title, text, columns, [*counts, *numbers, "verdict"], arms=order, best=True)
+    return arm_table(comparison, title, text, columns, [*counts, *numbers, "verdict"], arms=order, best=True)
 
 
 def differences(comparison: Comparison) -> Table:
@@ -120,6 +125,8 @@ def differences(comparison: Comparison) -> Table:
         "Blocks better": lambda row: _blocks_better(row),
         "p": lambda row: probability(row["p_value"]),
         "p (Holm)": lambda row: probability(row["p_holm"]),
+        "Detectable": lambda row: "" if isnan(row["detectable"]) else metric.number(row["detectable"]),
+        "p (equivalence)": lambda row: "" if isnan(row["p_equivalence"]) else probability(row["p_equivalence"]),
         "Verdict": lambda row: str(row["verdict"]),
     }
     family = int(comparison.arms["p_value"].notna().sum())
@@ -127,75 +134,46 @@ def differences(comparison: Comparison) -> Table:
         f"significance after Holm correction over {plural(family, 'comparison')}" if family else "no arm has one"
     )
     text = (
-        f"Difference = arm minus {comparison.baseline}, in {metric.label}. Intervals are over blocks of persons "
+        f"Difference = arm minus {comparison.baseline}, in {metric.label}. Intervals are over blocks of subjects "
         f"crossed with seeds, each at 95 % by itself; a verdict needs {SEEDS_FOR_A_CLAIM} seeds and {correction}. "
         "Effect size is Cohen's d_z, the mean of the blocks' differences over their standard deviation, and blocks "
         "better counts those in which the arm has the better mean: both describe these trained networks alone."
     )
-    text += _unequal(comparison) + _daggers(comparison.compared["difference_limit"])
+    text += _power(comparison) + _daggers(comparison.compared["difference_limit"])
     title = f"Differences to {comparison.baseline}"
-    return _table(comparison, title, text, columns, list(_DIFFERENCE), arms=comparison.compared)
+    return arm_table(comparison, title, text, columns, list(_DIFFERENCE), arms=comparison.compared)
+
+
+def _power(comparison: Comparison) -> str:
+    """What the design could have shown, and what is called level."""
+    margin, metric = comparison.margin, comparison.metric
+    text = ""
+    if comparison.compared["detectable"].notna().any():
+        text += (
+            f" Detectable: the smallest true difference that these blocks and seeds would show in {POWER:.0%} of "
+            "repetitions, at the level that the first step of Holm's correction asks for."
+        ).replace("%", " %")
+    if margin is None:
+        return f"{text} No margin of practical equivalence was set (--equivalence), so no arm is called level."
+    return (
+        f"{text} Level: no difference is shown, and two one-sided tests over blocks and seeds place the difference "
+        f"within ±{metric.amount(margin)}, the margin that was set (p of equivalence after Holm correction)."
+    )
 
 
 def _unequal(comparison: Comparison) -> str:
     if not comparison.blocks_differ:
         return ""
-    return " Blocks are of unequal size: block means, intervals and differences give each block the same weight."
+    return (
+        " Blocks are of unequal size: the mean over blocks gives each the same weight, and intervals, differences and "
+        "figures are of it, not of the mean over pairs."
+    )
 
 
 def _daggers(limits: "pd.Series[str]") -> str:
     if not (limits == "one seed").any():
         return ""
     return " † Over blocks alone, conditional on one trained network: how trainings vary is not known."
-
-
-def regularity(comparison: Comparison) -> Table:
-    """Surface distances, folding and smoothness of every arm."""
-    columns: Columns = {
-        "Arm": lambda row: str(row["arm"]),
-        "HD95 (mm)": lambda row: number(row["hd95_mm"], 2) if row["seeds"] else "no result",
-        "ASSD (mm)": lambda row: _result(row, number(row["assd_mm"], 2)),
-        "Folding fraction": lambda row: _result(row, share(row["folding_fraction"])),
-        "NDV fraction": lambda row: _result(row, share(row["ndv_fraction"])),
-        "SD log J": lambda row: _result(row, number(row["sd_log_jacobian"])),
-        "SD log J (L2R)": lambda row: _result(row, number(row["sdlogj_l2r"])),
-        "Endpoint error (mm)": lambda row: _result(row, number(row["endpoint_error_mm"], 2)),
-    }
-    text = (
-        "Means over pairs, then over seeds. HD95 and ASSD are symmetric surface distances; folding fraction is the "
-        "share of voxels with a determinant of 0 or less, NDV fraction the non-diffeomorphic volume, SD log J the "
-        "standard deviation of the logarithm of the determinant (L2R: as Learn2Reg computes it). Endpoint error needs "
-        "a known true deformation."
-    )
-    suffixes = ("", "_seed_sd", "_low", "_high")
-    numbers = [f"{metric}{suffix}" for metric in KNOWN if metric != "dice" for suffix in suffixes]
-    return _table(comparison, "Surface distances, folding and smoothness", text, columns, numbers)
-
-
-def cost(comparison: Comparison) -> Table:
-    """Size and price of every arm, with ratios to the baseline."""
-    columns: Columns = {
-        "Arm": lambda row: str(row["arm"]),
-        "Plan": _plan,
-        "Parameters": lambda row: count(row["parameters"]),
-        "ratio": lambda row: _ratio(row["parameters_ratio"]),
-        "GFLOPs": lambda row: significant(row["flops"] / 1e9),
-        "ratio ": lambda row: _ratio(row["flops_ratio"]),
-        "Latency (s)": lambda row: significant(row["latency_s"]),
-        "ratio   ": lambda row: _ratio(row["latency_s_ratio"]),
-        "Train step (s)": lambda row: significant(row["train_step_s"]),
-        "ratio  ": lambda row: _ratio(row["train_step_s_ratio"]),
-        "Memory (MiB)": lambda row: count(row["peak_memory_mib"]),
-        "Train memory (MiB)": lambda row: count(row["train_peak_memory_mib"]),
-    }
-    text = (
-        f"Ratios are to {comparison.baseline}. FLOPs are of one forward pass at the padded shape; latency, training "
-        f"step and peak memory are measured once an arm{_machine(comparison)}; what else ran on the machine at that "
-        "time is not recorded."
-    )
-    numbers = ["canonical_plan", "parameters", "parameters_ratio", "flops", "flops_ratio", *COST, "latency_s_ratio"]
-    numbers += ["train_step_s_ratio", "step_s", "training_s"]
-    return _table(comparison, "Parameters, FLOPs, time and memory", text, columns, numbers)
 
 
 def interval(row: Row, metric: Metric) -> str:
@@ -211,7 +189,7 @@ def seed_spread(row: Row, metric: Metric) -> str:
     return "one seed" if isnan(spread) else number(spread, metric.digits + 1)
 
 
-def _table(
+def arm_table(
     comparison: Comparison,
     title: str,
     text: str,
@@ -249,7 +227,7 @@ def _table(
 def _best(comparison: Comparison, arms: pd.DataFrame) -> tuple[bool, ...]:
     """Which of the arms has the best mean, as far as the table shows its decimals."""
     metric = comparison.metric
-    means = arms[metric.name].round(metric.digits)
+    means = arms[metric.mean].round(metric.digits)
     return tuple(means == (means.max() if metric.higher_is_better else means.min()))
 
 
@@ -258,11 +236,11 @@ def _titled(name: str) -> str:
     return label[:1].upper() + label[1:]
 
 
-def _measured(name: str, row: Row) -> str:
-    return _result(row, share(row[name]) if name in FRACTIONS else KNOWN[name].number(row[name]))
+def measured(name: str, row: Row) -> str:
+    return result(row, share(row[name]) if name in FRACTIONS else KNOWN[name].number(row[name]))
 
 
-def _result(row: Row, text: str) -> str:
+def result(row: Row, text: str) -> str:
     return text if row["seeds"] else ""
 
 
@@ -279,15 +257,7 @@ def _daggered(text: str, limit: str) -> str:
     return f"{text} †" if limit == "one seed" and not text.startswith("not") else text
 
 
-def _plan(row: Row) -> str:
-    return next((plan for plan in (row["canonical_plan"], row["plan"]) if isinstance(plan, str)), "")
-
-
-def _ratio(value: float) -> str:
-    return "" if isnan(value) else number(value, 2)
-
-
-def _machine(comparison: Comparison) -> str:
+def machine(comparison: Comparison) -> str:
     """On what the cost was measured, as far as all arms agree."""
     trials = comparison.records.trials.dropna(subset=["cost_latency_s"])
     machines = zip(trials["cost_device"], trials["cost_threads"].fillna(0), strict=True)

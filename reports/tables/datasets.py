@@ -19,7 +19,7 @@ def across_table(study: Across) -> Table:
         shown[str(dataset)] = [f"{study.metric.number(mean)} ({rank:g})" for mean, rank in own]
     shown["Mean rank"] = [number(rank, 2) for rank in study.ranks[order]]
     text = (
-        f"Mean {study.metric.label} over pairs and seeds, and in brackets the rank among the arms that every "
+        f"Mean {study.metric.label} over blocks and seeds, and in brackets the rank among the arms that every "
         f"data set has; 1 is the best. {tested(study)}"
     )
     if study.left_out:

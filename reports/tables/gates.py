@@ -175,7 +175,7 @@ def _compared(comparison: Comparison, one: Decoded) -> tuple[float, statistics.I
 
 
 def _score(comparison: Comparison, arm: str) -> float:
-    return float(comparison.arms.loc[comparison.arms["arm"] == arm, comparison.metric.name].iloc[0])
+    return float(comparison.arms.loc[comparison.arms["arm"] == arm, comparison.metric.mean].iloc[0])
 
 
 def _difference(comparison: Comparison, interval: statistics.Interval) -> str:

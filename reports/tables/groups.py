@@ -20,7 +20,10 @@ def side_by_side(comparison: Comparison) -> Table:
     metric, arms = comparison.metric, repeated(comparison.arms)
     name = metric.name
     numbers = arms.assign(
-        mean=arms[name], seed_sd=arms[f"{name}_seed_sd"], low=arms["difference_low"], high=arms["difference_high"]
+        mean=arms[metric.mean],
+        seed_sd=arms[f"{name}_seed_sd"],
+        low=arms["difference_low"],
+        high=arms["difference_high"],
     )[list(COLUMNS)]
     groups = list(dict.fromkeys(arms["group"]))
     rows = []
@@ -28,8 +31,8 @@ def side_by_side(comparison: Comparison) -> Table:
         own = arms[arms["family"] == family].set_index("group")
         rows.append([family, *(_cell(own.loc[group], metric) if group in own.index else "" for group in groups)])
     text = (
-        f"Mean {metric.label} and, in brackets, the difference to {comparison.baseline}; * marks one that is "
-        "significant after Holm correction (see the differences)."
+        f"Mean {metric.label} over blocks and seeds and, in brackets, the difference to {comparison.baseline}; * marks "
+        "one that is significant after Holm correction (see the differences)."
     )
     return Table(
         title="Strategies by group",
@@ -40,7 +43,7 @@ def side_by_side(comparison: Comparison) -> Table:
 
 
 def _cell(row: "pd.Series[Any]", metric: Metric) -> str:
-    mean = metric.number(row[metric.name])
+    mean = metric.number(row[metric.mean])
     if row["verdict"] == "baseline" or isnan(row["difference"]):
         return mean
     star = "*" if row["verdict"] in ("higher", "lower") else ""

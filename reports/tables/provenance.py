@@ -31,15 +31,16 @@ def origin(
         "Between": _span(trials),
         "Device": _distinct(trials["device"]),
         "Processor": _distinct(trials["host_cpu"]),
-        "Trained in": _distinct(trials["precision"]),
+        "Trained in": _precision(trials["precision"], definition.get("budget")),
         "Threads a trial": _distinct(trials["threads"].dropna().map(count)),
         "Commit": _distinct(trials["commit"]),
+        "Cost measured": _cost(trials),
         "Versions": ", ".join(versions) or NOT_MEASURED,
         "Seeds": _distinct(sorted(trials["seed"].dropna().astype(str).unique(), key=int)),
         "Commands": _distinct([*trials["command"], *_called(definition)]),
         "Data": _data(dataset),
         "Licence": str(dataset.get("licence") or "not stated"),
-        "Budget": _settings(definition.get("budget")),
+        "Budget": _settings(definition.get("budget"), without=("precision",)),
         "Data settings": _settings(dataset, without=_SAID_ELSEWHERE),
     }
     shown = pd.DataFrame(list(rows.items()), columns=["What", "Value"])
@@ -63,6 +64,20 @@ def _hours(trials: pd.DataFrame) -> str:
     on_gpus = f", and {hours.gpus:.2f} GPU-hours" if hours.gpus else ""
     partial = "" if hours.trainings == len(trained) else f", over {hours.trainings} of {len(trained)} trials"
     return f"{hours.cores:.2f} of training{on_gpus}{partial}"
+
+
+def _precision(measured: "pd.Series[Any]", budget: Any) -> str:
+    """What trials computed in, and what their budget asks for where a machine could not give it."""
+    said, asked = _distinct(measured), budget.get("precision") if isinstance(budget, dict) else None
+    return said if asked is None or said in (asked, NOT_MEASURED) else f"{said} (the budget asks for {asked})"
+
+
+def _cost(trials: pd.DataFrame) -> str:
+    """At which commit and on which processor latency and memory were measured."""
+    known = trials.dropna(subset=["cost_latency_s"])
+    if known.empty:
+        return NOT_MEASURED
+    return f"at commit {_distinct(known['cost_commit'])}, on {_distinct(known['cost_host_cpu'])}"
 
 
 def _span(trials: pd.DataFrame) -> str:

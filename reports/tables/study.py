@@ -13,7 +13,8 @@ from reports.records.definitions import load_definitions
 from reports.records.files import EVALUATED
 from reports.records.metric import KNOWN
 from reports.records.search import load_searches
-from reports.tables.arms import cost, differences, leaderboard, overview, regularity
+from reports.tables.arms import differences, leaderboard, overview
+from reports.tables.cost import cost, regularity
 from reports.tables.groups import side_by_side
 from reports.tables.published import published
 from reports.tables.search import search_text
@@ -131,7 +132,5 @@ def _text(comparison: Comparison) -> str:
     lines = [[str(cell).replace(NOT_MEASURED, "-").replace(MINUS, "-") for cell in row] for row in shown.to_numpy()]
     body = underlined([str(name) for name in shown.columns], lines)
     title = caption(f"{comparison.records.name}:", comparison.records)
-    unequal = (
-        ["Blocks are of unequal size; the interval gives each the same weight."] if comparison.blocks_differ else []
-    )
-    return "\n".join([title, *body, *unequal, *comparison.notes])
+    unequal = ["Blocks are of unequal size: the interval is of the mean over blocks, which gives each the same weight."]
+    return "\n".join([title, *body, *(unequal if comparison.blocks_differ else []), *comparison.notes])

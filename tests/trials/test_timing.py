@@ -44,6 +44,7 @@ def test_cost_of_a_trial(
     call = [sys.executable, "-m", "fusemorph.trials.timing", str(folder.path), "--cache", str(brains_cache)]
     subprocess.run(call, check=True)
     cost = json.loads((folder.path / "cost.json").read_text())
+    assert cost["load_average"] >= 0
     assert measured <= set(cost)
     assert all(cost[name] > 0 for name in measured if name.endswith("_s"))
     assert cost["shape"] == list(dataset.shape)

@@ -1,5 +1,8 @@
 """Tables say what was measured and what was not, name the split, and are the same every time."""
 
+import json
+import re
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 
@@ -9,7 +12,10 @@ import pytest
 
 from reports.analysis.comparison import Comparison, compare_studies
 from reports.analysis.significance import Certainty
-from reports.tables.arms import cost, leaderboard, overview
+from reports.checklist.checklist import checklist
+from reports.records import NothingToReportError
+from reports.tables.arms import differences, leaderboard, overview
+from reports.tables.cost import cost
 from reports.tables.provenance import provenance
 from reports.tables.study import all_tables, arms_text, write_tables
 from reports.tables.table import Table
@@ -220,3 +226,56 @@ def test_a_cost_says_that_nothing_is_known_of_what_ran_beside(comparison: Compar
     caption = cost(comparison).caption
     assert "what else ran on the machine at that time is not recorded" in caption
     assert "with nothing beside it" not in caption
+
+
+def test_a_cost_says_the_load_and_the_commit_it_was_measured_at(runs: Path) -> None:
+    for load, path in enumerate(sorted(runs.glob("*/cost.json"))):
+        cost_of = json.loads(path.read_text()) | {"load_average": load / 10, "commit": "c057c057", "host_cpu": "CPU 9"}
+        path.write_text(json.dumps(cost_of))
+    comparison = compare_studies([runs])[0]
+    words = r"; the load average of the machine before each measurement was 0.\d to \d.\d \(0 where nothing"
+    assert re.search(words, cost(comparison).caption)
+    said = provenance(comparison.records).shown.set_index("What")["Value"]
+    assert said["Cost measured"] == "at commit c057c057, on CPU 9"
+    answers = checklist([comparison], []).shown.set_index("Item")["From the records"]
+    assert "Costs were measured at c057c057." in answers["1a"]
+
+
+def test_provenance_says_one_precision(runs: Path) -> None:
+    for path in runs.glob("*/measured.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"precision": "float32"}))
+    path = next(runs.glob("studies/*.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"budget": {"name": "quick", "precision": "bfloat16"}}))
+    said = provenance(compare_studies([runs])[0].records).shown.set_index("What")["Value"]
+    assert said["Trained in"] == "float32 (the budget asks for bfloat16)"
+    assert "precision" not in said["Budget"]
+
+
+def test_an_interval_has_its_own_mean_beside_it_where_blocks_are_unequal(tmp_path: Path) -> None:
+    write_records(tmp_path, Records(block_effect=0.08))
+    for path in tmp_path.glob("*/eval/val/pairs.csv"):
+        pd.read_csv(path).query("index > 15 or index % 4 == 0").to_csv(path, index=False)
+    comparison = compare_studies([tmp_path])[0]
+    for table in (overview(comparison), leaderboard(comparison)):
+        columns = list(table.shown.columns)
+        assert columns.index("95 % interval") == columns.index("Over blocks") + 1
+        for mean, interval in zip(table.shown["Over blocks"], table.shown["95 % interval"], strict=True):
+            low, high = map(float, interval.removesuffix(" †").split(" to "))
+            assert float(mean) == pytest.approx((low + high) / 2, abs=0.0011)
+        assert "intervals, differences and figures are of it, not of the mean over pairs" in table.caption
+
+
+def test_arms_are_level_within_a_margin_that_was_set_and_never_without(tmp_path: Path) -> None:
+    twin = replace(ARMS[0], label="twin", plan="gggggg/g")
+    write_records(tmp_path, Records(arms=(ARMS[0], twin, ARMS[3])))
+    without, within = (compare_studies([tmp_path], margin=margin)[0] for margin in (None, 0.03))
+    assert "level" not in set(without.arms["verdict"])
+    assert "no arm is called level" in differences(without).caption
+    assert within.arms.set_index("arm")["verdict"].to_dict() == {
+        "AutoFuse": "baseline", "twin": "level", "identity": "lower",
+    }  # fmt: skip
+    assert "within ±0.030 Dice, the margin that was set" in differences(within).caption
+    assert set(Certainty(within).pairs["verdict"]) == {"level"}
+    assert without.arms["detectable"].dropna().between(0.001, 0.1).all()
+    with pytest.raises(NothingToReportError, match="the equivalence margin must be a number above 0, is -1"):
+        compare_studies([tmp_path], margin=-1)
