@@ -71,9 +71,9 @@ class Budget:
 
 BUDGETS = {
     "smoke": Budget(steps=4, width=2, learning_rate=1e-3, validations=2, validation_pairs=2),
-    "search": Budget(steps=150, width=4, learning_rate=5e-4, warmup_steps=10, symmetric=True),
-    "quick": Budget(steps=360, width=4, learning_rate=5e-4, warmup_steps=20, symmetric=True),
-    "standard": Budget(steps=5000, width=8, learning_rate=5e-4, warmup_steps=50, validations=10),
+    "search": Budget(steps=150, width=4, learning_rate=1e-3, warmup_steps=10, symmetric=True),
+    "quick": Budget(steps=450, width=4, learning_rate=1e-3, warmup_steps=20, symmetric=True),
+    "standard": Budget(steps=1000, width=8, learning_rate=1e-3, warmup_steps=50, validations=10, symmetric=True),
     "paper": Budget(
         steps=100_000,
         width=16,

@@ -25,14 +25,29 @@ def baseline_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
     floors = [Arm(label=name, group="floor", method=methods.pop(name)) for name in ("identity", "oracle")]
     found = [Arm(label=name, group=_group(method), method=method) for name, method in methods.items()]
     classical = [arm for arm in found if not arm.trained]
-    learned = [arm for arm in found if arm.trained]
-    learned.append(Arm(label="transmorph, narrow", group="learned", method=Transmorph(width=WIDTH_ON_CPU)))
+    learned = [replace(arm, method=with_recipe(arm.method)) for arm in found if arm.trained]
+    narrow = with_recipe(Transmorph(width=WIDTH_ON_CPU))
+    learned.append(Arm(label="transmorph, narrow", group="learned", method=narrow))
     fusion = [replace(arm, group="fusion") for arm in named_plans(budget)]
     channels = published_channels(budget.width // 2, backbone="transformer")
     transformer = Fusion(plan="autofuse", channels=channels, backbone="transformer", loss=TUNED)
     fusion.append(Arm(label="AutoFuse, transformer, narrow", group="fusion", method=transformer))
     arms = [*floors, *classical, *learned, *fusion]
     return [*arms, *(refined(arm) for arm in arms if arm.label in REFINED)]
+
+
+def with_recipe(method: Method) -> Method:
+    """The learned method with the similarity of the fusion networks where its own is local NCC at one resolution.
+
+    Its regularity keeps its share of the loss: the weights grow as those of the similarity's levels together.
+    """
+    loss = method.objective
+    assert loss is not None
+    if loss.similarity != "ncc" or loss.levels > 1:
+        return method
+    weights = sum(0.5**level for level in range(TUNED.levels))
+    recipe = replace(loss, levels=TUNED.levels, diffusion_weight=weights * loss.diffusion_weight)
+    return replace(method, loss=recipe)  # type: ignore[call-arg]
 
 
 def _group(method: Method) -> str:
@@ -43,8 +58,9 @@ STUDY = Study(
     question="How do fusion networks stand beside the learned and the classical methods that the field uses?",
     protocol=(
         "Every method registers the same pairs and is measured by the same code.",
-        "Learned methods have the published widths and losses, and the budget's steps and learning rate, which were "
-        "chosen for the fusion networks; transformers are narrower than published where their label says so.",
+        "Learned methods have the published widths and regularity, and the recipe of the fusion networks: the budget's "
+        "steps and learning rate, and local NCC at three resolutions where theirs is at one; transformers are narrower "
+        "than published where their label says so.",
         "Classical methods have their packages' defaults, after an affine step of their own.",
         "Methods refined for each pair start from another's result and descend its loss on that pair alone.",
     ),

@@ -21,8 +21,8 @@ COARSE_TO_FINE = {
 }
 """Named by what decodes; the encoder of joint is joint, that of match single, that of AutoFuse gates."""
 
-TUNED = TrainingLoss(kl_weight=3e-3)
-"""The loss that the study ``tuning`` chose for the four direct plans; what ``recipe`` finds stands in LOG.md."""
+TUNED = TrainingLoss(levels=3, kl_weight=3e-3)
+"""The loss that the study ``recipe`` chose over plans of both decodings; its steps are in LOG.md."""
 
 
 def fusion_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
@@ -62,8 +62,8 @@ STUDY = Study(
         "All arms share one network family, one objective, one schedule and the same training pairs in the same order.",
         "Refinement blocks stand after every live stage of every arm.",
         "Arms labelled “parameters” have the parameters of C2F AutoFuse within 2 %, or 3 % at c <= 8.",
-        "Learning rate and KL weight were chosen by mean val Dice over the four direct plans, equal trials each; the "
-        "study recipe tries other changes on plans of either decoding.",
+        "Learning rate, KL weight and the resolutions of the similarity were chosen by mean val Dice over four plans "
+        "of both decodings, equal trials each (study recipe).",
     ),
     reference="C2F AutoFuse",
     arms=fusion_arms,

@@ -1,6 +1,6 @@
 """How should fusion networks be trained? One change of the recipe at a time, for networks of either decoding."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,15 +17,15 @@ PLANS = {
     "C2F match": "c2f-match",
     "AutoFuse": "autofuse",
 }
-BASE = TrainingLoss(kl_weight=3e-3)
+BASE, RATE = TrainingLoss(kl_weight=3e-3), {"learning_rate": 5e-4}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """What differs from the base recipe in the budget and in the loss."""
 
-    budget: Mapping[str, Any] = field(default_factory=dict)
-    loss: Mapping[str, Any] = field(default_factory=dict)
+    budget: dict[str, Any] = field(default_factory=dict)
+    loss: dict[str, Any] = field(default_factory=dict)
 
 
 CHANGES = {
@@ -59,7 +59,7 @@ def recipe_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
     for name, change in CHANGES.items():
         for label, plan in PLANS.items():
             method = Fusion(plan=plan, channels=published_channels(budget.width), loss=replace(BASE, **change.loss))
-            arms.append(Arm(label=f"{label}, {name}", group=name, method=method, budget_changes=change.budget))
+            arms.append(Arm(label=f"{label}, {name}", group=name, method=method, budget_changes=RATE | change.budget))
     return arms
 
 
