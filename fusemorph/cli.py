@@ -15,6 +15,7 @@ from fusemorph.trials.interruption import Interruption
 COMMANDS = {
     "register": ("fusemorph.register", "apply a trained network to two NIfTI images"),
     "check": ("fusemorph.data.check", "check a data set before training on it"),
+    "datasets": ("fusemorph.data.describe", "list the data sets that can be read, and how to come by them"),
 }
 
 

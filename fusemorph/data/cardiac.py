@@ -8,8 +8,8 @@ from typing import ClassVar
 from fusemorph.bounds import SMALLEST_SIDE
 from fusemorph.configuration import LATER
 from fusemorph.data.dataset import PairIndex
-from fusemorph.data.listed import MeasuredDataset
 from fusemorph.data.listing import Listing
+from fusemorph.data.measured import MeasuredDataset
 from fusemorph.data.pairing import pairs_within
 from fusemorph.data.settings import canonical, check_percentiles, check_shape
 
@@ -78,12 +78,3 @@ class CardiacDataset(MeasuredDataset):
 
 def _patient(scan_id: str) -> str:
     return scan_id.rpartition("_")[0]
-
-
-def missing_partners(image: Path, labels: Path) -> list[str]:
-    """A line for an image without its label map, for a label map without its image, and for neither; none for both."""
-    if image.exists() and labels.exists():
-        return []
-    if image.exists():
-        return [f"{image}: image without label {labels.name}"]
-    return [f"{labels}: label without image {image.name}" if labels.exists() else f"{image}: no such file"]

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,15 @@ from fusemorph.catalogue import add_folders, add_option
 from fusemorph.data import DataError, Dataset, known_datasets, open_dataset
 from fusemorph.data.cache import cache_folder, content_digest
 from fusemorph.data.errors import printable
-from fusemorph.data.inspection import Finding, check_headers, check_left_out, check_values, scans, summarise
-from fusemorph.data.preprocess import read_volume
+from fusemorph.data.files import FileDataset
+from fusemorph.data.inspection import EXAMPLES, Finding, check_headers, check_left_out, check_values, scans, summarise
+from fusemorph.data.inventory import check_listing, check_skulls, foreground_ml, inventory, study_line
+from fusemorph.data.preprocess import Volume, read_labels, read_volume
 from fusemorph.data.settings import beside_parameters, parse_setting
 from fusemorph.paths import path_argument
 
 WIDE_SCALE = 100.0
+STUDY = "to run a study"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,9 @@ class Source:
     orientation: str
     low: float
     high: float
-    values: dict[str, Path]
+    filled_ml: float = 0.0
+    path: Path | None = None
+    values: dict[str, Path] = field(default_factory=dict)
 
 
 def check(name: str, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> list[Finding]:
@@ -75,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for finding in findings:
         print(f"{finding.level}: {printable(finding.message)}")
     unfit = sum(finding.level == "error" for finding in findings)
+    if rows and not unfit:
+        print(f"{STUDY}: {printable(dict(rows)[STUDY])}")
     print(f"{call.dataset}: {f'unfit, {unfit} errors' if unfit else 'fit'}")
     return 1 if unfit else 0
 
@@ -92,8 +99,10 @@ def _inspect(
         return findings, []
     sources = [_source(dataset, scan_id) for scan_id in scans(dataset)]
     findings = [*_check_splits(dataset), *_check_contents(dataset, cache_folder(cache)), *_check_labels(dataset)]
-    findings += [*check_headers(dataset), *check_left_out(dataset), *summarise(source.values for source in sources)]
-    return [*findings, *_check_sources(sources)], _rows(dataset, sources)
+    findings += [*check_headers(dataset), *check_listing(dataset), *check_left_out(dataset)]
+    findings += [*check_skulls(dataset, {source.path: source.filled_ml for source in sources if source.path})]
+    findings += [*summarise(source.values for source in sources), *_check_sources(sources)]
+    return findings, [*_rows(dataset, sources), (STUDY, study_line(dataset, data, settings))]
 
 
 def _errors(error: DataError) -> list[Finding]:
@@ -141,6 +150,13 @@ def _check_labels(dataset: Dataset) -> Iterable[Finding]:
                 np.unique(labels).tolist() if labels is not None else dataset.labels
             ):
                 absent[label].append(scan_id)
+    count = len(scans(dataset))
+    nowhere = [f"{label} {dataset.labels[label]}" for label, lacking in absent.items() if len(lacking) == count]
+    if len(nowhere) > 1:
+        listed = ", ".join(sorted(nowhere)[:EXAMPLES]) + (", ..." if len(nowhere) > EXAMPLES else "")
+        message = f"{len(nowhere)} of the {len(dataset.labels)} labels are in no scan: {listed}"
+        yield Finding(level="warning", message=message)
+        absent = {label: lacking for label, lacking in absent.items() if len(lacking) < count}
     for label, lacking in sorted(absent.items()):
         first = f"{len(lacking)} scans, the first is {lacking[0]}"
         message = f"label {label} ({dataset.labels[label]}) is absent from {first}"
@@ -163,15 +179,28 @@ def _check_sources(sources: list[Source]) -> Iterable[Finding]:
 
 def _source(dataset: Dataset, scan_id: str) -> Source:
     files = dataset.files(scan_id)
-    values: dict[str, Path] = {}
     if not files:
         scan = dataset.scan(scan_id)
-        array, spacing_mm, affine = scan.image, scan.spacing_mm, scan.affine
-    else:
-        volume = read_volume(files[0])
-        assert volume.header is not None, "read from a file"
-        array, spacing_mm, affine = volume.array, volume.spacing_mm, volume.header.affine
-        values = check_values(volume, files)
+        return _described(scan_id, scan.image, scan.spacing_mm, scan.affine)
+    image, labels = _volumes(dataset, scan_id, files)
+    assert image.header is not None, "read from a file"
+    source = _described(scan_id, image.array, image.spacing_mm, image.header.affine)
+    return replace(
+        source,
+        path=files[0],
+        filled_ml=foreground_ml(image) if dataset.brains else 0.0,
+        values=check_values(image, labels),
+    )
+
+
+def _volumes(dataset: Dataset, scan_id: str, files: Sequence[Path]) -> tuple[Volume, Volume | None]:
+    if isinstance(dataset, FileDataset):
+        return dataset.read(scan_id)
+    image = read_volume(files[0])
+    return image, read_labels(files[1], image=image) if len(files) > 1 else None
+
+
+def _described(scan_id: str, array: np.ndarray, spacing_mm: tuple[float, ...], affine: np.ndarray) -> Source:
     return Source(
         scan_id=scan_id,
         shape=array.shape,
@@ -179,7 +208,6 @@ def _source(dataset: Dataset, scan_id: str) -> Source:
         orientation="".join(nib.aff2axcodes(affine)),
         low=float(array.min()),
         high=float(array.max()),
-        values=values,
     )
 
 
@@ -194,12 +222,16 @@ def _rows(dataset: Dataset, sources: list[Source]) -> list[tuple[str, str]]:
     return [
         ("title", dataset.title),
         ("scans", ", ".join(f"{count} {split}" for split, count in splits.items())),
+        *inventory(dataset),
         ("evaluation pairs", pairs),
         ("labelled in training", _labelled(dataset)),
         ("shapes", f"{_sides(shapes.min(axis=0).tolist())} to {_sides(shapes.max(axis=0).tolist())}"),
         ("spacing, mm", _counted(_sides(source.spacing_mm) for source in sources)),
         ("orientation", _counted(source.orientation for source in sources)),
-        ("labels", f"{len(dataset.labels)}: {labels}{', ...' if len(dataset.labels) > 8 else ''}"),
+        (
+            "labels",
+            f"{len(dataset.labels)}: {labels}{', ...' if len(dataset.labels) > 8 else ''}" if labels else "none",
+        ),
         ("intensity minima", f"{min(lows):g} to {max(lows):g}"),
         ("intensity maxima", f"{min(highs):g} to {max(highs):g}"),
         ("common grid", f"{_sides(dataset.shape)} at {_sides(dataset.spacing_mm)} mm"),
@@ -225,5 +257,6 @@ def _counted(values: Iterable[str]) -> str:
 def _print_table(name: str, rows: list[tuple[str, str]]) -> None:
     table = Table(title=f"fusemorph check {name}", show_header=False)
     for row in rows:
-        table.add_row(*row)
+        if row[0] != STUDY:  # printed below, on a line of its own that can be copied
+            table.add_row(*row)
     Console().print(table)

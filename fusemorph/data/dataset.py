@@ -85,6 +85,14 @@ class Dataset(ABC):
     title: ClassVar[str]
     source: ClassVar[str]
     licence: ClassVar[str]
+    download: ClassVar[str] = ""
+    """What to download, and from whom."""
+    layout: ClassVar[str] = ""
+    """How the files lie in the folder that ``--data`` names; empty for a set without files."""
+    official_subjects: ClassVar[int] = 0
+    """How many people the whole set shows, where that is known."""
+    brains: ClassVar[bool] = False
+    """Whether its images show brains, whose skulls should be removed."""
     synthetic: ClassVar[bool] = False
     companions: ClassVar[frozenset[str]] = frozenset()
     """Names, or patterns of names, of the files that lie beside images and labels in the data set's layout."""
@@ -250,6 +258,10 @@ class Dataset(ABC):
     def folders(self) -> tuple[Path, ...]:
         """The folders that hold this data set and nothing else, whose files ``check`` accounts for."""
         return ()
+
+    def excluded(self) -> Mapping[Path, str]:
+        """Images that are there but not used, with the reason of each."""
+        return {}
 
     def _selected(self, split: str) -> Any:
         """What chooses the pairs of a split beyond its scans, for the fingerprint."""

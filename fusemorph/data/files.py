@@ -46,6 +46,14 @@ class FileDataset(Dataset):
         first = same[0] if self.within_subjects else self.scan_ids("train")[0]
         return None if first == scan_id else first
 
+    def read(self, scan_id: str) -> tuple[Volume, Volume | None]:
+        """Image and labels of a scan as their files hold them, before anything is done to them.
+
+        Raises:
+            DataError: an unusable file, named.
+        """
+        return self._read(scan_id)
+
     def _content(self, scan_id: str) -> Any:
         digests = [self._digest(path) for path in self.files(scan_id)]
         own = [VERSION, *digests, *([] if self._plain(scan_id, digests) else [{"reading": READING}])]

@@ -113,8 +113,8 @@ class Header:
         )
 
 
-def parse_header(block: bytes, path: Path, *, series: bool = False) -> Header:
-    """The header that a file begins with; ``series``: of a 4-D file, whose last axis counts ``frames``.
+def parse_header(block: bytes, path: Path, *, series: bool | None = False) -> Header:
+    """The header that a file begins with; ``series``: of a 4-D one, whose last axis counts ``frames``, None for either.
 
     Raises:
         DataError: not a NIfTI in one file, no 2-D or 3-D image (4-D where a series is due), or sizes, scaling or affine
@@ -184,17 +184,17 @@ def _raw_header(block: bytes, path: Path) -> Any:
         raise DataError(f"{path}: the header cannot be read ({error})") from error
 
 
-def _shape(raw: Any, path: Path, *, series: bool) -> tuple[tuple[int, ...], int]:
+def _shape(raw: Any, path: Path, *, series: bool | None) -> tuple[tuple[int, ...], int]:
     count = int(raw["dim"][0])
     dims = [int(side) for side in raw["dim"][1 : 1 + max(0, min(count, 7))]]
     if not 1 <= count <= 7 or min(dims) < 1:
         raise DataError(f"{path}: the header must give 1 to 7 sides of 1 or more, gives {count} of {dims}")
     while len(dims) > 3 and dims[-1] == 1:
         dims.pop()
-    if series:
-        if len(dims) != 4:
-            raise DataError(f"{path}: must be a 4-D series of volumes, got shape {tuple(dims)}")
+    if series is not False and len(dims) == 4:
         return tuple(dims[:3]), dims[3]
+    if series:
+        raise DataError(f"{path}: must be a 4-D series of volumes, got shape {tuple(dims)}")
     if not 2 <= len(dims) <= 3:
         raise DataError(f"{path}: must be one 3-D volume or 2-D slice, got shape {tuple(dims)}")
     return tuple(dims), 1

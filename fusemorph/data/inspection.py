@@ -13,7 +13,7 @@ import numpy as np
 from fusemorph.data.dataset import Dataset
 from fusemorph.data.header import EXACT_MM, Header
 from fusemorph.data.nifti import read_header
-from fusemorph.data.preprocess import Volume, background, read_labels
+from fusemorph.data.preprocess import Volume, background
 
 MOST_FILES = 200_000
 """Of a folder that are looked through: more are no data set but somebody's disk."""
@@ -46,39 +46,42 @@ def check_headers(dataset: Dataset) -> Iterable[Finding]:
         for of_kind in (lambda header: bool(header.unit), _rounded)
     )
     yield from _without_forms(headers)
-    yield from _counted(scaled, "give sizes in metres or microns: brought to millimetres", level="note")
-    yield from _counted(rounded, "lie a little apart for ITK and nibabel, as rounding leaves them", level="note")
+    yield from counted(scaled, "give sizes in metres or microns: brought to millimetres", level="note")
+    yield from counted(rounded, "lie a little apart for ITK and nibabel, as rounding leaves them", level="note")
 
 
 def doubtful_headers(dataset: Dataset) -> Iterable[Finding]:
     """What of ``check_headers`` is worth knowing before hours of training, each kind of header counted in one line."""
     headers = _headers(dataset)
     apart = [header.path for header in headers if header.ambiguous]
-    yield from _counted(apart, "are placed apart by ITK and nibabel; ITK's reading is taken", level="warning")
+    yield from counted(apart, "are placed apart by ITK and nibabel; ITK's reading is taken", level="warning")
     yield from _without_forms(headers)
 
 
 def _headers(dataset: Dataset) -> list[Header]:
-    return [read_header(path) for scan_id in scans(dataset) for path in dataset.files(scan_id)]
+    paths = [path for scan_id in scans(dataset) for path in dataset.files(scan_id)]
+    return [read_header(path, series=None) for path in dict.fromkeys(paths)]
 
 
 def _without_forms(headers: Iterable[Header]) -> Iterable[Finding]:
     paths = [header.path for header in headers if not header.forms]
-    return _counted(paths, "have neither sform nor qform (both codes are 0)", level="warning")
+    return counted(paths, "have neither sform nor qform (both codes are 0)", level="warning")
 
 
 def _rounded(header: Header) -> bool:
     return bool(header.forms) and not header.ambiguous and header.apart_mm > EXACT_MM
 
 
-def check_values(image: Volume, files: Sequence[Path]) -> dict[str, Path]:
+def check_values(image: Volume, labels: Volume | None) -> dict[str, Path]:
     """What was done to the values of a scan, in words that follow a number of files, with the file."""
     found = {}
     stray = int(np.count_nonzero(image.array < background(image.array)))
     if stray:
-        found["hold a few voxels below their background, which count neither for it nor for the foreground"] = files[0]
-    if len(files) > 1 and read_labels(files[1], image=image).notes:
-        found["hold labels that are not whole numbers: rounded"] = files[1]
+        found["hold a few voxels below their background, which count neither for it nor for the foreground"] = (
+            image.path
+        )
+    if labels is not None and labels.notes:
+        found["hold labels that are not whole numbers: rounded"] = labels.path
     return found
 
 
@@ -89,12 +92,13 @@ def summarise(found: Iterable[dict[str, Path]]) -> Iterator[Finding]:
         for words, path in scan.items():
             files[words].append(path)
     for words, paths in files.items():
-        yield from _counted(paths, words, level="note")
+        yield from counted(paths, words, level="note")
 
 
 def check_left_out(dataset: Dataset) -> Iterable[Finding]:
     """Files of the data set's folders that it does not use: images are worth a look."""
-    used = {os.path.realpath(path) for scan_id in scans(dataset) for path in dataset.files(scan_id)}
+    paths = [path for scan_id in scans(dataset) for path in dataset.files(scan_id)]
+    used = {os.path.realpath(path) for path in (*paths, *dataset.excluded())}
     for folder in dataset.folders():
         images: list[Path] = []
         others: list[Path] = []
@@ -108,8 +112,8 @@ def check_left_out(dataset: Dataset) -> Iterable[Finding]:
             if os.path.realpath(path) not in used and not companion:
                 is_image = path.name.lower().endswith(IMAGES) and not path.name.startswith(".")
                 (images if is_image else others).append(path.relative_to(folder))
-        yield from _counted(images, f"of {folder} are left out", level="warning", what="image")
-        yield from _counted(others, f"of {folder} are not used", level="note", what="other file")
+        yield from counted(images, f"of {folder} are left out", level="warning", what="image")
+        yield from counted(others, f"of {folder} are not used", level="note", what="other file")
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -118,7 +122,7 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(parent) / name for name in sorted(names))
 
 
-def _counted(
+def counted(
     paths: Sequence[Path], words: str, *, level: Literal["warning", "note"], what: str = "file"
 ) -> Iterable[Finding]:
     if paths:

@@ -1,17 +1,18 @@
 """The scans of a data set on disk: which files they are, how those are read, whom they show and in which split."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from fusemorph.configuration import written_settings
 from fusemorph.data.errors import DataError
 from fusemorph.data.header import Header
 from fusemorph.data.preprocess import Volume, read_image, read_labels
+from fusemorph.data.table import raise_all
 
 SPLITS = ("train", "val", "test")
 FRACTIONS = (0.7, 0.1, 0.2)
@@ -41,8 +42,7 @@ class Reading:
             return header
         linear = header.affine[:3, :3]
         spacing = np.linalg.norm(linear, axis=0)
-        directions = nib.orientations.inv_ornt_aff(_orientation(self.axes), (1, 1, 1))[:3, :3].T if self.axes else None
-        linear = linear / spacing if directions is None else directions
+        linear = directions(self.axes) if self.axes else linear / spacing
         affine = header.affine.copy()
         middle = (np.array([*header.shape, 1][:3]) - 1) / 2
         affine[:3, :3] = linear * (spacing if self.spacing_mm is None else self.spacing_mm)
@@ -59,8 +59,17 @@ class Reading:
         return replace(labels, array=array)
 
 
-def _orientation(axes: str) -> np.ndarray:
-    return np.asarray(nib.orientations.axcodes2ornt(tuple(axes)))
+DIRECTIONS = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
+"""The RAS axis of each anatomical direction, and its sign."""
+
+
+def directions(axes: str) -> np.ndarray:
+    """A matrix whose columns are the RAS directions of axes such as ``LSA``."""
+    matrix = np.zeros((3, len(axes)))
+    for column, code in enumerate(axes):
+        axis, sign = DIRECTIONS[code]
+        matrix[axis, column] = sign
+    return matrix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,13 +131,14 @@ class Listing:
     """The scans of a data set by id; ``pairs`` is empty unless a table lists them.
 
     ``layout``: which of the data set's layouts was found. ``excluded``: images that are there but not used, with the
-    reason.
+    reason. ``righted``: images that do not lie as their headers say, and how they are read.
     """
 
     scans: dict[str, Listed]
     pairs: list[ListedPair] = field(default_factory=list)
     layout: str = ""
     excluded: dict[Path, str] = field(default_factory=dict)
+    righted: dict[Path, str] = field(default_factory=dict)
 
     @property
     def members(self) -> dict[str, dict[str, str]]:
@@ -147,6 +157,17 @@ def with_drawn_splits(
     """
     drawn = draw_splits([one.subject for one in scans.values()], seed=seed, fractions=fractions, least=least)
     return {scan_id: replace(one, split=drawn[one.subject]) for scan_id, one in scans.items()}
+
+
+def require_pairs_within(scans: Mapping[str, Listed], need: str) -> None:
+    """Refuse scans that are the only one of their subject, where pairs are within subjects (task ``intra``).
+
+    Raises:
+        DataError: with a line for each; ``need`` says what is due.
+    """
+    subjects = Counter(scan.subject for scan in scans.values())
+    rule = f"the only image of its subject; pairs within subjects (task 'intra') need {need}"
+    raise_all(f"{scan.image}: is {rule}" for scan in scans.values() if subjects[scan.subject] == 1)
 
 
 def draw_splits(subjects: Iterable[str], *, seed: int, fractions: Sequence[float], least: int) -> dict[str, str]:

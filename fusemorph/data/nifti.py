@@ -35,15 +35,15 @@ LONGEST_SIDE = 32767
 _GZIP = b"\x1f\x8b"
 
 
-def read_header(path: Path) -> Header:
-    """The header alone.
+def read_header(path: Path, *, series: bool | None = False) -> Header:
+    """The header alone; ``series``: of a 4-D file, None for either.
 
     Raises:
         DataError: missing, no ordinary file, or of ``parse_header``.
         StorageError: too many files are open.
     """
     with _unpacked(path) as file:
-        return _parse(file.read(HEADER_BYTES), path)
+        return _parse(file.read(HEADER_BYTES), path, series=series)
 
 
 def read_nifti(path: Path, *, frame: int | None = None) -> tuple[Header, np.ndarray]:
@@ -73,7 +73,7 @@ def read_nifti(path: Path, *, frame: int | None = None) -> tuple[Header, np.ndar
         return header, np.asanyarray(ArrayProxy(io.BytesIO(content), spec))
 
 
-def _parse(block: bytes, path: Path, *, series: bool = False) -> Header:
+def _parse(block: bytes, path: Path, *, series: bool | None = False) -> Header:
     return parse_mgh(block, path) if is_mgh(block) else parse_header(block, path, series=series)
 
 

@@ -144,6 +144,16 @@ def check_percentiles(dataset: str, percentiles: Sequence[float]) -> None:
         raise ValueError(f"{dataset}: 'percentiles' must rise within 0 and 100, got {percentiles}")
 
 
+def check_fractions(dataset: str, fractions: Sequence[float]) -> None:
+    """Refuse parts of subjects for train, val and test that are not three parts of 1.
+
+    Raises:
+        ValueError: another number of parts, a negative one, or another sum.
+    """
+    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise ValueError(f"{dataset}: 'fractions' must be three parts of 1, got {fractions}")
+
+
 def check_shape(dataset: str, shape: Sequence[int], *, dimensions: int) -> None:
     """Refuse a grid that the networks cannot halve often enough.
 

@@ -1,5 +1,7 @@
 """Examples of every data set."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -7,12 +9,18 @@ import pytest
 from tests.contracts.dataset_example import NAMES, Example, kind
 
 
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory, brains_cache: Path) -> Callable[[str], Example]:
+    """The example of a data set, written once; tests work on copies of it."""
+    return cache(lambda name: Example(name, tmp_path_factory.mktemp(name) / "data", brains_cache))
+
+
 @pytest.fixture(params=NAMES)
-def example(request: pytest.FixtureRequest, tmp_path: Path, brains_cache: Path) -> Example:
-    return Example(request.param, tmp_path / "data", brains_cache)
+def example(request: pytest.FixtureRequest, tmp_path: Path, written: Callable[[str], Example]) -> Example:
+    return written(request.param).copied(tmp_path / "data")
 
 
 @pytest.fixture(params=[name for name in NAMES if not kind(name).synthetic])
-def filed(request: pytest.FixtureRequest, tmp_path: Path, brains_cache: Path) -> Example:
+def filed(request: pytest.FixtureRequest, tmp_path: Path, written: Callable[[str], Example]) -> Example:
     """An example of a dataset that reads files."""
-    return Example(request.param, tmp_path / "data", brains_cache)
+    return written(request.param).copied(tmp_path / "data")

@@ -1,12 +1,17 @@
 """A data set's own example on disk, for the contract tests."""
 
+import shutil
 from pathlib import Path
 from typing import Any
+
+import nibabel as nib
 
 from fusemorph.catalogue import DATASETS, load_entry
 from fusemorph.data import Dataset, known_datasets, open_dataset
 
 NAMES = known_datasets()
+UNLABELLED = frozenset({"abide", "adhd200", "adni", "ixi"})
+"""Data sets without any labels."""
 
 
 def kind(name: str) -> type[Dataset]:
@@ -20,5 +25,19 @@ class Example:
         self.name, self.cache = name, cache
         self.arguments = kind(name).example(folder)
 
+    def copied(self, folder: Path) -> "Example":
+        """The same example elsewhere, which is quicker than to write it again."""
+        copy = object.__new__(Example)
+        copy.name, copy.cache, copy.arguments = self.name, self.cache, dict(self.arguments)
+        if "data" in self.arguments:
+            copy.arguments["data"] = shutil.copytree(self.arguments["data"], folder)
+        return copy
+
     def open(self, **settings: Any) -> Dataset:
         return open_dataset(self.name, **({"cache": self.cache} | self.arguments | settings))
+
+
+def opened(path: Path) -> nib.Nifti1Image | nib.MGHImage:
+    """An image file of either format."""
+    kind = nib.MGHImage if path.name.endswith(".mgz") else nib.Nifti1Image
+    return kind.from_filename(path)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fusemorph.data.cardiac import PHASES, PROTOCOLS, CardiacDataset, CardiacSettings, missing_partners
+from fusemorph.data.cardiac import PHASES, PROTOCOLS, CardiacDataset, CardiacSettings
+from fusemorph.data.curation import same_subject
 from fusemorph.data.errors import DataError
 from fusemorph.data.listing import Listed, Listing, Reading
 from fusemorph.data.phantom import write_phantom
@@ -16,8 +17,6 @@ from fusemorph.data.settings import read_protocol
 from fusemorph.data.table import raise_all, read_table
 
 LAST_TRAINING, LAST_TESTING = 100, 150
-READ_TWICE = {76: 74}
-"""Patient 76 is the scan of patient 74 under another number."""
 SPACINGS = "spacings.csv"
 PARTS = ("training", "testing")
 
@@ -39,6 +38,8 @@ class Acdc(CardiacDataset):
     title = "ACDC, cardiac cine MRI: end-diastole and end-systole"
     source = "Bernard et al. 2018, IEEE TMI 37:2514, University Hospital of Dijon"
     licence = "CC BY-NC-SA 4.0"
+    download = "ACDC from humanheart-project.creatis.insa-lyon.fr (registration); testing comes with labels since 2023"
+    layout = "{training, testing}/patient001/{Info.cfg, patient001_frame01.nii.gz, patient001_frame01_gt.nii.gz}"
     companions = frozenset({"Info.cfg", SPACINGS, "patient???_4d.nii.gz", "MANDATORY_CITATION.md"})
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
@@ -107,8 +108,7 @@ def _list(root: Path) -> Listing:
             continue
         for scan in pair.values():
             assert scan.labels is not None
-            if scan.reading.frame is None or not scan.labels.exists():
-                wrong += missing_partners(scan.image, scan.labels)
+            wrong += _lone(scan.image, scan.labels)
         scans |= pair
     raise_all(wrong)
     return Listing(scans=scans, layout="official", excluded=excluded)
@@ -123,7 +123,7 @@ def _phases(patient: Path, spacings: Mapping[int, tuple[float, ...]]) -> dict[st
         scan = Listed(
             image=image,
             labels=_labels_of(image),
-            subject=f"{READ_TWICE.get(number, number):03d}",
+            subject=f"{_subject(number):03d}",
             split=_split(number),
             site="University Hospital of Dijon",
             visit=phase,
@@ -178,14 +178,28 @@ def _number(patient: Path) -> int:
     return int(digits)
 
 
+def _subject(number: int) -> int:
+    """The number under which a patient is kept who has two."""
+    return int(same_subject("acdc").get(f"{number:03d}", number))
+
+
 def _split(number: int) -> str:
     if number > LAST_TRAINING:
         return "test"
-    return "val" if READ_TWICE.get(number, number) % 3 == 0 else "train"
+    return "val" if _subject(number) % 3 == 0 else "train"
 
 
 def _labels_of(image: Path) -> Path:
     return image.with_name(image.name.replace(".nii.gz", "_gt.nii.gz"))
+
+
+def _lone(image: Path, labels: Path) -> list[str]:
+    """A line for an image without its label map, for a label map without its image, and for neither; none for both."""
+    if image.exists() and labels.exists():
+        return []
+    if image.exists():
+        return [f"{image}: image without label {labels.name}"]
+    return [f"{labels}: label without image {image.name}" if labels.exists() else f"{image}: no such file"]
 
 
 def _frames(info: Path) -> dict[str, int]:

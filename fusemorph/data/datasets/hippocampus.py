@@ -45,6 +45,8 @@ class Hippocampus(FileDataset):
     title = "Hippocampus, Medical Segmentation Decathlon task 4"
     source = "Simpson et al. 2019, arXiv 1902.09063; Vanderbilt University Medical Center; medicaldecathlon.com"
     licence = "CC BY-SA 4.0"
+    download = "Task04_Hippocampus.tar from medicaldecathlon.com, unpacked"
+    layout = "{imagesTr, labelsTr}/hippocampus_001.nii.gz"
     companions = frozenset({"dataset.json"})
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fusemorph.data.curation import same_subject
 from fusemorph.data.errors import DataError
 from fusemorph.data.files import FileDataset
 from fusemorph.data.phantom import write_phantom
@@ -19,8 +20,6 @@ SCANS = {
     "test": (1013, 1014, 1015, 1017, 1018, 1019, 1036, 1038, 1039, *range(1101, 1129, 3)),
 }
 """Ours, by subject: the challenge's own split is for label fusion, and has no val."""
-SCANNED_AGAIN = {1023: 1003, 1024: 1004, 1025: 1005, 1038: 1018, 1039: 1019}
-
 MIDLINE = {
     4: "3rd ventricle", 11: "4th ventricle", 35: "brain stem", 46: "CSF", 69: "optic chiasm",
     71: "cerebellar vermal lobules I-V", 72: "cerebellar vermal lobules VI-VII", 73: "cerebellar vermal lobules VIII-X",
@@ -106,6 +105,8 @@ class MultiAtlas(FileDataset):
         "Neuromorphometrics, Inc."
     )
     licence = "CC BY-NC 3.0"
+    download = "the images and labels of the MICCAI 2012 multi-atlas challenge (Neuromorphometrics), without skulls"
+    layout = "{images, labels}/1000.nii.gz"
     alignments = ("affine", "centres")
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
@@ -180,8 +181,9 @@ def _members(folder: Path) -> Mapping[str, Mapping[str, str]]:
     lone += [f"{folder / 'images' / name}.nii.gz: is none of the 35 scans" for name in sorted(images - known)]
     if lone:
         raise DataError("\n".join(lone))
+    scanned_again = same_subject("multi_atlas")
     return {
-        split: {str(number): str(SCANNED_AGAIN.get(number, number)) for number in numbers if str(number) in images}
+        split: {str(number): scanned_again.get(str(number), str(number)) for number in numbers if str(number) in images}
         for split, numbers in SCANS.items()
     }
 

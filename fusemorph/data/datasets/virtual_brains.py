@@ -87,6 +87,7 @@ class VirtualBrains(Dataset):
         "(Fonov et al. 2011) as nilearn carries them; no real person is shown"
     )
     licence = "template: (c) 1993-2009 Louis Collins, McConnell Brain Imaging Centre, free with this notice kept"
+    download = "nothing: it is made where it is used"
     synthetic = True
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:

@@ -9,11 +9,19 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from fusemorph.data import DataError, open_dataset
+from fusemorph.data import DataError
+from fusemorph.data import open_dataset as open_any
 from fusemorph.data.datasets.acdc import Acdc
+from fusemorph.data.listed import ListedDataset
 from fusemorph.metrics import dice_per_label
 
 REAL = Path(os.environ.get("FUSEMORPH_DATA") or Path(__file__).parents[4] / "shared" / "data") / "ACDC"
+
+
+def open_dataset(*arguments: Any, **settings: Any) -> ListedDataset:
+    dataset = open_any(*arguments, **settings)
+    assert isinstance(dataset, ListedDataset)
+    return dataset
 
 
 @pytest.fixture
@@ -117,6 +125,72 @@ def test_what_the_layout_lacks_has_its_line(arguments: dict[str, Any]) -> None:
 def test_a_setting_against_its_rule_is_named(arguments: dict[str, Any], setting: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         open_dataset("acdc", **(arguments | setting))
+
+
+def test_a_table_gives_the_spacing_that_a_copy_lacks(arguments: dict[str, Any]) -> None:
+    before = open_dataset("acdc", **arguments)
+    rows = [f"{number},1.5,1.5,{8 + number % 3}" for number in (1, 2, 3, 4, 6, 101, 102)]
+    (arguments["data"] / "spacings.csv").write_text("\n".join(["patient,x_mm,y_mm,z_mm", *rows]))
+    dataset = open_dataset("acdc", **arguments)
+    assert dataset.spacing_mm == (1.5, 1.5, 9.0)
+    assert dataset.fingerprint() != before.fingerprint()
+    image = dataset.read("patient001_ED")[0]
+    assert image.spacing_mm == (1.5, 1.5, 9.0)
+    assert np.allclose(image.affine[:3, 3] + image.affine[:3, :3] @ [11.5, 9.5, 3.5], [11.5, 9.5, 3.5])
+
+
+@pytest.mark.parametrize("row", ["1,1.5,1.5,", "one,1.5,1.5,10", "1,1.5,1.5,1000", "1,1.5,x,10"])
+def test_a_table_of_spacings_that_cannot_be_is_named(arguments: dict[str, Any], row: str) -> None:
+    (arguments["data"] / "spacings.csv").write_text(f"patient,x_mm,y_mm,z_mm\n{row}\n")
+    with pytest.raises(DataError, match=r"spacings\.csv, row 2: ('z_mm' is empty|must give a patient)"):
+        open_dataset("acdc", **arguments)
+
+
+def test_spacing_is_that_of_the_headers_of_official_files(arguments: dict[str, Any]) -> None:
+    for path in arguments["data"].glob("*/*/*.nii.gz"):
+        image = nib.Nifti1Image.from_filename(path)
+        nib.Nifti1Image(np.asarray(image.dataobj), np.diag([1.4, 1.4, 10.0, 1.0])).to_filename(path)
+    assert open_dataset("acdc", **arguments).spacing_mm == (1.4, 1.4, 10.0)
+    paper = open_dataset("acdc", **(arguments | {"protocol": "paper"}))
+    assert (paper.spacing_mm, paper.shape) == ((1.5, 1.5, 3.15), (24, 24, 16))
+    assert open_dataset("acdc", arguments["data"], cache=arguments["cache"], protocol="paper").shape == (128, 128, 32)
+
+
+def test_a_frame_that_is_no_file_is_taken_from_the_series(arguments: dict[str, Any]) -> None:
+    """Frames of ``Info.cfg`` are counted from 1: frame 9 is the ninth volume."""
+    before = open_dataset("acdc", **arguments)
+    patient = arguments["data"] / "training" / "patient001"
+    frames = [
+        np.asarray(nib.Nifti1Image.from_filename(patient / f"patient001_frame0{n}.nii.gz").dataobj) for n in (1, 9)
+    ]
+    series = np.stack([frames[0], *[frames[0] * 0] * 7, frames[1]], axis=-1)
+    nib.Nifti1Image(series, np.eye(4)).to_filename(patient / "patient001_4d.nii.gz")
+    expected = [before.read(f"patient001_{phase}")[0].array for phase in ("ED", "ES")]
+    for number in (1, 9):
+        (patient / f"patient001_frame0{number}.nii.gz").unlink()
+    dataset = open_dataset("acdc", **arguments)
+    assert dataset.files("patient001_ES")[0].name == "patient001_4d.nii.gz"
+    for phase, array in zip(("ED", "ES"), expected, strict=True):
+        assert np.array_equal(dataset.read(f"patient001_{phase}")[0].array, array)
+    (patient / "patient001_frame09_gt.nii.gz").unlink()
+    with pytest.raises(DataError, match=r"patient001_4d.nii.gz: image without label patient001_frame09_gt.nii.gz"):
+        open_dataset("acdc", **arguments)
+
+
+def test_a_testing_folder_without_labels_is_left_out(arguments: dict[str, Any]) -> None:
+    for path in (arguments["data"] / "testing").glob("*/*_gt.nii.gz"):
+        path.unlink()
+    dataset = open_dataset("acdc", **arguments)
+    assert dataset.splits == ("train", "val")
+    assert {path.name for path in dataset.excluded()} >= {"patient101_frame01.nii.gz", "patient102_frame09.nii.gz"}
+
+
+def test_the_folder_of_the_download_and_one_too_deep(arguments: dict[str, Any], tmp_path: Path) -> None:
+    expected = open_dataset("acdc", **arguments).fingerprint()
+    shutil.copytree(arguments["data"], tmp_path / "download" / "ACDC" / "database")
+    assert open_dataset("acdc", **(arguments | {"data": tmp_path / "download"})).fingerprint() == expected
+    with pytest.raises(DataError, match="training: must be the folder above, which holds training/patientNNN"):
+        open_dataset("acdc", **(arguments | {"data": arguments["data"] / "training"}))
 
 
 @pytest.mark.images

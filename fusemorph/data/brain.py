@@ -1,0 +1,121 @@
+"""What data sets of brains share: one fixed grid for all, so that networks and figures carry over between them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fusemorph.configuration import LATER
+from fusemorph.data.curation import TABLES, curated
+from fusemorph.data.listed import ListedDataset
+from fusemorph.data.listing import FRACTIONS, Listed, Listing, with_drawn_splits
+from fusemorph.data.preprocess import Volume, background, centred_start
+from fusemorph.data.settings import canonical, check_fractions, check_percentiles, check_seed, check_shape
+from fusemorph.data.table import read_table
+
+FIELD_OF_VIEW_MM = (160.0, 224.0, 160.0)
+PROTOCOLS = {"paper": {"spacing_mm": 1.0, "shape": (144, 192, 160), "align": "affine"}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrainSettings:
+    """``spacing_mm`` of all axes: 2, or 1 as most were acquired. ``shape``: by default 160x224x160 mm.
+
+    ``align``: as in ``FileDataset``; with ``none``, each brain's centre of mass lies in the middle of the grid, to the
+    nearest voxel. ``seed`` and ``fractions`` (train, val, test) draw the split of each subject. ``protocol``: ``paper``
+    for an affine step to MNI and 144x192x160 at 1 mm, where nothing else is said.
+    """
+
+    dataset: ClassVar[str] = "brains"
+    spacing_mm: float = 2.0
+    shape: tuple[int, ...] | None = None
+    percentiles: tuple[float, ...] = (1.0, 99.0)
+    align: str = "affine"
+    seed: int = 0
+    fractions: tuple[float, ...] = FRACTIONS
+    protocol: str | None = field(default=None, metadata=LATER)
+
+    def __post_init__(self) -> None:
+        if not self.spacing_mm > 0:
+            raise ValueError(f"{self.dataset}: 'spacing_mm' must be positive, got {self.spacing_mm}")
+        if self.shape is not None:
+            check_shape(self.dataset, self.shape, dimensions=len(self.field_of_view_mm))
+        check_percentiles(self.dataset, self.percentiles)
+        check_fractions(self.dataset, self.fractions)
+        check_seed(self.dataset, self.seed)
+
+    @property
+    def field_of_view_mm(self) -> tuple[float, ...]:
+        """What the grid covers where no shape is given."""
+        return FIELD_OF_VIEW_MM
+
+
+class BrainDataset(ListedDataset):
+    """Scans of brains on one grid that does not depend on them; label values beside the known ones become 0.
+
+    ``keeps_grid``: the images are aligned in their own grids, whose middle is that of the common one; else it is the
+    brain's centre of mass.
+    """
+
+    brains = True
+    strays = True
+    keeps_grid: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        listing: Listing,
+        options: BrainSettings,
+        *,
+        folders: Sequence[Path],
+        labels: Mapping[int, str],
+        cache: Path | None,
+    ) -> None:
+        spacing_mm = float(options.spacing_mm)
+        field_of_view_mm = options.field_of_view_mm
+        shape = options.shape or tuple(round(side / spacing_mm) for side in field_of_view_mm)
+        self.known_labels = tuple(labels)
+        settings = canonical(options) | {"shape": list(shape)}
+        super().__init__(
+            listing,
+            folders=folders,
+            shape=tuple(shape),
+            spacing_mm=(spacing_mm,) * len(shape),
+            labels=labels,
+            settings=settings,
+            align=options.align,
+            percentiles=options.percentiles,
+            cache=cache,
+        )
+        self.settings = settings  # with align=none, which is not the default here as it is in older sets
+
+    def _start(self, scan_id: str, image: Volume) -> tuple[int, ...]:
+        if self.keeps_grid:
+            return centred_start(image.array.shape, self.shape)
+        centre = np.argwhere(image.array > background(image.array)).mean(axis=0)
+        return tuple(np.rint(centre - (np.asarray(self.shape) - 1) / 2).astype(int).tolist())
+
+    def _grid_key(self, scan_id: str) -> dict[str, Any]:
+        return {"grid": [list(self.shape), self.settings["spacing_mm"], self.settings["percentiles"]]}
+
+
+def brain_listing(dataset: str, candidates: Sequence[Listed], options: BrainSettings, *, layout: str) -> Listing:
+    """The curated scans of a set without a split of its own, with a drawn split for each subject.
+
+    Raises:
+        DataError: too few subjects.
+    """
+    scans, left_out = curated(dataset, candidates)
+    drawn = with_drawn_splits(scans, seed=options.seed, fractions=options.fractions)
+    return Listing(scans=drawn, layout=layout, excluded=left_out)
+
+
+def freesurfer_labels(values: Sequence[int] | None = None) -> dict[int, str]:
+    """The names of FreeSurfer's labels (of ``aseg`` and the cortex), or of some of them.
+
+    Source: FreeSurferColorLUT.txt.
+    """
+    rows = read_table(TABLES / "freesurfer.csv", required=("label", "name"), known=("label", "name"))
+    names = {int(row["label"]): row["name"] for row in rows}
+    return names if values is None else {value: names[value] for value in values}

@@ -1,0 +1,70 @@
+"""Buckner40: T1 brains with FreeSurfer's labels, in a folder of FreeSurfer's subjects."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fusemorph.data.brain import PROTOCOLS, BrainDataset, BrainSettings, brain_listing, freesurfer_labels
+from fusemorph.data.listing import Listed
+from fusemorph.data.phantom import write_phantom
+from fusemorph.data.settings import read_protocol
+from fusemorph.data.walk import Layout, find_images, partner, require_partners
+
+SEGMENTATIONS = ("aseg", "aparc+aseg")
+ENDING = r"\.(?:mgz|nii|nii\.gz)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucknerSettings(BrainSettings):
+    """``segmentation``: ``aseg``, or ``aparc+aseg`` with the regions of the cortex; else as ``BrainSettings``."""
+
+    dataset: ClassVar[str] = "buckner"
+    segmentation: str = "aseg"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.segmentation not in SEGMENTATIONS:
+            known = ", ".join(SEGMENTATIONS)
+            raise ValueError(f"buckner: 'segmentation' must be one of {known}, got {self.segmentation!r}")
+
+
+class Buckner(BrainDataset):
+    """A subjects folder of FreeSurfer, of Buckner40 or any other: ``SUBJECT/mri/{norm, aseg, aparc+aseg}.mgz``.
+
+    ``norm`` has no skull. A folder is a person; ``fsaverage`` and its kin are none. Splits are drawn by person.
+    """
+
+    name = "buckner"
+    title = "Buckner40, or another folder of FreeSurfer's subjects: T1 brains with FreeSurfer's labels"
+    source = "Fischl et al. 2002, Neuron 33:341; FreeSurfer's training set of 40 brains (R. Buckner)"
+    licence = "not public; that of the folder"
+    download = "nothing public: ask the Martinos Center, or process images of your own with FreeSurfer's recon-all"
+    layout = "SUBJECT/mri/{norm, aseg, aparc+aseg}.mgz"
+    companions = frozenset({"*"})
+
+    def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
+        options = read_protocol(BucknerSettings, settings, dataset=self.name, protocols=PROTOCOLS)
+        if data is None:
+            raise ValueError("open_dataset(): 'data' must be a folder of FreeSurfer's subjects, got None")
+        layout = Layout(name="FreeSurfer", pattern=rf"(?P<subject>(?!fsaverage)[^/]+)/mri/norm{ENDING}")
+        found = find_images(data, (layout,), dataset=self.name)
+        segmentation = options.segmentation.replace("+", r"\+")
+        labels = Layout(name="labels", pattern=rf"(?!fsaverage)[^/]+/mri/{segmentation}{ENDING}")
+
+        names = ("norm", options.segmentation)
+        require_partners(data, found, names=names, layout=labels)
+        scans = [Listed(image=one.path, labels=partner(one.path, names), subject=one["subject"]) for one in found]
+        listing = brain_listing(self.name, scans, options, layout=layout.name)
+        super().__init__(listing, options, folders=[data], labels=freesurfer_labels(), cache=cache)
+
+    @staticmethod
+    def example(folder: Path) -> dict[str, Any]:
+        """Eight persons as FreeSurfer stores them, beside fsaverage."""
+        rng = np.random.default_rng(0)
+        for subject in (*(f"subject{number:02d}" for number in range(8)), "fsaverage"):
+            mri = folder / subject / "mri"
+            values = (2, 17, 41, 53)
+            write_phantom(mri / "norm.mgz", mri / "aseg.mgz", rng=rng, values=values, axes="LIA", stripped=True)
+        return {"data": folder, "spacing_mm": 1.0, "shape": [24, 28, 24], "align": "none"}

@@ -1,0 +1,67 @@
+"""IXI: brains of healthy volunteers from three hospitals in London, without labels."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fusemorph.data.brain import PROTOCOLS, BrainDataset, BrainSettings, brain_listing
+from fusemorph.data.listing import Listed
+from fusemorph.data.phantom import write_phantom
+from fusemorph.data.settings import read_protocol
+from fusemorph.data.walk import Layout, find_images
+
+MODALITIES = ("T1", "T2", "PD", "MRA")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IxiSettings(BrainSettings):
+    """``modality``: which images of the download are read, all of one kind; beside that as ``BrainSettings``."""
+
+    dataset: ClassVar[str] = "ixi"
+    modality: str = "T1"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.modality not in MODALITIES:
+            raise ValueError(f"ixi: 'modality' must be one of {', '.join(MODALITIES)}, got {self.modality!r}")
+
+
+class Ixi(BrainDataset):
+    """Files ``IXI002-Guys-0828-T1.nii.gz`` in any folder: person, hospital, number of the scan, modality.
+
+    T1 is stored in sagittal slices, T2 and PD in axial ones: all are brought to the orientation nearest RAS as they are
+    read. The spreadsheet is not used, in which 26 persons stand twice and 15 of those with images do not stand. Splits
+    are drawn by person.
+    """
+
+    name = "ixi"
+    title = "IXI, brains of healthy volunteers"
+    source = "EPSRC GR/S21533/02, brain-development.org/ixi-dataset"
+    licence = "CC BY-SA 3.0"
+    download = "IXI-T1.tar from brain-development.org/ixi-dataset, unpacked; TransMorph's pickles are not read"
+    layout = "IXI002-Guys-0828-T1.nii.gz, 581 of them"
+    official_subjects = 581
+    companions = frozenset({"IXI.xls", *(f"IXI*-{kind}.nii*" for kind in (*MODALITIES, "DTI*"))})
+
+    def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
+        options = read_protocol(IxiSettings, settings, dataset=self.name, protocols=PROTOCOLS)
+        if data is None:
+            raise ValueError("open_dataset(): 'data' must be the folder of IXI-T1.tar, got None")
+        # Source: the names of the download; the pattern is that of public loaders (torchio.datasets.IXI).
+        name = rf"IXI(?P<subject>[0-9]+)-(?P<site>Guys|HH|IOP)-[0-9]+-{re.escape(options.modality)}\.nii(?:\.gz)?"
+        found = find_images(data, (Layout(name="official", pattern=name),), dataset=self.name)
+        scans = [Listed(image=one.path, subject=f"IXI{one['subject']}", site=one["site"]) for one in found]
+        listing = brain_listing(self.name, scans, options, layout="official")
+        super().__init__(listing, options, folders=[data], labels={}, cache=cache)
+
+    @staticmethod
+    def example(folder: Path) -> dict[str, Any]:
+        """Eight persons of three hospitals, T1 in sagittal slices, one of them with axial T2."""
+        rng = np.random.default_rng(0)
+        for number, site in enumerate(("Guys", "HH", "IOP", "Guys", "HH", "IOP", "Guys", "HH"), start=2):
+            write_phantom(folder / f"IXI{number:03d}-{site}-08{number:02d}-T1.nii.gz", rng=rng, axes="PSR")
+        write_phantom(folder / "IXI002-Guys-0802-T2.nii.gz", rng=rng, axes="LAS")
+        return {"data": folder, "spacing_mm": 1.0, "shape": [24, 28, 24], "align": "none"}

@@ -1,0 +1,108 @@
+"""OASIS-1 as the project neurite has prepared it: aligned brains with 35 structures, and one slice of each with 24."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fusemorph.data.brain import BrainDataset, BrainSettings, brain_listing
+from fusemorph.data.errors import DataError
+from fusemorph.data.listing import Listed
+from fusemorph.data.phantom import write_phantom
+from fusemorph.data.settings import read_settings
+from fusemorph.data.walk import Layout, find_images, partner, require_partners
+
+IMAGES = {False: ("aligned_norm", "aligned_seg35"), True: ("slice_norm", "slice_seg24")}
+COUNTS = {False: 35, True: 24}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OasisSettings(BrainSettings):
+    """``slices``: the coronal slice of each brain (2-D, at 1 mm) in place of the brain.
+
+    The brains are aligned as they come, so that nothing is by default (``align``); ``shape``: by default all of the
+    set's own grid, 160x192x224 mm, or 160x192 of a slice. Beside that as ``BrainSettings``.
+    """
+
+    dataset: ClassVar[str] = "oasis"
+    align: str = "none"
+    slices: bool = False
+
+    @property
+    def field_of_view_mm(self) -> tuple[float, ...]:
+        """That of the set."""
+        return (160.0, 192.0) if self.slices else (160.0, 192.0, 224.0)
+
+
+class Oasis(BrainDataset):
+    """``OASIS_OAS1_0001_MR1/{aligned_norm, aligned_seg35, slice_norm, slice_seg24}.nii.gz`` of neurite-oasis.
+
+    Structures have the names that ``seg35_labels.txt`` and ``seg24_labels.txt`` of the download give, else numbers.
+    Splits are drawn by person, who is the number after ``OAS1``.
+    """
+
+    name = "oasis"
+    title = "OASIS-1 prepared by neurite: aligned T1 brains with 35 structures, or slices with 24"
+    source = "Marcus et al. 2007, J. Cogn. Neurosci. 19:1498; Hoopes et al. 2021; github.com/adalca/medical-datasets"
+    licence = "terms of OASIS (oasis-brains.org): open for research, to be cited"
+    download = "neurite-oasis.v1.0.tar (or neurite-oasis.2d.v1.0.tar) from github.com/adalca/medical-datasets, unpacked"
+    layout = "OASIS_OAS1_0001_MR1/{aligned_norm, aligned_seg35, slice_norm, slice_seg24}.nii.gz, seg35_labels.txt"
+    official_subjects = 414
+    keeps_grid = True
+    companions = frozenset({"*_labels.txt", "subjects.txt", "README*", "*norm.nii.gz", "*orig.nii.gz", "*seg*.nii.gz"})
+
+    def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
+        options = read_settings(OasisSettings, settings, dataset=self.name)
+        if data is None:
+            raise ValueError("open_dataset(): 'data' must be the folder of neurite-oasis, got None")
+        image, labels = IMAGES[options.slices]
+        # Source: the folders of neurite-oasis.v1.0, as public loaders name them.
+        scan = r"(?P<subject>(?:OASIS_)?OAS1_[0-9]{4})_MR(?P<session>[0-9])"
+        found = find_images(
+            data, (Layout(name="neurite", pattern=rf"{scan}/{image}\.nii(?:\.gz)?"),), dataset=self.name
+        )
+
+        maps = Layout(name="labels", pattern=rf"{scan}/{labels}\.nii(?:\.gz)?")
+        require_partners(data, found, names=(image, labels), layout=maps)
+        scans = [
+            Listed(
+                image=one.path,
+                labels=partner(one.path, (image, labels)),
+                subject=one["subject"].removeprefix("OASIS_"),
+                visit=f"MR{one['session']}",
+            )
+            for one in found
+        ]
+        listing = brain_listing(self.name, scans, options, layout="neurite")
+        names = _names(data, labels.rpartition("_")[2], COUNTS[options.slices])
+        super().__init__(listing, options, folders=[data], labels=names, cache=cache)
+
+    @staticmethod
+    def example(folder: Path) -> dict[str, Any]:
+        """Eight persons, one scanned twice, each with its slice; names of the 35 structures."""
+        rng = np.random.default_rng(0)
+        for number, session in [*((number, 1) for number in range(1, 9)), (1, 2)]:
+            scan = folder / f"OASIS_OAS1_{number:04d}_MR{session}"
+            for slices, shape in ((False, (20, 24, 20)), (True, (20, 24))):
+                image, labels = (scan / f"{name}.nii.gz" for name in IMAGES[slices])
+                write_phantom(image, labels, rng=rng, shape=shape, label_count=4, stripped=True)
+        lines = [f"{value} Structure-{value} 120 18 134 0" for value in range(36)]
+        (folder / "seg35_labels.txt").write_text("\n".join(lines) + "\n")
+        return {"data": folder, "spacing_mm": 1.0, "shape": [24, 24, 24]}
+
+
+def _names(folder: Path, segmentation: str, count: int) -> dict[int, str]:
+    """The names of the structures in the download's table, whose lines are of the form ``1 Name R G B A``."""
+    for table in (folder / f"{segmentation}_labels.txt", folder.parent / f"{segmentation}_labels.txt"):
+        if table.exists():
+            try:
+                lines = table.read_text(encoding="utf-8").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise DataError(f"{table}: cannot be read as text ({error})") from error
+            found = dict(re.findall(r"^\s*([0-9]+)\s+(\S+)", "\n".join(lines), flags=re.MULTILINE))
+            if missing := [value for value in range(1, count + 1) if str(value) not in found]:
+                raise DataError(f"{table}: must name the structures 1 to {count}, lacks {missing[0]}")
+            return {value: found[str(value)].replace("-", " ").lower() for value in range(1, count + 1)}
+    return {value: str(value) for value in range(1, count + 1)}
