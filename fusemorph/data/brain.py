@@ -1,6 +1,7 @@
 """What data sets of brains share: one fixed grid for all, so that networks and figures carry over between them."""
 
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,11 +9,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fusemorph.configuration import LATER
+from fusemorph.data.cache import cache_folder
 from fusemorph.data.curation import TABLES, curated
 from fusemorph.data.listed import ListedDataset
 from fusemorph.data.listing import FRACTIONS, Listed, Listing, with_drawn_splits
 from fusemorph.data.preprocess import Volume, background, centred_start
-from fusemorph.data.settings import canonical, check_fractions, check_percentiles, check_seed, check_shape
+from fusemorph.data.settings import (
+    canonical,
+    check_fractions,
+    check_percentiles,
+    check_seed,
+    check_shape,
+    read_protocol,
+)
 from fusemorph.data.table import read_table
 
 FIELD_OF_VIEW_MM = (160.0, 224.0, 160.0)
@@ -55,40 +64,44 @@ class BrainSettings:
 class BrainDataset(ListedDataset):
     """Scans of brains on one grid that does not depend on them; label values beside the known ones become 0.
 
-    ``keeps_grid``: the images are aligned in their own grids, whose middle is that of the common one; else it is the
-    brain's centre of mass.
+    ``settings_kind``: the class of its settings. ``keeps_grid``: the images are aligned in their own grids, whose
+    middle is that of the common one; else it is the brain's centre of mass.
     """
 
     brains = True
     strays = True
+    settings_kind: ClassVar[type[BrainSettings]] = BrainSettings
     keeps_grid: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        listing: Listing,
-        options: BrainSettings,
-        *,
-        folders: Sequence[Path],
-        labels: Mapping[int, str],
-        cache: Path | None,
-    ) -> None:
+    def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
+        options = read_protocol(self.settings_kind, settings, dataset=self.name, protocols=PROTOCOLS)
+        if data is None:
+            raise ValueError(f"open_dataset(): 'data' must be the folder of {self.name}, got None")
+        listing, labels = self._listed(data, options, cache_folder(cache)), self._names(data, options)
         spacing_mm = float(options.spacing_mm)
-        field_of_view_mm = options.field_of_view_mm
-        shape = options.shape or tuple(round(side / spacing_mm) for side in field_of_view_mm)
+        shape = options.shape or tuple(round(side / spacing_mm) for side in options.field_of_view_mm)
         self.known_labels = tuple(labels)
-        settings = canonical(options) | {"shape": list(shape)}
+        written = canonical(options) | {"shape": list(shape)}
         super().__init__(
             listing,
-            folders=folders,
+            folders=[data],
             shape=tuple(shape),
             spacing_mm=(spacing_mm,) * len(shape),
             labels=labels,
-            settings=settings,
+            settings=written,
             align=options.align,
             percentiles=options.percentiles,
             cache=cache,
         )
-        self.settings = settings  # with align=none, which is not the default here as it is in older sets
+        self.settings = written  # with align=none, which is not the default here as it is in older sets
+
+    @abstractmethod
+    def _listed(self, folder: Path, options: Any, cache: Path) -> Listing:
+        """The scans of a folder, most often by ``brain_listing``."""
+
+    def _names(self, folder: Path, options: Any) -> dict[int, str]:
+        """The names of the labels; none of a set without labels."""
+        return {}
 
     def _start(self, scan_id: str, image: Volume) -> tuple[int, ...]:
         if self.keeps_grid:

@@ -3,10 +3,12 @@
 An id has several spellings (50952, 0050952, NYU_50952), so that ids are compared as numbers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
-from fusemorph.data.listing import Listed
+from fusemorph.data.brain import BrainDataset, BrainSettings, brain_listing
+from fusemorph.data.listing import Listed, Listing
 from fusemorph.data.table import check_ids, read_table
 from fusemorph.data.walk import Found, Layout, bids, find_images, runs_in_order
 
@@ -20,19 +22,27 @@ SESSIONS = Layout(
 NOT_SITES = frozenset({"rawdata", "RawData", "RawDataBIDS", "bids", "BIDS"})
 
 
-def list_indi(
-    folder: Path, layouts: Sequence[Layout], *, dataset: str, table: str, id_column: str, site_column: str
-) -> tuple[list[Listed], str]:
-    """The anatomical scans of a folder in the order of subject, session and run, and the layout.
+class IndiDataset(BrainDataset):
+    """Anatomical scans without labels, in the layouts of INDI and BIDS and one of NITRC of its own.
 
-    ``table``: a pattern of the names of phenotypic tables, which give the site where the path does not.
-
-    Raises:
-        DataError: of ``find_images``; a table whose ids are none.
+    ``table``: a pattern of the names of phenotypic tables, whose ``site_column`` gives the site of ``id_column`` where
+    the path does not.
     """
-    found = find_images(folder, (*layouts, SESSIONS, bids("T1w")), dataset=dataset)
-    sites = _sites(folder, table, id_column=id_column, site_column=site_column)
-    return [_listed(image, sites) for image in runs_in_order(found)], found[0].layout
+
+    nitrc: ClassVar[Layout]
+    table: ClassVar[str]
+    id_column: ClassVar[str]
+    site_column: ClassVar[str]
+
+    def _listed(self, folder: Path, options: BrainSettings, cache: Path) -> Listing:
+        found = find_images(folder, (self.nitrc, SESSIONS, bids("T1w")), dataset=self.name)
+        sites: dict[int, str] = {}
+        for path in sorted({*folder.glob(self.table), *folder.glob(f"*/{self.table}")}):
+            rows = read_table(path, required=(self.id_column,), known=None)
+            check_ids(path, rows, self.id_column, form="[0-9]{5,7}", like="0050952")
+            sites |= {int(row[self.id_column]): row.get(self.site_column, "") for row in rows}
+        scans = [_listed(image, sites) for image in runs_in_order(found)]
+        return brain_listing(self.name, scans, options, layout=found[0].layout)
 
 
 def _listed(image: Found, sites: Mapping[int, str]) -> Listed:
@@ -44,16 +54,3 @@ def _listed(image: Found, sites: Mapping[int, str]) -> Listed:
         site=image["site"] or above or sites.get(number, ""),
         visit=str(int(image["session"] or "1")) if (image["session"] or "1").isdigit() else image["session"],
     )
-
-
-def _sites(folder: Path, table: str, *, id_column: str, site_column: str) -> dict[int, str]:
-    sites: dict[int, str] = {}
-    for path in _tables(folder, table):
-        rows = read_table(path, required=(id_column,), known=None)
-        check_ids(path, rows, id_column, form="[0-9]{5,7}", like="0050952")
-        sites |= {int(row[id_column]): row.get(site_column, "") for row in rows}
-    return sites
-
-
-def _tables(folder: Path, table: str) -> Iterable[Path]:
-    return sorted({*folder.glob(table), *folder.glob(f"*/{table}")})

@@ -40,4 +40,4 @@ class Example:
 def opened(path: Path) -> nib.Nifti1Image | nib.MGHImage:
     """An image file of either format."""
     kind = nib.MGHImage if path.name.endswith(".mgz") else nib.Nifti1Image
-    return kind.from_filename(path)
+    return kind.from_filename(path, mmap=False)  # it may be written to while its voxels are read

@@ -1,14 +1,12 @@
 """ABIDE I: T1 brains of persons with autism and controls from 17 sites, without labels."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from fusemorph.data.brain import PROTOCOLS, BrainDataset, BrainSettings, brain_listing
-from fusemorph.data.indi import list_indi
+from fusemorph.data.indi import IndiDataset
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.settings import read_protocol
 from fusemorph.data.walk import Layout
 
 # Source: the downloads of NITRC, whose image browser puts scans/ and resources/ in between.
@@ -19,13 +17,7 @@ NITRC = Layout(
 )
 
 
-class AbideSettings(BrainSettings):
-    """``BrainSettings`` of this set."""
-
-    dataset: ClassVar[str] = "abide"
-
-
-class Abide(BrainDataset):
+class Abide(IndiDataset):
     """Layouts of INDI (``NYU/0050952/session_1/anat_1/mprage.nii.gz``), NITRC (``NYU_50952/anat/NIfTI``) and BIDS.
 
     Subjects are numbers, whichever way they are spelt; sites are folders or, in BIDS, ``SITE_ID`` of the phenotypic
@@ -40,21 +32,10 @@ class Abide(BrainDataset):
     layout = "SITE/0050952/session_1/anat_1/mprage.nii.gz, or SITE_50952/anat/NIfTI/mprage.nii.gz, or BIDS"
     official_subjects = 1112
     companions = frozenset({"Phenotypic_V1_0b*.csv"})
-
-    def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
-        options = read_protocol(AbideSettings, settings, dataset=self.name, protocols=PROTOCOLS)
-        if data is None:
-            raise ValueError("open_dataset(): 'data' must be the folder of ABIDE I, got None")
-        scans, layout = list_indi(
-            data,
-            (NITRC,),
-            dataset=self.name,
-            table="[Pp]henotypic_V1*.csv",
-            id_column="SUB_ID",
-            site_column="SITE_ID",
-        )
-        listing = brain_listing(self.name, scans, options, layout=layout)
-        super().__init__(listing, options, folders=[data], labels={}, cache=cache)
+    nitrc = NITRC
+    table = "[Pp]henotypic_V1*.csv"
+    id_column = "SUB_ID"
+    site_column = "SITE_ID"
 
     @staticmethod
     def example(folder: Path, layout: str = "INDI") -> dict[str, Any]:

@@ -1,14 +1,12 @@
 """ADHD-200: T1 brains of children with attention deficit and controls from eight sites, without labels."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from fusemorph.data.brain import PROTOCOLS, BrainDataset, BrainSettings, brain_listing
-from fusemorph.data.indi import list_indi
+from fusemorph.data.indi import IndiDataset
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.settings import read_protocol
 from fusemorph.data.walk import Layout
 
 # The anatomical file is called rest as the functional one is: the folder tells them apart. SITE_ID_SESSION: the person
@@ -20,13 +18,7 @@ NITRC = Layout(
 )
 
 
-class Adhd200Settings(BrainSettings):
-    """``BrainSettings`` of this set."""
-
-    dataset: ClassVar[str] = "adhd200"
-
-
-class Adhd200(BrainDataset):
+class Adhd200(IndiDataset):
     """Layouts of INDI (``SITE/0026001/session_1/anat_1/mprage.nii.gz``), NITRC (``SITE_ID_SESSION``) and BIDS.
 
     15 persons of WashU have two sessions, which are two scans of one subject. Splits are drawn by subject.
@@ -39,21 +31,10 @@ class Adhd200(BrainDataset):
     download = "the training sites of ADHD-200 from INDI or NITRC (registration), with their phenotypic tables"
     layout = "SITE/0026001/session_1/anat_1/mprage.nii.gz, or SITE_0026001_1/anat_1/NIfTI/rest.nii.gz, or BIDS"
     companions = frozenset({"*_phenotypic.csv"})
-
-    def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
-        options = read_protocol(Adhd200Settings, settings, dataset=self.name, protocols=PROTOCOLS)
-        if data is None:
-            raise ValueError("open_dataset(): 'data' must be the folder of ADHD-200, got None")
-        scans, layout = list_indi(
-            data,
-            (NITRC,),
-            dataset=self.name,
-            table="*_phenotypic.csv",
-            id_column="ScanDir ID",
-            site_column="Site",
-        )
-        listing = brain_listing(self.name, scans, options, layout=layout)
-        super().__init__(listing, options, folders=[data], labels={}, cache=cache)
+    nitrc = NITRC
+    table = "*_phenotypic.csv"
+    id_column = "ScanDir ID"
+    site_column = "Site"
 
     @staticmethod
     def example(folder: Path, layout: str = "NITRC") -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from fusemorph.data.brain import PROTOCOLS, BrainDataset, BrainSettings, brain_listing
-from fusemorph.data.listing import Listed
+from fusemorph.data.brain import BrainDataset, BrainSettings, brain_listing
+from fusemorph.data.listing import Listed, Listing
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.settings import read_protocol
 from fusemorph.data.table import Row, check_ids, read_table
 from fusemorph.data.walk import Found, Layout, bids, find_images, runs_in_order
 
@@ -20,12 +19,6 @@ IDA = Layout(
     pattern=r"(?P<subject>[0-9]{3}_S_[0-9]{4,5})/[^/]+/(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})_[0-9_.]+"
     r"/(?P<run>[SI][0-9]+)/[^/]+\.nii(?:\.gz)?",
 )
-
-
-class AdniSettings(BrainSettings):
-    """``BrainSettings`` of this set."""
-
-    dataset: ClassVar[str] = "adni"
 
 
 class Adni(BrainDataset):
@@ -44,18 +37,14 @@ class Adni(BrainDataset):
     layout = "027_S_0074/DESCRIPTION/2006-01-31_10_33_46.0/I12345/*.nii, or BIDS (sub-ADNI027S0074)"
     companions = frozenset({TABLE, "*.xml"})
 
-    def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
-        options = read_protocol(AdniSettings, settings, dataset=self.name, protocols=PROTOCOLS)
-        if data is None:
-            raise ValueError("open_dataset(): 'data' must be the folder of ADNI, got None")
-        found = find_images(data, (IDA, bids("T1w")), dataset=self.name)
-        rows = _rows(data)
+    def _listed(self, folder: Path, options: BrainSettings, cache: Path) -> Listing:
+        found = find_images(folder, (IDA, bids("T1w")), dataset=self.name)
+        rows = _rows(folder)
         # Those that the table names come first, so that they are the ones that are kept.
         ordered = sorted(runs_in_order(found), key=lambda one: _number(one) not in rows)
         visits = {_day(one): rows[number]["VISCODE"] for one in ordered if (number := _number(one)) in rows}
         scans = [_listed(one, visits.get(_day(one), "")) for one in ordered]
-        listing = brain_listing(self.name, scans, options, layout=found[0].layout)
-        super().__init__(listing, options, folders=[data], labels={}, cache=cache)
+        return brain_listing(self.name, scans, options, layout=found[0].layout)
 
     @staticmethod
     def example(folder: Path, layout: str = "IDA") -> dict[str, Any]:

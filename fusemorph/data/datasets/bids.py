@@ -14,7 +14,7 @@ from fusemorph.data.measured import MeasuredDataset, MeasuredSettings, arguments
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.settings import read_settings
 from fusemorph.data.table import raise_all, read_table
-from fusemorph.data.walk import Found, bids, find_all, find_images, runs_in_order
+from fusemorph.data.walk import Found, bids, find_all, find_images, partner, runs_in_order
 
 SEGMENTATIONS = bids("dseg")
 
@@ -103,11 +103,7 @@ def _list(folder: Path, options: BidsSettings) -> Listing:
             site=person.get("site", ""),
             visit=image["session"],
         )
-    if any(scan.labels for scan in scans.values()):
-        raise_all(f"{scan.image}: image without label (dseg)" for scan in scans.values() if scan.labels is None)
-    raise_all(
-        f"{paths[0].path}: label without image" for scan_id, paths in segmentations.items() if scan_id not in scans
-    )
+    _require_partners(scans, segmentations, (f"_{options.suffix}.", "_dseg."))
     if options.task == "intra":
         require_pairs_within(scans, "two images of each subject, such as two sessions")
     if not all(scan.split for scan in scans.values()):
@@ -142,6 +138,18 @@ def _one(segmentations: Sequence[Found], image: Path) -> Path | None:
             "holds, such as --set segmentation=desc-aseg"
         )
     return segmentations[0].path if segmentations else None
+
+
+def _require_partners(
+    scans: Mapping[str, Listed], segmentations: Mapping[str, Sequence[Found]], names: tuple[str, str]
+) -> None:
+    """As ``walk.require_partners``, by subject and session, since names may differ in more than their suffix."""
+    wrong = []
+    if any(scan.labels for scan in scans.values()):
+        without = [scan.image for scan in scans.values() if scan.labels is None]
+        wrong += [f"{image}: image without label {partner(image, names).name}" for image in without]
+    lone = [found[0].path for scan_id, found in segmentations.items() if scan_id not in scans]
+    raise_all([*wrong, *(f"{path}: label without image {partner(path, names[::-1]).name}" for path in lone)])
 
 
 def _participants(folder: Path) -> dict[str, Mapping[str, str]]:

@@ -6,10 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fusemorph.data.brain import PROTOCOLS, BrainDataset, BrainSettings, brain_listing, freesurfer_labels
-from fusemorph.data.listing import Listed
+from fusemorph.data.brain import BrainDataset, BrainSettings, brain_listing, freesurfer_labels
+from fusemorph.data.listing import Listed, Listing
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.settings import read_protocol
 from fusemorph.data.walk import Layout, find_images, partner, require_partners
 
 SEGMENTATIONS = ("aseg", "aparc+aseg")
@@ -43,21 +42,21 @@ class Buckner(BrainDataset):
     download = "nothing public: ask the Martinos Center, or process images of your own with FreeSurfer's recon-all"
     layout = "SUBJECT/mri/{norm, aseg, aparc+aseg}.mgz"
     companions = frozenset({"*"})
+    settings_kind = BucknerSettings
 
-    def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
-        options = read_protocol(BucknerSettings, settings, dataset=self.name, protocols=PROTOCOLS)
-        if data is None:
-            raise ValueError("open_dataset(): 'data' must be a folder of FreeSurfer's subjects, got None")
+    def _listed(self, folder: Path, options: BucknerSettings, cache: Path) -> Listing:
         layout = Layout(name="FreeSurfer", pattern=rf"(?P<subject>(?!fsaverage)[^/]+)/mri/norm{ENDING}")
-        found = find_images(data, (layout,), dataset=self.name)
+        found = find_images(folder, (layout,), dataset=self.name)
         segmentation = options.segmentation.replace("+", r"\+")
         labels = Layout(name="labels", pattern=rf"(?!fsaverage)[^/]+/mri/{segmentation}{ENDING}")
 
         names = ("norm", options.segmentation)
-        require_partners(data, found, names=names, layout=labels)
+        require_partners(folder, found, names=names, layout=labels)
         scans = [Listed(image=one.path, labels=partner(one.path, names), subject=one["subject"]) for one in found]
-        listing = brain_listing(self.name, scans, options, layout=layout.name)
-        super().__init__(listing, options, folders=[data], labels=freesurfer_labels(), cache=cache)
+        return brain_listing(self.name, scans, options, layout=layout.name)
+
+    def _names(self, folder: Path, options: BucknerSettings) -> dict[int, str]:
+        return freesurfer_labels()
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:

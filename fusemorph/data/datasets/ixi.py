@@ -7,10 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fusemorph.data.brain import PROTOCOLS, BrainDataset, BrainSettings, brain_listing
-from fusemorph.data.listing import Listed
+from fusemorph.data.brain import BrainDataset, BrainSettings, brain_listing
+from fusemorph.data.listing import Listed, Listing
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.settings import read_protocol
 from fusemorph.data.walk import Layout, find_images
 
 MODALITIES = ("T1", "T2", "PD", "MRA")
@@ -45,17 +44,14 @@ class Ixi(BrainDataset):
     layout = "IXI002-Guys-0828-T1.nii.gz, 581 of them"
     official_subjects = 581
     companions = frozenset({"IXI.xls", *(f"IXI*-{kind}.nii*" for kind in (*MODALITIES, "DTI*"))})
+    settings_kind = IxiSettings
 
-    def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
-        options = read_protocol(IxiSettings, settings, dataset=self.name, protocols=PROTOCOLS)
-        if data is None:
-            raise ValueError("open_dataset(): 'data' must be the folder of IXI-T1.tar, got None")
+    def _listed(self, folder: Path, options: IxiSettings, cache: Path) -> Listing:
         # Source: the names of the download; the pattern is that of public loaders (torchio.datasets.IXI).
         name = rf"IXI(?P<subject>[0-9]+)-(?P<site>Guys|HH|IOP)-[0-9]+-{re.escape(options.modality)}\.nii(?:\.gz)?"
-        found = find_images(data, (Layout(name="official", pattern=name),), dataset=self.name)
+        found = find_images(folder, (Layout(name="official", pattern=name),), dataset=self.name)
         scans = [Listed(image=one.path, subject=f"IXI{one['subject']}", site=one["site"]) for one in found]
-        listing = brain_listing(self.name, scans, options, layout="official")
-        super().__init__(listing, options, folders=[data], labels={}, cache=cache)
+        return brain_listing(self.name, scans, options, layout="official")
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:

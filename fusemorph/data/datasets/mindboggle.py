@@ -6,12 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fusemorph.data.brain import PROTOCOLS, BrainDataset, BrainSettings, brain_listing, freesurfer_labels
-from fusemorph.data.cache import cache_folder
+from fusemorph.data.brain import BrainDataset, BrainSettings, brain_listing, freesurfer_labels
 from fusemorph.data.curation import wrong_headers
 from fusemorph.data.listing import Listed, Listing, Reading
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.settings import read_protocol
 from fusemorph.data.turned import true_axes
 from fusemorph.data.walk import Found, Layout, find_images, partner, require_partners
 
@@ -60,13 +58,13 @@ class Mindboggle(BrainDataset):
     companions = frozenset({
         "t1weighted*.nii.gz", "labels.DKT*.nii.gz", "*affine*.txt", "README*", "*.md",
     })  # fmt: skip
+    settings_kind = MindboggleSettings
 
-    def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
-        options = read_protocol(MindboggleSettings, settings, dataset=self.name, protocols=PROTOCOLS)
-        if data is None:
-            raise ValueError("open_dataset(): 'data' must be the folder of Mindboggle-101, got None")
-        listing = _list(data, options, cache_folder(cache))
-        super().__init__(listing, options, folders=[data], labels=freesurfer_labels(LABELS), cache=cache)
+    def _listed(self, folder: Path, options: MindboggleSettings, cache: Path) -> Listing:
+        return _list(folder, options, cache)
+
+    def _names(self, folder: Path, options: MindboggleSettings) -> dict[int, str]:
+        return freesurfer_labels(LABELS)
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:

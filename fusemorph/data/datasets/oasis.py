@@ -9,9 +9,8 @@ import numpy as np
 
 from fusemorph.data.brain import BrainDataset, BrainSettings, brain_listing
 from fusemorph.data.errors import DataError
-from fusemorph.data.listing import Listed
+from fusemorph.data.listing import Listed, Listing
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.settings import read_settings
 from fusemorph.data.walk import Layout, find_images, partner, require_partners
 
 IMAGES = {False: ("aligned_norm", "aligned_seg35"), True: ("slice_norm", "slice_seg24")}
@@ -52,20 +51,18 @@ class Oasis(BrainDataset):
     official_subjects = 414
     keeps_grid = True
     companions = frozenset({"*_labels.txt", "subjects.txt", "README*", "*norm.nii.gz", "*orig.nii.gz", "*seg*.nii.gz"})
+    settings_kind = OasisSettings
 
-    def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
-        options = read_settings(OasisSettings, settings, dataset=self.name)
-        if data is None:
-            raise ValueError("open_dataset(): 'data' must be the folder of neurite-oasis, got None")
+    def _listed(self, folder: Path, options: OasisSettings, cache: Path) -> Listing:
         image, labels = IMAGES[options.slices]
         # Source: the folders of neurite-oasis.v1.0, as public loaders name them.
         scan = r"(?P<subject>(?:OASIS_)?OAS1_[0-9]{4})_MR(?P<session>[0-9])"
         found = find_images(
-            data, (Layout(name="neurite", pattern=rf"{scan}/{image}\.nii(?:\.gz)?"),), dataset=self.name
+            folder, (Layout(name="neurite", pattern=rf"{scan}/{image}\.nii(?:\.gz)?"),), dataset=self.name
         )
 
         maps = Layout(name="labels", pattern=rf"{scan}/{labels}\.nii(?:\.gz)?")
-        require_partners(data, found, names=(image, labels), layout=maps)
+        require_partners(folder, found, names=(image, labels), layout=maps)
         scans = [
             Listed(
                 image=one.path,
@@ -75,9 +72,10 @@ class Oasis(BrainDataset):
             )
             for one in found
         ]
-        listing = brain_listing(self.name, scans, options, layout="neurite")
-        names = _names(data, labels.rpartition("_")[2], COUNTS[options.slices])
-        super().__init__(listing, options, folders=[data], labels=names, cache=cache)
+        return brain_listing(self.name, scans, options, layout="neurite")
+
+    def _names(self, folder: Path, options: OasisSettings) -> dict[int, str]:
+        return _names(folder, IMAGES[options.slices][1].rpartition("_")[2], COUNTS[options.slices])
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
