@@ -34,7 +34,7 @@ class BrainSettings:
 
     ``align``: as in ``FileDataset``; with ``none``, each brain's centre of mass lies in the middle of the grid, to the
     nearest voxel. ``seed`` and ``fractions`` (train, val, test) draw the split of each subject. ``protocol``: ``paper``
-    for an affine step to MNI and 144x192x160 at 1 mm, where nothing else is said.
+    for an affine step and 144x192x160 at 1 mm, where nothing else is said.
     """
 
     dataset: ClassVar[str] = "brains"
