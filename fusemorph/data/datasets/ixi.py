@@ -10,9 +10,10 @@ import numpy as np
 from fusemorph.data.brain import BrainDataset, BrainSettings, brain_listing
 from fusemorph.data.listing import Listed, Listing
 from fusemorph.data.phantom import write_phantom
-from fusemorph.data.walk import Layout, find_images
+from fusemorph.data.walk import Layout, bids, find_images, runs_in_order
 
-MODALITIES = ("T1", "T2", "PD", "MRA")
+SUFFIXES = {"T1": "T1w", "T2": "T2w", "PD": "PDw", "MRA": "angio"}
+"""The modalities, and what BIDS calls them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +25,12 @@ class IxiSettings(BrainSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.modality not in MODALITIES:
-            raise ValueError(f"ixi: 'modality' must be one of {', '.join(MODALITIES)}, got {self.modality!r}")
+        if self.modality not in SUFFIXES:
+            raise ValueError(f"ixi: 'modality' must be one of {', '.join(SUFFIXES)}, got {self.modality!r}")
 
 
 class Ixi(BrainDataset):
-    """Files ``IXI002-Guys-0828-T1.nii.gz`` in any folder: person, hospital, number of the scan, modality.
+    """Files ``IXI002-Guys-0828-T1.nii.gz`` in any folder (person, hospital, number of the scan, modality), or BIDS.
 
     T1 is stored in sagittal slices, T2 and PD in axial ones: all are brought to the orientation nearest RAS as they are
     read. The spreadsheet is not used, in which 26 persons stand twice and 15 of those with images do not stand. Splits
@@ -41,23 +42,34 @@ class Ixi(BrainDataset):
     source = "EPSRC GR/S21533/02, brain-development.org/ixi-dataset"
     licence = "CC BY-SA 3.0"
     download = "IXI-T1.tar from brain-development.org/ixi-dataset, unpacked; TransMorph's pickles are not read"
-    layout = "IXI002-Guys-0828-T1.nii.gz, 581 of them"
+    layout = "IXI002-Guys-0828-T1.nii.gz, 581 of them, or BIDS (sub-IXI002)"
     official_subjects = 581
-    companions = frozenset({"IXI.xls", *(f"IXI*-{kind}.nii*" for kind in (*MODALITIES, "DTI*"))})
+    companions = frozenset({"IXI.xls", *(f"IXI*-{kind}.nii*" for kind in (*SUFFIXES, "DTI*"))})
     settings_kind = IxiSettings
 
     def _listed(self, folder: Path, options: IxiSettings, cache: Path) -> Listing:
-        # Source: the names of the download; the pattern is that of public loaders (torchio.datasets.IXI).
+        # Source: the names of the download, as public loaders read them (torchio.datasets.IXI), and as Clinica's
+        # converter writes them in BIDS.
         name = rf"IXI(?P<subject>[0-9]+)-(?P<site>Guys|HH|IOP)-[0-9]+-{re.escape(options.modality)}\.nii(?:\.gz)?"
-        found = find_images(folder, (Layout(name="official", pattern=name),), dataset=self.name)
-        scans = [Listed(image=one.path, subject=f"IXI{one['subject']}", site=one["site"]) for one in found]
-        return brain_listing(self.name, scans, options, layout="official")
+        layouts = (Layout(name="official", pattern=name), bids(SUFFIXES[options.modality]))
+        found = runs_in_order(find_images(folder, layouts, dataset=self.name))
+        scans = [
+            Listed(image=one.path, subject=f"IXI{one['subject'].removeprefix('IXI')}", site=one["site"])
+            for one in found
+        ]
+        return brain_listing(self.name, scans, options, layout=found[0].layout)
 
     @staticmethod
-    def example(folder: Path) -> dict[str, Any]:
+    def example(folder: Path, layout: str = "official") -> dict[str, Any]:
         """Eight persons of three hospitals, T1 in sagittal slices, one of them with axial T2."""
         rng = np.random.default_rng(0)
         for number, site in enumerate(("Guys", "HH", "IOP", "Guys", "HH", "IOP", "Guys", "HH"), start=2):
-            write_phantom(folder / f"IXI{number:03d}-{site}-08{number:02d}-T1.nii.gz", rng=rng, axes="PSR")
-        write_phantom(folder / "IXI002-Guys-0802-T2.nii.gz", rng=rng, axes="LAS")
+            subject = f"IXI{number:03d}"
+            image = {
+                "official": f"{subject}-{site}-08{number:02d}-T1.nii.gz",
+                "BIDS": f"sub-{subject}/ses-M000/anat/sub-{subject}_ses-M000_T1w.nii.gz",
+            }[layout]
+            write_phantom(folder / image, rng=rng, axes="PSR")
+        if layout == "official":
+            write_phantom(folder / "IXI002-Guys-0802-T2.nii.gz", rng=rng, axes="LAS")
         return {"data": folder, "spacing_mm": 1.0, "shape": [24, 28, 24], "align": "none"}

@@ -110,6 +110,13 @@ def test_sagittal_slices_of_ixi_come_out_as_the_brain_that_they_show(tmp_path: P
     assert dataset.read("IXI002")[0].array.shape == (20, 24, 20)
 
 
+def test_ixi_in_bids_has_the_same_persons_in_the_same_splits(tmp_path: Path) -> None:
+    official, bids = (opened(Ixi, Ixi.example(tmp_path / layout, layout), tmp_path) for layout in ("official", "BIDS"))
+    assert bids.listing.layout == "BIDS"
+    assert [bids.scan_ids(split) for split in bids.splits] == [official.scan_ids(split) for split in official.splits]
+    assert bids.fingerprint() == official.fingerprint()
+
+
 def test_ixi_reads_one_modality(tmp_path: Path) -> None:
     arguments = Ixi.example(tmp_path / "set")
     dataset = opened(Ixi, arguments, tmp_path)
