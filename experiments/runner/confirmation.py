@@ -90,13 +90,13 @@ def confirmation(setup: SearchSetup, found: Sequence[Arm]) -> Study:
         return [Arm(label="identity", group="floor", method=Identity()), *compared, *found]
 
     objectives = ", ".join(objective.title for objective in setup.objectives)
+    plan = plan_confirmation(setup)
     return Study(
         question=f"Does what the search found hold up when trained anew? {setup.study.question}",
         protocol=(
-            *setup.study.protocol,
-            f"The {len(found)} best of {setup.trials} configurations by {objectives} on val, "
-            f"searched at {setup.budget_name}, are trained anew "
-            "with fresh seeds of this budget beside the named plans; only these see test.",
+            f"The {len(found)} best of {setup.trials} configurations by {objectives} on val, searched at "
+            f"{setup.budget_name}, are trained anew at {plan.budget_name} beside the named plans, with seeds 0 to "
+            f"{plan.seeds - 1}; the search itself trained with seed 0.",
         ),
         reference=setup.study.comparison_arms(setup.budget)[-1].label,
         arms=arms,

@@ -17,6 +17,10 @@ from reports.records.study import StudyRecords
 from reports.statistics.blocks import Blocks
 from reports.wording import listing
 
+IDENTITY, ORACLE = "identity", "oracle"
+BOUNDS = (IDENTITY, ORACLE)
+"""Methods that stand beside others as floor and ceiling."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -51,6 +55,17 @@ class Comparison:
         """Evaluated arms that are trained, or all evaluated ones where none is."""
         own = self.evaluated[self.evaluated["trained"]]
         return own if len(own) else self.evaluated
+
+    @property
+    def methods(self) -> pd.DataFrame:
+        """Evaluated arms that register: all but identity and the true displacement, which bound what can be had."""
+        return self.evaluated[~self.evaluated["method"].isin(BOUNDS)]
+
+    @property
+    def ranked(self) -> pd.DataFrame:
+        """Evaluated arms with a mean, the best first; without the true displacement, which no method has."""
+        known = self.evaluated[self.evaluated["method"] != ORACLE].dropna(subset=[self.metric.mean])
+        return known.sort_values(self.metric.mean, ascending=not self.metric.higher_is_better, kind="stable")
 
     @property
     def compared(self) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The sentences that open the page, never stronger than the statistics behind them."""
+"""The four answers that open the page, never stronger than the statistics behind them."""
 
 from collections.abc import Iterator
 from math import isnan
@@ -7,41 +7,98 @@ from typing import Any
 import pandas as pd
 
 from reports.analysis.comparison import Comparison
-from reports.records.files import EVALUATED
+from reports.analysis.placement import fusion_in_words, plan_of
 from reports.records.metric import Metric
+from reports.statistics.equivalence import LEVEL_WITH
 from reports.statistics.intervals import SEEDS_FOR_A_CLAIM
-from reports.wording import listing, number, p_equals, plural
+from reports.wording import count, listing, number, p_equals, plural, share, significant
 
 # By how much the spread of the determinants must be larger to be worth saying.
 ROUGHER = 1.05
+MATCHED = "matched by "
+"""How groups begin of arms that are matched to another arm in size."""
 STRATEGIES = ("early", "middle", "late")
 """Names of strategies that say nothing without the word fusion."""
+MOST_NAMED = 6
+"""More arms than these are counted and not named."""
+WHICH, SURE, WHERE, PRICE = "Which arm", "How sure", "Where it fuses", "At what price"
 
 
-def summary(comparison: Comparison) -> tuple[str, str, str, str]:
-    """The sentences that open the page: the best arm of all, the finding, its size with interval, its limits."""
-    return _leader(comparison), _finding(comparison), _size(comparison), _limits(comparison)
+def summary(comparison: Comparison) -> dict[str, str]:
+    """Which arm is best and by how much, how sure that is, where it fuses, at what price; what is not known is left
+    out."""
+    answers = {
+        WHICH: _which(comparison),
+        SURE: " ".join(part for part in (_finding(comparison), _size(comparison), _detectable(comparison)) if part),
+        WHERE: _where(comparison),
+        PRICE: _price(comparison),
+    }
+    return {question: answer for question, answer in answers.items() if answer}
 
 
-def _leader(comparison: Comparison) -> str:
-    """The arm with the best mean, whatever it is; empty where there are not two to choose from."""
+def _which(comparison: Comparison) -> str:
+    """The best arm of all, whatever it is, and how far it is from the baseline, or from the next where it is that."""
+    metric, known = comparison.metric, comparison.ranked
+    if comparison.evaluated.empty:
+        return f"Nothing can be said yet: no trial has been evaluated on {comparison.records.split}."
+    if known.empty:
+        return f"No arm has a {metric.title}."
+    best = known.iloc[0]
+    if len(known) == 1:
+        return f"{best['arm']} is the only arm with a result: mean {metric.title} {_score(best, metric)}."
+    way = "highest" if metric.higher_is_better else "lowest"
+    text = (
+        f"{_subject(best)}{_kind(best, known)} has the {way} mean {metric.title} of the {len(known)} arms, "
+        f"{_score(best, metric)}"
+    )
+    return f"{text}{_lead(best, known, comparison)}.{_best_trained(best, known, metric)}"
+
+
+def _kind(best: "pd.Series[Any]", known: pd.DataFrame) -> str:
+    """Of which group the best arm is, where there are several, and whether it is trained, where others are."""
+    group = str(best["group"])
+    named = known["group"].nunique() > 1 and not group.startswith(MATCHED) and group not in str(best["arm"])
+    said = [group] if named else []
+    said += ["not trained"] if not best["trained"] and known["trained"].any() else []
+    return f" ({', '.join(said)})" if said else ""
+
+
+def _lead(best: "pd.Series[Any]", known: pd.DataFrame, comparison: Comparison) -> str:
     metric = comparison.metric
-    known = comparison.evaluated.dropna(subset=[metric.name])
-    if len(known) < 2:
+    more = "more" if metric.higher_is_better else "less"
+    if best["arm"] == comparison.baseline:
+        second = known.iloc[1]
+        means = best[metric.mean], second[metric.mean]
+        apart = metric.number(abs(means[0] - means[1]))
+        return f": {apart} {more} than the next, {second['arm']}, at {metric.number(means[1])}"
+    base = known[known["arm"] == comparison.baseline]
+    if isnan(best["difference"]) or base.empty:
         return ""
-    place = (
-        known[metric.name].to_numpy().argmax() if metric.higher_is_better else known[metric.name].to_numpy().argmin()
-    )
-    best = known.iloc[int(place)]
-    best_way = "highest" if metric.higher_is_better else "lowest"
-    what = "" if best["trained"] or not known["trained"].any() else ", which is not trained,"
+    interval = metric.between(best["difference_low"], best["difference_high"], signed=True)
     return (
-        f"The {best_way} mean {metric.title} of all arms: {best['arm']} ({best['group']}){what} {_value(best, metric)}."
+        f": {metric.number(abs(best['difference']))} {more} than the baseline, {comparison.baseline}, at "
+        f"{metric.number(base.iloc[0][metric.mean])} (95 % interval of the difference {interval})"
     )
 
 
-def _with_groups(arms: pd.DataFrame, *, several: bool) -> str:
-    """Names of arms, gathered by their group where the study has ``several``."""
+def _best_trained(best: "pd.Series[Any]", known: pd.DataFrame, metric: Metric) -> str:
+    trained = known[known["trained"]]
+    if best["trained"] or trained.empty:
+        return ""
+    return f" The best trained arm is {trained.iloc[0]['arm']}, {metric.number(trained.iloc[0][metric.mean])}."
+
+
+def _score(row: "pd.Series[Any]", metric: Metric) -> str:
+    """``0.706 (95 % interval 0.685 to 0.727)``, over blocks, with the unit if there is one."""
+    interval = metric.between(row[f"{metric.name}_low"], row[f"{metric.name}_high"])
+    unit = f" {metric.unit}" if metric.unit else ""
+    return f"{metric.number(row[metric.mean])}{unit} (95 % interval {interval})"
+
+
+def _named(arms: pd.DataFrame, *, several: bool) -> str:
+    """Names of arms, gathered by their group where the study has ``several``; a count where they are many."""
+    if len(arms) > MOST_NAMED:
+        return plural(len(arms), "arm")
     if not several:
         return listing(list(arms["arm"]))
     groups = arms.groupby("group", sort=False)
@@ -50,24 +107,20 @@ def _with_groups(arms: pd.DataFrame, *, several: bool) -> str:
 
 
 def _others(comparison: Comparison) -> pd.DataFrame:
-    """The arms that the finding speaks of: trained ones, or all where no other is trained."""
-    compared = comparison.compared
-    trained = compared[compared["trained"]]
-    return trained if len(trained) else compared
-
-
-def _baseline_evaluated(comparison: Comparison) -> bool:
-    return comparison.baseline in set(comparison.evaluated["arm"])
+    """The arms that the finding speaks of: all methods with a result but the baseline."""
+    return comparison.methods[comparison.methods["arm"] != comparison.baseline]
 
 
 def _finding(comparison: Comparison) -> str:
     baseline, others = comparison.baseline, _others(comparison)
     if comparison.evaluated.empty:
-        return f"Nothing can be said yet: no trial has been evaluated on {comparison.records.split}."
-    if not _baseline_evaluated(comparison):
+        return ""
+    if baseline not in set(comparison.evaluated["arm"]):
         return f"No arm can be compared: the baseline, {baseline}, has no evaluated trial."
     if others.empty:
-        return f"Nothing is compared: {baseline} is the only arm with an evaluated trial."
+        floor = comparison.compared["arm"]
+        beside = f" beside {listing(list(floor))}" if len(floor) else ""
+        return f"Nothing is compared: {baseline} is the only arm with an evaluated trial{beside}."
     return _sentence("; ".join(_said(comparison, others)))
 
 
@@ -76,21 +129,25 @@ def _said(comparison: Comparison, others: pd.DataFrame) -> Iterator[str]:
     baseline, metric = comparison.baseline, comparison.metric
     several = others["group"].nunique() > 1
     worse, better = (others[others["verdict"] == verdict] for verdict in (metric.worse, metric.better))
-    same = others[others["verdict"] == "no difference shown"]
+    same, level = (others[others["verdict"] == verdict] for verdict in ("no difference shown", LEVEL_WITH))
     silent = others[others["verdict"].str.startswith("no claim")]
     what = "trained arm" if bool(others["trained"].all()) else "arm"
     scores = f"{'an' if metric.better[0] in 'aeiou' else 'a'} {metric.better} mean {metric.title}"
     if len(worse):
-        yield f"{baseline} has {scores} than {_with_groups(worse, several=several)}"
+        yield f"{baseline} has {scores} than {_named(worse, several=several)}"
     if len(better):
         verb = "has" if len(better) == 1 else "have"
-        yield f"{_with_groups(better, several=several)} {verb} {scores} than {baseline}"
+        yield f"{_named(better, several=several)} {verb} {scores} than {baseline}"
+    if len(level):
+        verb = "is" if len(level) == 1 else "are"
+        margin = metric.amount(comparison.margin or 0.0)
+        yield f"{_named(level, several=several)} {verb} level with {baseline}, within ±{margin}"
     if len(same) and len(same) == len(others):
         one = f"the other {what}, {same['arm'].iloc[0]}"
         whom = one if len(same) == 1 else f"any of the {len(same)} other {what}s"
         yield f"no difference in mean {metric.title} is shown between {baseline} and {whom}"
     elif len(same):
-        yield f"no difference is shown between {baseline} and {_with_groups(same, several=several)}"
+        yield f"no difference is shown between {baseline} and {_named(same, several=several)}"
     if len(silent):
         reasons = listing(sorted({str(limit) for limit in silent["difference_limit"]}))
         yield f"no claim can be made about {_number_of(silent, others, what)} against {baseline} ({reasons})"
@@ -99,32 +156,26 @@ def _said(comparison: Comparison, others: pd.DataFrame) -> Iterator[str]:
 def _number_of(some: pd.DataFrame, every: pd.DataFrame, what: str) -> str:
     if len(some) == 1:
         return str(some["arm"].iloc[0])
-    return (
-        f"the {len(some)} other {what}s"
-        if len(some) == len(every)
-        else f"{len(some)} of the {len(every)} other {what}s"
-    )
+    whole = f"the {len(some)} other {what}s"
+    return whole if len(some) == len(every) else f"{len(some)} of the {len(every)} other {what}s"
 
 
 def _size(comparison: Comparison) -> str:
-    evaluated, others = comparison.evaluated, _others(comparison)
-    if evaluated.empty:
-        return "There is no figure to give."
-    if not _baseline_evaluated(comparison) or others.empty:
-        return _sentence("; ".join(_score(row, comparison.metric) for _, row in evaluated.iterrows()))
+    """The largest difference to the baseline, among the significant ones where there are any."""
+    metric, others = comparison.metric, _others(comparison)
     named = others[others["verdict"].isin(["higher", "lower"])]
     given = (named if len(named) else others).dropna(subset=["difference"])
-    metric = comparison.metric
-    base = _score(evaluated[evaluated["arm"] == comparison.baseline].iloc[0], metric)
     if given.empty:
-        return _sentence(base)
+        return ""
     largest = given.iloc[int(given["difference"].abs().to_numpy().argmax())]
+    if largest["arm"] == comparison.ranked.iloc[0]["arm"] and isnan(largest["p_holm"]):
+        return ""  # the first answer has it
     family = plural(int(comparison.compared["p_value"].notna().sum()), "comparison")
     what = "the largest significant difference" if len(named) else "the largest difference observed"
     interval = metric.between(largest["difference_low"], largest["difference_high"], signed=True)
     p_value = "" if isnan(largest["p_holm"]) else f", Holm-adjusted {p_equals(largest['p_holm'])} over {family}"
     conditional = ", over blocks alone" if largest["difference_limit"] == "one seed" else ""
-    return f"{_apart(largest, comparison)}, {what} (95 % interval {interval}{conditional}{p_value}). {_sentence(base)}"
+    return f"{_apart(largest, comparison)}, {what} (95 % interval {interval}{conditional}{p_value})."
 
 
 def _apart(row: "pd.Series[Any]", comparison: Comparison) -> str:
@@ -137,89 +188,89 @@ def _apart(row: "pd.Series[Any]", comparison: Comparison) -> str:
         text = f"{name} had a mean {metric.title} {amount} {metric.unit} {way} than {comparison.baseline}"
     else:
         text = f"{name} scored {amount} {metric.title} {way} than {comparison.baseline}"
-    return text[:1].upper() + text[1:] if name != row["arm"] else text
+    return _capital(text) if name != row["arm"] else text
 
 
 def in_words(row: "pd.Series[Any]") -> str:
     """An arm as a sentence names it: a fusion strategy as such, with what it is matched in."""
     if row["family"] not in STRATEGIES:
         return str(row["arm"])
-    matched = str(row["group"]).removeprefix("matched by ")
+    matched = str(row["group"]).removeprefix(MATCHED)
     return f"{row['family']} fusion" + (f", matched in {matched}," if matched != row["group"] else "")
 
 
-def _score(row: "pd.Series[float]", metric: Metric) -> str:
-    mean, over_blocks = row[metric.name], row[f"{metric.name}_blocks"]
-    if isnan(mean):
-        return f"{row['arm']} has no {metric.title}"
-    interval = metric.between(row[f"{metric.name}_low"], row[f"{metric.name}_high"])
-    if not abs(mean - over_blocks) > metric.resolution:
-        return f"{row['arm']} scored {metric.amount(mean)} (95 % interval {interval})"
-    blocks = f"{metric.number(over_blocks)} over blocks (95 % interval {interval})"
-    return f"{row['arm']} scored {metric.amount(mean)} over pairs, {blocks}"
+def _detectable(comparison: Comparison) -> str:
+    """The smallest differences that the design could have shown, and why there is no claim where there is none."""
+    others, metric = _others(comparison), comparison.metric
+    known = others["detectable"].dropna()
+    limits = set(others["difference_limit"])
+    if known.empty:
+        few = bool(limits & {"one seed", "2 seeds"})
+        return f"A claim needs {SEEDS_FOR_A_CLAIM} seeds an arm." if few else ""
+    low, high = metric.number(known.min()), metric.number(known.max())
+    span = low if low == high else f"{low} to {high}"
+    by_arm = "" if low == high else ", depending on the arm,"
+    unit = metric.unit or metric.title
+    return f"A true difference smaller than {span} {unit}{by_arm} would probably have gone unnoticed."
 
 
-def _value(row: "pd.Series[float]", metric: Metric) -> str:
-    """The mean of an arm over pairs, with the interval of that over blocks."""
-    return _score(row, metric).partition(" scored ")[2]
-
-
-def _limits(comparison: Comparison) -> str:
-    records, evaluated = comparison.records, comparison.evaluated
-    trials = records.trials
-    done = int((trials["state"] == EVALUATED).sum())
-    parts = []
-    if len(evaluated):
-        trained = evaluated[evaluated["trained"]]
-        blocks, pairs = int(evaluated["blocks"].max()), int(evaluated["pairs"].max())
-        persons = int(evaluated["persons"].max())
-        weighed = (
-            f", connected: left out one by one, its {persons} persons give a conservative interval" if persons else ""
-        )
-        parts.append(f"{plural(blocks, 'block')} of persons ({plural(pairs, 'pair')}){weighed}")
-        parts.append(_seeds(trained) if len(trained) else "no trained arm")
-    parts.append(f"{records.dataset.get('title') or records.dataset.get('name') or 'a data set that is not named'}")
-    if records.dataset.get("synthetic"):
-        parts.append("synthetic images, not scans of people")
-    budget = records.definition.get("budget")
-    if isinstance(budget, dict) and budget.get("name"):
-        parts.append(f"budget {budget['name']}")
-    note = str(records.definition.get("split_note") or "").rstrip(".")
-    selection = ", the selection split" if records.is_selection_split else ""
-    parts.append(f"split {records.split}{selection}" + (f" ({note})" if note else ""))
-    if rougher := _rougher(comparison):
-        parts.append(rougher)
-    if done < len(trials):
-        parts.append(f"only {done} of {plural(len(trials), 'planned trial')} evaluated")
-        silent = comparison.arms[comparison.arms["seeds"] == 0]
-        if len(silent) and len(evaluated):
-            parts.append(f"no result for {_with_groups(silent, several=silent['group'].nunique() > 1)}")
-    return f"Limits: {'; '.join(parts)}."
-
-
-def _rougher(comparison: Comparison) -> str:
-    """Whether a higher Dice comes with rougher fields: Dice alone says little, since less regularisation raises it."""
-    if comparison.metric.name != "dice":
+def _where(comparison: Comparison) -> str:
+    """Where the best arm fuses, or the best of those that do."""
+    plans = ((row, plan_of(comparison, str(row["arm"]))) for _, row in comparison.ranked.iterrows())
+    row, plan = next(((row, plan) for row, plan in plans if plan is not None), (None, None))
+    if row is None or plan is None:
         return ""
-    others = _others(comparison)
+    best, metric = comparison.ranked.iloc[0], comparison.metric
+    whose = "" if row["arm"] == best["arm"] else (
+        f"{best['arm']} is no fusion network; the best of those, {row['arm']} ({metric.number(row[metric.mean])}), has "
+    )  # fmt: skip
+    text = f"{whose}{fusion_in_words(plan)} (plan {plan})."
+    return text if whose else _capital(text)
+
+
+def _price(comparison: Comparison) -> str:
+    """Size, time, memory and regularity of the best arm, beside the baseline's where that is another."""
+    if comparison.ranked.empty:
+        return ""
+    best = comparison.ranked.iloc[0]
+    parts = [*_resources(best), *_fields(best, comparison)]
+    return f"{'; '.join(parts)}." if parts else ""
+
+
+def _resources(best: "pd.Series[Any]") -> Iterator[str]:
+    if best["trained"] and not isnan(best["parameters"]):
+        ratio = best["parameters_ratio"]
+        beside = "" if isnan(ratio) or best["verdict"] == "baseline" else f" ({number(ratio, 2)} of the baseline's)"
+        yield f"{count(best['parameters'])} parameters{beside} and {significant(best['flops'] / 1e9)} GFLOPs"
+    if isnan(best["latency_s"]):
+        yield "latency and memory not measured"
+    else:
+        memory = "" if isnan(best["peak_memory_mib"]) else f" and {count(best['peak_memory_mib'])} MiB"
+        yield f"{significant(best['latency_s'])} s{memory} to register a pair"
+
+
+def _fields(best: "pd.Series[Any]", comparison: Comparison) -> Iterator[str]:
+    """How regular the fields are: Dice alone says little, since less regularisation raises it."""
+    rough = best["sd_log_jacobian"]
+    if isnan(rough):
+        return
     base = comparison.arms[comparison.arms["arm"] == comparison.baseline].iloc[0]
-    higher, lower = (others[others["verdict"] == verdict] for verdict in ("higher", "lower"))
-    pairs = [(row, base) for _, row in higher.iterrows()] + [(base, row) for _, row in lower.iterrows()]
-    said = [
-        f"{winner['arm']} over {loser['arm']} (SD log J {number(winner['sd_log_jacobian'])} against "
-        f"{number(loser['sd_log_jacobian'])})"
-        for winner, loser in pairs
-        if winner["sd_log_jacobian"] > ROUGHER * loser["sd_log_jacobian"]
-    ]
-    return f"a higher Dice comes with rougher fields in {listing(said)}" if said else ""
+    beside = ""
+    if best["arm"] != base["arm"] and not isnan(base["sd_log_jacobian"]):
+        rougher = rough > ROUGHER * base["sd_log_jacobian"]
+        beside = f", {'rougher than' if rougher else 'against'} the baseline's {number(base['sd_log_jacobian'])}"
+    yield f"folding fraction {share(best['folding_fraction'])}, SD log J {number(rough)}{beside}"
 
 
-def _seeds(trained: pd.DataFrame) -> str:
-    fewest, most = int(trained["seeds"].min()), int(trained["seeds"].max())
-    seeds = plural(most, "seed") if fewest == most else f"{fewest} to {plural(most, 'seed')}"
-    short = f", where a claim needs {SEEDS_FOR_A_CLAIM}" if fewest < SEEDS_FOR_A_CLAIM else ""
-    return f"{seeds} an arm{short}"
+def _subject(row: "pd.Series[Any]") -> str:
+    """An arm at the beginning of a sentence: its label as it is, a strategy in capitals."""
+    name = in_words(row)
+    return name if name == row["arm"] else _capital(name)
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}." if text.startswith("no ") else f"{text}."
+    return f"{_capital(text)}." if text.startswith("no ") else f"{text}."

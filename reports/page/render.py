@@ -41,3 +41,17 @@ def cells(table: Table) -> dict[str, Any]:
         {"title": str(name).strip(), "right": is_number(name), "long": name in _LONG} for name in table.shown.columns
     ]
     return {"title": table.title, "caption": table.caption, "columns": columns, "rows": rows}
+
+
+def said_once(section: dict[str, Any], sentence: str) -> dict[str, Any]:
+    """A section without a sentence at the end of every caption, which the section says once itself."""
+
+    def without(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                name: own.replace(sentence, "").strip() if name == "caption" and isinstance(own, str) else without(own)
+                for name, own in value.items()
+            }
+        return [without(own) for own in value] if isinstance(value, list) else value
+
+    return dict(without(section))

@@ -13,15 +13,17 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from reports.analysis.comparison import Comparison, compare_studies
+from reports.analysis.protocol import protocol
 from reports.analysis.significance import Certainty
 from reports.analysis.summary import summary
 from reports.checklist.checklist import checklist
+from reports.figures.forest_plot import first_figure
 from reports.figures.gates import gate_figures
 from reports.figures.pairs import pictured
 from reports.figures.significance import significance_figures
 from reports.figures.study import study_figures
 from reports.page.datasets import across_sections
-from reports.page.render import cells, drawn
+from reports.page.render import cells, drawn, said_once
 from reports.page.search import search_section
 from reports.page.viewer import viewers
 from reports.records.definitions import load_definitions
@@ -32,6 +34,7 @@ from reports.tables.gate_choice import gate_choice, gates_in_a_sentence
 from reports.tables.gates import decoded_plans, gate_weights
 from reports.tables.provenance import provenance
 from reports.tables.study import all_tables, write_tables
+from reports.tables.table import warning
 from reports.wording import plural
 
 # Below the 8 MB that go into a mail, with room for text and tables.
@@ -108,8 +111,9 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
     gates["gate_choice"] = choice
     tables = all_tables(certainty) | gates
     write_tables(comparison, tables, out / "tables")
-    source = provenance(records)
-    captioned_figures = chain(study_figures(comparison), significance_figures(certainty))
+    source, done = provenance(records), protocol(comparison)
+    first = [first_figure(comparison)]
+    captioned_figures = chain(first, study_figures(comparison), significance_figures(certainty))
     figures = {captioned["name"]: captioned for captioned in drawn(records.stem, captioned_figures, out, budget)}
     used = sum(len(captioned["svg"]) for captioned in figures.values())
     gated = {
@@ -118,7 +122,7 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
     used += sum(len(captioned["svg"]) for captioned in gated.values())
     viewed = dict(viewers(comparison, int(VIEWED * (budget - used))))
     used += sum(len(value) for view in viewed.values() for value in view.values() if isinstance(value, str))
-    return {
+    section = {
         "kind": "study",
         "name": records.name,
         "id": records.stem,
@@ -126,7 +130,7 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
         "summary": summary(comparison),
         "warnings": list(_warnings(records)),
         "question": str(definition.get("question") or "The study does not state its question."),
-        "protocol": [str(sentence) for sentence in definition.get("protocol") or []],
+        "protocol": done,
         "tables": {name: cells(table) for name, table in tables.items()},
         "provenance": cells(source),
         "several_seeds": bool((comparison.arms["seeds"] > 1).any()),
@@ -137,8 +141,13 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
         "viewers": viewed,
         "notes": comparison.notes,
         "skipped": {str(label): str(reason) for label, reason in as_object(definition.get("skipped")).items()},
-        "problems": records.problems,
+        "problems": [*records.problems, *map(_untrue, done.contradicted)],
     }
+    return said_once(section, warning(records))
+
+
+def _untrue(sentence: str) -> str:
+    return f"The recorded protocol says “{sentence}”, which the records do not bear out; it is not repeated above."
 
 
 def _warnings(records: StudyRecords) -> Iterator[str]:
@@ -147,6 +156,7 @@ def _warnings(records: StudyRecords) -> Iterator[str]:
         yield "Synthetic images: the data set is simulated. Nothing here is a result on scans of people."
     if records.is_selection_split:
         note = str(records.definition.get("split_note") or "").rstrip(".")
+        note = note.removeprefix(f"{records.split} is reported, the split of selection").lstrip(".: ")
         because = f" ({note})" if note else ""
         yield f"Selection split: figures are of {records.split}, on which choices were made{because}."
     if not records.complete:

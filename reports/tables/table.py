@@ -109,5 +109,9 @@ def split_note(records: Reported) -> str:
 
 def caption(text: str, records: Reported) -> str:
     """A caption with what nobody may overlook: the split, and that images are synthetic."""
-    warning = " Synthetic images, not scans of people." if records.dataset.get("synthetic") else ""
-    return f"{text} {split_note(records)}{warning}"
+    return f"{text} {warning(records)}"
+
+
+def warning(records: Reported) -> str:
+    """What is true of every table of a study: a page says it once."""
+    return split_note(records) + (" Synthetic images, not scans of people." if records.dataset.get("synthetic") else "")

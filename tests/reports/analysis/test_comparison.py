@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from reports.analysis.comparison import Comparison, compare, compare_studies
-from reports.analysis.summary import summary
+from reports.analysis.protocol import protocol
+from reports.analysis.summary import PRICE, SURE, WHERE, WHICH, summary
 from reports.records import NothingToReportError
 from reports.records.loading import load_studies
 from reports.statistics.blocks import Blocks
@@ -63,13 +64,17 @@ def test_unequal_blocks_are_noted(tmp_path: Path) -> None:
         pd.read_csv(path).query("index > 15 or index % 4 == 0").to_csv(path, index=False)
     comparison = compare(load_studies([tmp_path])[0])
     assert comparison.blocks_differ
-    assert "over blocks (95 % interval" in summary(comparison)[2]
     pairs = comparison.records.pairs
     own = pairs[pairs["arm"] == "early"]
     row = arm(comparison, "early")
     assert row["dice"] == pytest.approx(own["dice"].mean())
     assert row["dice_blocks"] == pytest.approx(own.groupby("block")["dice"].mean().mean())
     assert row["dice_low"] < row["dice_blocks"] < row["dice_high"]
+    best = comparison.ranked.iloc[0]
+    assert (
+        f"of the 4 arms, {best['dice_blocks']:.3f} (95 % interval {best['dice_low']:.3f} to"
+        in summary(comparison)[WHICH]
+    )
 
 
 def test_pairs_without_dice_are_left_out_of_both_arms(tmp_path: Path) -> None:
@@ -98,8 +103,7 @@ def test_one_connected_block_rests_on_its_persons(tmp_path: Path) -> None:
     assert (row["blocks"], row["persons"], row["difference_limit"]) == (1, 8, "")
     assert row["dice_low"] < row["dice"] < row["dice_high"]
     assert row["difference_low"] < row["difference"] < row["difference_high"]
-    limits = summary(comparison)[3]
-    assert "1 block of persons (8 pairs), connected: left out one by one, its 8 persons give a" in limits
+    assert "they are connected, and the 8 subjects, left out one by one, give a" in protocol(comparison).done[0]
 
 
 def test_other_pairs_are_noted(tmp_path: Path) -> None:
@@ -140,113 +144,148 @@ def test_baseline_can_be_chosen(runs: Path) -> None:
         compare_studies([runs], baseline="latest")
 
 
-def sentences(folder: Path, **records: Any) -> tuple[str, str, str]:
-    return summary(compared(folder, **records))[1:]
+def how_sure(folder: Path, **records: Any) -> str:
+    return summary(compared(folder, **records))[SURE]
 
 
 def test_summary_names_what_is_shown(tmp_path: Path) -> None:
     arms = (ARMS[0], Arm(label="early", plan="jjjjjjj", dice=0.66), Arm(label="late", plan="------s", dice=0.706))
-    finding, size, limits = sentences(tmp_path, arms=arms, seed_effect=0.002)
-    assert finding == ("AutoFuse has a higher mean Dice than early; no difference is shown between AutoFuse and late.")
-    assert re.match(
-        r"Early fusion scored 0\.0\d\d Dice lower than AutoFuse, the largest significant difference \(95 %", size
+    comparison = compared(tmp_path, arms=arms, seed_effect=0.002)
+    sure = summary(comparison)[SURE]
+    assert sure.startswith(
+        "AutoFuse has a higher mean Dice than early; no difference is shown between AutoFuse and late. Early fusion scored"
     )
-    assert "Holm-adjusted p < 0.001 over 2 comparisons" in size
-    assert limits == (
-        "Limits: 10 blocks of persons (40 pairs); 3 seeds an arm; Hippocampus (Medical Segmentation Decathlon, task "
-        "4); budget quick; split val, the selection split (the official test files are not here, so val is evaluated)."
+    assert re.search(r"0\.0\d\d Dice lower than AutoFuse, the largest significant difference \(95 %", sure)
+    assert "Holm-adjusted p < 0.001 over 2 comparisons" in sure
+    assert re.search(r"A true difference smaller than 0\.0\d\d( to 0\.0\d\d)? Dice", sure)
+    assert protocol(comparison).done[:2] == (
+        "3 arms evaluated on the same 40 pairs of val, in 10 blocks of pairs that share subjects.",
+        "3 trained arms, 3 seeds each, trained for 600 steps (budget quick).",
     )
 
 
 def test_summary_names_a_better_arm(tmp_path: Path) -> None:
     arms = (ARMS[0], Arm(label="late", plan="------s", dice=0.76))
-    finding, size, _ = sentences(tmp_path, arms=arms)
-    assert finding == "late has a higher mean Dice than AutoFuse."
-    assert re.match(r"Late fusion scored 0\.0\d\d Dice higher than AutoFuse, the largest significant", size)
+    answers = summary(compared(tmp_path, arms=arms))
+    assert re.match(
+        r"Late fusion has the highest mean Dice of the 2 arms, 0\.7\d\d \(95 % interval 0\.\d+ to 0\.\d+\): 0\.0\d\d "
+        r"more than the baseline, AutoFuse, at 0\.\d+ \(95 % interval of the difference \+0\.0\d+ to \+0\.0\d+\)\.$",
+        answers[WHICH],
+    )
+    assert answers[SURE].startswith("late has a higher mean Dice than AutoFuse. Late fusion scored 0.0")
+    assert answers[WHERE] == "Single (each image encoded apart) at stage 7 (plan ------s)."
+    assert answers[PRICE].startswith("1,000,000 parameters (0.46 of the baseline's) and 10.0 GFLOPs; 0.")
 
 
 def test_summary_claims_nothing_without_a_difference(tmp_path: Path) -> None:
     arms = (ARMS[0], *(Arm(label=label, plan=label, dice=0.705) for label in ("early", "middle", "late")), ARMS[-1])
-    finding, size, _ = sentences(tmp_path, arms=arms)
-    assert finding == "No difference in mean Dice is shown between AutoFuse and any of the 3 other trained arms."
-    assert "than AutoFuse, the largest difference observed (95 % interval" in size
+    sure = how_sure(tmp_path, arms=arms)
+    assert sure.startswith("No difference in mean Dice is shown between AutoFuse and any of the 3 other trained arms.")
+    assert "than AutoFuse, the largest difference observed (95 % interval" in sure
+
+
+def test_level_is_said_where_equivalence_is_shown_alone(tmp_path: Path) -> None:
+    twin = Arm(label="twin", plan="gggggg/g", dice=0.705)
+    write_records(tmp_path, Records(arms=(ARMS[0], twin, ARMS[3])))
+    records = load_studies([tmp_path])[0]
+    assert "twin is level with AutoFuse, within ±0.030 Dice." in summary(compare(records, margin=0.03))[SURE]
+    for margin in (None, 1e-4):
+        assert "level" not in summary(compare(records, margin=margin))[SURE]
 
 
 def test_summary_tells_the_sets_apart(tmp_path: Path) -> None:
-    finding = sentences(tmp_path, arms=FUSION_ARMS, seed_effect=0.001, block_arm_effect=0.002)[0]
-    assert "late (published widths)" in finding
-    assert "(matched by FLOPs)" in finding
+    sure = how_sure(tmp_path, arms=FUSION_ARMS[:6], seed_effect=0.001, block_arm_effect=0.002)
+    assert "late (published widths)" in sure
+    assert "(matched by parameters)" in sure
 
 
 @pytest.mark.parametrize(
-    ("records", "finding", "size"),
+    ("records", "words"),
     [
+        ({"seeds": 1}, "No claim can be made about the 2 other trained arms against AutoFuse (one seed). "),
+        ({"seeds": 1}, "A claim needs 3 seeds an arm."),
+        ({"seeds": 2}, "No claim can be made about the 2 other trained arms against AutoFuse (2 seeds). "),
+        ({"blocks": 1}, "No claim can be made about the 2 other trained arms against AutoFuse (one block). "),
+        ({"arms": ARMS[:1]}, "Nothing is compared: AutoFuse is the only arm with an evaluated trial."),
         (
-            {"seeds": 1},
-            "No claim can be made about the 2 other trained arms against AutoFuse (one seed).",
-            "alone). Aut",
-        ),
-        ({"seeds": 2}, "No claim can be made about the 2 other trained arms against AutoFuse (2 seeds).", "Holm-adj"),
-        (
-            {"blocks": 1},
-            "No claim can be made about the 2 other trained arms against AutoFuse (one block).",
-            "not known",
-        ),
-        (
-            {"arms": ARMS[:1]},
-            "Nothing is compared: AutoFuse is the only arm with an evaluated trial.",
-            "AutoFuse scored",
+            {"arms": (ARMS[0], ARMS[3])},
+            "Nothing is compared: AutoFuse is the only arm with an evaluated trial beside identity.",
         ),
     ],
 )
-def test_summary_of_thin_records(tmp_path: Path, records: dict[str, Any], finding: str, size: str) -> None:
-    opened = sentences(tmp_path, **records)
-    assert opened[0] == finding
-    assert size in opened[1]
+def test_summary_of_thin_records(tmp_path: Path, records: dict[str, Any], words: str) -> None:
+    assert words in how_sure(tmp_path, **records)
 
 
-def without(runs: Path, labels: Sequence[str]) -> tuple[str, str, str]:
+def without(runs: Path, labels: Sequence[str]) -> Comparison:
     folders = write_records(runs)
     for (label, _), folder in folders.items():
         if label in labels:
             path = folder / "record.json"
             path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "failed", "reason": "no"}))
-    return summary(compare(load_studies([runs])[0]))[1:]
+    return compare(load_studies([runs])[0])
 
 
 def test_summary_without_a_result(tmp_path: Path) -> None:
-    finding, size, limits = without(tmp_path, ["AutoFuse", "early", "late", "identity"])
-    assert finding == "Nothing can be said yet: no trial has been evaluated on val."
-    assert size == "There is no figure to give."
-    assert "only 0 of 10 planned trials evaluated" in limits
+    answers = summary(without(tmp_path, ["AutoFuse", "early", "late", "identity"]))
+    assert answers == {WHICH: "Nothing can be said yet: no trial has been evaluated on val."}
 
 
 def test_summary_without_the_baseline(tmp_path: Path) -> None:
-    finding, size, limits = without(tmp_path, ["AutoFuse"])
-    assert finding == "No arm can be compared: the baseline, AutoFuse, has no evaluated trial."
-    assert size.startswith("early scored 0.")
-    assert limits.endswith("only 7 of 10 planned trials evaluated; no result for AutoFuse.")
+    answers = summary(without(tmp_path, ["AutoFuse"]))
+    assert answers[SURE] == "No arm can be compared: the baseline, AutoFuse, has no evaluated trial."
+    assert re.match(r"Early fusion \(published widths\) has the highest mean Dice of the 3 arms, 0\.", answers[WHICH])
 
 
 def test_summary_begins_with_the_best_arm_whatever_it_is(tmp_path: Path) -> None:
-    arms = (*ARMS[:3], Arm(label="syn", group="classical", dice=0.79))
-    leader, finding, *_ = summary(compared(tmp_path, arms=arms))
-    start = "The highest mean Dice of all arms: syn (classical), which is not trained, 0.7"
-    assert leader.startswith(start)
-    assert "AutoFuse" in finding
-    assert summary(compared(tmp_path / "alone", arms=ARMS[:1]))[0] == ""
+    oracle = Arm(label="oracle", group="ceiling", dice=0.95)
+    arms = (*ARMS, Arm(label="syn", group="classical", dice=0.79), oracle)
+    answers = summary(compared(tmp_path, arms=arms))
+    assert answers[WHICH].startswith("syn (classical, not trained) has the highest mean Dice of the 5 arms, 0.7")
+    assert " The best trained arm is " in answers[WHICH]
+    assert answers[WHERE].startswith("syn is no fusion network; the best of those, ")
+    assert "parameters" not in answers[PRICE]
+    alone = summary(compared(tmp_path / "alone", arms=ARMS[:1]))
+    assert alone[WHICH].startswith("AutoFuse is the only arm with a result: mean Dice 0.")
 
 
 def test_a_matched_strategy_is_said_in_words(tmp_path: Path) -> None:
     arms = (*FUSION_ARMS[:4], Arm(label="early, parameters", group="matched by parameters", plan="jjjjjjj", dice=0.6))
-    size = summary(compared(tmp_path, arms=arms))[2]
-    assert re.match(r"Early fusion, matched in parameters, scored 0\.1\d\d Dice lower than AutoFuse, the largest", size)
+    sure = how_sure(tmp_path, arms=arms)
+    assert re.search(r"\. Early fusion, matched in parameters, scored 0\.1\d\d Dice lower than AutoFuse, the la", sure)
 
 
 def test_another_metric_is_said_with_name_and_unit(tmp_path: Path) -> None:
     write_records(tmp_path, Records(arms=ARMS[:2]))
     (comparison,) = compare_studies([tmp_path], primary="hd95_mm")
-    leader, _, size, _ = summary(comparison)
-    assert leader.startswith("The lowest mean HD95 of all arms: ")
-    assert re.search(r"Early fusion had a mean HD95 \d+\.\d\d mm (higher|lower) than AutoFuse", size)
-    assert re.search(r"AutoFuse scored \d+\.\d\d mm HD95 \(95 % interval", size)
+    answers = summary(comparison)
+    assert re.search(r"has the lowest mean HD95 of the 2 arms, \d+\.\d\d mm \(95 % interval", answers[WHICH])
+    assert re.search(r"Early fusion had a mean HD95 \d+\.\d\d mm (higher|lower) than AutoFuse", answers[SURE])
+
+
+def test_a_protocol_repeats_nothing_that_the_records_speak_against(tmp_path: Path) -> None:
+    write_records(tmp_path, Records(arms=ARMS[:2]))
+    path = tmp_path / "studies" / "fusion.json"
+    untrue = [
+        "All arms share one objective.",
+        "Every configuration is trained once.",
+        "They are trained anew with fresh seeds.",
+        "Only these see test.",
+        "The recipe was chosen by mean val Dice over plans of either decoding.",
+        "Matched arms have AutoFuse's parameters within 2 %.",
+    ]
+    definition = json.loads(path.read_text())
+    for arm_entry, weight in zip(definition["arms"], (0.1, 0.2), strict=True):
+        arm_entry["method"]["loss"] = {"kl_weight": weight}
+    path.write_text(json.dumps(definition | {"protocol": [*untrue, "Refinement is on in all arms."]}))
+    made = protocol(compare(load_studies([tmp_path])[0]))
+    assert made.contradicted == tuple(untrue)
+    assert made.stated == ("Refinement is on in all arms.",)
+    assert "2 trained arms, 3 seeds each, trained for 600 steps (budget quick), with 2 different losses." in made.done
+    assert "How the settings of training were chosen is not in the records of this study." in made.done
+
+
+def test_how_close_matched_arms_came_is_measured(tmp_path: Path) -> None:
+    done = protocol(compared(tmp_path, arms=FUSION_ARMS)).done
+    assert "Arms matched by parameters have 1.00 of AutoFuse's parameters." in done
+    assert any(re.match(r"Arms matched by FLOPs have 1\.00( to 1\.0\d)? of AutoFuse's FLOPs\.", one) for one in done)

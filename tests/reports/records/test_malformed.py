@@ -1,6 +1,7 @@
 """Thin, broken and mixed records: plain statements of what can't be said, never a claim, never a trace."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from reports.analysis.comparison import Comparison, compare, compare_studies
 from reports.analysis.significance import Certainty
-from reports.analysis.summary import summary
+from reports.analysis.summary import PRICE, SURE, summary
 from reports.figures.significance import significance_figures
 from reports.records.loading import load_studies
 from reports.tables.study import all_tables
@@ -25,7 +26,7 @@ def words_of(runs: Path) -> str:
     comparison = compare_studies([runs])[0]
     certainty = Certainty(comparison)
     tables = all_tables(certainty).values()
-    said = [*summary(comparison), *comparison.notes, *comparison.records.problems]
+    said = [*summary(comparison).values(), *comparison.notes, *comparison.records.problems]
     said += [captioned.caption for captioned in significance_figures(certainty)] + [
         table.markdown() for table in tables
     ]
@@ -113,7 +114,7 @@ def test_nothing_is_claimed_of_mixed_versions_however_far_apart(tmp_path: Path) 
     mixed = compared(tmp_path)
     assert arm(mixed, "early")["verdict"] == "no claim: mixed versions"
     assert np.isnan(arm(mixed, "early")["difference"])
-    assert "no claim can be made about early against AutoFuse (mixed versions)" in summary(mixed)[1]
+    assert "no claim can be made about early against AutoFuse (mixed versions)" in summary(mixed)[SURE]
     assert arm(mixed, "late")["verdict"] != "no claim: mixed versions"
 
 
@@ -144,9 +145,9 @@ def test_thin_records_say_so(tmp_path: Path, records: dict[str, object], stateme
 def test_a_better_dice_at_a_rougher_field_is_said(tmp_path: Path) -> None:
     rough = Arm(label="rough", plan="------s", dice=0.8, roughness=0.6)
     write_records(tmp_path, Records(arms=(ARMS[0], rough)))
-    _, finding, _, limits = summary(compared(tmp_path))
-    assert finding == "rough has a higher mean Dice than AutoFuse."
-    assert "a higher Dice comes with rougher fields in rough over AutoFuse (SD log J 0.6" in limits
+    answers = summary(compared(tmp_path))
+    assert answers[SURE].startswith("rough has a higher mean Dice than AutoFuse.")
+    assert re.search(r"SD log J 0\.6\d\d, rougher than the baseline's 0\.3", answers[PRICE])
 
 
 def compared(runs: Path) -> Comparison:

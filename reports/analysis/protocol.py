@@ -1,0 +1,161 @@
+"""What a study did, from its records; and which sentences of its recorded protocol those do not bear out."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from reports.analysis.comparison import Comparison
+from reports.analysis.optimised import METHOD as OPTIMISATION
+from reports.analysis.summary import MATCHED
+from reports.records.files import as_object
+from reports.wording import listing, number, plural
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """``done``: what the records show. ``stated``: what the study says of itself and they do not contradict.
+
+    ``contradicted``: sentences that they do, which no page repeats as true.
+    """
+
+    done: tuple[str, ...]
+    stated: tuple[str, ...]
+    contradicted: tuple[str, ...]
+
+
+def protocol(comparison: Comparison) -> Protocol:
+    """The protocol of a study: made from what was done, with what it says of itself as far as that holds."""
+    said = [str(sentence) for sentence in comparison.records.definition.get("protocol") or []]
+    wrong = [sentence for sentence in said if _contradicted(sentence, comparison)]
+    # How settings were chosen before a study, its own records cannot show.
+    chosen = [sentence for sentence in said if re.search(r"\bchosen by\b", sentence)]
+    return Protocol(
+        done=tuple(_done(comparison, settings_chosen=bool(chosen))),
+        stated=tuple(sentence for sentence in said if sentence not in (*wrong, *chosen)),
+        contradicted=tuple(wrong),
+    )
+
+
+def _done(comparison: Comparison, *, settings_chosen: bool) -> Iterator[str]:
+    """What was compared, on what, after which training."""
+    yield from _evaluation(comparison)
+    yield from _training(comparison)
+    yield from _matching(comparison)
+    entries = _planned(comparison)
+    steps = {as_object(one.get("method")).get("steps") for one in entries if _name(one) == OPTIMISATION}
+    if steps:
+        told = listing(sorted(str(one) for one in steps if one is not None)) or "some"
+        yield f"Arms of instance optimisation go on from another arm's result for {told} steps on each pair alone."
+    if settings_chosen:
+        yield "How the settings of training were chosen is not in the records of this study."
+
+
+def _evaluation(comparison: Comparison) -> Iterator[str]:
+    records, evaluated = comparison.records, comparison.evaluated
+    if evaluated.empty:
+        yield f"No trial has been evaluated on {records.split}."
+        return
+    sets = records.pairs.groupby(["arm", "seed"])["pair"].agg(frozenset)
+    same = "the same" if sets.nunique() == 1 else f"not all the same (up to {sets.map(len).max()})"
+    blocks, pairs = int(evaluated["blocks"].max()), int(evaluated["pairs"].max())
+    persons = int(evaluated["persons"].max()) if evaluated["persons"].notna().any() else 0
+    weighed = (
+        f"; they are connected, and the {persons} subjects, left out one by one, give a conservative interval"
+        if persons else ""
+    )  # fmt: skip
+    yield (
+        f"{plural(len(evaluated), 'arm')} evaluated on {same} {plural(pairs, 'pair')} of {records.split}, in "
+        f"{plural(blocks, 'block')} of pairs that share subjects{weighed}."
+    )
+
+
+def _training(comparison: Comparison) -> Iterator[str]:
+    trained = comparison.evaluated[comparison.evaluated["trained"]]
+    trained = trained[trained["method"] != OPTIMISATION]
+    if trained.empty:
+        yield "No evaluated arm is trained."
+        return
+    fewest, most = int(trained["seeds"].min()), int(trained["seeds"].max())
+    seeds = plural(most, "seed") if fewest == most else f"{fewest} to {plural(most, 'seed')}"
+    budget = as_object(comparison.records.definition.get("budget"))
+    steps = f" for {budget['steps']:,} steps" if isinstance(budget.get("steps"), int) else ""
+    named = f" (budget {budget['name']})" if budget.get("name") else ""
+    losses = len(_losses(comparison))
+    told = {0: "", 1: ", with one loss"}.get(losses, f", with {losses} different losses")
+    yield f"{plural(len(trained), 'trained arm')}, {seeds} each, trained{steps}{named}{told}."
+    changed = [str(one["label"]) for one in _planned(comparison) if one.get("budget_changes")]
+    if changed:
+        yield f"Trained otherwise than the budget says: {_some(changed)}."
+
+
+def _matching(comparison: Comparison) -> Iterator[str]:
+    """How close arms that are matched in size came to it."""
+    for group, own in comparison.evaluated.groupby("group", sort=False):
+        measure = str(group).removeprefix(MATCHED)
+        column = {"parameters": "parameters_ratio", "FLOPs": "flops_ratio"}.get(measure)
+        if not str(group).startswith(MATCHED) or column is None or own[column].isna().all():
+            continue
+        low, high = number(own[column].min(), 2), number(own[column].max(), 2)
+        span = low if low == high else f"{low} to {high}"
+        yield f"Arms {group} have {span} of {comparison.baseline}'s {measure}."
+
+
+def _contradicted(sentence: str, comparison: Comparison) -> bool:
+    return any(re.search(words, sentence) and speaks_against(comparison) for words, speaks_against in _CLAIMS)
+
+
+def _planned(comparison: Comparison) -> list[dict[str, Any]]:
+    """The arms of the study that have a result."""
+    labels = set(zip(comparison.evaluated["label"], comparison.evaluated["group"], strict=True))
+    arms = [as_object(one) for one in comparison.records.definition.get("arms") or []]
+    return [one for one in arms if (str(one["label"]), str(one.get("group") or "arms")) in labels]
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return str(as_object(entry.get("method")).get("name"))
+
+
+def _losses(comparison: Comparison) -> set[str]:
+    """The distinct losses that arms were trained with; instance optimisation is no training."""
+    entries = [one for one in _planned(comparison) if _name(one) != OPTIMISATION]
+    losses = [as_object(one.get("method")).get("loss") for one in entries]
+    return {json.dumps(loss, sort_keys=True) for loss in losses if loss}
+
+
+def _seeds(trials: pd.DataFrame) -> int:
+    return int(trials[trials["trained"].astype(bool)].groupby("arm")["seed"].nunique().max() or 0)
+
+
+def _any_changed(comparison: Comparison) -> bool:
+    return any(one.get("budget_changes") for one in _planned(comparison))
+
+
+def _unmatched(comparison: Comparison) -> bool:
+    return not comparison.evaluated["group"].str.startswith(MATCHED).any()
+
+
+def _arms_lacking(comparison: Comparison) -> bool:
+    return len(_planned(comparison)) < len(comparison.records.definition.get("arms") or [])
+
+
+_CLAIMS: tuple[tuple[str, Callable[[Comparison], bool]], ...] = (
+    ("one objective", lambda own: len(_losses(own)) > 1),
+    ("one schedule|same number of steps", _any_changed),
+    ("trained once", lambda own: _seeds(own.records.trials) > 1),
+    # Searches train with seed 0: where it is among the seeds, that training is not a fresh one.
+    ("fresh seeds", lambda own: 0 in (own.records.definition.get("seeds") or [])),
+    ("see test|on test", lambda own: own.records.split != "test"),
+    ("^Matched arms|^Arms labelled", _unmatched),
+    ("is given to each", _arms_lacking),
+    # The loss of all studies up to this sentence was the choice of ``tuning``, over the four direct plans alone.
+    ("chosen by .* plans of either decoding", lambda own: True),
+)
+"""What protocols claim, and when the records speak against it."""
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    return listing(names) if len(names) <= most else f"{', '.join(names[:most])} and {len(names) - most} more"

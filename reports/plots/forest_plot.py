@@ -1,0 +1,41 @@
+"""A forest plot: every arm's mean with its interval, the best first."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from reports.plots.style import FAINT, GROUND, INK, as_label
+from reports.records.metric import DICE, Metric
+
+LABEL_WIDTH = 26
+
+
+def forest_plot(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DICE) -> Axes:
+    """Means over blocks with 95 % intervals in the order of ``arms``, each mean as a number beside it.
+
+    ``arms`` has ``colour`` and ``marker``. A line runs down from the mean of ``baseline``; arms that are not trained
+    are hollow.
+    """
+    known = arms.dropna(subset=[metric.mean])
+    for place, (_, arm) in enumerate(known.iterrows()):
+        ends = float(arm[f"{metric.name}_low"]), float(arm[f"{metric.name}_high"])
+        if not np.isnan(ends[0]):
+            ax.plot(list(ends), [place, place], color=arm["colour"], linewidth=1.5, solid_capstyle="butt")
+        face = arm["colour"] if arm["trained"] else GROUND
+        ax.plot(arm[metric.mean], place, arm["marker"], color=arm["colour"], markerfacecolor=face, markersize=5)
+        ax.annotate(
+            metric.number(arm[metric.mean]), (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8
+        )
+    base = known[known["arm"] == baseline]
+    if len(base):
+        ax.axvline(base[metric.mean].iloc[0], color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0.9)
+    labels = [as_label(arm, width=LABEL_WIDTH, lines=1) for arm in known["arm"]]
+    ax.set_yticks(range(len(known)), labels, fontsize=8)
+    for tick, arm in zip(ax.get_yticklabels(), known["arm"], strict=True):
+        tick.set_fontweight("bold" if arm == baseline else "normal")
+    ax.set_ylim(len(known) - 0.5, -0.5)
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_color(FAINT)
+    ax.set_xlabel(f"Mean {metric.label}, 95 % interval")
+    return ax
