@@ -153,7 +153,7 @@ def test_summary_names_what_is_shown(tmp_path: Path) -> None:
     comparison = compared(tmp_path, arms=arms, seed_effect=0.002)
     sure = summary(comparison)[SURE]
     assert sure.startswith(
-        "AutoFuse has a higher mean Dice than early; no difference is shown between AutoFuse and late. Early fusion scored"
+        "AutoFuse has a higher mean Dice than early; no difference is shown between AutoFuse and late. Early fusion"
     )
     assert re.search(r"0\.0\d\d Dice lower than AutoFuse, the largest significant difference \(95 %", sure)
     assert "Holm-adjusted p < 0.001 over 2 comparisons" in sure

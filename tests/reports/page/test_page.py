@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -119,6 +120,27 @@ def test_page_says_what_it_must(page: Path) -> None:
         assert words in text
 
 
+def test_the_first_screen_answers_and_shows_all_arms_before_the_protocol(page: Path) -> None:
+    content = page.read_text(encoding="utf-8")
+    places = [content.index(words) for words in ("<dt>Which arm</dt>", "<dt>How sure</dt>", "<dt>Where it fuses</dt>")]
+    places += [content.index(words) for words in ("<dt>At what price</dt>", 'aria-label="Forest plot of mean Dice')]
+    places.append(content.index("Question and protocol</h2>"))
+    assert places == sorted(places)
+    alt = re.search(r'aria-label="Forest plot[^"]*best first: ([^"]*)"', content)
+    assert alt
+    means = [float(one.rsplit(" ", 1)[1]) for one in alt[1].split("; ")]
+    assert means == sorted(means, reverse=True)
+    assert len(means) == 3
+
+
+def test_what_concerns_all_figures_and_tables_is_said_once(page: Path) -> None:
+    text = text_of(page)
+    assert text.count("on which choices were made") == 1
+    assert "the selection split (choices were made on it)" not in text
+    table = (page.parent / "tables" / "fusion_leaderboard.md").read_text(encoding="utf-8")
+    assert "Split: val, the selection split (choices were made on it)." in table
+
+
 @pytest.mark.usefixtures("coarse")
 def test_incomplete_and_malformed_records(tmp_path: Path) -> None:
     folders = write_records(tmp_path / "runs", Records(arms=ARMS[:3]))
@@ -195,6 +217,7 @@ def test_several_studies_share_a_page_made_side_by_side_or_one_by_one(
     assert pages[0] == pages[1]
     elements = Elements(pages[0])
     assert {"#fusion", "#gate-settings"} <= set(elements.links)
+    assert pages[0].count('<details class="study">') == 2
     assert len(elements.ids) == len(set(elements.ids))
 
 
@@ -204,7 +227,20 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     out = tmp_path / "out"
     assert main([str(tmp_path / "runs"), "--out", str(out), "--study", "fusion", "--baseline", "early"]) == 0
     assert capsys.readouterr().out.strip() == str(out / "index.html")
-    assert "higher than early, the largest difference observed" in text_of(out / "index.html")
+    assert "more than the baseline, early, at 0." in text_of(out / "index.html")
+
+
+@pytest.mark.usefixtures("coarse")
+def test_the_margin_of_equivalence_is_set_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twin = replace(ARMS[0], label="twin", plan="gggggg/g")
+    write_records(tmp_path / "runs", Records(arms=(ARMS[0], twin)))
+    call = [str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--equivalence"]
+    assert main([*call, "0"]) == 2
+    assert "the equivalence margin must be a number above 0, is 0" in capsys.readouterr().err
+    assert main([*call, "0.05"]) == 0
+    assert "twin is level with AutoFuse, within ±0.050 Dice." in text_of(tmp_path / "out" / "index.html")
 
 
 @pytest.mark.parametrize(
