@@ -69,6 +69,9 @@ class InstanceOptimisation(Method):
         """The other method's network."""
         return self.of.network(dims)
 
+    def for_dataset(self, dataset: Dataset) -> Method:
+        return replace(self, of=self.of.for_dataset(dataset))
+
     def missing(self) -> str | None:
         return self.of.missing()
 

@@ -72,7 +72,7 @@ class LaplacianPyramid(PairNetwork):
         )
         self.finest = LEVELS  # levels in use
 
-    def advance(self, share: float) -> None:
+    def advance(self, share: float, step: int) -> None:
         """Take up the levels that have begun after this share of the training; freeze and thaw those below."""
         self.finest = sum(share >= start for start in STARTS)
         thawed = self.finest == 1 or share >= STARTS[self.finest - 1] + FROZEN

@@ -23,13 +23,18 @@ OWN_NAME = "choose a --name of its own: what is finished is used again"
 class Arm:
     """One method of a comparison, with its label and the group of arms that it belongs to.
 
-    ``budget_changes``: what differs from the study's budget, such as the learning rate.
+    ``budget_changes``: what differs from the study's budget, such as the learning rate. ``labelled``: of how many
+    subjects training sees the labels; None: as the data set says. ``needs_labels``: where none are seen it is left out,
+    as an arm that then trains as another one does. ``strategy``: its label before the number of labelled subjects.
     """
 
     label: str
     group: str
     method: Method
     budget_changes: Mapping[str, Any] = field(default_factory=dict)
+    labelled: int | None = None
+    needs_labels: bool = False
+    strategy: str = ""
 
     @property
     def trained(self) -> bool:
@@ -52,7 +57,8 @@ class Study:
     asked for, below those of ``--set``. ``selects``: the study makes choices, so test is
     never looked at. ``measure_cost``: whether latency and memory of each arm are measured at the end, which takes some
     twenty training steps an arm. ``optimise_instances``: every trained arm is also measured after instance optimisation
-    of each pair, to tell what its network knew beyond what a few steps of descent find.
+    of each pair, to tell what its network knew beyond what a few steps of descent find. ``labels``: every trained arm
+    is run with these numbers or shares of labelled subjects, unless ``--labels`` says others.
     """
 
     question: str
@@ -66,6 +72,7 @@ class Study:
     selects: bool = False
     measure_cost: bool = True
     optimise_instances: bool = False
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,5 +180,6 @@ def _merged_arms(old: Mapping[str, Json], new: Mapping[str, Json], *, last: bool
 
 def _same_arm(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Whether two arms differ in nothing but their seeds; shared seeds must have the same keys."""
-    same = all(old.get(name) == new[name] for name in ("label", "group", "method", "budget_changes"))
+    names = ("label", "group", "method", "budget_changes", "labelled")
+    same = all(old.get(name) == new.get(name) for name in names)
     return same and all(new["keys"].get(seed, key) == key for seed, key in old["keys"].items())

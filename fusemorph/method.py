@@ -65,6 +65,10 @@ class Method(ABC):
         """The method whose training yields the weights: another one where this one starts from its trained network."""
         return self
 
+    def for_dataset(self, dataset: Dataset) -> "Method":
+        """The method with what it must know of a data set, such as the labels that it segments."""
+        return self
+
     def missing(self) -> str | None:
         """What this machine lacks for the method, with the line that installs it; None where nothing is missing."""
         return None
@@ -115,7 +119,7 @@ class LearnedMethod(Method):
         return self.loss
 
     def skip(self, dataset: Dataset) -> str | None:
-        if self.loss.dice_weight and not dataset.labels:
+        if self.loss.reads_labels and not dataset.labels:
             return f"it learns from labels, and {dataset.name} has none"
         return super().skip(dataset)
 
@@ -129,9 +133,20 @@ class LearnedMethod(Method):
             return network(fixed, moving)  # type: ignore[no-any-return]
 
 
+@dataclass(frozen=True, kw_only=True)
+class SegmentingMethod(LearnedMethod):
+    """A learned method whose network segments, too: these ``labels`` beside background, by default three."""
+
+    labels: tuple[int, ...] = (1, 2, 3)
+
+    def for_dataset(self, dataset: Dataset) -> "SegmentingMethod":
+        """The method that segments the labels of a data set."""
+        return replace(self, labels=tuple(dataset.labels) or self.labels)
+
+
 def _from_json(value: Any, own: Any) -> Any:
     if isinstance(value, Mapping) and is_dataclass(own) and not isinstance(own, type):
-        return replace(own, **value)
+        return replace(own, **{name: _from_json(each, getattr(own, name, None)) for name, each in value.items()})
     return tuple(value) if isinstance(value, list) else value
 
 

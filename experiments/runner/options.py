@@ -78,6 +78,9 @@ class StudyOptions(Options):
         Whole(least=1, most=AT_MOST["seeds"]), "train with seeds 0 to N-1; default: the study's own", metavar="N"
     )
     arms: tuple[str, ...] = option(Text(), "run these arms alone", flag="--arm", metavar="LABEL", many=True)
+    labels: str | None = option(
+        Text(), "labelled training subjects, numbers or shares with commas: 0,5,10%,100%", metavar="N,..."
+    )
     plan: str | None = option(Text(), "train the arms of --arm with this plan beside their own, too", metavar="PLAN")
     refine: int | None = option(
         Whole(least=1, most=AT_MOST["steps"]),
@@ -92,6 +95,11 @@ class StudyOptions(Options):
             raise ValueError("--plan needs --arm: the arm whose plan it takes the place of")
         if self.refine and not self.arms:
             raise ValueError("--refine needs --arm: the arms whose results are refined")
+
+    @property
+    def label_numbers(self) -> tuple[str, ...]:
+        """The numbers and shares of ``--labels``."""
+        return tuple(text.strip() for text in self.labels.split(",")) if self.labels else ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from experiments.runner.storage import require_space
 from fusemorph.complexity import count_cost
 from fusemorph.configuration import Budget, Json, Trial, written_settings
 from fusemorph.data.dataset import Dataset
+from fusemorph.method import load_method
 from fusemorph.networks.padding import padded_shape
 from fusemorph.trials.run import Job
 from nas.search import Candidate, Search, SearchPlan
@@ -65,6 +66,7 @@ def candidate_maker(setup: SearchSetup, *, control: bool) -> Callable[[Values], 
     described = {dataset.name: dataset.configuration() for dataset in setup.datasets}
 
     def job(dataset: Dataset, seed: int, method: Json, budget: Budget, label: str) -> Job:
+        method = load_method(method).for_dataset(dataset).configuration()
         trial = Trial(method=method, dataset=described[dataset.name], budget=written_settings(budget), seed=seed)
         name = entry_name(setup, dataset, control=control)
         stop = SuccessiveHalving(study=name, seed=seed, rungs=rungs_of(budget)) if setup.early_stopping else None

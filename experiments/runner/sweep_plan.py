@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 
 from experiments.runner.datasets import dataset_entry, open_datasets, require_pairs
+from experiments.runner.labels import described, label_counts, over_labels
 from experiments.runner.option_types import StudyName, meant
 from experiments.runner.options import StudyOptions, SweepOptions
 from experiments.study import Arm, Study, make_trial, refined
@@ -124,7 +125,9 @@ def make_sweep(
     budget = find_budget(budget_name)
     split = "val" if study.selects or dataset.missing("test") else "test"
     require_pairs(dataset, split)
-    all_arms = [*study.arms(dataset.shape, budget)]
+    all_arms = [replace(arm, method=arm.method.for_dataset(dataset)) for arm in study.arms(dataset.shape, budget)]
+    if asked := options.study.label_numbers or study.labels:
+        all_arms = over_labels(all_arms, label_counts(dataset, asked))
     if study.optimise_instances:
         all_arms += [fitted for arm in all_arms if arm.trained and (fitted := refined(arm)) not in all_arms]
     added = [*_replanned(all_arms, options.study), *_refined(all_arms, options.study)]
@@ -132,9 +135,9 @@ def make_sweep(
     skipped = {arm.label: reason for arm in all_arms if (reason := arm.method.skip(dataset))}
     arms = tuple(arm for arm in all_arms if arm.label not in skipped)
     wanted = _wanted(arms, [*options.study.arms, *(arm.label for arm in added)])
-    described = dataset.configuration()
     pairs = ((arm, seed) for seed in range(seeds) for arm in wanted if arm.trained or seed == 0)
-    trials = tuple((arm, make_trial(arm, described, budget, seed)) for arm, seed in pairs)
+    entries = {count: described(dataset, arm) for count, arm in {arm.labelled: arm for arm in wanted}.items()}
+    trials = tuple((arm, make_trial(arm, entries[arm.labelled], budget, seed)) for arm, seed in pairs)
     return Sweep(
         name=name, study=study, options=options, dataset=dataset, budget_name=budget_name, budget=budget,
         seeds=tuple(range(seeds)), arms=arms, skipped=skipped, split=split, trials=trials,
@@ -162,10 +165,10 @@ def _refined(arms: Sequence[Arm], options: StudyOptions) -> list[Arm]:
 
 
 def _wanted(arms: tuple[Arm, ...], labels: Sequence[str]) -> tuple[Arm, ...]:
-    known = [arm.label for arm in arms]
+    known = list(dict.fromkeys([*(arm.strategy for arm in arms if arm.strategy), *(arm.label for arm in arms)]))
     if unknown := sorted(set(labels) - set(known)):
         raise ValueError(f"--arm: no arm {', '.join(unknown)}; known: {'; '.join(known)}{meant(unknown[0], known)}")
-    return tuple(arm for arm in arms if not labels or arm.label in labels)
+    return tuple(arm for arm in arms if not labels or {arm.label, arm.strategy} & set(labels))
 
 
 def study_entry(sweep: Sweep) -> Json:
@@ -190,6 +193,8 @@ def study_entry(sweep: Sweep) -> Json:
 
 def _arm_entry(sweep: Sweep, arm: Arm) -> Json:
     keys = {str(trial.seed): trial.key for its_arm, trial in sweep.trials if its_arm is arm}
-    entry = {"label": arm.label, "group": arm.group, "method": arm.method.configuration(), "keys": keys}
+    entry: Json = {"label": arm.label, "group": arm.group, "method": arm.method.configuration(), "keys": keys}
+    if arm.labelled is not None:
+        entry |= {"labelled": arm.labelled, "strategy": arm.strategy}
     published = [asdict(score) for score in arm.method.published]
     return entry | {"budget_changes": dict(arm.budget_changes)} | ({"published": published} if published else {})

@@ -22,6 +22,7 @@ def baseline_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
     TransMorph and the transformer of AutoFuse are narrower than published, so that they train on a CPU.
     """
     methods = {name: load_method({"name": name}) for name in known_methods() if name not in LISTED_BY_VARIANT}
+    methods = {name: method for name, method in methods.items() if not learns_from_labels(method)}
     floors = [Arm(label=name, group="floor", method=methods.pop(name)) for name in ("identity", "oracle")]
     found = [Arm(label=name, group=_group(method), method=method) for name, method in methods.items()]
     classical = [arm for arm in found if not arm.trained]
@@ -48,6 +49,11 @@ def with_recipe(method: Method) -> Method:
     weights = sum(0.5**level for level in range(TUNED.levels))
     recipe = replace(loss, levels=TUNED.levels, diffusion_weight=weights * loss.diffusion_weight)
     return replace(method, loss=recipe)  # type: ignore[call-arg]
+
+
+def learns_from_labels(method: Method) -> bool:
+    """Whether it belongs in the study ``semi``."""
+    return method.objective is not None and method.objective.reads_labels
 
 
 def _group(method: Method) -> str:

@@ -23,7 +23,7 @@ def open_dataset(
 ) -> Dataset:
     """Open a dataset by name; ``data`` is its folder, where it needs one. ``~`` is the home folder in both paths.
 
-    Every data set has the setting ``labelled``: whose labels training may see, see ``Dataset.hide_labels``.
+    Every data set has the setting ``labelled``: whose labels training may see, see ``Dataset.with_labelled``.
 
     Raises:
         ValueError: an unknown name or setting, or a file that is no entry.
@@ -32,6 +32,4 @@ def open_dataset(
     folder, kept = (None if path is None else expanded(path) for path in (data, cache))
     labelled = settings.pop(LABELLED, None)
     dataset: Dataset = load_entry(DATASETS, name, Dataset)(folder, cache=kept, **settings)
-    if labelled is not None:
-        dataset.hide_labels(labelled)
-    return dataset
+    return dataset if labelled is None else dataset.with_labelled(labelled)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -155,8 +156,9 @@ class Dataset(ABC):
         """Whether there are labels of a scan, hidden or not; known without reading it."""
         return bool(self.labels)
 
-    def hide_labels(self, labelled: Any) -> None:
-        """Hide the labels of all subjects of train but the ``labelled`` ones: a number, a share, or a list of them.
+    def with_labelled(self, labelled: Any) -> "Dataset":
+        """The same data with the labels of all subjects of train hidden but the ``labelled`` ones: a number, a share,
+        or a list of them.
 
         Val and test keep theirs. The setting is written as the number of subjects, or as their list; all of them is
         what is written without it.
@@ -166,10 +168,12 @@ class Dataset(ABC):
         """
         having, subjects = self._subjects_with_labels(), set(self._members["train"].values())
         chosen = choose_labelled(labelled, having=having, subjects=subjects, dataset=self.name)
-        self._hidden = frozenset(subjects - set(chosen)) if set(chosen) != set(having) else frozenset()
-        self.settings.pop(LABELLED, None)
-        if self._hidden:
-            self.settings[LABELLED] = len(chosen) if chosen == having[: len(chosen)] else list(chosen)
+        seen = copy(self)
+        seen._hidden = frozenset(subjects - set(chosen)) if set(chosen) != set(having) else frozenset()
+        seen.settings = {name: value for name, value in self.settings.items() if name != LABELLED}
+        if seen._hidden:
+            seen.settings[LABELLED] = len(chosen) if chosen == having[: len(chosen)] else list(chosen)
+        return seen
 
     def missing(self, split: str) -> tuple[str, ...]:
         """Messages about what is missing here of the official split; empty when it is complete."""

@@ -20,10 +20,11 @@ SQUARINGS = 5
 class Alignment:
     """The alignment of a pair so far, brought from grid to finer grid by ``enter`` and improved by ``add``.
 
-    Before the first ``enter`` nothing is warped, as in direct decoding.
+    Before the first ``enter`` nothing is warped, as in direct decoding. The images may have further channels, as of a
+    segmentation, which are carried along.
     """
 
-    def __init__(self, fixed: Float[Tensor, "b 1 *s"], moving: Float[Tensor, "b 1 *s"]) -> None:
+    def __init__(self, fixed: Float[Tensor, "b n *s"], moving: Float[Tensor, "b n *s"]) -> None:
         self._pyramid = [(fixed, moving)]
         self._displacement: Tensor | None = None
         self.fixed, self.moving = fixed, moving
@@ -50,7 +51,7 @@ class Alignment:
         """The velocity with what a stage adds to it; ``remember`` keeps it for the loss."""
         self.velocity = residual if self.velocity is None else self.velocity + residual
         if remember:
-            self.coarser = (Coarser(self.fixed, self.moving, self.velocity), *self.coarser)
+            self.coarser = (Coarser(self.fixed[:, :1], self.moving[:, :1], self.velocity), *self.coarser)
         return self.velocity
 
 

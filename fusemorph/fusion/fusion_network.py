@@ -5,6 +5,7 @@ Chung 2020 (LapIRN) and Meng et al. 2022 (NICE-Net): each stage of the decoder p
 """
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -27,6 +28,17 @@ from fusemorph.fusion.plan import (
     stage_symbols,
 )
 from fusemorph.fusion.rereading import Rereading
+from fusemorph.fusion.segmentation import (
+    Segmentation,
+    SegmentationHead,
+    SegmentationInput,
+    SegmentationNetwork,
+    as_input,
+    effective,
+    joint_sees_images,
+    rereading_stages,
+    single_channels,
+)
 from fusemorph.fusion.swin_path import SwinPath, heads_for
 from fusemorph.fusion.unet_path import HALVINGS, LEVEL, UNetPath
 from fusemorph.integrate import exponential, resize_displacement
@@ -70,7 +82,8 @@ class FusionNetwork(PairNetwork):
 
     Paths of either ``backbone`` have the same stages, operators and head. Dead stages are neither built nor computed.
     Images of any shape from 8 voxels a side are padded inside and the displacement cropped. ``checkpointing`` computes
-    the blocks again in the backward pass to save memory; results are the same.
+    the blocks again in the backward pass to save memory; results are the same. ``segmentation``: how label maps of
+    ``classes`` classes, background included, are predicted and help, see ``fusemorph.fusion.segmentation``.
     """
 
     def __init__(
@@ -83,19 +96,16 @@ class FusionNetwork(PairNetwork):
         refine: bool = True,
         gate: GateSettings | None = None,
         checkpointing: bool = False,
+        segmentation: Segmentation = "none",
+        classes: int = 0,
+        segmentation_input: SegmentationInput = "soft",
     ) -> None:
         super().__init__(dims=dims)
         self.plan = parse_plan(plan)
         self.checkpointing = checkpointing
         check_channels(channels, backbone=backbone, caller="FusionNetwork")
-
-        def path(inputs: int, share: int, stages: Collection[int]) -> UNetPath | SwinPath:
-            own = tuple(count // share for count in channels)
-            if backbone == "convolution":
-                return UNetPath(dims=dims, inputs=inputs, channels=own, stages=stages)
-            return SwinPath(dims=dims, inputs=inputs, channels=own, heads=heads_for(channels), stages=stages)
-
-        self.single, self.joint = path(1, 2, single_stages(self.plan)), path(2, 1, joint_stages(self.plan))
+        self.segmentation, self.segmentation_input = effective(segmentation, self.plan), segmentation_input
+        self.single, self.joint = self._paths(channels, backbone)
         self.operators, self.refinements = nn.ModuleDict(), nn.ModuleDict()
         self.rereadings, self.residuals = nn.ModuleDict(), nn.ModuleDict()
         self.gate = gate or GateSettings()
@@ -106,11 +116,41 @@ class FusionNetwork(PairNetwork):
             )
             if refine:
                 self.refinements[key] = ElkBlock(dims=dims, channels=count)
-            if is_coarse_to_fine(self.plan) and stage in PREDICTING[1:] and stage in self.joint:
-                self.rereadings[key] = Rereading(dims=dims, channels=count)
+            if stage in rereading_stages(self.plan):
+                self.rereadings[key] = Rereading(dims=dims, channels=count, images=2 * self._seen)
             if is_coarse_to_fine(self.plan) and stage in PREDICTING[:-1]:
                 self.residuals[key] = ResidualHead(dims=dims, channels=count)
         self.head = VelocityHead(dims=dims, channels=channels[LEVEL[STAGES[-1]]])
+        # Last, so that what registers begins with the weights that it has without.
+        self.segments: SegmentationHead | SegmentationNetwork | None = None
+        if self.segmentation != "none":
+            kind = SegmentationHead if self._shares else SegmentationNetwork
+            self.segments = kind(dims=dims, channels=single_channels(channels), classes=classes)
+
+    @property
+    def _shares(self) -> bool:
+        """Whether the single-image path segments too."""
+        return self.segmentation in ("feature", "all")
+
+    @property
+    def _seen(self) -> int:
+        """Channels of an image as the joint path sees it: with its predicted segmentation, if that is an input."""
+        return 2 if self.segmentation in ("input", "all") and joint_sees_images(self.plan) else 1
+
+    def _paths(self, channels: Channels, backbone: Backbone) -> tuple[UNetPath | SwinPath, UNetPath | SwinPath]:
+        """The single-image and the joint path; one that segments has all stages, and convolutions as published."""
+
+        def path(inputs: int, own: Channels, stages: Collection[int]) -> UNetPath | SwinPath:
+            if backbone == "convolution" or len(own) > len(channels):
+                return UNetPath(dims=self.dims, inputs=inputs, channels=own, stages=stages)
+            return SwinPath(dims=self.dims, inputs=inputs, channels=own, heads=heads_for(channels), stages=stages)
+
+        if self._shares:
+            single = path(1, single_channels(channels), STAGES)
+        else:
+            fed = self.segmentation == "input" and self._seen == 1
+            single = path(2 if fed else 1, tuple(count // 2 for count in channels), single_stages(self.plan))
+        return single, path(2 * self._seen, channels, joint_stages(self.plan))
 
     def rate_of(self, name: str) -> float:
         """Learning rate of a parameter, as a multiple of the budget's."""
@@ -130,17 +170,40 @@ class FusionNetwork(PairNetwork):
         With a ``generator`` the velocity is sampled and hard gates are noisy, as in training; without, both take
         their mean or most likely value.
         """
-        of_both = self._single_features(torch.cat((fixed, moving)))
+        of_both, logits, seen = self._look(torch.cat((fixed, moving)))
         singles = {stage: (feature[: len(fixed)], feature[len(fixed) :]) for stage, feature in of_both.items()}
-        return self._register(fixed, moving, singles, generator)
+        seen_fixed, seen_moving = seen.chunk(2)
+        registration = self._register(seen_fixed, seen_moving, singles, generator)
+        if logits is None:
+            return registration
+        of_fixed, of_moving = logits.chunk(2)
+        return replace(registration, segmentation=(of_fixed, of_moving))
 
     def align_both(
         self, first: Float[Tensor, "b 1 *s"], second: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
     ) -> Registration:
         """Both directions; the single-image path sees each image once."""
-        images = torch.cat((first, second))
-        singles = {stage: (feature, swap(feature)) for stage, feature in self._single_features(images).items()}
-        return self._register(images, swap(images), singles, generator)
+        features, logits, seen = self._look(torch.cat((first, second)))
+        singles = {stage: (feature, swap(feature)) for stage, feature in features.items()}
+        registration = self._register(seen, swap(seen), singles, generator)
+        return registration if logits is None else replace(registration, segmentation=(logits, swap(logits)))
+
+    def _look(self, images: Float[Tensor, "b2 1 *s"]) -> tuple[dict[int, Tensor], Tensor | None, Tensor]:
+        """Each image by itself: its single-image features, the logits of its segmentation, and what of it the joint
+        path sees."""
+        if self.segments is None:
+            return self._single_features(images), None, images
+        if self._shares:
+            features = self._single_features(images)
+            logits: Tensor = self._run(self.segments, features[STAGES[-1]], features[0])
+        else:
+            logits = self._run(self.segments, images)
+        fed = images
+        if self.segmentation in ("input", "all"):
+            fed = torch.cat((images, as_input(logits, form=self.segmentation_input)), dim=1)
+        if not self._shares:
+            features = self._single_features(fed if self._seen == 1 else images)
+        return features, logits, fed if self._seen == 2 else images
 
     def _register(
         self,
@@ -199,7 +262,7 @@ class FusionNetwork(PairNetwork):
                 joint = self._run(self.rereadings[str(stage)], joint, alignment.fixed, warped)
         return Features(joint, of_fixed, of_moving)
 
-    def _single_features(self, images: Float[Tensor, "b2 1 *s"]) -> dict[int, Tensor]:
+    def _single_features(self, images: Float[Tensor, "b2 _ *s"]) -> dict[int, Tensor]:
         """Features of fixed and moving, stacked along the batch: one pass for both, normalised per image."""
         features: dict[int, Tensor] = {}
         if 1 in self.single:

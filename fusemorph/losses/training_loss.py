@@ -1,6 +1,6 @@
 """The loss of training: similarity, regularity, folding and, semi-supervised, labels; each with its weight."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -9,7 +9,6 @@ from torch import Tensor
 
 from fusemorph.configuration import LATER
 from fusemorph.losses.bending import bending
-from fusemorph.losses.dice import dice
 from fusemorph.losses.diffusion import diffusion
 from fusemorph.losses.folding import folding
 from fusemorph.losses.inverse_consistency import inverse_consistency
@@ -17,13 +16,14 @@ from fusemorph.losses.kl import kl
 from fusemorph.losses.mse import mse
 from fusemorph.losses.mutual_information import mutual_information
 from fusemorph.losses.resolutions import coarser_ncc, ncc_at_levels
+from fusemorph.losses.supervision import SUPERVISED_TERMS, UNLABELLED, Supervision
 
 if TYPE_CHECKING:
     from fusemorph.networks.registration import Registration
 
 TERMS = (
     "similarity", "coarser_similarity", "kl", "diffusion", "bending", "folding_penalty", "inverse_consistency",
-    "dice_loss",
+    *SUPERVISED_TERMS,
 )  # fmt: skip
 WEIGHTS = (
     "kl_weight", "prior_lambda", "diffusion_weight", "bending_weight", "folding_weight", "dice_weight",
@@ -36,10 +36,11 @@ class TrainingLoss:
     """Weights of the loss terms; the defaults are AutoFuse's. A term of weight 0 is not computed.
 
     ``diffusion_weight`` and ``bending_weight`` act on the velocity where the network has one, else on the displacement.
-    ``dice_weight`` makes training semi-supervised: pairs with labels add one minus their soft Dice. ``levels``: at how
-    many resolutions local NCC compares the images, see ``ncc_at_levels``. ``textured``: windows in which fixed is flat,
-    as in padded margins, count for nothing. ``coarser_weight``: of the similarity after each coarser stage of a
-    coarse-to-fine network (deep supervision). ``inverse_consistency_weight``: needs symmetric steps.
+    ``dice_weight`` makes training semi-supervised: pairs with labels add one minus their soft Dice. ``supervision``:
+    what predicted segmentations add, and how labels enter. ``levels``: at how many resolutions local NCC compares the
+    images, see ``ncc_at_levels``. ``textured``: windows in which fixed is flat, as in padded margins, count for
+    nothing. ``coarser_weight``: of the similarity after each coarser stage of a coarse-to-fine network (deep
+    supervision). ``inverse_consistency_weight``: needs symmetric steps.
     """
 
     similarity: Literal["ncc", "mse", "mutual_information"] = "ncc"
@@ -54,6 +55,7 @@ class TrainingLoss:
     textured: bool = field(default=False, metadata=LATER)
     coarser_weight: float = field(default=0.0, metadata=LATER)
     inverse_consistency_weight: float = field(default=0.0, metadata=LATER)
+    supervision: Supervision = field(default_factory=Supervision, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.similarity not in ("ncc", "mse", "mutual_information"):
@@ -84,11 +86,13 @@ class TrainingLoss:
         warped: Float[Tensor, "b c *s"],
         labels: tuple[Int[Tensor, "b 1 *s"], Int[Tensor, "b 1 *s"]] | None = None,
         spacing_mm: tuple[float, ...] | None = None,
+        label_ids: tuple[int, ...] | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
         """Weighted loss terms by name; the loss is their sum.
 
-        ``labels``: those of the fixed and the moving images, zeros where a pair has none. ``spacing_mm`` counts for
-        diffusion and bending.
+        ``labels``: those of the fixed and the moving images, ``UNLABELLED`` throughout where an image has none.
+        ``label_ids``: the labels of the data set; those of the fixed maps where they are not given. ``spacing_mm``
+        counts for diffusion and bending.
         """
         terms = {"similarity": self._similarity(registration, fixed, warped)}
         smooth = registration.displacement if registration.velocity is None else registration.velocity
@@ -106,9 +110,20 @@ class TrainingLoss:
         if self.inverse_consistency_weight and registration.both_directions:
             term = inverse_consistency(registration.displacement)
             terms["inverse_consistency"] = self.inverse_consistency_weight * term
-        if self.dice_weight and labels is not None:
-            terms["dice_loss"] = self.dice_weight * dice(*labels, registration.displacement)
+        if labels is not None and self.reads_labels:
+            ids = label_ids or tuple(sorted({*labels[0].flatten().tolist()} - {UNLABELLED, 0})) or (1,)
+            terms |= self.supervision.terms(registration, labels, label_ids=ids, dice_weight=self.dice_weight)
         return terms
+
+    def without_predictions(self) -> "TrainingLoss":
+        """The same loss for a network that does not segment: settings that then count for nothing are the defaults."""
+        kept = Supervision(focal_weight=self.supervision.focal_weight, label_warp=self.supervision.label_warp)
+        return replace(self, supervision=kept if self.dice_weight else Supervision())
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether labels take part."""
+        return bool(self.dice_weight) or self.supervision.reads_predictions
 
     def _similarity(self, registration: "Registration", fixed: Tensor, warped: Tensor) -> Tensor:
         if self.similarity == "ncc":

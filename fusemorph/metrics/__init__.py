@@ -4,6 +4,7 @@ from fusemorph.metrics.dice import dice_per_label
 from fusemorph.metrics.endpoint import endpoint_error_mm
 from fusemorph.metrics.means import nan_mean
 from fusemorph.metrics.regularity import folding_fraction, ndv_fraction, sd_log_jacobian, sdlogj_l2r
+from fusemorph.metrics.segmentation import predicted_labels, segmentation_dice
 from fusemorph.metrics.surface import surface_distances
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "folding_fraction",
     "nan_mean",
     "ndv_fraction",
+    "predicted_labels",
     "sd_log_jacobian",
     "sdlogj_l2r",
+    "segmentation_dice",
     "surface_distances",
 ]

@@ -40,7 +40,7 @@ class PairNetwork(nn.Module, ABC):
         shape = tuple(fixed.shape[2:])
         inner = padded_shape(shape)
         registration = self.align(pad(fixed, inner), pad(moving, inner), generator)
-        return replace(registration, displacement=crop(registration.displacement, shape))
+        return _cropped(registration, shape)
 
     def both_directions(
         self,
@@ -58,7 +58,7 @@ class PairNetwork(nn.Module, ABC):
         shape = tuple(first.shape[2:])
         inner = padded_shape(shape)
         registration = self.align_both(pad(first, inner), pad(second, inner), generator)
-        return replace(registration, displacement=crop(registration.displacement, shape), both_directions=True)
+        return replace(_cropped(registration, shape), both_directions=True)
 
     def align_both(
         self, first: Float[Tensor, "b 1 *s"], second: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
@@ -72,3 +72,12 @@ class PairNetwork(nn.Module, ABC):
                 f"{type(self).__name__}(): 'fixed' and 'moving' must both be (b, 1, *s) with {self.dims} spatial axes, "
                 f"got {tuple(fixed.shape)} and {tuple(moving.shape)}"
             )
+
+
+def _cropped(registration: Registration, shape: tuple[int, ...]) -> Registration:
+    """What lies on the images' grid, without the margins of the padded one."""
+    displacement = crop(registration.displacement, shape)
+    if registration.segmentation is None:
+        return replace(registration, displacement=displacement)
+    fixed, moving = (crop(logits, shape) for logits in registration.segmentation)
+    return replace(registration, displacement=displacement, segmentation=(fixed, moving))

@@ -34,7 +34,8 @@ class Registration:
     weights by stage, empty for networks without gates. ``halvings``: how often the images are halved before they are as
     coarse as the level that predicted, for networks trained level by level. ``coarser``: what a coarse-to-fine network
     predicted before its last stage, finest first; in training alone. ``both_directions``: the second half of the batch
-    holds the pairs of the first half the other way round.
+    holds the pairs of the first half the other way round. ``segmentation``: logits ``(b, k, *s)`` of the classes,
+    background first, of the fixed and of the moving images, where the network segments.
     """
 
     displacement: Float[Tensor, "b d *s"]
@@ -44,3 +45,4 @@ class Registration:
     halvings: int = 0
     coarser: tuple[Coarser, ...] = ()
     both_directions: bool = False
+    segmentation: tuple[Tensor, Tensor] | None = None

@@ -9,6 +9,7 @@ from torch import Tensor
 from fusemorph.augmentation import Volumes, augment
 from fusemorph.configuration import Budget
 from fusemorph.data.dataset import Dataset, Pair, Scan
+from fusemorph.losses.supervision import UNLABELLED
 from fusemorph.method import image_tensor
 
 
@@ -40,12 +41,10 @@ def stack_images(pairs: Sequence[Pair], device: torch.device) -> tuple[Tensor, T
 
 
 def stack_labels(pairs: Sequence[Pair], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Fixed and moving labels ``(b, 1, *s)`` of the pairs; zeros for a pair of which either scan has none."""
-    none = torch.zeros(pairs[0].fixed.image.shape, dtype=torch.int16)
-    labelled = [pair.fixed.labels is not None and pair.moving.labels is not None for pair in pairs]
+    """Fixed and moving labels ``(b, 1, *s)`` of the pairs; ``UNLABELLED`` throughout for a scan that has none."""
+    none = torch.full(pairs[0].fixed.image.shape, UNLABELLED, dtype=torch.int16)
     fixed, moving = (
-        [torch.tensor(scan.labels) if known else none for scan, known in zip(scans, labelled, strict=True)]
-        for scans in _columns(pairs)
+        [none if scan.labels is None else torch.tensor(scan.labels) for scan in scans] for scans in _columns(pairs)
     )
     return torch.stack(fixed)[:, None].to(device), torch.stack(moving)[:, None].to(device)
 

@@ -29,6 +29,7 @@ from fusemorph.networks.registration import Registration
 from fusemorph.storage import table
 from fusemorph.trials.held_gates import dice_with_held_gates
 from fusemorph.trials.slices import archive, best_median_worst, slice_pair
+from fusemorph.trials.validation import segmentation_scores
 from fusemorph.trials.viewer_slices import view_pair
 from fusemorph.warp import warp_moving_labels
 
@@ -112,6 +113,8 @@ class _Measured:
     def add(self, number: int, pair: Pair, registration: Registration, labels: dict[int, str]) -> None:
         displacement = registration.displacement.float().cpu()
         row, label_rows = measure_pair(pair, displacement, labels)
+        if scores := segmentation_scores(pair, registration, labels):
+            add_segmentation(row, label_rows, scores)
         self.rows.append(row)
         self.label_rows.extend(label_rows)
         self.gate_rows.extend(measure_gates(pair, registration))
@@ -163,6 +166,14 @@ def measure_pair(pair: Pair, displacement: Float[Tensor, "1 d *s"], labels: dict
     return row, per_label
 
 
+def add_segmentation(row: Row, label_rows: list[Row], scores: Sequence[np.ndarray]) -> None:
+    """Add ``segmentation_dice``: of each label the mean over both images, of the pair that over labels."""
+    of_label = [nan_mean([own[at] for own in scores]) for at in range(len(scores[0]))]
+    row["segmentation_dice"] = nan_mean([nan_mean(list(own)) for own in scores])
+    for own, value in zip(label_rows, of_label, strict=True):
+        own["segmentation_dice"] = value
+
+
 def name_pair(pair: Pair) -> Row:
     """The cells of a pair's row that identify it."""
     return {
@@ -207,6 +218,8 @@ def summarise(split: str, rows: Sequence[Row]) -> Row:
     summary["dice"] = {name: _known(value) for name, value in summary["dice"].items()}
     if held := [row["dice_gates_held"] for row in rows if "dice_gates_held" in row]:
         summary["dice_gates_held"] = _known(nan_mean(held))
+    if segmented := [row["segmentation_dice"] for row in rows if "segmentation_dice" in row]:
+        summary["segmentation_dice"] = _known(nan_mean(segmented))
     failed = sum("failure" in row for row in rows)
     return summary | ({"failed_pairs": failed} if failed else {})
 

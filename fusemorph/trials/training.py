@@ -39,11 +39,11 @@ class TrainingFailed(RuntimeError):
 class Advancing(Protocol):
     """A network that is trained in parts, one after the other.
 
-    ``advance`` is called before each step with the share of the steps that are done. What it does, such as freezing
-    weights, must follow from the share alone: then a resumed training ends bit-equal.
+    ``advance`` is called before each step with the share of the steps that are done, and their number. What it does,
+    such as freezing weights, must follow from these alone: then a resumed training ends bit-equal.
     """
 
-    def advance(self, share: float) -> None:
+    def advance(self, share: float, step: int) -> None:
         """Prepare for the step."""
 
 
@@ -149,10 +149,9 @@ def _step(
 ) -> dict[str, float]:
     """One update of the weights; returns the loss and its weighted terms."""
     if isinstance(network, Advancing):
-        network.advance(step / budget.steps)
-    (fixed, moving), labels = training_batch(
-        dataset, budget, seed=seed, step=step, labelled=bool(objective.dice_weight), device=device
-    )
+        network.advance(step / budget.steps, step)
+    labelled = objective.reads_labels and bool(dataset.labelled_subjects or objective.supervision.predictions_weight)
+    (fixed, moving), labels = training_batch(dataset, budget, seed=seed, step=step, labelled=labelled, device=device)
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(budget, step) * group["rate"]
     with autocast(budget.precision, device):
@@ -161,7 +160,10 @@ def _step(
             fixed, moving = both_ways(fixed, moving)
             labels = None if labels is None else both_ways(*labels)
         warped = warp(moving, registration.displacement)
-        terms = objective.terms(registration, fixed=fixed, warped=warped, labels=labels, spacing_mm=dataset.spacing_mm)
+        terms = objective.terms(
+            registration, fixed=fixed, warped=warped, labels=labels, spacing_mm=dataset.spacing_mm,
+            label_ids=tuple(dataset.labels),
+        )  # fmt: skip
     loss = total(terms)
     values = {"loss": float(loss.detach())} | {name: float(term.detach()) for name, term in terms.items()}
     if not math.isfinite(values["loss"]):
@@ -203,7 +205,8 @@ def _record_validation(
     outcome = validate(network, dataset, count=budget.validation_pairs, precision=budget.precision, device=device)
     row = {"step": progress.step, **means, "learning_rate": learning_rate(budget, progress.step - 1)}
     regularity = {"val_folding_fraction": outcome.folding_fraction, "val_sd_log_jacobian": outcome.sd_log_jacobian}
-    progress.history.append(row | {"val_dice": outcome.dice} | regularity)
+    segmented = {} if outcome.segmentation_dice is None else {"val_segmentation_dice": outcome.segmentation_dice}
+    progress.history.append(row | {"val_dice": outcome.dice} | regularity | segmented)
     progress.gates.extend({"step": progress.step, "stage": stage} | row for stage, row in outcome.gates.items())
     progress.sums = {}
 

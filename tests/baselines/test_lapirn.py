@@ -30,7 +30,7 @@ def test_size() -> None:
 )
 def test_levels_begin_and_thaw_in_turn(share: float, levels: int, frozen: tuple[int, ...]) -> None:
     network = METHOD.network(2)
-    network.advance(share)
+    network.advance(share, 0)
     fixed, moving = torch.rand(2, 1, 1, 32, 48)
     registration = network(fixed, moving)
     assert registration.velocity is not None

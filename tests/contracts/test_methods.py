@@ -16,10 +16,16 @@ from fusemorph.trials.evaluation import METRICS
 from fusemorph.warp import warp
 
 SMALL: dict[str, dict[str, Any]] = {
+    "cross_stitch": {"width": 4},
+    "daff": {"width": 4},
+    "deepatlas": {"width": 4},
     "demons": {"iterations": [10, 10, 5]},
     "fusion": {"channels": [4, 8, 8, 16, 16]},
     "instance_optimisation": {"steps": 3},
     "lapirn": {"channels": 8},
+    "pc_reg": {"width": 4},
+    "segmentation_alone": {"width": 4},
+    "shared_encoder": {"width": 4},
     "transmorph": {"width": 6, "heads": [2, 2, 4, 4], "window": [3, 4, 3]},
 }
 CPU = torch.device("cpu")
@@ -114,7 +120,11 @@ def test_every_weight_of_a_learned_method_gets_a_finite_gradient(name: str, shap
     assert objective is not None
     fixed, moving = torch.rand(2, 1, 1, *shape)
     registration = network(fixed, moving, generator=torch.Generator().manual_seed(0))
-    total(objective.terms(registration, fixed=fixed, warped=warp(moving, registration.displacement))).backward()
+    labels = torch.randint(0, 4, (1, 1, *shape)), torch.randint(0, 4, (1, 1, *shape))
+    terms = objective.terms(
+        registration, fixed=fixed, warped=warp(moving, registration.displacement), labels=labels, label_ids=(1, 2, 3)
+    )
+    total(terms).backward()
     gradients = {weight: parameter.grad for weight, parameter in network.named_parameters()}
     assert [weight for weight, gradient in gradients.items() if gradient is None or not gradient.isfinite().all()] == []
 
@@ -132,7 +142,8 @@ def test_a_learned_method_lowers_its_own_loss(name: str) -> None:
     losses = []
     for _ in range(25):
         registration = network(fixed, moving, generator=torch.Generator().manual_seed(0))
-        loss = total(objective.terms(registration, fixed=fixed, warped=warp(moving, registration.displacement)))
+        warped, labels = warp(moving, registration.displacement), ((fixed > 0.5).short(), (moving > 0.5).short())
+        loss = total(objective.terms(registration, fixed=fixed, warped=warped, labels=labels, label_ids=(1, 2, 3)))
         losses.append(float(loss.detach()))
         optimiser.zero_grad()
         loss.backward()

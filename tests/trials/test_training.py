@@ -12,6 +12,7 @@ from fusemorph.data import open_dataset
 from fusemorph.data.dataset import Dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.operator import GateSettings
+from fusemorph.losses.supervision import UNLABELLED
 from fusemorph.losses.training_loss import TrainingLoss, total
 from fusemorph.trials.batches import both_ways, stack_images, stack_labels, training_batch, training_pairs
 from fusemorph.trials.checkpoint import Progress, restore, save_checkpoint
@@ -97,11 +98,11 @@ def test_labels_take_part_where_the_objective_weighs_them(dataset: Dataset, whol
     assert histories[0][-1]["similarity"] != histories[1][-1]["similarity"]
 
 
-def test_a_pair_with_one_labelled_scan_counts_as_unlabelled(dataset: Dataset) -> None:
+def test_a_scan_without_labels_is_marked_as_such(dataset: Dataset) -> None:
     pairs = training_pairs(dataset, 2, seed=0, step=0)
     pairs[1] = replace(pairs[1], fixed=replace(pairs[1].fixed, labels=None))
     fixed, moving = stack_labels(pairs, CPU)
-    assert [bool(own.any()) for labels in (fixed, moving) for own in labels] == [True, False, True, False]
+    assert [bool((own == UNLABELLED).all()) for own in (*fixed, *moving)] == [False, True, False, False]
     assert fixed.shape == stack_images(pairs, CPU)[0].shape
 
 

@@ -1,0 +1,97 @@
+"""What are labels worth, and how should segmentation help? Strategies over numbers of labelled subjects."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import get_args
+
+from baselines.cross_stitch import CrossStitch
+from baselines.daff import Daff
+from baselines.deepatlas import DeepAtlas
+from baselines.greedy import Greedy
+from baselines.identity import Identity
+from baselines.pc_reg import PcReg
+from baselines.segmentation_alone import SegmentationAlone
+from baselines.shared_encoder import SharedEncoder
+from baselines.voxelmorph_semi import VoxelMorphSemi
+from experiments.studies.baselines import with_recipe
+from experiments.studies.fusion import TUNED
+from experiments.study import Arm, Study
+from fusemorph.complexity import count_parameters
+from fusemorph.configuration import Budget
+from fusemorph.fusion.fusion_network import published_channels
+from fusemorph.fusion.method import Fusion
+from fusemorph.fusion.segmentation import Segmentation
+from fusemorph.losses import Supervision
+
+PLAN = "c2f-autofuse"
+STRATEGIES: tuple[Segmentation, ...] = get_args(Segmentation)
+CORRECTED = replace(
+    TUNED,
+    kl_weight=0.01,
+    dice_weight=1.0,
+    supervision=Supervision(segmentation_weight=1.0, fixed_labels_weight=1.0, moving_labels_weight=1.0),
+)
+"""Predictions stand in, detached, where labels are missing; label maps are warped linearly."""
+PUBLISHED = replace(
+    CORRECTED,
+    supervision=Supervision(
+        segmentation_weight=1.0, fixed_labels_weight=1.0, moving_labels_weight=1.0, stand_ins="always",
+        detached=False, focal_weight=1.0, label_warp="nearest",
+    ),
+)  # fmt: skip
+"""AutoFuse-Semi's five terms as its public code has them."""
+
+
+def strategy_arms(budget: Budget) -> list[Arm]:
+    """The family: labels in the loss alone, and the four ways in which segmentation helps; the published form."""
+    channels = published_channels(budget.width)
+    own = {name: Fusion(plan=PLAN, channels=channels, loss=CORRECTED, segmentation=name) for name in STRATEGIES}
+    arms = [Arm(label=name, group="strategy", method=own[name], needs_labels=name == "loss") for name in STRATEGIES]
+    published = replace(own["all"], segmentation_input="argmax", loss=PUBLISHED)
+    arms.append(Arm(label="all, published terms", group="published", method=published, needs_labels=True))
+    direct = replace(published, plan="autofuse")
+    return [*arms, Arm(label="AutoFuse-Semi", group="published", method=direct, needs_labels=True)]
+
+
+BASELINES = (VoxelMorphSemi, DeepAtlas, SharedEncoder, CrossStitch, PcReg, Daff)
+
+
+def baseline_arms(budget: Budget, dims: int) -> list[Arm]:
+    """The published methods as their papers have them, and as wide as makes them the size of ``all``."""
+    arms = [Arm(label=kind.name, group="baseline", method=with_recipe(kind())) for kind in BASELINES]
+    goal = count_parameters(strategy_arms(budget)[4].method, dims)
+    for kind in BASELINES:
+        sizes = {width: count_parameters(kind(width=width), dims) for width in range(2, 33)}
+        width = min(sizes, key=lambda one: abs(sizes[one] / goal - 1))
+        method = with_recipe(kind(width=width))
+        arms.append(Arm(label=f"{kind.name}, parameters", group="baseline, matched", method=method))
+    return [replace(arm, needs_labels=True) for arm in arms]
+
+
+def semi_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
+    """The family and its controls."""
+    alone = SegmentationAlone(width=budget.width)
+    return [
+        Arm(label="identity", group="floor", method=Identity()),
+        Arm(label="greedy", group="control", method=Greedy()),
+        *strategy_arms(budget),
+        Arm(label="segmentation alone", group="control", method=alone, needs_labels=True),
+        *baseline_arms(budget, len(shape)),
+    ]
+
+
+STUDY = Study(
+    question="What are labels of some training subjects worth, and how should segmentation help registration?",
+    protocol=(
+        "The labelled subjects are nested and the same for every arm and seed; val and test keep their labels.",
+        "“none” has labels in the loss alone, and without labels is the unsupervised arm, given the same steps; so "
+        "would “loss” be, whose two networks meet in the losses alone.",
+        "Registration Dice is of warped moving labels, segmentation Dice of what the head predicts: two tasks, apart.",
+        "Labels reward rough fields: compare arms at their SD of the log Jacobian, too.",
+    ),
+    reference="none, unlabelled",
+    arms=semi_arms,
+    budget="search",
+    labels=("0", "5", "25%", "100%"),
+    measure_cost=False,
+)
