@@ -50,8 +50,8 @@ def load(runs: Sequence[Path | str] | Path | str, *, study: str | None = None, k
         NothingToReportError: a folder that does not exist, no study in any of them, or no study of that name.
     """
     folders = [runs] if isinstance(runs, Path | str) else runs
-    found = load_studies([Path(run) for run in folders], study=study)
-    return pd.concat([_flat(records, kind) for records in found], ignore_index=True)
+    studies = load_studies([Path(run) for run in folders], study=study)
+    return pd.concat([_flat(records, kind) for records in studies], ignore_index=True)
 
 
 def comparison_of(
@@ -82,17 +82,17 @@ def _flat(records: StudyRecords, kind: Kind) -> pd.DataFrame:
     arms = records.arms[list(_OF_ARM)].rename(columns={"label": "arm_label"})
     facts = [*_OF_TRIAL, *(f"cost_{name}" for name in COST)]
     trials = records.trials.reindex(columns=["arm", *facts])
-    own: pd.DataFrame = getattr(records, kind)
-    rows = trials.merge(own, on=["arm", "seed"], how="left" if kind == "pairs" else "inner")
+    table: pd.DataFrame = getattr(records, kind)
+    rows = trials.merge(table, on=["arm", "seed"], how="left" if kind == "pairs" else "inner")
     flat = arms.merge(rows, on="arm", how="inner")
-    said = {
+    context = {
         "study": records.name,
         "dataset": str(records.dataset.get("name") or ""),
         "split": records.split,
         "selection_split": str(records.definition.get("selection_split", "val")),
         "reference": records.definition.get("reference"),
     }
-    return flat.assign(**said).reindex(columns=[*said, *(name for name in flat)])
+    return flat.assign(**context).reindex(columns=[*context, *(name for name in flat)])
 
 
 def _study_of(records: pd.DataFrame) -> StudyRecords:
@@ -111,15 +111,19 @@ def _study_of(records: pd.DataFrame) -> StudyRecords:
     arms = arms.assign(label=arms["arm_label" if "arm_label" in arms else "arm"], keys=None)
     arms = arms.sort_values("group", key=lambda column: column.map(groups.index), kind="stable")
     empty = pd.DataFrame({"arm": [], "seed": []}, dtype=str)
-    tables = {one.name: empty for one in fields(StudyRecords) if one.type is pd.DataFrame and one.name not in _BUILT}
+    tables = {
+        column.name: empty
+        for column in fields(StudyRecords)
+        if column.type is pd.DataFrame and column.name not in _BUILT
+    }
     of_trial = [name for name in (*_OF_TRIAL, "folder") if name in trials]
     return StudyRecords(
-        name=_said(frame, "study", "records"),
+        name=_recorded(frame, "study", "records"),
         definition={
-            "reported_split": _said(frame, "split", "not named"),
-            "selection_split": _said(frame, "selection_split", "val"),
-            "dataset": {"name": _said(frame, "dataset", "")},
-            "reference": _said(frame, "reference", ""),
+            "reported_split": _recorded(frame, "split", "not named"),
+            "selection_split": _recorded(frame, "selection_split", "val"),
+            "dataset": {"name": _recorded(frame, "dataset", "")},
+            "reference": _recorded(frame, "reference", ""),
         },
         arms=arms[[*_OF_ARM, "keys"]].reset_index(drop=True),
         trials=trials.reindex(columns=["arm", *of_trial, *MACHINE]).reset_index(drop=True),
@@ -130,6 +134,6 @@ def _study_of(records: pd.DataFrame) -> StudyRecords:
     )
 
 
-def _said(frame: pd.DataFrame, column: str, otherwise: str) -> str:
-    known = list(frame[column].dropna()) if column in frame else []
-    return str(known[0]) if known else otherwise
+def _recorded(frame: pd.DataFrame, column: str, otherwise: str) -> str:
+    values = list(frame[column].dropna()) if column in frame else []
+    return str(values[0]) if values else otherwise

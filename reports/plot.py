@@ -23,47 +23,49 @@ from reports.plots.style import style, with_colours
 
 def distribution(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
     """Boxes and points of the pairs by arm, with the means of the seeds."""
-    own = _coloured(records, primary=primary)
-    return plots.pairs_by_arm(_axes(ax), own.records.pairs, own.evaluated, own.metric)
+    comparison = _coloured(records, primary=primary)
+    return plots.pairs_by_arm(_axes(ax), comparison.records.pairs, comparison.evaluated, comparison.metric)
 
 
 def differences(
     records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice", baseline: str | None = None
 ) -> Axes:
     """Difference of every arm to the baseline with its interval; filled where it is significant."""
-    own = _coloured(records, primary=primary, baseline=baseline)
-    return plots.differences(_axes(ax), own.compared, own.baseline, own.metric)
+    comparison = _coloured(records, primary=primary, baseline=baseline)
+    return plots.differences(_axes(ax), comparison.compared, comparison.baseline, comparison.metric)
 
 
 def side_by_side(
     records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice", baseline: str | None = None
 ) -> Axes:
     """Strategies that are in several groups, with intervals, and the baseline as a line."""
-    own = _coloured(records, primary=primary, baseline=baseline)
-    return groups.side_by_side(_axes(ax), own.arms, own.baseline, own.metric)
+    comparison = _coloured(records, primary=primary, baseline=baseline)
+    return groups.side_by_side(_axes(ax), comparison.arms, comparison.baseline, comparison.metric)
 
 
 def against(records: pd.DataFrame, column: str, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
     """The primary metric of the trained arms against ``column``: ``sd_log_jacobian``, ``parameters``, ``latency_s``."""
-    own = _coloured(records, primary=primary)
-    trained = own.arms[own.arms["trained"]]
-    return _named(plots.against(_axes(ax), trained, column, label=column, metric=own.metric), trained)
+    comparison = _coloured(records, primary=primary)
+    trained = comparison.arms[comparison.arms["trained"]]
+    return _named(plots.against(_axes(ax), trained, column, label=column, metric=comparison.metric), trained)
 
 
 def significance(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
     """Every trained arm against every other, in colour where the difference is significant after Holm correction."""
-    own = _coloured(records, primary=primary)
-    pairs = Certainty(own).pairs.dropna(subset=["difference"])
+    comparison = _coloured(records, primary=primary)
+    pairs = Certainty(comparison).pairs.dropna(subset=["difference"])
     marked = pairs.assign(significant=pairs["verdict"].isin(["higher", "lower"]).astype(float))
     significant = square(marked, "significant", signed=False).fillna(0) > 0
-    return significance_plots.significance(_axes(ax), square(pairs, "difference", signed=True), significant, own.metric)
+    return significance_plots.significance(
+        _axes(ax), square(pairs, "difference", signed=True), significant, comparison.metric
+    )
 
 
 def critical_difference(records: pd.DataFrame, *, ax: Axes | None = None, primary: str = "dice") -> Axes:
     """Critical-difference diagram over blocks: mean ranks, and bars by Wilcoxon's test with Holm correction."""
-    own = _coloured(records, primary=primary)
-    certainty = Certainty(own)
-    colours = dict(zip(own.arms["arm"], own.arms["colour"], strict=True))
+    comparison = _coloured(records, primary=primary)
+    certainty = Certainty(comparison)
+    colours = dict(zip(comparison.arms["arm"], comparison.arms["colour"], strict=True))
     chosen = {arm: colours[arm] for arm in certainty.ranks.index}
     return significance_plots.critical_difference(_axes(ax), certainty.ranks, certainty.wilcoxon, chosen)
 
@@ -112,11 +114,11 @@ def _named(ax: Axes, arms: pd.DataFrame) -> Axes:
 
 
 def _coloured(records: pd.DataFrame, *, primary: str, baseline: str | None = None) -> Comparison:
-    own = comparison_of(records, primary=primary, baseline=baseline)
-    return replace(own, arms=with_colours(own.arms, own.baseline))
+    comparison = comparison_of(records, primary=primary, baseline=baseline)
+    return replace(comparison, arms=with_colours(comparison.arms, comparison.baseline))
 
 
 def _arms_of(records: pd.DataFrame) -> pd.DataFrame:
     """The arms in records without pairs, each in a colour of its own."""
-    arms = records.drop_duplicates("arm").assign(family=lambda own: own["arm"])
+    arms = records.drop_duplicates("arm").assign(family=lambda table: table["arm"])
     return with_colours(arms.assign(trained=arms["trained"].astype(bool)), str(arms["reference"].iloc[0]))

@@ -84,8 +84,8 @@ def across_datasets(records: pd.DataFrame, *, primary: str = "dice") -> pd.DataF
     Raises:
         ValueError: the records are of fewer than two data sets.
     """
-    own = [comparison_of(part, primary=primary) for _, part in records.groupby("dataset", sort=False)]
-    joined = across(own, name="records")
+    comparisons = [comparison_of(part, primary=primary) for _, part in records.groupby("dataset", sort=False)]
+    joined = across(comparisons, name="records")
     if not joined:
-        raise ValueError(f"across_datasets(): 'records' must be of several data sets, got {len(own)}")
+        raise ValueError(f"across_datasets(): 'records' must be of several data sets, got {len(comparisons)}")
     return across_table(joined[0]).numbers

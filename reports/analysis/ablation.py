@@ -53,16 +53,18 @@ class Ablation:
     @property
     def shares(self) -> pd.DataFrame:
         """Importance of each setting, by part and method."""
-        own = [one.single.assign(part=part) for part, one in self.importances.items() if one]
+        tables = [result.single.assign(part=part) for part, result in self.importances.items() if result]
         empty = pd.DataFrame(columns=["importance", "chance", "p_value", "setting", "method", "part"])
-        return pd.concat(own or [empty], ignore_index=True)
+        return pd.concat(tables or [empty], ignore_index=True)
 
     @property
     def pairs(self) -> pd.DataFrame:
         """What pairs of settings add, by part."""
-        own = [one.pairs.assign(part=part) for part, one in self.importances.items() if one and len(one.pairs)]
+        tables = [
+            result.pairs.assign(part=part) for part, result in self.importances.items() if result and len(result.pairs)
+        ]
         empty = pd.DataFrame(columns=["importance", "chance", "p_value", "first", "second", "part"])
-        return pd.concat(own or [empty], ignore_index=True)
+        return pd.concat(tables or [empty], ignore_index=True)
 
 
 def analyse(records: SearchRecords) -> Ablation:
@@ -70,11 +72,13 @@ def analyse(records: SearchRecords) -> Ablation:
 
     The control is drawn at random, so that its means are fair; a searcher proposes more of what did well.
     """
-    known = judged(records.candidates)
+    candidates = judged(records.candidates)
     importances = {}
     for part in records.parts:
-        own = known[known["part"] == part].drop_duplicates("keys")
-        importances[part] = importance(settings(own, as_object(records.searched["space"])), own["shared_gain"])
+        distinct = candidates[candidates["part"] == part].drop_duplicates("keys")
+        importances[part] = importance(
+            settings(distinct, as_object(records.searched["space"])), distinct["shared_gain"]
+        )
     return Ablation(
         records=records,
         step=shared_step(records.candidates),
@@ -90,39 +94,42 @@ def effects_of(records: SearchRecords) -> pd.DataFrame:
     Where nothing was stopped early the two are the same, and only the first is given.
     """
     step, last = shared_step(records.candidates), max(steps_of(records.candidates), default=None)
-    found = []
-    known, last_ones = judged(records.candidates), records.candidates[records.candidates["state"] == "finished"]
-    table = settings(records.candidates, as_object(records.searched["space"]))
+    tables = []
+    judged_candidates, finished = (
+        judged(records.candidates),
+        records.candidates[records.candidates["state"] == "finished"],
+    )
+    levels = settings(records.candidates, as_object(records.searched["space"]))
     for part in records.parts:
-        bases = [(ALL, step, known.rename(columns={"gain": "last", "shared_gain": "gain"}))]
-        bases += [(FINISHED, last, last_ones)] if last != step else []
+        bases = [(ALL, step, judged_candidates.rename(columns={"gain": "last", "shared_gain": "gain"}))]
+        bases += [(FINISHED, last, finished)] if last != step else []
         for basis, at, chosen in bases:
             gains = chosen[chosen["part"] == part]["gain"].astype(float)
-            effects = main_effects(table.loc[table.index.intersection(gains.index)], gains)
-            found.append(effects.assign(part=part, basis=basis, step=nan if at is None else at))
+            effects = main_effects(levels.loc[levels.index.intersection(gains.index)], gains)
+            tables.append(effects.assign(part=part, basis=basis, step=nan if at is None else at))
     empty = pd.DataFrame(columns=[*COLUMNS, "part", "basis", "step"])
-    return pd.concat([one for one in found if len(one)] or [empty], ignore_index=True)
+    return pd.concat([table for table in tables if len(table)] or [empty], ignore_index=True)
 
 
 def paths_of(records: SearchRecords) -> list[SearchPath]:
     """Early to AutoFuse and AutoFuse to the best that was found; the base to the best where plans do not vary."""
     step, space = shared_step(records.candidates), as_object(records.searched["space"])
-    found = best(records.candidates, objectives(records.searched["objectives"])[0])
+    best_candidate = best(records.candidates, objectives(records.searched["objectives"])[0])
     if step is None:
         return []
-    known = pd.concat([records.candidates, records.related]) if len(records.related) else records.candidates
-    early, final = (_by_network(known, column) for column in (f"gain_{step}", "gain"))
-    named = {"the best found": as_object(found["values"])} if found is not None else {}
-    own = values_at(as_object(space.get("base")), as_object(records.definition.get("budget")), space)
+    candidates = pd.concat([records.candidates, records.related]) if len(records.related) else records.candidates
+    early, final = (_by_network(candidates, column) for column in (f"gain_{step}", "gain"))
+    named = {"the best found": as_object(best_candidate["values"])} if best_candidate is not None else {}
+    base = values_at(as_object(space.get("base")), as_object(records.definition.get("budget")), space)
     if space.get("operators"):
-        named |= {name: own | values_of(_NAMED[name]) for name in ("early", "AutoFuse")}
-        wanted = [("early", "AutoFuse"), ("AutoFuse", "the best found")]
+        named |= {name: base | values_of(_NAMED[name]) for name in ("early", "AutoFuse")}
+        ends = [("early", "AutoFuse"), ("AutoFuse", "the best found")]
     else:
-        named |= {"the base": own}
-        wanted = [("the base", "the best found")]
+        named |= {"the base": base}
+        ends = [("the base", "the best found")]
     return [
         _path(start, end, named, early, final)
-        for start, end in wanted
+        for start, end in ends
         if _symbols(named[start]) <= set(operators_of(space.get("operators")))
     ]
 
@@ -142,17 +149,19 @@ def _path(
         return replace(none, reason="the records do not state the settings that the search varies")
     if network(first) == network(last):
         return replace(none, reason="both are the same configuration")
-    amount = len(changes({**last, **first}, {**first, **last}))
-    if amount > MOST_CHANGES:
-        return replace(none, reason=f"they differ in {amount} settings, more than {MOST_CHANGES}")
+    differing = len(changes({**last, **first}, {**first, **last}))
+    if differing > MOST_CHANGES:
+        return replace(none, reason=f"they differ in {differing} settings, more than {MOST_CHANGES}")
     steps = ablation_path(first, last, early)
-    return SearchPath(start=start, end=end, steps=steps.assign(final=[final.get(one, nan) for one in steps["network"]]))
+    return SearchPath(
+        start=start, end=end, steps=steps.assign(final=[final.get(name, nan) for name in steps["network"]])
+    )
 
 
 def _by_network(candidates: pd.DataFrame, column: str) -> dict[Network, float]:
     """The gain of each configuration that ended and has one; the mean where it was tried more than once."""
-    known = candidates[candidates["state"].isin(ENDED)].dropna(subset=[column])
+    ended = candidates[candidates["state"].isin(ENDED)].dropna(subset=[column])
     gains: dict[Network, list[float]] = {}
-    for values, gain in zip(known["values"], known[column].astype(float), strict=True):
+    for values, gain in zip(ended["values"], ended[column].astype(float), strict=True):
         gains.setdefault(network(values), []).append(gain)
-    return {name: float(np.mean(own)) for name, own in gains.items()}
+    return {name: float(np.mean(repeats)) for name, repeats in gains.items()}

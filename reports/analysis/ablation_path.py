@@ -27,12 +27,12 @@ def network(values: Values) -> Network:
 
     Numbers and words are told apart, 1 and 1.0 are not.
     """
-    own = dict(values)
-    if plan := plan_of(own):
+    live = dict(values)
+    if plan := plan_of(live):
         dead = {f"plan.{stage}" for stage, symbol in zip(STAGES, canonical(plan), strict=True) if symbol == "-"}
         gated = "g" in canonical(plan)
-        own = {n: v for n, v in own.items() if n not in dead and (gated or not n.startswith("gate."))}
-    return tuple(sorted((name, repr(_plain(value))) for name, value in own.items()))
+        live = {n: v for n, v in live.items() if n not in dead and (gated or not n.startswith("gate."))}
+    return tuple(sorted((name, repr(_plain(value))) for name, value in live.items()))
 
 
 def _plain(value: Any) -> Any:
@@ -92,11 +92,13 @@ def ablation_path(start: Values, end: Values, gains: Mapping[Network, float]) ->
         {name: end[name] if name in names and mask >> names.index(name) & 1 else value for name, value in start.items()}
         for mask in range(2 ** len(names))
     ]
-    own = [network(point) for point in points]
-    best = {0: _begin(own[0], gains)}
+    networks = [network(point) for point in points]
+    best = {0: _begin(networks[0], gains)}
     for mask in range(1, len(points)):
         fewer = (mask ^ 1 << bit for bit in range(len(names)) if mask >> bit & 1)
-        best[mask] = min((_extend(best[one], mask, own, gains) for one in fewer), key=lambda one: one.rank)
+        best[mask] = min(
+            (_extend(best[subset], mask, networks, gains) for subset in fewer), key=lambda subset: subset.rank
+        )
     rows: list[dict[str, Any]] = []
     for before, mask in pairwise((0, *best[len(points) - 1].way)):
         changed = [name for name in names if (before ^ mask) >> names.index(name) & 1]
@@ -104,9 +106,9 @@ def ablation_path(start: Values, end: Values, gains: Mapping[Network, float]) ->
             {
                 "configuration": in_words(_written(points[mask])),
                 "change": ", ".join(_change(name, start[name], end[name]) for name in changed),
-                "gain": gains.get(own[mask], np.nan),
+                "gain": gains.get(networks[mask], np.nan),
                 "values": _written(points[mask]),
-                "network": own[mask],
+                "network": networks[mask],
             }
         )
     return pd.DataFrame(rows)
@@ -122,13 +124,13 @@ def _begin(first: Network, gains: Mapping[Network, float]) -> _Best:
     return _Best(gaps=first not in gains, gains=gains.get(first, 0.0))
 
 
-def _extend(before: _Best, mask: int, own: list[Network], gains: Mapping[Network, float]) -> _Best:
+def _extend(before: _Best, mask: int, networks: list[Network], gains: Mapping[Network, float]) -> _Best:
     """A path with one change more; no step of its own where the network stays the same."""
-    if own[mask] == own[before.way[-1]]:
+    if networks[mask] == networks[before.way[-1]]:
         return before
-    known = own[mask] in gains
+    trained = networks[mask] in gains
     return _Best(
-        gaps=before.gaps + (not known), gains=before.gains + gains.get(own[mask], 0.0), way=(*before.way, mask)
+        gaps=before.gaps + (not trained), gains=before.gains + gains.get(networks[mask], 0.0), way=(*before.way, mask)
     )
 
 

@@ -46,12 +46,12 @@ def differences(
         if arm == baseline or limit or table is None:
             rows.append({"interval": statistics.Interval(estimate=nan, limit=limit)})
             continue
-        one, other = table.means([arm, baseline])
+        first, second = table.means([arm, baseline])
         interval = table.difference(
             arm, baseline, first_trained=bool(trained[arm]), second_trained=bool(trained[baseline])
         )
-        better = statistics.blocks_better(one, other, higher_is_better=metric.higher_is_better)
-        rows.append({"interval": interval, "effect": statistics.paired_effect(one, other), "better": better})
+        better = statistics.blocks_better(first, second, higher_is_better=metric.higher_is_better)
+        rows.append({"interval": interval, "effect": statistics.paired_effect(first, second), "better": better})
     intervals = [row["interval"] for row in rows]
     adjusted = statistics.holm([interval.p_value for interval in intervals])
     family = int(np.sum(~np.isnan(adjusted)))
@@ -65,17 +65,17 @@ def differences(
 def versions_of(records: StudyRecords) -> dict[str, frozenset[str]]:
     """The versions of numerics and of the data by arm, as far as its evaluated trials say them."""
     trials = records.trials[records.trials["state"] == EVALUATED]
-    found = {str(arm): frozenset[str]() for arm in records.arms["arm"]}
+    versions = {str(arm): frozenset[str]() for arm in records.arms["arm"]}
     for column in ("numerics", "fingerprint"):
         for arm, value in trials[["arm", column]].dropna().itertuples(index=False) if column in trials else ():
-            found[arm] |= {f"{column} {value}"}
-    return found
+            versions[arm] |= {f"{column} {value}"}
+    return versions
 
 
 def mixes(*versions: frozenset[str]) -> bool:
     """Whether trials of these versions must not be compared: several numerics, or several fingerprints of the data."""
     every = frozenset[str]().union(*versions)
-    return any(sum(one.startswith(f"{column} ") for one in every) > 1 for column in ("numerics", "fingerprint"))
+    return any(sum(version.startswith(f"{column} ") for version in every) > 1 for column in ("numerics", "fingerprint"))
 
 
 def _incomparable(arm: str, baseline: str, has_result: set[str], versions: Mapping[str, frozenset[str]]) -> str:
@@ -126,8 +126,8 @@ def _facts(records: StudyRecords) -> pd.DataFrame:
     failed = records.pairs[records.pairs["failure"] != ""] if len(records.pairs) else records.pairs
     facts["failed_pairs"] = failed.groupby("arm").size().reindex(facts.index, fill_value=0) if len(failed) else 0
     facts["evaluations"] = evaluated.size().reindex(facts.index, fill_value=0) if evaluated is not None else 0
-    known = trials[["parameters", "flops", "training_s", "step_s", *costs]].apply(pd.to_numeric, errors="coerce")
-    numbers = known.astype(float).groupby(trials["arm"], sort=False)
+    measured = trials[["parameters", "flops", "training_s", "step_s", *costs]].apply(pd.to_numeric, errors="coerce")
+    numbers = measured.astype(float).groupby(trials["arm"], sort=False)
     facts[["parameters", "flops"]] = numbers[["parameters", "flops"]].first()
     facts[["training_s", "step_s"]] = numbers[["training_s", "step_s"]].mean()
     facts[list(COST)] = numbers[costs].first().set_axis(list(COST), axis=1)
@@ -136,8 +136,12 @@ def _facts(records: StudyRecords) -> pd.DataFrame:
 
 def _trained(trials: pd.DataFrame) -> "pd.Series[bool]":
     """Whether each arm is trained; a trial that failed still says how large it is, one that is missing says nothing."""
-    told = trials[trials["parameters"].notna()].groupby("arm")["trained"].agg(lambda own: bool(own.astype(bool).any()))
-    planned = trials.groupby("arm", sort=False)["trained"].agg(lambda own: bool(own.astype(bool).any()))
+    told = (
+        trials[trials["parameters"].notna()]
+        .groupby("arm")["trained"]
+        .agg(lambda trained: bool(trained.astype(bool).any()))
+    )
+    planned = trials.groupby("arm", sort=False)["trained"].agg(lambda trained: bool(trained.astype(bool).any()))
     return told.reindex(planned.index).fillna(planned).astype(bool)
 
 
@@ -159,7 +163,7 @@ def _scores(tables: Mapping[str, Blocks], arm: str, metric: Metric, *, trained: 
         row |= {"limit": interval.limit, "persons": interval.persons} if name == metric.name else {}
     values = tables[metric.name].of_seeds(arm) if metric.name in tables else np.empty((0, 0))
     medians = _over_pairs(np.nanmedian, values)
-    tails = [statistics.quantile(own, metric.tail_quantile) for own in values.T]
+    tails = [statistics.quantile(column, metric.tail_quantile) for column in values.T]
     return row | {
         f"{metric.name}_median": float(_over_pairs(np.nanmean, medians)),
         metric.tail: float(_over_pairs(np.nanmean, np.array(tails))),
@@ -175,5 +179,5 @@ def _over_pairs(reduce: Any, values: np.ndarray) -> Any:
 
 def repeated(arms: pd.DataFrame) -> pd.DataFrame:
     """The trained arms with a result of families that stand in several groups, each once a group."""
-    own = arms[arms["trained"] & (arms["seeds"] > 0)].drop_duplicates(["family", "group"])
-    return own[own.groupby("family")["group"].transform("nunique") > 1]
+    trained = arms[arms["trained"] & (arms["seeds"] > 0)].drop_duplicates(["family", "group"])
+    return trained[trained.groupby("family")["group"].transform("nunique") > 1]

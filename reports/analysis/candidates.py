@@ -59,9 +59,9 @@ def steps_of(candidates: pd.DataFrame) -> list[int]:
 def shared_step(candidates: pd.DataFrame) -> int | None:
     """The last step that every candidate has come to that ended and has a gain at all, pruned ones included."""
     ended = candidates[candidates["state"].isin(ENDED)]
-    known = [step for step in steps_of(candidates) if ended[f"gain_{step}"].notna().any()]
-    having = ended[[f"gain_{step}" for step in known]].dropna(how="all")
-    return max((step for step in known if having[f"gain_{step}"].notna().all()), default=None)
+    measured = [step for step in steps_of(candidates) if ended[f"gain_{step}"].notna().any()]
+    having = ended[[f"gain_{step}" for step in measured]].dropna(how="all")
+    return max((step for step in measured if having[f"gain_{step}"].notna().all()), default=None)
 
 
 def judged(candidates: pd.DataFrame) -> pd.DataFrame:
@@ -97,21 +97,23 @@ def front(candidates: pd.DataFrame, aims: Sequence[Objective]) -> "pd.Series[boo
 
 def placement(candidates: pd.DataFrame, operators: Sequence[str]) -> pd.DataFrame:
     """Mean gain at the shared step, and number, of the candidates with an operator at a stage; dead stages are one."""
-    known = judged(candidates[candidates["plan"].map(is_plan).astype(bool)])
-    symbols = known["plan"].map(stage_symbols)
+    planned = judged(candidates[candidates["plan"].map(is_plan).astype(bool)])
+    symbols = planned["plan"].map(stage_symbols)
     rows = [
-        {"operator": operator, "stage": stage, "gain": own["shared_gain"].mean(), "candidates": len(own)}
+        {"operator": operator, "stage": stage, "gain": placed["shared_gain"].mean(), "candidates": len(placed)}
         for operator in (*operators, DEAD)
-        for stage in (STAGES if len(known) else ())
-        for own in [known[symbols.str[stage - 1] == operator]]
+        for stage in (STAGES if len(planned) else ())
+        for placed in [planned[symbols.str[stage - 1] == operator]]
     ]
     return pd.DataFrame(rows, columns=["operator", "stage", "gain", "candidates"])
 
 
 def effect(candidates: pd.DataFrame, parameter: dict[str, Any]) -> pd.DataFrame:
     """``value`` of a parameter, and gain at the shared step, of the candidates where it is active and in its space."""
-    known, name = judged(candidates), parameter["name"]
+    judged_candidates, name = judged(candidates), parameter["name"]
     allowed, level = set(levels(parameter)), level_of(parameter)
-    active = known[[name in own and level(own[name]) in allowed for own in known["values"]]]
+    active = judged_candidates[
+        [name in settings and level(settings[name]) in allowed for settings in judged_candidates["values"]]
+    ]
     # As objects, so that None stays None beside numbers.
     return active.assign(value=pd.Series([v[name] for v in active["values"]], index=active.index, dtype=object))

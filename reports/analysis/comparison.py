@@ -53,8 +53,8 @@ class Comparison:
     @property
     def trained(self) -> pd.DataFrame:
         """Evaluated arms that are trained, or all evaluated ones where none is."""
-        own = self.evaluated[self.evaluated["trained"]]
-        return own if len(own) else self.evaluated
+        trained = self.evaluated[self.evaluated["trained"]]
+        return trained if len(trained) else self.evaluated
 
     @property
     def methods(self) -> pd.DataFrame:
@@ -122,35 +122,39 @@ def compare_studies(
             a ``margin`` that is not above 0.
     """
     metric = DICE if primary is None else metric_of(primary)
-    found = load_studies(runs, study=study, dataset=dataset, definitions=definitions)
+    studies = load_studies(runs, study=study, dataset=dataset, definitions=definitions)
     if primary is not None:
-        _require_recorded(found, metric)
-    having = [baseline is None or baseline in set(one.arms["arm"]) | set(one.arms["label"]) for one in found]
+        _require_recorded(studies, metric)
+    having = [
+        baseline is None or baseline in set(records.arms["arm"]) | set(records.arms["label"]) for records in studies
+    ]
     if not any(having):
-        having = [True] * len(found)
+        having = [True] * len(studies)
     return [
-        compare(one, baseline=baseline if has else None, metric=metric, margin=margin)
-        for one, has in zip(found, having, strict=True)
+        compare(records, baseline=baseline if has else None, metric=metric, margin=margin)
+        for records, has in zip(studies, having, strict=True)
     ]
 
 
-def _require_recorded(found: Sequence[StudyRecords], metric: Metric) -> None:
-    recorded = [name for name in KNOWN if any(len(one.pairs) and one.pairs[name].notna().any() for one in found)]
-    if found and metric.name not in recorded:
-        known = ", ".join(recorded) or "none"
-        raise NothingToReportError(f"no evaluated trial has the metric {metric.name!r}; recorded are: {known}")
+def _require_recorded(studies: Sequence[StudyRecords], metric: Metric) -> None:
+    recorded = [
+        name for name in KNOWN if any(len(records.pairs) and records.pairs[name].notna().any() for records in studies)
+    ]
+    if studies and metric.name not in recorded:
+        names = ", ".join(recorded) or "none"
+        raise NothingToReportError(f"no evaluated trial has the metric {metric.name!r}; recorded are: {names}")
 
 
 def _baseline(records: StudyRecords, asked: str | None) -> str:
     names = records.arms
     wanted = asked if asked is not None else records.definition.get("reference")
     for column in ("arm", "label"):
-        found = names["arm"][names[column] == wanted]
-        if len(found):
-            return str(found.iloc[0])
+        matching = names["arm"][names[column] == wanted]
+        if len(matching):
+            return str(matching.iloc[0])
     if asked is not None:
-        known = ", ".join(names["arm"])
-        raise NothingToReportError(f"study {records.name!r} has no arm {asked!r} to compare with; there are: {known}")
+        arms = ", ".join(names["arm"])
+        raise NothingToReportError(f"study {records.name!r} has no arm {asked!r} to compare with; there are: {arms}")
     return str(names["arm"].iloc[0])
 
 
@@ -166,8 +170,8 @@ def _families(records: StudyRecords) -> list[str]:
         index=False
     ):
         # A missing plan in a column of strings is NaN, which is true.
-        known = (name for name in (plans.get(arm), plan, method) if isinstance(name, str) and name)
-        identity = next(known, str(arm))
+        structure = (name for name in (plans.get(arm), plan, method) if isinstance(name, str) and name)
+        identity = next(structure, str(arm))
         identities.append(label if (group, identity) in taken else identity)
         taken.add((group, identity))
     shortest: dict[str, str] = {}
@@ -199,7 +203,7 @@ def _notes(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric: Met
     if (moved > 1).any():
         notes.append(f"{int((moved > 1).sum())} pairs are in other blocks in other trials; the first one counts.")
     versions = versions_of(records)
-    if mixed := [arm for arm, own in versions.items() if mixes(own)]:
+    if mixed := [arm for arm, versions_run in versions.items() if mixes(versions_run)]:
         notes.append(
             f"Trials of {listing(mixed)} are of several versions of the numerics or the data, so nothing is claimed of "
             "them, and their means are of unlike trials."

@@ -52,8 +52,8 @@ def across(comparisons: Sequence[Comparison], *, name: str | None = None) -> lis
         definition = comparison.records.definition
         study = name or str(definition.get("study") or comparison.records.name)
         budget = str(as_object(definition.get("budget")).get("name") or "")
-        own = gathered.setdefault((study, budget), {})
-        own.setdefault(str(comparison.records.dataset.get("name") or comparison.records.name), comparison)
+        comparisons_of = gathered.setdefault((study, budget), {})
+        comparisons_of.setdefault(str(comparison.records.dataset.get("name") or comparison.records.name), comparison)
     return [
         _joined(f"{study}, {budget}" if budget else study, sets)
         for (study, budget), sets in gathered.items()
@@ -67,9 +67,9 @@ def _joined(name: str, sets: dict[str, Comparison]) -> Across:
     for dataset, comparison in sets.items():
         columns[dataset] = comparison.evaluated.set_index("arm")[metric.mean].dropna()
         seeds.extend(comparison.evaluated[comparison.evaluated["trained"]]["seeds"])
-    every = list(dict.fromkeys(arm for own in columns.values() for arm in own.index))
-    shared = [arm for arm in every if all(arm in own.index for own in columns.values())]
-    means = pd.DataFrame({dataset: own.reindex(shared) for dataset, own in columns.items()}).T
+    every = list(dict.fromkeys(arm for column in columns.values() for arm in column.index))
+    shared = [arm for arm in every if all(arm in column.index for column in columns.values())]
+    means = pd.DataFrame({dataset: column.reindex(shared) for dataset, column in columns.items()}).T
     left_out = tuple(arm for arm in every if arm not in shared)
     return Across(name=name, metric=metric, means=means, left_out=left_out, seeds=min(seeds, default=0))
 

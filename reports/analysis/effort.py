@@ -21,15 +21,15 @@ def training_hours(trials: pd.DataFrame) -> Hours:
     A training on a GPU counts for the GPU, which trials that share it count once for each; all others count for their
     threads, one where those are not known.
     """
-    known = trials.drop_duplicates("key").dropna(subset=["training_s"])
-    hours = known["training_s"].astype(float) / 3600
-    threads = pd.to_numeric(known["threads"], errors="coerce").fillna(1)
-    on_gpu = known["device"].astype(str).str.startswith("cuda")
+    trained = trials.drop_duplicates("key").dropna(subset=["training_s"])
+    hours = trained["training_s"].astype(float) / 3600
+    threads = pd.to_numeric(trained["threads"], errors="coerce").fillna(1)
+    on_gpu = trained["device"].astype(str).str.startswith("cuda")
     return Hours(
         training=float(hours.sum()),
         cores=float((hours * threads)[~on_gpu].sum()),
         gpus=float(hours[on_gpu].sum()),
-        trainings=len(known),
+        trainings=len(trained),
     )
 
 

@@ -14,14 +14,14 @@ def optimised_arms(comparison: Comparison) -> dict[str, str]:
     """For each arm, the arm that goes on from its results; the one with the fewest steps where there are several."""
     records = comparison.records
     methods = {str(entry["label"]): as_object(entry.get("method")) for entry in records.definition.get("arms") or []}
-    known = {_identity(methods[label]): arm for arm, label in _named(comparison) if label in methods}
-    found: dict[str, tuple[float, str]] = {}
+    arms = {_identity(methods[label]): arm for arm, label in _named(comparison) if label in methods}
+    optimised: dict[str, tuple[float, str]] = {}
     for arm, label in _named(comparison):
         method = methods.get(label, {})
-        parent = known.get(_identity(as_object(method.get("of")))) if method.get("name") == METHOD else None
+        parent = arms.get(_identity(as_object(method.get("of")))) if method.get("name") == METHOD else None
         if parent is not None:
-            found[parent] = min(found.get(parent, (float("inf"), "")), (float(method.get("steps") or 0), arm))
-    return {parent: arm for parent, (_, arm) in found.items()}
+            optimised[parent] = min(optimised.get(parent, (float("inf"), "")), (float(method.get("steps") or 0), arm))
+    return {parent: arm for parent, (_, arm) in optimised.items()}
 
 
 def _named(comparison: Comparison) -> list[tuple[str, str]]:

@@ -61,12 +61,17 @@ def compute(records: SearchRecords) -> tuple["pd.Series[float]", str]:
 def incumbent(records: SearchRecords, part: str) -> pd.DataFrame:
     """The best so far after each candidate that ended, by ``order`` and by ``compute`` summed; NaN before the first."""
     aim, price = objectives_of(records)[0], compute(records)[0]
-    own = records.of(part)
-    own = own[~own["state"].isin(["running", "missing"])]
-    values = pd.Series(aim.no_worse(own[aim.column].where(own["state"] == "finished")), index=own.index)
+    ended = records.of(part)
+    ended = ended[~ended["state"].isin(["running", "missing"])]
+    values = pd.Series(aim.no_worse(ended[aim.column].where(ended["state"] == "finished")), index=ended.index)
     so_far = values.cummax().ffill() * (1 if aim.more_is_better else -1)
     return pd.DataFrame(
-        {"part": part, "order": own["order"], "compute": price.loc[own.index].cumsum(), "best": so_far.astype(float)}
+        {
+            "part": part,
+            "order": ended["order"],
+            "compute": price.loc[ended.index].cumsum(),
+            "best": so_far.astype(float),
+        }
     )
 
 
@@ -81,19 +86,19 @@ def random_band(records: SearchRecords, *, level: float = 0.9) -> pd.DataFrame:
     Source: Dodge et al. 2019, "Show your work", eq. 7, for quantiles.
     """
     aim, price = objectives_of(records)[0], compute(records)[0]
-    own = records.of(CONTROL)
-    own = own[own["state"].isin([*ENDED, "failed"])]
-    if not (own["state"] == "finished").any():
+    ended = records.of(CONTROL)
+    ended = ended[ended["state"].isin([*ENDED, "failed"])]
+    if not (ended["state"] == "finished").any():
         return pd.DataFrame(columns=["order", "compute", "low", "middle", "high"])
-    values = aim.no_worse(own[aim.column].where(own["state"] == "finished"))
+    values = aim.no_worse(ended[aim.column].where(ended["state"] == "finished"))
     ranked = np.sort(np.where(np.isnan(values), -np.inf, values))
-    order = np.arange(1, len(own) + 1)
+    order = np.arange(1, len(ended) + 1)
     ends = {"low": (1 - level) / 2, "middle": 0.5, "high": (1 + level) / 2}
-    places = {name: np.ceil(len(own) * share ** (1 / order) - 1e-9).astype(int) - 1 for name, share in ends.items()}
+    places = {name: np.ceil(len(ended) * share ** (1 / order) - 1e-9).astype(int) - 1 for name, share in ends.items()}
     drawn = {name: np.where(np.isinf(ranked[place]), nan, ranked[place]) for name, place in places.items()}
     drawn["low"] = np.where(np.isnan(drawn["low"]) & ~np.isnan(drawn["high"]), np.nanmin(values), drawn["low"])
-    signed = {name: own * (1 if aim.more_is_better else -1) for name, own in drawn.items()}
-    return pd.DataFrame({"order": order, "compute": order * price.loc[own.index].mean(), **signed})
+    signed = {name: values * (1 if aim.more_is_better else -1) for name, values in drawn.items()}
+    return pd.DataFrame({"order": order, "compute": order * price.loc[ended.index].mean(), **signed})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +116,11 @@ def fidelity(records: SearchRecords) -> list[Fidelity]:
     finished = records.candidates[records.candidates["state"] == "finished"].drop_duplicates("keys")
     steps = [step for step in steps_of(finished) if finished[f"gain_{step}"].notna().any()]
     early = [finished.assign(early=finished[f"gain_{step}"].astype(float)) for step in steps[:-1]]
-    known = [one.dropna(subset=["early", "gain"]) for one in early]
+    measured = [pairs.dropna(subset=["early", "gain"]) for pairs in early]
     return [
-        Fidelity(step=step, last=steps[-1], gains=one, correlation=rank_correlation(one["early"], one["gain"]))
-        for step, one in zip(steps[:-1], known, strict=True)
-        if len(one)
+        Fidelity(step=step, last=steps[-1], gains=pairs, correlation=rank_correlation(pairs["early"], pairs["gain"]))
+        for step, pairs in zip(steps[:-1], measured, strict=True)
+        if len(pairs)
     ]
 
 

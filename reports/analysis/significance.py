@@ -43,15 +43,15 @@ class Certainty:
     def arms(self) -> pd.DataFrame:
         """The arms that may be ranked: trained ones with a value, of one version with the baseline."""
         arms = self.comparison.trained
-        known = arms[arms[self.comparison.metric.name].notna()]
-        return known[known["difference_limit"] != MIXED]
+        scored = arms[arms[self.comparison.metric.name].notna()]
+        return scored[scored["difference_limit"] != MIXED]
 
     @cached_property
     def table(self) -> pd.DataFrame:
         """Means over seeds, a row a block and a column an arm, over the pairs that all the arms have."""
         arms = list(self.arms["arm"])
         names, means = self.comparison.blocks.named_means(arms) if arms else ([], [])
-        return pd.DataFrame({arm: own.mean(axis=0) for arm, own in zip(arms, means, strict=True)}, index=names)
+        return pd.DataFrame({arm: column.mean(axis=0) for arm, column in zip(arms, means, strict=True)}, index=names)
 
     @cached_property
     def friedman(self) -> Friedman:
@@ -92,13 +92,13 @@ def pairwise(comparison: Comparison) -> pd.DataFrame:
     versions = versions_of(comparison.records)
     rows = []
     for first, second in combinations(arms["arm"], 2):
-        one, other = comparison.blocks.means([first, second])
+        first_means, second_means = comparison.blocks.means([first, second])
         interval = statistics.Interval(estimate=float("nan"), limit=MIXED)
         if not mixes(versions[first], versions[second]):
             interval = comparison.blocks.difference(
                 first, second, first_trained=bool(trained[first]), second_trained=bool(trained[second])
             )
-        effect = statistics.paired_effect(one, other)
+        effect = statistics.paired_effect(first_means, second_means)
         rows.append({"first": first, "second": second, "interval": interval, "effect_size": effect})
     adjusted = statistics.holm([row["interval"].p_value for row in rows])
     equivalent = equivalence([row["interval"] for row in rows], comparison.margin)

@@ -18,10 +18,10 @@ def with_fronts(definition: Mapping[str, Any], arms: pd.DataFrame) -> pd.DataFra
     planned = [as_object(arm) for arm in definition.get("arms") or []]
     losses = {_identity(arm): as_object(as_object(arm.get("method")).get("loss")) for arm in planned}
     rests = {_identity(arm): _rest(arm) for arm in planned}
-    known = [(label, str(group)) for label, group in zip(arms["label"], arms["group"], strict=True)]
+    identities = [(label, str(group)) for label, group in zip(arms["label"], arms["group"], strict=True)]
     varied = _varied(list(losses.values()))
     rows = []
-    for identity in known:
+    for identity in identities:
         loss, rest = losses.get(identity, {}), rests.get(identity, "")
         others = {key: value for key, value in loss.items() if key != varied}
         front = json.dumps([rest, others], sort_keys=True) if varied in loss else None

@@ -17,26 +17,26 @@ MOST_LISTED = 3
 def same_benchmark(evidence: Evidence) -> Answer:
     if evidence.trials.empty:
         return NOT_SHOWN, "No trial was begun."
-    found, faults = [], []
-    for one in evidence.comparisons:
-        records = one.records
-        told = records.trials[records.trials["state"] == EVALUATED]
+    benchmarks, faults = [], []
+    for comparison in evidence.comparisons:
+        records = comparison.records
+        evaluated = records.trials[records.trials["state"] == EVALUATED]
         for column, what in (("fingerprint", "fingerprints of the data"), ("numerics", "versions of the numerics")):
-            values = told[column].dropna().nunique() if column in told else 0
+            values = evaluated[column].dropna().nunique() if column in evaluated else 0
             if values != 1:
                 faults.append(f"{records.name}: {values or 'no'} {what}")
         changed = [arm["label"] for arm in records.definition["arms"] if arm.get("budget_changes")]
         faults += [f"{records.name}: {listing(changed)} trained with another budget"] if changed else []
         widths = _differing_losses(records.definition)
         faults += [f"{records.name}: trained with {widths} different losses"] if widths > 1 else []
-        found.append(f"{records.name}: one data set, split {records.split}, one budget")
+        benchmarks.append(f"{records.name}: one data set, split {records.split}, one budget")
     for search in evidence.searches:
         spaces = {flat(entry["search"].get("space")) for part in search.entries.values() for entry in part}
         faults += [f"{search.name}: search and control have different spaces"] if len(spaces) > 1 else []
-        found.append(f"{search.name}: one space for search and control")
+        benchmarks.append(f"{search.name}: one space for search and control")
     if faults:
         return IN_PART, f"Not the same everywhere: {'; '.join(faults)}."
-    return SHOWN, f"{'; '.join(found)}."
+    return SHOWN, f"{'; '.join(benchmarks)}."
 
 
 def _differing_losses(definition: dict[str, Any]) -> int:
@@ -53,22 +53,22 @@ def confounders(evidence: Evidence) -> Answer:
         "versions": "versions",
         "commit": "commit",
     }
-    known = {what: evidence.known(column) for what, column in columns.items()}
-    if not any(known.values()):
+    recorded = {what: evidence.recorded(column) for what, column in columns.items()}
+    if not any(recorded.values()):
         return NOT_SHOWN, "No trial says on what it ran."
     lacking = max(evidence.lacking(column) for column in columns.values())
-    same = [f"{what} {values[0]}" for what, values in known.items() if len(values) == 1]
-    several = [f"{what} ({_some(values)})" for what, values in known.items() if len(values) > 1]
+    same = [f"{what} {values[0]}" for what, values in recorded.items() if len(values) == 1]
+    several = [f"{what} ({_abridged(values)})" for what, values in recorded.items() if len(values) > 1]
     shortest, longest = _training_times(evidence)
     several += [f"time to train ({shortest:.0f} to {longest:.0f} s a trial)"] if longest > 1.1 * shortest else []
     parts = [f"the same in all: {'; '.join(same)}"] if same else []
     parts += [f"not the same: {listing(several)}"] if several else []
     parts += [f"{plural(lacking, 'trial')} without some of this"] if lacking else []
-    said = ". ".join(part[:1].upper() + part[1:] for part in parts)
-    return (IN_PART if several or lacking or not all(known.values()) else SHOWN), f"{said}."
+    text = ". ".join(part[:1].upper() + part[1:] for part in parts)
+    return (IN_PART if several or lacking or not all(recorded.values()) else SHOWN), f"{text}."
 
 
-def _some(values: Sequence[str]) -> str:
+def _abridged(values: Sequence[str]) -> str:
     """The first values of several, and how many there are."""
     short = [value[:40] for value in values[:MOST_LISTED]]
     return "; ".join(short) + (f"; {len(values)} in all" if len(values) > MOST_LISTED else "")
@@ -77,15 +77,15 @@ def _some(values: Sequence[str]) -> str:
 def _training_times(evidence: Evidence) -> tuple[float, float]:
     """The shortest and the longest training to the end, 0 where none is known."""
     finished = evidence.trials[evidence.trials["state"].isin([EVALUATED, "not evaluated", "finished"])]
-    known = finished["training_s"].dropna() if "training_s" in finished else finished["key"].iloc[:0]
-    return (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+    times = finished["training_s"].dropna() if "training_s" in finished else finished["key"].iloc[:0]
+    return (float(times.min()), float(times.max())) if len(times) else (0.0, 0.0)
 
 
 def ablations(evidence: Evidence) -> Answer:
-    found = [said for one in evidence.comparisons if (said := _single_changes(one))]
-    if not found:
+    sentences = [sentence for comparison in evidence.comparisons if (sentence := _single_changes(comparison))]
+    if not sentences:
         return NOT_SHOWN, "No evaluated arm differs from its baseline in one setting alone."
-    return SHOWN, f"{'; '.join(found)}."
+    return SHOWN, f"{'; '.join(sentences)}."
 
 
 def _single_changes(comparison: Comparison) -> str:
@@ -95,28 +95,32 @@ def _single_changes(comparison: Comparison) -> str:
     changes = {label: _differing(entries.get(label, {}), base) for label in set(comparison.evaluated["label"])}
     alone = [names[0] for names in changes.values() if len(names) == 1]
     settings = listing(sorted(set(alone)))
-    told = f"{plural(len(alone), 'arm')} unlike {comparison.baseline} in {settings} alone"
-    return f"{comparison.records.name}: {told}" if alone else ""
+    text = f"{plural(len(alone), 'arm')} unlike {comparison.baseline} in {settings} alone"
+    return f"{comparison.records.name}: {text}" if alone else ""
 
 
 def same_protocol(evidence: Evidence) -> Answer:
-    if not any(len(one.records.pairs) for one in evidence.comparisons):
+    if not any(len(comparison.records.pairs) for comparison in evidence.comparisons):
         return NOT_SHOWN, "No arm was evaluated on the pairs of a split."
     faults = []
-    for one in (one for one in evidence.comparisons if len(one.records.pairs)):
-        sets = one.records.pairs.groupby(["arm", "seed"])["pair"].agg(frozenset)
-        faults += [f"{one.records.name}: not all trials on the same pairs"] if sets.nunique() > 1 else []
-        faults += [f"{one.records.name}: evaluated on the split of selection"] if one.records.is_selection_split else []
+    for comparison in (comparison for comparison in evidence.comparisons if len(comparison.records.pairs)):
+        sets = comparison.records.pairs.groupby(["arm", "seed"])["pair"].agg(frozenset)
+        faults += [f"{comparison.records.name}: not all trials on the same pairs"] if sets.nunique() > 1 else []
+        faults += (
+            [f"{comparison.records.name}: evaluated on the split of selection"]
+            if comparison.records.is_selection_split
+            else []
+        )
     if faults:
         return IN_PART, f"One code evaluates all arms; {'; '.join(faults)}."
     return SHOWN, "One code evaluates all arms on the same pairs, of a split on which nothing was chosen."
 
 
 def over_time(evidence: Evidence) -> Answer:
-    timed = [one.name for one in evidence.searches if (one.candidates["seconds"] > 0).any()]
+    timed = [search.name for search in evidence.searches if (search.candidates["seconds"] > 0).any()]
     if timed and len(timed) == len(evidence.searches):
         return SHOWN, f"The best so far is shown over trials and over compute: {listing(timed)}."
-    curves = [one.records.name for one in evidence.comparisons if len(one.records.history)]
+    curves = [comparison.records.name for comparison in evidence.comparisons if len(comparison.records.history)]
     if timed or curves:
         what = f"Validation is shown over training steps ({listing(curves)})" if curves else "No training curve"
         return IN_PART, f"{what}; over compute: {listing(timed) or 'no search'}."
@@ -127,8 +131,8 @@ def random_search(evidence: Evidence) -> Answer:
     if not evidence.searches:
         return NONE
     answers = [_control_of(search) for search in evidence.searches]
-    worst = next(answer for answer in (NOT_SHOWN, IN_PART, SHOWN) if answer in {own for own, _ in answers})
-    return worst, f"{'; '.join(said for _, said in answers)}."
+    worst = next(answer for answer in (NOT_SHOWN, IN_PART, SHOWN) if answer in {given for given, _ in answers})
+    return worst, f"{'; '.join(sentence for _, sentence in answers)}."
 
 
 def _control_of(search: SearchRecords) -> Answer:
@@ -140,25 +144,27 @@ def _control_of(search: SearchRecords) -> Answer:
     ended = {part: int((~search.of(part)["state"].isin(["running", "missing"])).sum()) for part in search.entries}
     planned = search.planned
     done = planned[SEARCH] == planned[CONTROL] and all(ended[part] >= planned[part] for part in planned)
-    random, own = (f"{ended[part]} of {planned[part]}" for part in (CONTROL, SEARCH))
+    random, proposed = (f"{ended[part]} of {planned[part]}" for part in (CONTROL, SEARCH))
     return (
         SHOWN if done else IN_PART
-    ), f"{search.name}: {random} random candidates have ended beside {own} of the search"
+    ), f"{search.name}: {random} random candidates have ended beside {proposed} of the search"
 
 
 def several_runs(evidence: Evidence) -> Answer:
-    trained = [one.evaluated[one.evaluated["trained"]] for one in evidence.comparisons]
+    trained = [comparison.evaluated[comparison.evaluated["trained"]] for comparison in evidence.comparisons]
     seeds = [int(count) for arms in trained for count in arms["seeds"]]
-    said = []
+    sentences = []
     if seeds:
         fewest = "" if min(seeds) == max(seeds) else f"{min(seeds)} to "
-        said.append(f"{plural(len(seeds), 'trained arm')} evaluated, with {fewest}{plural(max(seeds), 'seed')} each")
-    said += [f"{search.name} was searched once" for search in evidence.searches]
-    if not said:
+        sentences.append(
+            f"{plural(len(seeds), 'trained arm')} evaluated, with {fewest}{plural(max(seeds), 'seed')} each"
+        )
+    sentences += [f"{search.name} was searched once" for search in evidence.searches]
+    if not sentences:
         return NOT_SHOWN, "No trained arm was evaluated."
     enough = bool(seeds) and min(seeds) >= SEEDS_FOR_A_CLAIM and not evidence.searches
     named = sorted({str(seed) for seed in evidence.trials["seed"].dropna()}, key=int)
-    return (SHOWN if enough else IN_PART), f"{'; '.join(said)}. Seeds: {', '.join(named)}."
+    return (SHOWN if enough else IN_PART), f"{'; '.join(sentences)}. Seeds: {', '.join(named)}."
 
 
 def benchmarks(evidence: Evidence) -> Answer:

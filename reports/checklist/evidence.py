@@ -26,17 +26,19 @@ class Evidence:
     @cached_property
     def trials(self) -> pd.DataFrame:
         """Every trial that was begun, once."""
-        tables = [one.records.trials for one in self.comparisons] + [one.trials for one in self.searches]
+        tables = [comparison.records.trials for comparison in self.comparisons] + [
+            comparison.trials for comparison in self.searches
+        ]
         empty = pd.DataFrame(columns=["key", "seed", "state"])
         joined = pd.concat([table for table in tables if len(table)] or [empty])
         return joined[~joined["state"].isin(["missing", "unreadable"])].drop_duplicates("key")
 
     @cached_property
     def definitions(self) -> list[dict[str, Any]]:
-        entries = [entry for one in self.searches for part in one.entries.values() for entry in part]
-        return [one.records.definition for one in self.comparisons] + entries
+        entries = [entry for search in self.searches for part in search.entries.values() for entry in part]
+        return [comparison.records.definition for comparison in self.comparisons] + entries
 
-    def known(self, column: str) -> list[str]:
+    def recorded(self, column: str) -> list[str]:
         """The distinct values of a column of the trials, as text."""
         values = self.trials[column].dropna() if column in self.trials else pd.Series(dtype=object)
         return sorted({flat(value) for value in values} - {""})
@@ -48,14 +50,14 @@ class Evidence:
 
 def trials_with(evidence: Evidence, lacking: int) -> str:
     """How many of the trials have what ``lacking`` of them do not."""
-    every = len(evidence.trials)
-    return f"All {plural(every, 'trial')}" if not lacking else f"{every - lacking} of {plural(every, 'trial')}"
+    trials = len(evidence.trials)
+    return f"All {plural(trials, 'trial')}" if not lacking else f"{trials - lacking} of {plural(trials, 'trial')}"
 
 
 def flat(value: Any) -> str:
     """A value of the records on one line."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {flat(own)}" for name, own in sorted(value.items()))
+        return ", ".join(f"{name} {flat(setting)}" for name, setting in sorted(value.items()))
     if isinstance(value, list | tuple):
         return " ".join(map(flat, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

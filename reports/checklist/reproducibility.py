@@ -8,21 +8,21 @@ from reports.wording import listing, plural
 
 
 def training_code(evidence: Evidence) -> Answer:
-    commits, lacking = evidence.known("commit"), evidence.lacking("commit")
+    commits, lacking = evidence.recorded("commit"), evidence.lacking("commit")
     if not commits:
         return NOT_SHOWN, "No trial names the commit that it ran."
     changed = [commit for commit in commits if commit.endswith("+")]
-    said = f"{trials_with(evidence, lacking)} name the commit that ran: {listing([one[:12] for one in commits])}."
-    said += f" {listing([one[:12] for one in changed])} had uncommitted changes (+)." if changed else ""
-    costs = evidence.known("cost_commit")
-    said += f" Costs were measured at {listing([one[:12] for one in costs])}." if costs else ""
-    return IN_PART, f"{said} Whether it is released cannot be seen from the records."
+    text = f"{trials_with(evidence, lacking)} name the commit that ran: {listing([commit[:12] for commit in commits])}."
+    text += f" {listing([commit[:12] for commit in changed])} had uncommitted changes (+)." if changed else ""
+    costs = evidence.recorded("cost_commit")
+    text += f" Costs were measured at {listing([commit[:12] for commit in costs])}." if costs else ""
+    return IN_PART, f"{text} Whether it is released cannot be seen from the records."
 
 
 def space_code(evidence: Evidence) -> Answer:
     if not evidence.searches:
         return NONE
-    spaces = [f"{one.name}: {_space(one)}" for one in evidence.searches]
+    spaces = [f"{search.name}: {_space(search)}" for search in evidence.searches]
     return IN_PART, f"The spaces are in the records ({'; '.join(spaces)}); their code is of the commits above."
 
 
@@ -31,17 +31,17 @@ def final_settings(evidence: Evidence) -> Answer:
     if trials.empty:
         return NOT_SHOWN, "No trial was begun."
     lacking = evidence.lacking("numerics")
-    said = (
+    text = (
         f"{trials_with(evidence, lacking)} have their whole configuration (method, data, budget, seed) in record.json; "
         f"seeds {', '.join(sorted({str(seed) for seed in trials['seed'].dropna()}, key=int))}."
     )
-    return (IN_PART if lacking else SHOWN), said
+    return (IN_PART if lacking else SHOWN), text
 
 
 def method_code(evidence: Evidence) -> Answer:
     if not evidence.searches:
         return NONE
-    names = sorted({str(one.searched.get("searcher")) for one in evidence.searches})
+    names = sorted({str(search.searched.get("searcher")) for search in evidence.searches})
     return IN_PART, f"The searchers are named ({listing(names)}); their code is of the commits and versions below."
 
 
@@ -49,25 +49,32 @@ def method_settings(evidence: Evidence) -> Answer:
     if not evidence.searches:
         return NONE
     needed = ("searcher", "seed", "trials", "objectives", "early_stopping")
-    said, whole = [], True
-    for one in evidence.searches:
-        missing = [name for name in needed if name not in one.searched]
+    sentences, whole = [], True
+    for search in evidence.searches:
+        missing = [name for name in needed if name not in search.searched]
         whole = whole and not missing
-        given = ", ".join(f"{name} {flat(one.searched[name])}" for name in needed if name not in missing)
-        said.append(f"{one.name}: {given}" + (f"; not recorded: {listing(missing)}" if missing else ""))
-    return (SHOWN if whole else IN_PART), f"{'; '.join(said)}."
+        settings = ", ".join(f"{name} {flat(search.searched[name])}" for name in needed if name not in missing)
+        sentences.append(f"{search.name}: {settings}" + (f"; not recorded: {listing(missing)}" if missing else ""))
+    return (SHOWN if whole else IN_PART), f"{'; '.join(sentences)}."
 
 
 def tuning(evidence: Evidence) -> Answer:
-    studies = [one for one in evidence.comparisons if one.records.definition.get("study") in ("tuning", "recipe")]
+    studies = [
+        comparison
+        for comparison in evidence.comparisons
+        if comparison.records.definition.get("study") in ("tuning", "recipe")
+    ]
     if studies:
-        told = [
-            f"{one.records.name}: {plural(len(one.arms), 'setting')}, {effort(training_hours(one.records.trials))}"
-            for one in studies
+        efforts = [
+            f"{records.name}: {plural(len(records.arms), 'setting')}, {effort(training_hours(records.trials))}"
+            for records in (comparison.records for comparison in studies)
         ]
-        return SHOWN, f"The trials of the tuning are in these records: {'; '.join(told)}."
+        return SHOWN, f"The trials of the tuning are in these records: {'; '.join(efforts)}."
     protocol = [
-        str(line) for one in evidence.definitions for line in one.get("protocol") or [] if "chosen" in str(line)
+        str(line)
+        for definition in evidence.definitions
+        for line in definition.get("protocol") or []
+        if "chosen" in str(line)
     ]
     if protocol:
         return IN_PART, f"The protocol says: “{protocol[0]}” Time and resources of it are not in these records."
@@ -83,9 +90,9 @@ def whole_time(evidence: Evidence) -> Answer:
     if trained.empty or "training_s" not in trained or trained["training_s"].isna().all():
         return NOT_SHOWN, "No trial says how long it trained."
     lacking = int(trained["training_s"].isna().sum())
-    said = f"{effort(training_hours(trained))} of all trials, searches with their controls and confirmations included"
-    said += f", but for {plural(lacking, 'trial')} without a time" if lacking else ""
-    return IN_PART, f"{said}; evaluation and what the searchers themselves took is not in the sum."
+    text = f"{effort(training_hours(trained))} of all trials, searches with their controls and confirmations included"
+    text += f", but for {plural(lacking, 'trial')} without a time" if lacking else ""
+    return IN_PART, f"{text}; evaluation and what the searchers themselves took is not in the sum."
 
 
 def setup(evidence: Evidence) -> Answer:
@@ -103,10 +110,10 @@ def setup(evidence: Evidence) -> Answer:
     ]
     missing += sorted(
         {
-            f"{name} of {one['name']}"
-            for one in evidence.definitions
+            f"{name} of {definition['name']}"
+            for definition in evidence.definitions
             for name in ("dataset", "budget")
-            if not one.get(name)
+            if not definition.get(name)
         }
     )
     if evidence.trials.empty:

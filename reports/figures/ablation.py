@@ -55,7 +55,7 @@ def importance(ablation: Ablation) -> CaptionedFigure:
         ax.set_title(method)
         ax.set_xlabel(labels[method])
     part_legend(figure, part_names(ablation.records))
-    amounts = listing([f"{one.candidates} of the {part}" for part, one in ablation.importances.items() if one])
+    amounts = listing([f"{result.candidates} of the {part}" for part, result in ablation.importances.items() if result])
     text = (
         f"At step {ablation.step}, over {amounts}. fANOVA: the share of the variance of a random forest that belongs "
         "to a setting alone; a dead stage counts as a level. PED-ANOVA: how far the best "
@@ -72,13 +72,17 @@ def importance(ablation: Ablation) -> CaptionedFigure:
 
 def findings(ablation: Ablation) -> str:
     """Which settings are shown to matter, by whom; or that none is."""
-    said = [
+    sentences = [
         f"{listing(above)} by {method} ({part})"
-        for part, one in ablation.importances.items()
+        for part, result in ablation.importances.items()
         for method in (FANOVA, PED_ANOVA)
-        if one and (above := one.above_chance(method))
+        if result and (above := result.above_chance(method))
     ]
-    return f"Above chance: {'; '.join(said)}." if said else "No setting is above chance: none is shown to matter."
+    return (
+        f"Above chance: {'; '.join(sentences)}."
+        if sentences
+        else "No setting is above chance: none is shown to matter."
+    )
 
 
 def interactions(ablation: Ablation) -> CaptionedFigure:
@@ -99,32 +103,36 @@ def interactions(ablation: Ablation) -> CaptionedFigure:
         ax.set_visible(False)
     figure.colorbar(mesh, ax=list(axes[: len(shown)]), label="Share of the variance", fraction=0.04, pad=0.02)
     above = pairs[pairs["p_value"] <= LEVEL].sort_values("importance", ascending=False)
-    named = [f"{one['first']} with {one['second']} ({one['part']})" for _, one in above.iterrows()]
-    chance = listing([f"{100 * own['chance'].iloc[0]:.1f} ({part})" for part, own in pairs.groupby("part", sort=False)])
-    said = f"Above chance: {listing(named)}." if named else "No pair is above chance: no interaction is shown."
+    named = [f"{pair['first']} with {pair['second']} ({pair['part']})" for _, pair in above.iterrows()]
+    chance = listing(
+        [f"{100 * rows['chance'].iloc[0]:.1f} ({part})" for part, rows in pairs.groupby("part", sort=False)]
+    )
+    sentence = f"Above chance: {listing(named)}." if named else "No pair is above chance: no interaction is shown."
     text = (
         "Per cent of the variance of the forest that two settings have together beside what each has alone. Framed: "
-        f"above what the strongest pair reaches in 95 of 100 shuffles of the gains, {chance}. {said}"
+        f"above what the strongest pair reaches in 95 of 100 shuffles of the gains, {chance}. {sentence}"
     )
-    return replace(captioned, caption=caption(text, ablation.records), alt=f"Triangles of pairs. {said}", figure=figure)
+    return replace(
+        captioned, caption=caption(text, ablation.records), alt=f"Triangles of pairs. {sentence}", figure=figure
+    )
 
 
 def path(ablation: Ablation) -> CaptionedFigure:
     """Ablation paths, one a row."""
     captioned = CaptionedFigure(name="path", title="Ablation paths, one change at a time")
-    reasons = [f"From {one.start} to {one.end}: no path, {one.reason}." for one in ablation.paths if one.reason]
-    drawn = [one for one in ablation.paths if not one.reason and one.steps["gain"].notna().any()]
+    reasons = [f"From {path.start} to {path.end}: no path, {path.reason}." for path in ablation.paths if path.reason]
+    drawn = [path for path in ablation.paths if not path.reason and path.steps["gain"].notna().any()]
     reasons += [
-        f"From {one.start} to {one.end}: none of its {len(one.steps)} configurations was trained."
-        for one in ablation.paths
-        if not one.reason and one not in drawn
+        f"From {path.start} to {path.end}: none of its {len(path.steps)} configurations was trained."
+        for path in ablation.paths
+        if not path.reason and path not in drawn
     ]
     if not drawn:
         return replace(captioned, caption=" ".join(reasons) or "No candidate has a gain: no path is drawn.")
     figure = Figure(figsize=(WIDTH, 0.35 + 1.75 * len(drawn)))
-    for ax, one in zip(figure.subplots(len(drawn), 1, squeeze=False)[:, 0], drawn, strict=True):
-        plots.ablation_path(ax, one.steps)
-        ax.set_title(f"{one.start[:1].upper()}{one.start[1:]} to {one.end}")
+    for ax, path in zip(figure.subplots(len(drawn), 1, squeeze=False)[:, 0], drawn, strict=True):
+        plots.ablation_path(ax, path.steps)
+        ax.set_title(f"{path.start[:1].upper()}{path.start[1:]} to {path.end}")
         ax.set_ylabel("Gain")
     handles = [
         Line2D([], [], color=COLOURS[0], marker="o", markersize=5, label=f"at step {ablation.step}"),
@@ -132,7 +140,7 @@ def path(ablation: Ablation) -> CaptionedFigure:
         Line2D([], [], color=GREY, marker="x", markersize=5, linestyle="none", label="not trained"),
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
-    gaps = sum(len(one.gaps) for one in drawn)
+    gaps = sum(len(path.gaps) for path in drawn)
     text = (
         "Each step changes one setting. Of all orders of the changes, the one with the fewest configurations that "
         f"nobody trained, and of those the one with the best mean gain at step {ablation.step}; configurations of this "
@@ -140,9 +148,9 @@ def path(ablation: Ablation) -> CaptionedFigure:
         f"{plural(gaps, 'gap')}: crosses were not trained and are not estimated; the table of the path lists them. "
         "One training each: a step is no measured effect of its change."
     )
-    said = [f"{one.start} to {one.end}: " + _along(one.steps) for one in drawn]
+    sentences = [f"{path.start} to {path.end}: " + _along(path.steps) for path in drawn]
     text = " ".join([text, *reasons])
-    return replace(captioned, caption=caption(text, ablation.records), alt="; ".join(said), figure=figure)
+    return replace(captioned, caption=caption(text, ablation.records), alt="; ".join(sentences), figure=figure)
 
 
 def _along(steps: pd.DataFrame) -> str:
@@ -161,8 +169,8 @@ def plans(ablation: Ablation) -> CaptionedFigure:
         return replace(captioned, caption="No plan has been trained to the end: nothing is drawn.")
     shown = {str(row["plan"]): f"{_called(row)}\n{_gain(row)}" for _, row in ranked.head(DIAGRAMS - 1).iterrows()}
     reference = next(plan for plan, name in NAMED_PLANS.items() if name == "AutoFuse")
-    known = pd.concat([finished, records.related]) if len(records.related) else finished
-    gains = known[(known["plan"] == reference) & (known["state"] == "finished")]
+    trained = pd.concat([finished, records.related]) if len(records.related) else finished
+    gains = trained[(trained["plan"] == reference) & (trained["state"] == "finished")]
     gain = f"{_gain(gains.iloc[0])}, for comparison" if len(gains) else "for comparison, not in this search"
     shown.setdefault(reference, f"{reference} (AutoFuse)\n{gain}")
     rows = -(-len(shown) // 2)

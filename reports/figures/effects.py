@@ -29,14 +29,14 @@ def stage_effects(ablation: Ablation) -> CaptionedFigure:
     """Mean gain by stage and operator, with intervals."""
     captioned = CaptionedFigure(name="stages", title="Main effect of each stage's operator")
     effects = ablation.effects
-    own = effects[effects["setting"].map(is_stage)]
-    if own.empty:
+    stages = effects[effects["setting"].map(is_stage)]
+    if stages.empty:
         return replace(captioned, caption="No stage's operator varies among candidates with a gain: nothing is drawn.")
-    bases = [basis for basis in (ALL, FINISHED) if (own["basis"] == basis).any()]
+    bases = [basis for basis in (ALL, FINISHED) if (stages["basis"] == basis).any()]
     figure = Figure(figsize=(WIDTH, 0.5 + 1.75 * len(bases)))
     axes = figure.subplots(len(bases), 1, squeeze=False)[:, 0]
     for ax, basis in zip(axes, bases, strict=True):
-        shown = own[own["basis"] == basis]
+        shown = stages[stages["basis"] == basis]
         ablation_plots.main_effects(ax, shown)
         ax.set_ylabel(f"Gain at step {shown['step'].iloc[0]:.0f}\n({basis})")
     part_legend(figure, part_names(ablation.records))
@@ -46,37 +46,37 @@ def stage_effects(ablation: Ablation) -> CaptionedFigure:
         + (", and below at the end of those that were trained to it: early stopping chose these, which makes the means "
            "of weak operators too high. " if FINISHED in bases else ". ")
         + f"Hollow: fewer than {FEWEST_FOR_COLOUR} candidates, no interval. Dotted: the mean of all. "
-        + (_A_SEARCHER if SEARCH in set(own["part"]) else "")
+        + (_A_SEARCHER if SEARCH in set(stages["part"]) else "")
         + "Intervals are not corrected for their number; whether a stage matters is for the importance below."
     )  # fmt: skip
-    alt = f"Dot plots of mean gain by operator for each stage. {_widest(own[own['basis'] == ALL])}"
+    alt = f"Dot plots of mean gain by operator for each stage. {_widest(stages[stages['basis'] == ALL])}"
     return replace(captioned, caption=caption(text, ablation.records), alt=alt, figure=figure)
 
 
 def _widest(effects: pd.DataFrame) -> str:
     """The best operator of each stage, by part, in words."""
-    said = []
-    for part, own in effects[effects["candidates"] >= FEWEST_FOR_COLOUR].groupby("part", sort=False):
-        highest = own.sort_values("mean", ascending=False, kind="stable").drop_duplicates("setting")
+    sentences = []
+    for part, means in effects[effects["candidates"] >= FEWEST_FOR_COLOUR].groupby("part", sort=False):
+        highest = means.sort_values("mean", ascending=False, kind="stable").drop_duplicates("setting")
         rows = zip(highest["setting"], highest["level"], strict=True)
-        said.append(f"{part}, highest: " + ", ".join(f"{setting} {level}" for setting, level in sorted(rows)))
-    return "; ".join(said)
+        sentences.append(f"{part}, highest: " + ", ".join(f"{setting} {level}" for setting, level in sorted(rows)))
+    return "; ".join(sentences)
 
 
 def setting_effects(ablation: Ablation) -> CaptionedFigure:
     """Gain by value of each parameter that is not a stage, with means and intervals."""
     captioned = CaptionedFigure(name="effects", title="Main effect of each setting")
     records, parameters = ablation.records, ablation.records.searched["space"]["parameters"]
-    points = {one["name"]: effect(records.candidates, one) for one in parameters}
-    drawn = [one for one in parameters if len(points[one["name"]])]
+    points = {parameter["name"]: effect(records.candidates, parameter) for parameter in parameters}
+    drawn = [parameter for parameter in parameters if len(points[parameter["name"]])]
     if ablation.step is None or not drawn:
         return replace(captioned, caption="No step has been reached by all candidates: nothing is drawn.")
     effects = ablation.effects[ablation.effects["basis"] == ALL]
     rows = -(-len(drawn) // PANELS_A_ROW)
     figure = Figure(figsize=(WIDTH, 0.5 + 1.9 * rows))
     axes = figure.subplots(rows, min(PANELS_A_ROW, len(drawn)), sharey=True, squeeze=False)
-    for ax, one in zip(axes.flat, drawn, strict=False):
-        search_plots.effect(ax, points[one["name"]], _of(effects, one), one)
+    for ax, parameter in zip(axes.flat, drawn, strict=False):
+        search_plots.effect(ax, points[parameter["name"]], _of(effects, parameter), parameter)
     for ax in axes.flat[len(drawn) :]:
         ax.set_visible(False)
     for ax in axes[:, 0]:
@@ -89,22 +89,22 @@ def setting_effects(ablation: Ablation) -> CaptionedFigure:
         + (_A_SEARCHER if SEARCH in set(effects["part"]) else "")
         + "Intervals are not corrected for their number; whether a setting matters is for the importance below."
     )
-    said = "; ".join(_tendency(_of(effects, one), str(one["name"])) for one in drawn)
-    alt = f"Dot plots of gain at step {ablation.step} by setting. {said}"
+    sentences = "; ".join(_tendency(_of(effects, parameter), str(parameter["name"])) for parameter in drawn)
+    alt = f"Dot plots of gain at step {ablation.step} by setting. {sentences}"
     return replace(captioned, caption=caption(text, records), alt=alt, figure=figure)
 
 
 def _of(effects: pd.DataFrame, parameter: dict[str, Any]) -> pd.DataFrame:
     """The effects of a parameter where it is active, in values that its space lists."""
-    own: pd.DataFrame = effects[effects["setting"] == parameter["name"]]
-    return own.loc[own["level"].isin(levels(parameter))]
+    rows: pd.DataFrame = effects[effects["setting"] == parameter["name"]]
+    return rows.loc[rows["level"].isin(levels(parameter))]
 
 
 def _tendency(effects: pd.DataFrame, name: str) -> str:
     """What a panel shows, in words."""
-    said = [
+    sentences = [
         f"{part} {', '.join(f'{level} {number(mean, 3, signed=True)}' for level, mean in means)}"
-        for part, own in effects.groupby("part", sort=False)
-        for means in [zip(own["level"], own["mean"], strict=True)]
+        for part, rows in effects.groupby("part", sort=False)
+        for means in [zip(rows["level"], rows["mean"], strict=True)]
     ]
-    return f"{name}: {'; '.join(said) or 'one value alone'}"
+    return f"{name}: {'; '.join(sentences) or 'one value alone'}"

@@ -50,8 +50,8 @@ def over_pairs(comparison: Comparison) -> CaptionedFigure:
         "Above it the gate prefers the joint path, below the single-image path."
     )
     means = table.groupby("stage")["joint_weight"].mean()
-    said = "; ".join(f"stage {stage:g} {number(weight, 2)}" for stage, weight in means.items())
-    alt = f"Points of the joint path's gate weight on each pair, by stage. Means over arms: {said}"
+    values = "; ".join(f"stage {stage:g} {number(weight, 2)}" for stage, weight in means.items())
+    alt = f"Points of the joint path's gate weight on each pair, by stage. Means over arms: {values}"
     ax.set_xlabel("Stage")
     return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
@@ -88,8 +88,8 @@ def gate_maps(comparison: Comparison, arm: str) -> CaptionedFigure | None:
 
 
 def _slices_shape(view: Mapping[str, np.ndarray]) -> tuple[int, ...]:
-    known = {"fixed", "gate_slices", "slices", "axis"} <= set(view)
-    return (len(view["gate_slices"]), *view["fixed"].shape[1:]) if known else ()
+    complete = {"fixed", "gate_slices", "slices", "axis"} <= set(view)
+    return (len(view["gate_slices"]), *view["fixed"].shape[1:]) if complete else ()
 
 
 gate_drawings = gate_figures

@@ -50,8 +50,8 @@ def _pairs_of(comparison: Comparison, arm: str, place: int) -> CaptionedFigure:
         "field: white keeps volume, green expands, brown shrinks, black folds. The grid shows where the field takes "
         "the voxel grid, within the slice. Outlines on the fixed image: fixed labels blue, warped labels orange."
     )
-    said = "; ".join(title.replace("\n", ", ") for title in titles.values())
-    alt = f"Slices of {said} for {arm}: fixed, moving, warped, difference, deformed grid, determinant, label outlines"
+    pairs = "; ".join(title.replace("\n", ", ") for title in titles.values())
+    alt = f"Slices of {pairs} for {arm}: fixed, moving, warped, difference, deformed grid, determinant, label outlines"
     return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 

@@ -49,7 +49,7 @@ def incumbent(records: SearchRecords) -> CaptionedFigure:
     axes[0].set_ylabel(f"{aim.label}, best so far" if len(aim.label) < 20 else "Gain in val Dice, best so far")
     part_legend(figure, part_names(records), lines=True)
     best = {part: candidates.best(records.of(part), aim) for part in records.parts}
-    said = "; ".join(
+    values = "; ".join(
         f"{part} {number(float(str(row[aim.column])) / aim.unit, 4)} ({row['label']})"
         for part, row in best.items()
         if row is not None
@@ -66,7 +66,7 @@ def incumbent(records: SearchRecords) -> CaptionedFigure:
         )
     else:
         text += "One run: how such curves vary between runs is not known."
-    alt = f"Step plots of the best candidate so far over candidates and over compute. Best: {said}"
+    alt = f"Step plots of the best candidate so far over candidates and over compute. Best: {values}"
     return replace(captioned, caption=caption(text + _named(finished), records), alt=alt, figure=figure)
 
 
@@ -89,8 +89,8 @@ def placement(records: SearchRecords) -> CaptionedFigure:
     figure = Figure(figsize=(WIDTH, 0.85 + 0.4 * len(shown)))
     axes = figure.subplots(1, len(cells), sharey=True, squeeze=False)[0]
     norm = Normalize(gains.min(), gains.max())
-    for ax, (part, own) in zip(axes, cells.items(), strict=True):
-        mesh = plots.placement(ax, own[own["operator"].isin(shown)], norm=norm)
+    for ax, (part, rows) in zip(axes, cells.items(), strict=True):
+        mesh = plots.placement(ax, rows[rows["operator"].isin(shown)], norm=norm)
         ax.set_title(as_label(proposer(records, part)))
     figure.colorbar(mesh, ax=list(axes), label=f"Mean gain at step {step}", fraction=0.04, pad=0.02)
     left_out = int(records.candidates["state"].isin(candidates.ENDED).sum()) - len(judged)
@@ -106,8 +106,8 @@ def placement(records: SearchRecords) -> CaptionedFigure:
     highest = [
         f"{part}: highest {number(float(row['gain']), 3, signed=True)} for "
         f"{operator_name(row['operator'])} at stage {row['stage']}"
-        for part, own in cells.items()
-        for row in [own.sort_values("gain", ascending=False, kind="stable").iloc[0]]
+        for part, rows in cells.items()
+        for row in [rows.sort_values("gain", ascending=False, kind="stable").iloc[0]]
     ]
     alt = f"Heat map of mean gain by stage and operator at step {step}. {'; '.join(highest)}"
     return replace(captioned, caption=caption(text, records), alt=alt, figure=figure)
@@ -116,26 +116,26 @@ def placement(records: SearchRecords) -> CaptionedFigure:
 def fidelity(records: SearchRecords) -> CaptionedFigure:
     """Final against early gains."""
     captioned = CaptionedFigure(name="fidelity", title="Early against final gain")
-    known = analysis.fidelity(records)
-    if not known:
+    fidelities = analysis.fidelity(records)
+    if not fidelities:
         return replace(captioned, caption="No finished candidate was validated more than once: nothing is drawn.")
-    known = [known[0], *known[1:][-PANELS_A_ROW + 1 :]]
+    fidelities = [fidelities[0], *fidelities[1:][-PANELS_A_ROW + 1 :]]
     figure = Figure(figsize=(WIDTH, 2.7))
-    axes = figure.subplots(1, len(known), sharey=True, squeeze=False)[0]
-    for ax, one in zip(axes, known, strict=True):
-        plots.fidelity(ax, one.gains)
-        ax.set_xlabel(f"Gain at step {one.step}")
-    axes[0].set_ylabel(f"Final gain, step {known[0].last}")
+    axes = figure.subplots(1, len(fidelities), sharey=True, squeeze=False)[0]
+    for ax, early in zip(axes, fidelities, strict=True):
+        plots.fidelity(ax, early.gains)
+        ax.set_xlabel(f"Gain at step {early.step}")
+    axes[0].set_ylabel(f"Final gain, step {fidelities[0].last}")
     part_legend(figure, part_names(records))
-    said = "; ".join(_correlation(one) for one in known)
-    text = f"Rank correlation (Spearman) with the final gain: {said}. Each finished candidate once."
+    correlations = "; ".join(_correlation(early) for early in fidelities)
+    text = f"Rank correlation (Spearman) with the final gain: {correlations}. Each finished candidate once."
     if (records.candidates["state"] == "pruned").any():
         text += (
             " Only those that early stopping let through can be seen here: what it says of the others is not known, "
             "least of all whether one of them would have finished better."
         )
-    alt = f"Scatter plots of final gain against earlier gains. Rank correlation: {said}"
-    return replace(captioned, caption=caption(text + _named(known[0].gains), records), alt=alt, figure=figure)
+    alt = f"Scatter plots of final gain against earlier gains. Rank correlation: {correlations}"
+    return replace(captioned, caption=caption(text + _named(fidelities[0].gains), records), alt=alt, figure=figure)
 
 
 def front(records: SearchRecords) -> CaptionedFigure:
@@ -162,11 +162,11 @@ def front(records: SearchRecords) -> CaptionedFigure:
     return replace(captioned, caption=caption(text + _named(finished), records), alt=alt, figure=figure)
 
 
-def _correlation(one: analysis.Fidelity) -> str:
-    amount = f"n = {len(one.gains)}"
-    if np.isnan(one.correlation):
-        return f"none for step {one.step} ({amount})"
-    return f"{number(one.correlation, 2)} for step {one.step} ({amount})"
+def _correlation(fidelity: analysis.Fidelity) -> str:
+    amount = f"n = {len(fidelity.gains)}"
+    if np.isnan(fidelity.correlation):
+        return f"none for step {fidelity.step} ({amount})"
+    return f"{number(fidelity.correlation, 2)} for step {fidelity.step} ({amount})"
 
 
 def _finished(records: SearchRecords) -> pd.DataFrame:
@@ -174,7 +174,7 @@ def _finished(records: SearchRecords) -> pd.DataFrame:
 
 
 def _is_met(cells: Iterable[pd.DataFrame], operator: str) -> bool:
-    return any((own[own["operator"] == operator]["candidates"] > 0).any() for own in cells)
+    return any((rows[rows["operator"] == operator]["candidates"] > 0).any() for rows in cells)
 
 
 def _named(candidates: pd.DataFrame) -> str:

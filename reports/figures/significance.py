@@ -24,28 +24,28 @@ def significance(certainty: Certainty) -> CaptionedFigure:
     """All differences as a matrix, in colour where they stand."""
     comparison, pairs = certainty.comparison, certainty.pairs
     captioned = CaptionedFigure(name="significance", title="Every arm against every other")
-    known = pairs[pairs["difference"].notna()]
-    if known.empty:
+    compared = pairs[pairs["difference"].notna()]
+    if compared.empty:
         return replace(captioned, caption="No two trained arms can be compared: nothing is drawn.")
-    significant = known.assign(significant=known["verdict"].isin(["higher", "lower"]).astype(float))
+    significant = compared.assign(significant=compared["verdict"].isin(["higher", "lower"]).astype(float))
     named = significant[significant["significant"] > 0]
-    size = len({*known["first"], *known["second"]})
+    size = len({*compared["first"], *compared["second"]})
     figure = new_figure(1.2 + 0.34 * size)
     mask = square(significant, "significant", signed=False).fillna(0) > 0
-    plots.significance(figure.subplots(), square(known, "difference", signed=True), mask, comparison.metric)
+    plots.significance(figure.subplots(), square(compared, "difference", signed=True), mask, comparison.metric)
     claimed = (
-        f"{len(named)} of {plural(len(known), 'difference')} are significant"
+        f"{len(named)} of {plural(len(compared), 'difference')} are significant"
         if len(named)
         else "no difference is significant"
     )
-    limits = sorted({limit.removeprefix("no claim: ") for limit in known["verdict"] if limit.startswith("no claim")})
+    limits = sorted({limit.removeprefix("no claim: ") for limit in compared["verdict"] if limit.startswith("no claim")})
     unclaimed = f" Of some no claim can be made: {listing(limits)}." if limits else ""
     text = (
         f"Row minus column, mean {comparison.metric.label}. In colour where the difference is significant after "
         f"Holm correction over all pairs of arms, blue where the row is better: {claimed}.{unclaimed}"
     )
-    said = "; ".join(f"{row['first']} {row['verdict']} than {row['second']}" for _, row in named.iterrows())
-    alt = f"Matrix of differences between {plural(size, 'arm')}. Significant: {said or 'none of them'}"
+    verdicts = "; ".join(f"{row['first']} {row['verdict']} than {row['second']}" for _, row in named.iterrows())
+    alt = f"Matrix of differences between {plural(size, 'arm')}. Significant: {verdicts or 'none of them'}"
     return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
@@ -66,8 +66,8 @@ def critical_difference(certainty: Certainty) -> CaptionedFigure:
         f"finds no significant difference after Holm correction. Friedman: {p_equals(result.p_value)}. Both are "
         f"{CONDITIONAL}, so that they name no winner."
     )
-    said = "; ".join(f"{arm} {rank:.1f}" for arm, rank in ranks.sort_values().items())
-    alt = f"Critical-difference diagram. Mean ranks: {said}"
+    values = "; ".join(f"{arm} {rank:.1f}" for arm, rank in ranks.sort_values().items())
+    alt = f"Critical-difference diagram. Mean ranks: {values}"
     return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
@@ -86,7 +86,10 @@ def stability(certainty: Certainty) -> CaptionedFigure:
     )
     if (certainty.arms["seeds"] == 1).any():
         text += " Arms with one seed are drawn over blocks alone."
-    said = "; ".join(f"{arm} first in {100 * shares.loc[arm, 1]:.0f} %" for arm in order)
+    shares_first = "; ".join(f"{arm} first in {100 * shares.loc[arm, 1]:.0f} %" for arm in order)
     return replace(
-        captioned, caption=caption(text, comparison.records), alt=f"Heat map of ranks by arm: {said}", figure=figure
+        captioned,
+        caption=caption(text, comparison.records),
+        alt=f"Heat map of ranks by arm: {shares_first}",
+        figure=figure,
     )

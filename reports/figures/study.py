@@ -68,12 +68,12 @@ def differences(comparison: Comparison) -> CaptionedFigure:
     )
     if len(left_out):
         text += f" Not drawn, far off or without a value: {listing(list(left_out))} (see the table)."
-    said = (
+    sentences = (
         f"{arm}: {metric.number(d, signed=True)} ({metric.between(low, high, signed=True)})"
         for arm, d, low, high in _intervals(arms)
     )
     alt = f"Dot plot of differences in mean {metric.title} to {comparison.baseline} with 95 % intervals. "
-    return replace(captioned, caption=caption(text, comparison.records), alt=alt + "; ".join(said), figure=figure)
+    return replace(captioned, caption=caption(text, comparison.records), alt=alt + "; ".join(sentences), figure=figure)
 
 
 def _in_sight(compared: pd.DataFrame) -> pd.DataFrame:
@@ -164,8 +164,8 @@ def training(comparison: Comparison) -> CaptionedFigure:
         text += f" Dashed: {comparison.baseline}, repeated for comparison."
     final = history.dropna(subset=["val_dice"]).sort_values("step").groupby(["arm", "seed"])["val_dice"].last()
     last = final.groupby("arm").mean().reindex(shown["arm"]).dropna()
-    said = "; ".join(f"{arm} {number(value)}" for arm, value in last.items())
-    alt = f"Line plots of validation Dice and training loss by step. Last validation Dice: {said}"
+    values = "; ".join(f"{arm} {number(value)}" for arm, value in last.items())
+    alt = f"Line plots of validation Dice and training loss by step. Last validation Dice: {values}"
     return replace(captioned, caption=text, alt=alt, figure=figure)
 
 
@@ -194,8 +194,8 @@ def gates(comparison: Comparison) -> CaptionedFigure:
         "the weight of the single-image path of gates whose two weights are free."
     )
     last = table[table["step"] == table["step"].max()].groupby("stage")["joint_weight"].mean()
-    said = "; ".join(f"stage {stage} {number(value, 2)}" for stage, value in last.items())
-    alt = f"Line plots of the joint path's gate weight by step, a panel a stage. Last values: {said}"
+    values = "; ".join(f"stage {stage} {number(value, 2)}" for stage, value in last.items())
+    alt = f"Line plots of the joint path's gate weight by step, a panel a stage. Last values: {values}"
     return replace(captioned, caption=text, alt=alt, figure=figure)
 
 
@@ -231,13 +231,13 @@ def _against(
 ) -> CaptionedFigure:  # fmt: skip
     metric = comparison.metric
     panels = tuple(panel for panel in panels if panel[0] != metric.name)
-    known = [panel for panel in panels if arms[panel[0]].notna().any() and (arms[panel[0]] != 0).any()]
+    measured = [panel for panel in panels if arms[panel[0]].notna().any() and (arms[panel[0]] != 0).any()]
     zero = [label.split(" /")[0] for column, label, _ in panels if len(arms) and (arms[column] == 0).all()]
-    if arms[metric.name].isna().all() or not known:
+    if arms[metric.name].isna().all() or not measured:
         return CaptionedFigure(name=name, title=title, caption="No arm has these figures: nothing is drawn.")
     figure = new_figure(3.2)
     for ax, (column, label, unit) in zip(
-        np.atleast_1d(figure.subplots(1, len(known), sharey=True)), known, strict=True
+        np.atleast_1d(figure.subplots(1, len(measured), sharey=True)), measured, strict=True
     ):
         plots.against(ax, arms, column, label=label, unit=unit, metric=metric)
         ax.label_outer()
@@ -245,7 +245,7 @@ def _against(
     over = _over(arms[arms["trained"]]["limit"]) if arms["trained"].any() else "over blocks"
     text = f"Means over blocks; lines are 95 % intervals, {over}.{more}"
     text += f" {listing(zero)}: 0 in every arm, not drawn." if zero else ""
-    columns = listing([label for _, label, _ in known])
+    columns = listing([label for _, label, _ in measured])
     means = _values(arms, f"{metric.name}_blocks", metric)
     alt = f"Scatter plots of mean {metric.title} against {columns}. Mean {metric.title}: {means}"
     return CaptionedFigure(name=name, title=title, caption=caption(text, comparison.records), alt=alt, figure=figure)

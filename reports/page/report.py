@@ -64,17 +64,19 @@ def write_report(
             ``dataset``, or a ``margin`` that is not above 0; nothing is written.
     """
     runs = [Path(run) for run in runs]
-    found = load_definitions(runs)
+    definitions = load_definitions(runs)
     comparisons = compare_studies(
-        runs, study=study, baseline=baseline, primary=primary, dataset=dataset, margin=margin, definitions=found
+        runs, study=study, baseline=baseline, primary=primary, dataset=dataset, margin=margin, definitions=definitions
     )
-    searches = load_searches(runs, study=study, definitions=found)
+    searches = load_searches(runs, study=study, definitions=definitions)
     searches = [search for search in searches if dataset in (None, *search.searched["datasets"])]
     out.mkdir(parents=True, exist_ok=True)
     budget = MOST_PICTURE_BYTES // max(1, len(comparisons) + len(searches))
     parts = [partial(_section, comparison, out, budget, comparisons) for comparison in comparisons]
     parts += [partial(search_section, search, out, budget) for search in searches]
-    trials = sum(len(one.records.trials) for one in comparisons) + sum(len(one.trials) for one in searches)
+    trials = sum(len(comparison.records.trials) for comparison in comparisons) + sum(
+        len(search.trials) for search in searches
+    )
     made = _make(parts, trials=trials)
     sections = [*made[: len(comparisons)], *across_sections(comparisons, out), *made[len(comparisons) :]]
     practices = checklist(comparisons, searches)

@@ -42,7 +42,7 @@ def search_section(records: SearchRecords, out: Path, budget: int) -> dict[str, 
         "space": list(_space(records)),
         "tables": {name: cells(tables[name]) for name in ("candidates", "health", "endings", "path")},
         "provenance": cells(search_provenance(records)),
-        "figures": {one["name"]: one for one in drawn(records.stem, captioned_figures, out, budget)},
+        "figures": {figure["name"]: figure for figure in drawn(records.stem, captioned_figures, out, budget)},
         "problems": records.problems,
     }
 
@@ -66,15 +66,15 @@ def _extent(records: SearchRecords) -> str:
 def _varied(records: SearchRecords) -> str:
     space = records.searched["space"]
     symbols = [operator_name(symbol) for symbol in operators_of(space.get("operators"))]
-    names = [str(one["name"]) for one in space.get("parameters") or []]
+    names = [str(parameter["name"]) for parameter in space.get("parameters") or []]
     plan = [f"the operator of each stage ({', '.join(symbols)})"] if symbols else []
     return listing([*plan, *([plural(len(names), "setting")] if names else [])]) or "nothing"
 
 
 def _ended(records: SearchRecords, part: str) -> str:
     """How far a part has come, and how its candidates ended."""
-    own, planned = records.of(part), records.planned[part]
-    states = own["state"].value_counts()
+    candidates, planned = records.of(part), records.planned[part]
+    states = candidates["state"].value_counts()
     ended = int(sum(amount for state, amount in states.items() if state not in _NOT_YET))
     words = {"finished": "trained to the end", "pruned": "stopped early"}
     told = [f"{amount} {words.get(str(state), state)}" for state, amount in states.items() if state not in _NOT_YET]
@@ -86,8 +86,8 @@ def _ended(records: SearchRecords, part: str) -> str:
 
 def _finding(records: SearchRecords) -> str:
     aims = objectives_of(records)
-    found = {part: best(records.of(part), aims[0]) for part in records.entries}
-    if all(row is None for row in found.values()):
+    leaders = {part: best(records.of(part), aims[0]) for part in records.entries}
+    if all(row is None for row in leaders.values()):
         return "No configuration has been trained to the end, so there is no best one."
     if len(aims) > 1:
         finished = records.candidates[records.candidates["state"] == "finished"]
@@ -96,18 +96,18 @@ def _finding(records: SearchRecords) -> str:
             f"Of {plural(len(finished), 'finished configuration')}, {kept} {'is' if kept == 1 else 'are'} on the front "
             f"of {listing([aim.word for aim in aims])}: no other is as good in all and better in one."
         )
-    said = []
-    for part, row in found.items():
+    sentences = []
+    for part, row in leaders.items():
         whose = "the best found by the search" if part == SEARCH else "the best of the random control"
         if row is None:
-            said.append(f"{whose} is not known, since none was trained to the end")
+            sentences.append(f"{whose} is not known, since none was trained to the end")
         else:
             value = float(str(row[aims[0].column])) / aims[0].unit
             gain = f"{number(value, 4, signed=True)} val Dice" if aims[0].name == "dice" else number(value, 4)
-            said.append(f"{whose} is {title(row)} with {gain}")
+            sentences.append(f"{whose} is {title(row)} with {gain}")
     floors = listing([f"{number(float(floor))} ({name})" for name, floor in records.searched["floors"].items()])
     over = f", counted from identity at {floors}" if aims[0].name == "dice" else f" ({aims[0].label})"
-    sentence = f"{'; '.join(said)}{over}."
+    sentence = f"{'; '.join(sentences)}{over}."
     return sentence[:1].upper() + sentence[1:]
 
 
@@ -135,10 +135,10 @@ def _warnings(records: SearchRecords) -> Iterator[str]:
         yield "Synthetic images: a data set is simulated. Nothing here is a result on scans of people."
     yield "Selection split: figures are of val, on which the search chose; none of its trials is evaluated on test."
     for part, planned in records.planned.items():
-        own = records.of(part)
-        ended = int((~own["state"].isin(_NOT_YET)).sum())
+        candidates = records.of(part)
+        ended = int((~candidates["state"].isin(_NOT_YET)).sum())
         if ended < planned:
-            waiting = len(own) - ended
+            waiting = len(candidates) - ended
             rest = f", {waiting} proposed and not ended" if waiting else ""
             yield f"Incomplete: {ended} of {plural(planned, 'candidate')} of the {part} have ended{rest}."
     if records.problems:
@@ -154,11 +154,12 @@ def _space(records: SearchRecords) -> Iterator[str]:
     ]
     if symbols:
         yield f"Operator of each live stage: {listing(symbols)}; a stage that nothing reads is dead (-)."
-    for one in space.get("parameters") or []:
-        if "values" in one:
-            yield f"{one['name']}: {', '.join('none' if value is None else str(value) for value in one['values'])}"
+    for parameter in space.get("parameters") or []:
+        if "values" in parameter:
+            values = ("none" if value is None else str(value) for value in parameter["values"])
+            yield f"{parameter['name']}: {', '.join(values)}"
         else:
-            scale = ", on a logarithmic scale" if one.get("log") else ""
-            yield f"{one['name']}: {one['low']:g} to {one['high']:g}{scale}"
+            scale = ", on a logarithmic scale" if parameter.get("log") else ""
+            yield f"{parameter['name']}: {parameter['low']:g} to {parameter['high']:g}{scale}"
     for name, most in as_object(records.searched.get("limits")).items():
         yield f"Limit: {name} at most {most:g}"

@@ -22,18 +22,18 @@ def main_effects(ax: Axes, effects: pd.DataFrame) -> Axes:
     """Mean gain by level of each setting, side by side, by part; with intervals where three candidates have a level."""
     places = _level_places(effects)
     parts = list(dict.fromkeys(effects["part"]))
-    for order, (part, own) in enumerate(effects.groupby("part", sort=False)):
+    for order, (part, rows) in enumerate(effects.groupby("part", sort=False)):
         colour, marker = PART_LOOK[str(part)]
         shift = (order - (len(parts) - 1) / 2) * 0.3
-        across = np.array([places[name] for name in zip(own["setting"], own["level"], strict=True)]) + shift
-        several = (own["candidates"] >= FEWEST_FOR_COLOUR).to_numpy()
-        ax.vlines(across[several], own["low"][several], own["high"][several], color=colour, linewidth=1.4)
+        across = np.array([places[name] for name in zip(rows["setting"], rows["level"], strict=True)]) + shift
+        several = (rows["candidates"] >= FEWEST_FOR_COLOUR).to_numpy()
+        ax.vlines(across[several], rows["low"][several], rows["high"][several], color=colour, linewidth=1.4)
         for chosen, face in ((several, colour), (~several, GROUND)):
             ax.plot(
-                across[chosen], own["mean"][chosen], marker, color=colour, markersize=4, linestyle="none",
+                across[chosen], rows["mean"][chosen], marker, color=colour, markersize=4, linestyle="none",
                 markerfacecolor=face,
             )  # fmt: skip
-        first = own[own["setting"] == own["setting"].iloc[0]]
+        first = rows[rows["setting"] == rows["setting"].iloc[0]]
         ax.axhline(np.average(first["mean"], weights=first["candidates"]), color=colour, linewidth=0.6, linestyle=":")
     ax.set_xticks(list(places.values()), [as_label(level, width=24) for _, level in places], rotation=90)
     for setting in dict.fromkeys(setting for setting, _ in places):
@@ -54,11 +54,11 @@ def main_effects(ax: Axes, effects: pd.DataFrame) -> Axes:
 
 def _level_places(effects: pd.DataFrame) -> dict[tuple[str, str], float]:
     """The place of each level of each setting, with a gap between settings."""
-    known = effects.drop_duplicates(["setting", "level"])
-    settings = list(dict.fromkeys(known["setting"]))
+    distinct = effects.drop_duplicates(["setting", "level"])
+    settings = list(dict.fromkeys(distinct["setting"]))
     ordered = sorted(
-        zip(known["setting"], known["place"], known["level"], strict=True),
-        key=lambda one: (settings.index(one[0]), one[1]),
+        zip(distinct["setting"], distinct["place"], distinct["level"], strict=True),
+        key=lambda entry: (settings.index(entry[0]), entry[1]),
     )
     return {
         (setting, level): order + 1.0 * settings.index(setting) for order, (setting, _, level) in enumerate(ordered)
@@ -69,16 +69,16 @@ def importance(ax: Axes, shares: pd.DataFrame) -> Axes:
     """Importance by setting for each part, filled where it is above chance; dotted: what chance reaches."""
     names = list(dict.fromkeys(shares["setting"]))
     parts = list(dict.fromkeys(shares["part"]))
-    for place, (part, own) in enumerate(shares.groupby("part", sort=False)):
+    for place, (part, rows) in enumerate(shares.groupby("part", sort=False)):
         colour, marker = PART_LOOK[str(part)]
-        up = np.array([names.index(name) for name in own["setting"]]) + (place - (len(parts) - 1) / 2) * 0.3
-        ax.hlines(up, 0, own["importance"], color=colour, linewidth=0.8, alpha=0.6)
-        for shown, face in ((own["p_value"] <= LEVEL, colour), (own["p_value"] > LEVEL, GROUND)):
+        up = np.array([names.index(name) for name in rows["setting"]]) + (place - (len(parts) - 1) / 2) * 0.3
+        ax.hlines(up, 0, rows["importance"], color=colour, linewidth=0.8, alpha=0.6)
+        for shown, face in ((rows["p_value"] <= LEVEL, colour), (rows["p_value"] > LEVEL, GROUND)):
             ax.plot(
-                own["importance"][shown], up[shown.to_numpy()], marker, color=colour, markerfacecolor=face,
+                rows["importance"][shown], up[shown.to_numpy()], marker, color=colour, markerfacecolor=face,
                 markersize=5, linestyle="none",
             )  # fmt: skip
-        ax.axvline(own["chance"].iloc[0], color=colour, linestyle=":", linewidth=1.1)
+        ax.axvline(rows["chance"].iloc[0], color=colour, linestyle=":", linewidth=1.1)
     ax.set_yticks(range(len(names)), [as_label(name) for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlim(left=0)
@@ -113,10 +113,10 @@ def ablation_path(ax: Axes, steps: pd.DataFrame) -> Axes:
     """Gain along a path: filled at the early step, hollow at the end of training; a cross where nobody trained."""
     places = np.arange(len(steps))
     for column, colour, marker, face in (("gain", COLOURS[0], "o", COLOURS[0]), ("final", COLOURS[1], "s", GROUND)):
-        known = steps[column].notna().to_numpy()
+        measured = steps[column].notna().to_numpy()
         values = steps[column].to_numpy(dtype=float)
         # Whole lines join neighbours alone; across a gap the line is dotted.
-        ax.plot(places[known], values[known], color=colour, linestyle=":", linewidth=0.9)
+        ax.plot(places[measured], values[measured], color=colour, linestyle=":", linewidth=0.9)
         ax.plot(places, values, marker=marker, color=colour, markerfacecolor=face, markersize=5, linewidth=1.3)
     gaps = places[steps["gain"].isna().to_numpy()]
     if len(gaps):  # an empty line that is not clipped would count as a point at the corner of the figure

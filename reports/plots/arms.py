@@ -65,8 +65,8 @@ def against(ax: Axes, arms: pd.DataFrame, column: str, *, label: str, unit: floa
     """
     height = f"{metric.name}_blocks"
     across = f"{column}_blocks" if f"{column}_blocks" in arms else column
-    known = arms.dropna(subset=[height, across])
-    for (_, arm), numeral in zip(known.iterrows(), is_numeral(known["marker"]), strict=True):
+    measured = arms.dropna(subset=[height, across])
+    for (_, arm), numeral in zip(measured.iterrows(), is_numeral(measured["marker"]), strict=True):
         ax.errorbar(
             arm[across] / unit,
             arm[height],

@@ -15,11 +15,13 @@ def side_by_side(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = D
     shown, name = repeated(arms), metric.name
     groups, families = list(dict.fromkeys(shown["group"])), list(dict.fromkeys(shown["family"]))
     for place, family in enumerate(families):
-        own = shown[shown["family"] == family]
-        across = [groups.index(group) + 0.14 * (place - (len(families) - 1) / 2) for group in own["group"]]
-        middle = own[f"{name}_blocks"].to_numpy()
-        reach = [middle - own[f"{name}_low"].to_numpy(), own[f"{name}_high"].to_numpy() - middle]
-        ax.errorbar(across, middle, yerr=reach, fmt="o-", color=own["colour"].iloc[0], linewidth=1.0, elinewidth=0.9)
+        members = shown[shown["family"] == family]
+        across = [groups.index(group) + 0.14 * (place - (len(families) - 1) / 2) for group in members["group"]]
+        middle = members[f"{name}_blocks"].to_numpy()
+        reach = [middle - members[f"{name}_low"].to_numpy(), members[f"{name}_high"].to_numpy() - middle]
+        ax.errorbar(
+            across, middle, yerr=reach, fmt="o-", color=members["colour"].iloc[0], linewidth=1.0, elinewidth=0.9
+        )
     level = float(arms[arms["arm"] == baseline][f"{name}_blocks"].iloc[0])
     if not isnan(level):
         ax.axhline(level, color=GREY, linewidth=0.9, linestyle="--")

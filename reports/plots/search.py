@@ -33,10 +33,12 @@ def incumbent(
         colour = PART_LOOK[CONTROL][0]
         ax.fill_between(band[across], band["low"] / unit, band["high"] / unit, color=colour, alpha=0.16, linewidth=0)
         ax.plot(band[across], band["middle"] / unit, color=colour, linewidth=0.9, linestyle=":")
-    for part, own in curves.groupby("part", sort=False):
+    for part, curve in curves.groupby("part", sort=False):
         colour, marker = PART_LOOK[str(part)]
-        ax.step(own[across], own["best"] / unit, where="post", color=colour, linestyle="-" if part == SEARCH else "--")
-        points = finished[finished["part"] == part].join(own[["compute"]])
+        ax.step(
+            curve[across], curve["best"] / unit, where="post", color=colour, linestyle="-" if part == SEARCH else "--"
+        )
+        points = finished[finished["part"] == part].join(curve[["compute"]])
         ax.plot(
             points[across], points[column] / unit, marker, color=colour, markersize=4, alpha=0.55, linestyle="none",
             markeredgewidth=0,
@@ -76,13 +78,13 @@ def effect(ax: Axes, points: pd.DataFrame, effects: pd.DataFrame, parameter: dic
     listed = parameter.get("values")
     parts = list(dict.fromkeys(points["part"]))
     for place, part in enumerate(parts):
-        own, (colour, marker) = points[points["part"] == part], PART_LOOK[part]
+        candidates, (colour, marker) = points[points["part"] == part], PART_LOOK[part]
         shift = 0.0 if listed is None else (place - (len(parts) - 1) / 2) * 0.36
-        across = own["value"].astype(float) if listed is None else _places(own["value"], listed) + shift
-        aside = 0.0 if listed is None else jitter(len(own), 0.2)
+        across = candidates["value"].astype(float) if listed is None else _places(candidates["value"], listed) + shift
+        aside = 0.0 if listed is None else jitter(len(candidates), 0.2)
         ax.plot(
-            across + aside, own["shared_gain"], marker, color=colour, markersize=3.4, alpha=0.45, linestyle="none",
-            markeredgewidth=0, rasterized=len(own) > MOST_DRAWN_POINTS,
+            across + aside, candidates["shared_gain"], marker, color=colour, markersize=3.4, alpha=0.45,
+            linestyle="none", markeredgewidth=0, rasterized=len(candidates) > MOST_DRAWN_POINTS,
         )  # fmt: skip
         for _, level in effects[effects["part"] == part].iterrows():
             low, middle, high = _extent(level["level"], parameter, shift)
@@ -110,9 +112,9 @@ def _extent(level: str, parameter: dict[str, Any], shift: float) -> tuple[float,
 
 def fidelity(ax: Axes, gains: pd.DataFrame) -> Axes:
     """Final gain against early gain of each finished candidate."""
-    for part, own in gains.groupby("part", sort=False):
+    for part, rows in gains.groupby("part", sort=False):
         colour, marker = PART_LOOK[str(part)]
-        ax.plot(own["early"], own["gain"], marker, color=colour, markersize=5, alpha=0.8, linestyle="none")
+        ax.plot(rows["early"], rows["gain"], marker, color=colour, markersize=5, alpha=0.8, linestyle="none")
     _call(ax, gains.assign(across=gains["early"], up=gains["gain"]))
     ax.margins(0.1)
     return ax
@@ -120,11 +122,11 @@ def fidelity(ax: Axes, gains: pd.DataFrame) -> Axes:
 
 def front(ax: Axes, finished: pd.DataFrame, across: Objective, up: Objective) -> Axes:
     """One objective against another; filled where no other candidate is as good in all and better in one."""
-    for (part, on_front), own in finished.groupby(["part", "front"], sort=False):
+    for (part, on_front), rows in finished.groupby(["part", "front"], sort=False):
         colour, marker = PART_LOOK[str(part)]
         face = colour if on_front else "none"
         ax.plot(
-            own[across.column] / across.unit, own[up.column] / up.unit, marker, color=colour, markerfacecolor=face,
+            rows[across.column] / across.unit, rows[up.column] / up.unit, marker, color=colour, markerfacecolor=face,
             markersize=5, linestyle="none",
         )  # fmt: skip
     _call(ax, finished.assign(across=finished[across.column] / across.unit, up=finished[up.column] / up.unit))
@@ -148,5 +150,5 @@ def _call(ax: Axes, points: pd.DataFrame) -> None:
 
 def _places(values: "pd.Series[Any]", listed: Sequence[Any]) -> np.ndarray:
     """The place of each value among those listed."""
-    known = [word(one) for one in listed]
-    return np.array([known.index(word(value)) for value in values], dtype=float)
+    names = [word(entry) for entry in listed]
+    return np.array([names.index(word(value)) for value in values], dtype=float)

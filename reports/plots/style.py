@@ -83,11 +83,11 @@ def with_colours(arms: pd.DataFrame, baseline: str) -> pd.DataFrame:
     trained = arms[arms["trained"]]
     trained = pd.concat([trained[trained["arm"] == baseline], trained]).drop_duplicates("family")
     places = trained.groupby("group").cumcount() if len(trained) > len(COLOURS) else range(len(trained))
-    colours = {one: COLOURS[place % len(COLOURS)] for one, place in zip(trained["family"], places, strict=True)}
+    colours = {family: COLOURS[place % len(COLOURS)] for family, place in zip(trained["family"], places, strict=True)}
     trained = arms[arms["trained"]]
     groups = list(dict.fromkeys([*trained["group"], *arms["group"]]))
     return arms.assign(
-        colour=[colours.get(one, GREY) for one in arms["family"]],
+        colour=[colours.get(family, GREY) for family in arms["family"]],
         marker=[MARKERS[groups.index(group) % len(MARKERS)] for group in arms["group"]],
     )
 

@@ -68,18 +68,23 @@ def load_definitions(runs: Sequence[Path]) -> Definitions:
         if not run.is_dir():
             raise NothingToReportError(f"{run} is not a folder of runs")
     problems = Problems()
-    found: dict[str, dict[str, Any]] = {}
+    definitions: dict[str, dict[str, Any]] = {}
     for path in (path for run in runs for path in sorted((run / "studies").glob("*.json"))):
         definition = problems.attempt(read_study, path)
         if definition is not None:
             name = str(definition["name"])
-            found[name] = _join(found[name], definition, path, problems) if name in found else definition
-    if not found:
+            definitions[name] = (
+                _join(definitions[name], definition, path, problems) if name in definitions else definition
+            )
+    if not definitions:
         places = ", ".join(str(run / "studies") for run in runs)
         raise NothingToReportError("\n".join([f"no readable study (NAME.json) in {places}", *problems.said]))
-    searches = {name: definition for name, definition in found.items() if "search" in definition}
-    studies = {name: definition for name, definition in found.items() if name not in searches}
-    keys = {name: frozenset(k for arm in one["arms"] for k in arm["keys"].values()) for name, one in found.items()}
+    searches = {name: definition for name, definition in definitions.items() if "search" in definition}
+    studies = {name: definition for name, definition in definitions.items() if name not in searches}
+    keys = {
+        name: frozenset(k for arm in definition["arms"] for k in arm["keys"].values())
+        for name, definition in definitions.items()
+    }
     return Definitions(studies=studies, searches=searches, keys=keys, problems=tuple(problems.said))
 
 
@@ -96,11 +101,11 @@ def _join(first: dict[str, Any], second: dict[str, Any], path: Path, problems: P
         return first
     arms = {_identity(arm): dict(arm) for arm in first["arms"]}
     for arm in second["arms"]:
-        known = arms.setdefault(_identity(arm), dict(arm))
-        clash = [seed for seed, key in arm["keys"].items() if known["keys"].get(seed, key) != key]
+        planned = arms.setdefault(_identity(arm), dict(arm))
+        clash = [seed for seed, key in arm["keys"].items() if planned["keys"].get(seed, key) != key]
         if clash:
             problems.said.append(f"{path}: arm {arm['label']!r} has other trials at seed {', '.join(clash)}; left out")
-        known["keys"] = {**arm["keys"], **known["keys"]}
+        planned["keys"] = {**arm["keys"], **planned["keys"]}
     return {**first, "arms": list(arms.values())}
 
 

@@ -30,22 +30,22 @@ def settings(candidates: pd.DataFrame, space: dict[str, Any]) -> pd.DataFrame:
         symbols = candidates["plan"].map(stage_symbols)
         for stage in STAGES:
             columns[f"stage {stage}"] = _stage(symbols.map(itemgetter(stage - 1)), words)
-    for one in space.get("parameters") or []:
-        columns[str(one["name"])] = _parameter(candidates["values"], one)
-    varied = {name: one for name, one in columns.items() if one.nunique() > 1}
+    for parameter in space.get("parameters") or []:
+        columns[str(parameter["name"])] = _parameter(candidates["values"], parameter)
+    varied = {name: column for name, column in columns.items() if column.nunique() > 1}
     return pd.DataFrame(varied, index=candidates.index)
 
 
-def is_parameter(one: Any) -> bool:
+def is_parameter(entry: Any) -> bool:
     """Whether a space's parameter has a name and a list of values or the ends of a range."""
-    if not isinstance(one, dict) or not isinstance(one.get("name"), str):
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         return False
-    if "values" in one:
-        return isinstance(one["values"], list) and len(one["values"]) > 0
-    low, high = one.get("low"), one.get("high")
+    if "values" in entry:
+        return isinstance(entry["values"], list) and len(entry["values"]) > 0
+    low, high = entry.get("low"), entry.get("high")
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return False
-    return (0.0 if one.get("log") else -inf) < low < high
+    return (0.0 if entry.get("log") else -inf) < low < high
 
 
 def is_stage(name: object) -> bool:
@@ -60,7 +60,7 @@ def _stage(symbols: "pd.Series[str]", words: Sequence[str]) -> "pd.Series[Any]":
 
 def _parameter(values: "pd.Series[Any]", parameter: dict[str, Any]) -> "pd.Series[Any]":
     name, level = parameter["name"], level_of(parameter)
-    met = values.map(lambda own: level(own[name]) if name in own else INACTIVE)
+    met = values.map(lambda configuration: level(configuration[name]) if name in configuration else INACTIVE)
     return _ordered(met, [*levels(parameter), *sorted(set(met) - {INACTIVE}), INACTIVE])
 
 
@@ -99,7 +99,7 @@ def word(value: Any) -> str:
     return str(value)
 
 
-def _ordered(met: "pd.Series[Any]", known: Sequence[str]) -> "pd.Series[Any]":
-    there = set(met)
-    levels = [level for level in dict.fromkeys(known) if level in there]
+def _ordered(met: "pd.Series[Any]", declared: Sequence[str]) -> "pd.Series[Any]":
+    present = set(met)
+    levels = [level for level in dict.fromkeys(declared) if level in present]
     return pd.Series(pd.Categorical(met, categories=levels, ordered=True), index=met.index)

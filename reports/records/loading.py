@@ -31,8 +31,8 @@ def load_studies(
         NothingToReportError: a folder that does not exist, no study in any of them, none of that name or data set.
     """
     runs = [Path(run) for run in runs]
-    found = (definitions or load_definitions(runs)).chosen(study=study, dataset=dataset)
-    return [_load_study(definition, runs, Problems(list(found.problems))) for definition in found.studies.values()]
+    chosen = (definitions or load_definitions(runs)).chosen(study=study, dataset=dataset)
+    return [_load_study(definition, runs, Problems(list(chosen.problems))) for definition in chosen.studies.values()]
 
 
 def _load_study(definition: dict[str, Any], runs: Sequence[Path], problems: Problems) -> StudyRecords:
@@ -76,8 +76,8 @@ def _arms(definition: dict[str, Any]) -> pd.DataFrame:
     Arms without keys were not asked for, and are left out where others were.
     """
     groups = list(dict.fromkeys(arm.get("group") for arm in definition["arms"]))
-    asked = [arm for arm in definition["arms"] if arm["keys"]] or definition["arms"]
-    arms = sorted(asked, key=lambda arm: groups.index(arm.get("group")))
+    planned = [arm for arm in definition["arms"] if arm["keys"]] or definition["arms"]
+    arms = sorted(planned, key=lambda arm: groups.index(arm.get("group")))
     labels = Counter(arm["label"] for arm in arms)
     names: list[str] = []
     for arm in arms:
@@ -101,8 +101,8 @@ def _pictures(arm: str, seed: str, evaluation: Path, problems: Problems) -> dict
     if not path.is_file():
         return {}
     summary = evaluation / "summary.json"
-    said = as_object((problems.attempt(read_object, summary) or {}).get("pictures")) if summary.is_file() else {}
-    return {arm: Pictures(seed=seed, path=path, pairs={rank: as_object(about) for rank, about in said.items()})}
+    recorded = as_object((problems.attempt(read_object, summary) or {}).get("pictures")) if summary.is_file() else {}
+    return {arm: Pictures(seed=seed, path=path, pairs={rank: as_object(about) for rank, about in recorded.items()})}
 
 
 def _mixtures(trials: pd.DataFrame) -> Iterable[str]:
@@ -112,6 +112,6 @@ def _mixtures(trials: pd.DataFrame) -> Iterable[str]:
         ("fingerprint", "fingerprints of the data", "their arms are not comparable"),
         ("precision", "precisions of training", "arms may differ by that alone"),
     ):
-        known = sorted({str(value) for value in trials[column].dropna()}) if column in trials else []
-        if len(known) > 1:
-            yield f"the trials mix {len(known)} {what} ({', '.join(known)}): {so}"
+        distinct = sorted({str(value) for value in trials[column].dropna()}) if column in trials else []
+        if len(distinct) > 1:
+            yield f"the trials mix {len(distinct)} {what} ({', '.join(distinct)}): {so}"

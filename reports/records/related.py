@@ -13,7 +13,7 @@ Entry = dict[str, Any]
 def related_arms(entry: Entry, studies: Iterable[Entry]) -> Iterator[Entry]:
     """Arms of ``studies`` with the ``values`` that a candidate of the search would have, at the search's seeds."""
     space, seeds = as_object(entry["search"]["space"]), [str(seed) for seed in entry.get("seeds") or [0]]
-    alike = (one for one in studies if all(one.get(name) == entry.get(name) for name in ("budget", "dataset")))
+    alike = (study for study in studies if all(study.get(name) == entry.get(name) for name in ("budget", "dataset")))
     for arm in (arm for study in alike for arm in study["arms"]):
         method = as_object(arm.get("method"))
         if arm.get("budget_changes") or _apart(method, space) != _apart(as_object(space.get("base")), space):
@@ -29,17 +29,17 @@ def values_at(method: Mapping[str, Any], budget: Mapping[str, Any], space: Mappi
     """What a configuration has for each parameter of a space; without those that it does not state."""
     plan = method.get("plan") if space.get("operators") else None
     stages = zip(STAGES, stage_symbols(plan), strict=True) if isinstance(plan, str) and is_plan(plan) else ()
-    found: dict[str, Any] = {f"plan.{stage}": symbol for stage, symbol in stages if symbol != DEAD}
+    values: dict[str, Any] = {f"plan.{stage}": symbol for stage, symbol in stages if symbol != DEAD}
     for name in _names(space):
         *folders, last = name.split(".")
         place = budget if folders == ["budget"] or name == "width" else method
         place = as_object(place.get(folders[0])) if folders and place is method else place
-        found |= {name: place[last]} if last in place else {}
-    return found
+        values |= {name: place[last]} if last in place else {}
+    return values
 
 
 def _names(space: Mapping[str, Any]) -> list[str]:
-    return [str(one["name"]) for one in space.get("parameters") or []]
+    return [str(parameter["name"]) for parameter in space.get("parameters") or []]
 
 
 def _apart(method: Mapping[str, Any], space: Mapping[str, Any]) -> Entry:

@@ -68,15 +68,21 @@ class SearchRecords:
     def dataset(self) -> Entry:
         """The data; of several sets the first, with the titles of all."""
         sets = [as_object(entry.get("dataset")) for entry in next(iter(self.entries.values()))]
-        titles = [str(one.get("title") or one.get("name") or "a data set that is not named") for one in sets]
-        return {**sets[0], "title": listing(titles), "synthetic": any(bool(one.get("synthetic")) for one in sets)}
+        titles = [
+            str(dataset.get("title") or dataset.get("name") or "a data set that is not named") for dataset in sets
+        ]
+        return {
+            **sets[0],
+            "title": listing(titles),
+            "synthetic": any(bool(dataset.get("synthetic")) for dataset in sets),
+        }
 
     @property
     def planned(self) -> dict[str, int]:
         """How many configurations each part is to try."""
         counts = {part: [int(e["search"]["trials"]) for e in entries] for part, entries in self.entries.items()}
-        known = self.candidates["part"].value_counts()
-        return {part: max([*some, int(known.get(part, 0))]) for part, some in counts.items()}
+        proposed = self.candidates["part"].value_counts()
+        return {part: max([*planned, int(proposed.get(part, 0))]) for part, planned in counts.items()}
 
     @property
     def parts(self) -> list[str]:
@@ -99,15 +105,15 @@ def load_searches(
         NothingToReportError: a folder that does not exist, or nothing of that name to report.
     """
     runs = [Path(run) for run in runs]
-    every = definitions or load_definitions(runs)
-    found = replace(every.chosen(study=study), studies=every.studies)
+    recorded = definitions or load_definitions(runs)
+    chosen = replace(recorded.chosen(study=study), studies=recorded.studies)
     grouped: dict[str, dict[str, list[Entry]]] = {}
-    for entry in found.searches.values():
+    for entry in chosen.searches.values():
         part = CONTROL if entry["search"].get("control_of") else SEARCH
         grouped.setdefault(_search_of(entry), {}).setdefault(part, []).append(entry)
-    started = start_times(frozenset().union(*found.keys.values()), runs) if grouped else {}
+    started = start_times(frozenset().union(*chosen.keys.values()), runs) if grouped else {}
     return [
-        _load_search(name, {part: parts[part] for part in (SEARCH, CONTROL) if part in parts}, found, started, runs)
+        _load_search(name, {part: parts[part] for part in (SEARCH, CONTROL) if part in parts}, chosen, started, runs)
         for name, parts in grouped.items()
         if study is None or study in {str(entry["name"]) for entries in parts.values() for entry in entries}
     ]
@@ -122,17 +128,17 @@ def _search_of(entry: Entry) -> str:
 
 
 def _load_search(
-    name: str, entries: dict[str, list[Entry]], found: Definitions, started: dict[str, str], runs: Sequence[Path]
+    name: str, entries: dict[str, list[Entry]], definitions: Definitions, started: dict[str, str], runs: Sequence[Path]
 ) -> SearchRecords:
-    problems = Problems(list(found.problems))
-    for entry in (entry for own in entries.values() for entry in own):
+    problems = Problems(list(definitions.problems))
+    for entry in (entry for part_entries in entries.values() for entry in part_entries):
         problems.said.extend(_drop_unreadable(entry["search"]["space"]))
     candidates: list[dict[str, Any]] = []
     trials: list[dict[str, Any]] = []
-    for part, own in entries.items():
-        problems.said.extend(_incomplete(own, part))
-        taken = frozenset().union(*(reused(str(entry["name"]), found.keys, started) for entry in own))
-        for order, arms in enumerate(_proposals(own), start=1):
+    for part, part_entries in entries.items():
+        problems.said.extend(_incomplete(part_entries, part))
+        taken = frozenset().union(*(reused(str(entry["name"]), definitions.keys, started) for entry in part_entries))
+        for order, arms in enumerate(_proposals(part_entries), start=1):
             rows, curves = _load_trials(arms, runs, problems)
             trials += [{"arm": arms[0][1]["label"], "part": part, **row} for row in rows]
             candidate = _candidate(arms[0][0]["search"], arms[0][1], rows, curves)
@@ -141,10 +147,14 @@ def _load_search(
     table = pd.DataFrame(candidates)
     steps = sorted((str(c) for c in table if re.fullmatch(r"gain_\d+", str(c))), key=lambda c: int(c[5:]))
     names = {str(entry["name"]) for entries_of in entries.values() for entry in entries_of}
-    confirmed = tuple(other for other in found.keys if any(other.startswith(f"{own}-best-of-") for own in names))
+    confirmed = tuple(
+        other
+        for other in definitions.keys
+        if any(other.startswith(f"{part_entries}-best-of-") for part_entries in names)
+    )
     shown = pd.DataFrame(trials)
     first = next(iter(entries.values()))
-    related = _related(first[0], found, runs) if len(first) == 1 else []
+    related = _related(first[0], definitions, runs) if len(first) == 1 else []
     return SearchRecords(
         name=name,
         stem=file_stem(name),
@@ -162,27 +172,33 @@ def _load_search(
 
 def _drop_unreadable(space: Entry) -> list[str]:
     """Leave out what is no parameter, and say so."""
-    given = space.get("parameters") or []
-    readable = [one for one in given if is_parameter(one)] if isinstance(given, list) else []
-    wrong = given if not isinstance(given, list) else [one for one in given if one not in readable]
+    parameters = space.get("parameters") or []
+    readable = (
+        [parameter for parameter in parameters if is_parameter(parameter)] if isinstance(parameters, list) else []
+    )
+    wrong = (
+        parameters
+        if not isinstance(parameters, list)
+        else [parameter for parameter in parameters if parameter not in readable]
+    )
     space["parameters"] = readable
     return [f"the space has a parameter that cannot be read, left out: {wrong!r}"] if wrong else []
 
 
-def _related(entry: Entry, found: Definitions, runs: Sequence[Path]) -> list[dict[str, Any]]:
+def _related(entry: Entry, definitions: Definitions, runs: Sequence[Path]) -> list[dict[str, Any]]:
     """Rows of candidates that other studies trained; what is wrong with their records is theirs to say."""
-    arms = related_arms(entry, found.studies.values())
+    arms = related_arms(entry, definitions.studies.values())
     loaded = [(arm, *_load_trials([(entry, arm)], runs, Problems())) for arm in arms]
     return [_candidate(entry["search"], arm, rows, curves) for arm, rows, curves in loaded]
 
 
 def _incomplete(entries: Sequence[Entry], part: str) -> Iterable[str]:
     """Statements about data sets of a search that have no entry here, or no floor to count from."""
-    search, here = entries[0]["search"], {as_object(entry.get("dataset")).get("name") for entry in entries}
-    absent = [str(name) for name in search["datasets"] if name not in here]
+    search, used = entries[0]["search"], {as_object(entry.get("dataset")).get("name") for entry in entries}
+    absent = [str(name) for name in search["datasets"] if name not in used]
     if absent:
         yield f"the {part} also ran on {listing(absent)}, which is not in these folders: gains leave it out"
-    for name in sorted(str(one) for one in here if one not in search["floors"]):
+    for name in sorted(str(name_of_set) for name_of_set in used if name_of_set not in search["floors"]):
         yield f"the {part} states no Dice of identity on {name}: its candidates have no gain"
 
 
@@ -191,8 +207,8 @@ def _proposals(entries: Sequence[Entry]) -> list[list[tuple[Entry, Entry]]]:
     proposals: dict[str, list[tuple[Entry, Entry]]] = {}
     for entry in entries:
         for arm in entry["arms"]:
-            own = json.dumps([arm.get("values", arm["label"]), arm.get("method")], sort_keys=True)
-            proposals.setdefault(own, []).append((entry, arm))
+            identity = json.dumps([arm.get("values", arm["label"]), arm.get("method")], sort_keys=True)
+            proposals.setdefault(identity, []).append((entry, arm))
     return list(proposals.values())
 
 
@@ -217,8 +233,8 @@ def _curve(history: dict[str, list[float]], floor: float) -> Curve:
     """Gain over ``floor``, folding and regularity at each step that was validated."""
     columns = ("step", "val_dice", "val_folding_fraction", "val_sd_log_jacobian")
     rows = zip(*(history[name] for name in columns), strict=True)
-    known = (row for row in rows if not (isnan(row[0]) or isnan(row[1])))
-    return {int(step): (dice - floor, folding, spread) for step, dice, folding, spread in known}
+    measured = (row for row in rows if not (isnan(row[0]) or isnan(row[1])))
+    return {int(step): (dice - floor, folding, spread) for step, dice, folding, spread in measured}
 
 
 def _state(state: str) -> str:
@@ -241,7 +257,7 @@ def _candidate(search: Entry, arm: Entry, rows: Sequence[dict[str, Any]], curves
         shared = stopped
     method, last = as_object(arm.get("method")), shared[-1] if shared else nan
     plans = [*(row.get("canonical_plan") for row in rows), method.get("plan")]
-    plan = next((one for one in plans if isinstance(one, str)), "")
+    plan = next((name for name in plans if isinstance(name, str)), "")
     row: dict[str, Any] = {
         "label": str(arm["label"]), "plan": plan, "name": _name(search, arm, plan), "step": last,
         "values": as_object(arm.get("values")), "keys": tuple(row["key"] for row in rows),
@@ -282,8 +298,8 @@ def _name(search: Entry, arm: Entry, plan: str) -> str:
 
 
 def _mean(values: Iterable[float]) -> float:
-    known = [value for value in values if not isnan(value)]
-    return fmean(known) if known else nan
+    finite = [value for value in values if not isnan(value)]
+    return fmean(finite) if finite else nan
 
 
 def _number(value: Any) -> float:

@@ -58,8 +58,8 @@ def load_trial(
     }
     if record["status"] != "finished":
         return row | {"state": record["status"], "reason": str(record.get("reason") or "")}, tables
-    said, evaluation = _evaluation(folder / "eval" / split, problems)
-    return row | said, tables | evaluation
+    facts, evaluation = _evaluation(folder / "eval" / split, problems)
+    return row | facts, tables | evaluation
 
 
 def _evaluation(folder: Path, problems: Problems) -> tuple[dict[str, str], Tables]:
@@ -73,7 +73,7 @@ def _evaluation(folder: Path, problems: Problems) -> tuple[dict[str, str], Table
         problems.said.append(str(error))
         return {"state": "unreadable", "reason": str(error)}, {}
     for name, file, read in (("labels", "labels", read_labels), ("pair_gates", "gates", read_pair_gates)):
-        if (found := csv_path(folder / file)) and (table := problems.attempt(read, found)) is not None:
+        if (path := csv_path(folder / file)) and (table := problems.attempt(read, path)) is not None:
             tables[name] = printable_table(table)
     return {"state": EVALUATED, "reason": ""}, tables
 

@@ -22,18 +22,18 @@ class Blocks:
 
     def __init__(self, pairs: pd.DataFrame, metric: str) -> None:
         codes, names = pd.factorize(pairs["pair"])
-        each = pairs.drop_duplicates("pair")
-        blocks = each["block"].astype(str).to_numpy()
+        first_rows = pairs.drop_duplicates("pair")
+        blocks = first_rows["block"].astype(str).to_numpy()
         self.blocks, block_of_pair = np.unique(blocks, return_inverse=True)
         self._members = (np.arange(len(self.blocks))[:, None] == block_of_pair[None, :]).astype(np.float64)
-        known = all(name in each and (each[name].fillna("") != "").all() for name in PERSONS)
-        self._persons = each[list(PERSONS)].astype(str).to_numpy().T if known else None
+        named = all(name in first_rows and (first_rows[name].fillna("") != "").all() for name in PERSONS)
+        self._persons = first_rows[list(PERSONS)].astype(str).to_numpy().T if named else None
         self._values: dict[str, Values] = {}
-        given = pairs[metric].to_numpy(np.float64)
+        scores = pairs[metric].to_numpy(np.float64)
         for arm, rows in pairs.groupby("arm", sort=False).indices.items():
             seeds, seed_names = pd.factorize(pairs["seed"].to_numpy()[rows])
             values = np.full((len(names), len(seed_names)), np.nan)
-            values[codes[rows], seeds] = given[rows]
+            values[codes[rows], seeds] = scores[rows]
             self._values[str(arm)] = values
 
     def of_seeds(self, arm: str) -> Values:
@@ -56,7 +56,7 @@ class Blocks:
         counts = members.sum(axis=1)
         left = counts > 0
         shares = members[left] / counts[left, None]
-        return [str(name) for name in self.blocks[left]], [(shares @ own[complete]).T for own in values]
+        return [str(name) for name in self.blocks[left]], [(shares @ table[complete]).T for table in values]
 
     def mean(self, arm: str, *, trained: bool) -> Interval:
         """Interval of an arm's mean over blocks and seeds."""
@@ -83,5 +83,5 @@ class Blocks:
         complete = self._complete(arms)
         if self._persons is None or np.count_nonzero(self._members[:, complete].any(axis=1)) != 1:
             return None
-        one, *other = (self._values[arm][complete].mean(axis=1) for arm in arms)
-        return person_sampling(one - other[0] if other else one, *self._persons[:, complete])
+        means, *other = (self._values[arm][complete].mean(axis=1) for arm in arms)
+        return person_sampling(means - other[0] if other else means, *self._persons[:, complete])

@@ -58,7 +58,7 @@ def equivalence(intervals: Sequence[Interval], margin: float | None) -> list[flo
     """Holm-adjusted p-values of equivalence within ``margin``, one an interval; all NaN where ``margin`` is None."""
     if margin is None:
         return [nan] * len(intervals)
-    return [float(value) for value in holm([equivalence_p(one, margin) for one in intervals])]
+    return [float(value) for value in holm([equivalence_p(interval, margin) for interval in intervals])]
 
 
 def with_equivalence(verdict: str, p_equivalence: float, *, level: float = 0.95) -> str:

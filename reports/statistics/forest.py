@@ -28,7 +28,9 @@ def forest_variances(table: pd.DataFrame, gains: np.ndarray, *, seed: int = 0) -
         forest.fit(coded, gains)
     weights = coded.mean(axis=0, dtype=float)
     split = [_tree_variances(tree.tree_, groups, weights) for tree in forest.estimators_]
-    return np.asarray(np.mean([own for own, _ in split], axis=0)), float(np.mean([total for _, total in split]))
+    return np.asarray(np.mean([variances for variances, _ in split], axis=0)), float(
+        np.mean([total for _, total in split])
+    )
 
 
 def _tree_variances(tree: Any, groups: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
@@ -36,16 +38,16 @@ def _tree_variances(tree: Any, groups: np.ndarray, weights: np.ndarray) -> tuple
     boxes, values = _leaves(tree, groups)
     size = int(groups[-1]) + 1
     columns = [groups == number for number in range(size)]
-    masses = np.stack([boxes[:, own] @ weights[own] for own in columns], axis=1)
+    masses = np.stack([boxes[:, column] @ weights[column] for column in columns], axis=1)
     share = masses.prod(axis=1)
     mean = float(values @ share)
     total = float(values**2 @ share) - mean**2
     variances = np.zeros((size, size))
     if total <= 1e-12 * mean**2:
         return variances, 0.0
-    for first, own in enumerate(columns):
-        marginal = (values * share / masses[:, first]) @ boxes[:, own] - mean
-        variances[first, first] = marginal**2 @ weights[own]
+    for first, column in enumerate(columns):
+        marginal = (values * share / masses[:, first]) @ boxes[:, column] - mean
+        variances[first, first] = marginal**2 @ weights[column]
     for first, second in combinations(range(size), 2):
         rest = values * share / (masses[:, first] * masses[:, second])
         marginal = (boxes[:, columns[first]] * rest[:, None]).T @ boxes[:, columns[second]] - mean

@@ -47,8 +47,8 @@ class Importance:
 
     def above_chance(self, method: str) -> list[str]:
         """The settings that a method shows to matter."""
-        own = self.single[(self.single["method"] == method) & (self.single["p_value"] <= LEVEL)]
-        return own.sort_values("importance", ascending=False)["setting"].tolist()
+        above = self.single[(self.single["method"] == method) & (self.single["p_value"] <= LEVEL)]
+        return above.sort_values("importance", ascending=False)["setting"].tolist()
 
 
 def importance(table: pd.DataFrame, gains: "pd.Series[float]", *, seed: int = 0) -> Importance | None:
@@ -56,21 +56,21 @@ def importance(table: pd.DataFrame, gains: "pd.Series[float]", *, seed: int = 0)
 
     Candidates without a gain are left out. Deterministic for a ``seed``.
     """
-    known = table.loc[gains.reindex(table.index).notna()]
-    known = known[[name for name in known if known[name].nunique() > 1]]
-    if len(known) < FEWEST or known.empty:
+    varied = table.loc[gains.reindex(table.index).notna()]
+    varied = varied[[name for name in varied if varied[name].nunique() > 1]]
+    if len(varied) < FEWEST or varied.empty:
         return None
-    values = gains.loc[known.index].to_numpy(dtype=float)
-    ped = ped_anova(known, values, shuffles=SHUFFLES[PED_ANOVA], seed=seed)
-    thin = np.unique(np.linspace(0, len(known) - 1, min(len(known), MOST_FOR_FOREST)).astype(int))
-    variances = _shuffled(known.iloc[thin], values[thin], seed=seed)
-    names, upper = [str(name) for name in known], np.triu_indices(known.shape[1], 1)
+    values = gains.loc[varied.index].to_numpy(dtype=float)
+    ped = ped_anova(varied, values, shuffles=SHUFFLES[PED_ANOVA], seed=seed)
+    thin = np.unique(np.linspace(0, len(varied) - 1, min(len(varied), MOST_FOR_FOREST)).astype(int))
+    variances = _shuffled(varied.iloc[thin], values[thin], seed=seed)
+    names, upper = [str(name) for name in varied], np.triu_indices(varied.shape[1], 1)
     shares = {FANOVA: np.diagonal(variances, axis1=1, axis2=2), PED_ANOVA: ped}
-    single = [_beside_chance(own).assign(setting=names, method=method) for method, own in shares.items()]
+    single = [_beside_chance(share).assign(setting=names, method=method) for method, share in shares.items()]
     pairs = _beside_chance(variances[:, *upper])
     for column, side in zip(("first", "second"), upper, strict=True):
         pairs[column] = [names[place] for place in side]
-    return Importance(single=pd.concat(single, ignore_index=True), pairs=pairs, candidates=len(known))
+    return Importance(single=pd.concat(single, ignore_index=True), pairs=pairs, candidates=len(varied))
 
 
 def _shuffled(table: pd.DataFrame, gains: np.ndarray, *, seed: int) -> np.ndarray:
@@ -81,7 +81,7 @@ def _shuffled(table: pd.DataFrame, gains: np.ndarray, *, seed: int) -> np.ndarra
     rng = np.random.default_rng(seed)
     orders = [np.arange(len(gains)), *(rng.permutation(len(gains)) for _ in range(SHUFFLES[FANOVA]))]
     split = [forest_variances(table, gains[order], seed=seed) for order in orders]
-    return np.stack([own for own, _ in split]) / (split[0][1] or 1.0)
+    return np.stack([variances for variances, _ in split]) / (split[0][1] or 1.0)
 
 
 def _beside_chance(values: np.ndarray) -> pd.DataFrame:
@@ -126,5 +126,5 @@ def _density(counts: np.ndarray) -> np.ndarray:
     """Shares of the levels (..., levels), drawn towards equal ones by one candidate's weight, as Optuna's estimator."""
     total, amount = counts.sum(axis=1, keepdims=True), counts.shape[1]
     kernels = (counts > 0).sum(axis=1, keepdims=True) + 1
-    own = (counts + total / kernels) / (amount / kernels + 1)
-    return np.asarray((own + 1 / amount) / (total + 1))
+    density = (counts + total / kernels) / (amount / kernels + 1)
+    return np.asarray((density + 1 / amount) / (total + 1))

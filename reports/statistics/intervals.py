@@ -111,18 +111,18 @@ def difference_interval(
     if tables[0].shape[1] != tables[1].shape[1]:
         shapes = " and ".join(str(table.shape) for table in tables)
         raise ValueError(f"difference_interval(): 'first' and 'second' must share their blocks, got shapes {shapes}")
-    one, other = _complete_blocks(*tables)
-    terms = _seed_terms([(one, first_trained), (other, second_trained)])
-    return _interval(one.mean(axis=0) - other.mean(axis=0), terms, sampling, level=level)
+    minuend, subtrahend = _complete_blocks(*tables)
+    terms = _seed_terms([(minuend, first_trained), (subtrahend, second_trained)])
+    return _interval(minuend.mean(axis=0) - subtrahend.mean(axis=0), terms, sampling, level=level)
 
 
 def holm(p_values: ArrayLike) -> Values:
     """Holm's step-down adjusted p-values; NaN stays NaN and does not count as a comparison."""
-    given = np.asarray(p_values, dtype=np.float64)
-    adjusted = np.full_like(given, nan)
-    order = np.argsort(given)[: int(np.sum(~np.isnan(given)))]
+    raw = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full_like(raw, nan)
+    order = np.argsort(raw)[: int(np.sum(~np.isnan(raw)))]
     factors = len(order) - np.arange(len(order))
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * given[order]))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * raw[order]))
     return adjusted
 
 
@@ -138,9 +138,9 @@ def quantile(values: ArrayLike, share: float) -> float:
 
     Pairs without a value are left out; NaN where none has one.
     """
-    known = np.asarray(values, dtype=np.float64)
-    known = known[~np.isnan(known)]
-    return float(np.quantile(known, share)) if len(known) else nan
+    finite = np.asarray(values, dtype=np.float64)
+    finite = finite[~np.isnan(finite)]
+    return float(np.quantile(finite, share)) if len(finite) else nan
 
 
 def paired_effect(first: ArrayLike, second: ArrayLike) -> float:
@@ -149,18 +149,22 @@ def paired_effect(first: ArrayLike, second: ArrayLike) -> float:
     Each arm ``(seeds, blocks)``. NaN below two blocks, and where the differences do not vary. It describes these
     trained networks: how trainings vary is in the interval, not here.
     """
-    one, other = _complete_blocks(_table(first, "paired_effect", "first"), _table(second, "paired_effect", "second"))
-    apart = one.mean(axis=0) - other.mean(axis=0)
-    if len(apart) < 2 or apart.std(ddof=1) <= _ROUNDING:
+    first_table, second_table = _complete_blocks(
+        _table(first, "paired_effect", "first"), _table(second, "paired_effect", "second")
+    )
+    differences = first_table.mean(axis=0) - second_table.mean(axis=0)
+    if len(differences) < 2 or differences.std(ddof=1) <= _ROUNDING:
         return nan
-    return float(apart.mean() / apart.std(ddof=1))
+    return float(differences.mean() / differences.std(ddof=1))
 
 
 def blocks_better(first: ArrayLike, second: ArrayLike, *, higher_is_better: bool) -> int:
     """In how many blocks the first of two arms ``(seeds, blocks)`` has the better mean over seeds; ties count not."""
-    one, other = _complete_blocks(_table(first, "blocks_better", "first"), _table(second, "blocks_better", "second"))
-    apart = one.mean(axis=0) - other.mean(axis=0)
-    return int(np.sum((apart if higher_is_better else -apart) > _ROUNDING))
+    first_table, second_table = _complete_blocks(
+        _table(first, "blocks_better", "first"), _table(second, "blocks_better", "second")
+    )
+    differences = first_table.mean(axis=0) - second_table.mean(axis=0)
+    return int(np.sum((differences if higher_is_better else -differences) > _ROUNDING))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,12 +13,14 @@ def main_effects(table: pd.DataFrame, gains: "pd.Series[float]") -> pd.DataFrame
     The interval, Student's over the candidates with that level, holds what the other settings and the seed vary, and is
     a fair one where candidates were drawn at random. ``effect`` is the mean less that of all candidates.
     """
-    known = gains.reindex(table.index).dropna()
+    measured = gains.reindex(table.index).dropna()
     rows = []
     for name in table:
-        for level, own in known.groupby(table[name].loc[known.index], observed=True):
-            one = mean_interval(own.to_numpy()[None], trained=False)
+        for level, at_level in measured.groupby(table[name].loc[measured.index], observed=True):
+            interval = mean_interval(at_level.to_numpy()[None], trained=False)
             place = table[name].cat.categories.get_loc(level)
-            effect = one.estimate - known.mean()
-            rows.append((str(name), place, str(level), len(own), one.estimate, one.low, one.high, effect))
+            effect = interval.estimate - measured.mean()
+            rows.append(
+                (str(name), place, str(level), len(at_level), interval.estimate, interval.low, interval.high, effect)
+            )
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -90,8 +90,8 @@ def stability(
     each arm by itself (a crossed bootstrap). Equal arms share their ranks. This is no test.
     """
     blocks = next(iter(values.values())).shape[1]
-    drawn = _drawn(generator, resamples, blocks)
-    means = np.stack([_resampled(own, drawn, generator) for own in values.values()], axis=1)
+    counts = _resample_counts(generator, resamples, blocks)
+    means = np.stack([_resampled(table, counts, generator) for table in values.values()], axis=1)
     goodness = -means if higher_is_better else means
     least, most = (stats.rankdata(goodness, method=method, axis=1) for method in ("min", "max"))
     ranks = np.arange(1, len(values) + 1)
@@ -100,11 +100,11 @@ def stability(
     return pd.DataFrame(shares, index=list(values), columns=ranks)
 
 
-def _resampled(own: Values, drawn: Values, generator: np.random.Generator) -> Values:
-    seeds = _drawn(generator, len(drawn), own.shape[0])
-    return np.asarray(np.sum((seeds @ own) * drawn, axis=1))
+def _resampled(table: Values, counts: Values, generator: np.random.Generator) -> Values:
+    seeds = _resample_counts(generator, len(counts), table.shape[0])
+    return np.asarray(np.sum((seeds @ table) * counts, axis=1))
 
 
-def _drawn(generator: np.random.Generator, resamples: int, size: int) -> Values:
+def _resample_counts(generator: np.random.Generator, resamples: int, size: int) -> Values:
     """Weights ``(resamples, size)`` of what a draw with replacement takes, summing to one."""
     return generator.multinomial(size, np.full(size, 1 / size), size=resamples) / size

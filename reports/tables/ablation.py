@@ -66,9 +66,9 @@ def _beside_chance(numbers: pd.DataFrame, names: "pd.Series[str]", **columns: "p
 
 def path(ablation: Ablation) -> Table:
     """Every step of the paths, with what would have to be trained to close their gaps."""
-    known = [one.steps.assign(path=f"{one.start} to {one.end}") for one in ablation.paths if len(one.steps)]
+    tables = [path.steps.assign(path=f"{path.start} to {path.end}") for path in ablation.paths if len(path.steps)]
     columns = ["path", "configuration", "change", "gain", "final"]
-    numbers = pd.concat(known, ignore_index=True)[columns] if known else pd.DataFrame(columns=columns)
+    numbers = pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
     gains = numbers[["gain", "final"]].astype(float)
     shown = pd.DataFrame(
         {

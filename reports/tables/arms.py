@@ -211,8 +211,8 @@ def arm_table(
     failing = arms[arms["failed_pairs"] > 0]
     if len(failing):
         shown["Arm"] += np.where(arms["failed_pairs"] > 0, " ‡", "")
-        told = (f"{arm['arm']} on {arm['failed_pairs']} of {arm['evaluations']}" for _, arm in failing.iterrows())
-        text += f" ‡ Failed on pairs that its means leave out: {listing(list(told))}."
+        failures = (f"{arm['arm']} on {arm['failed_pairs']} of {arm['evaluations']}" for _, arm in failing.iterrows())
+        text += f" ‡ Failed on pairs that its means leave out: {listing(list(failures))}."
     return Table(
         title=title,
         caption=caption(text, comparison.records),
@@ -261,8 +261,8 @@ def machine(comparison: Comparison) -> str:
     """On what the cost was measured, as far as all arms agree."""
     trials = comparison.records.trials.dropna(subset=["cost_latency_s"])
     machines = zip(trials["cost_device"], trials["cost_threads"].fillna(0), strict=True)
-    known = {(str(device), int(threads)) for device, threads in machines}
-    if len(known) != 1:
-        return f" (on {len(known)} kinds of device or numbers of threads: not comparable)" if known else ""
-    device, threads = known.pop()
+    devices = {(str(device), int(threads)) for device, threads in machines}
+    if len(devices) != 1:
+        return f" (on {len(devices)} kinds of device or numbers of threads: not comparable)" if devices else ""
+    device, threads = devices.pop()
     return f" ({device}, {plural(threads, 'thread')})"

@@ -15,8 +15,8 @@ def across_table(study: Across) -> Table:
     numbers = numbers.loc[order].rename_axis("arm").reset_index()
     shown = pd.DataFrame({"Arm": order})
     for dataset in study.means.index:
-        own = zip(study.means.loc[dataset, order], ranks.loc[dataset, order], strict=True)
-        shown[str(dataset)] = [f"{study.metric.number(mean)} ({rank:g})" for mean, rank in own]
+        scores = zip(study.means.loc[dataset, order], ranks.loc[dataset, order], strict=True)
+        shown[str(dataset)] = [f"{study.metric.number(mean)} ({rank:g})" for mean, rank in scores]
     shown["Mean rank"] = [number(rank, 2) for rank in study.ranks[order]]
     text = (
         f"Mean {study.metric.label} over blocks and seeds, and in brackets the rank among the arms that every "

@@ -15,8 +15,8 @@ def gate_choice(comparison: Comparison) -> Table:
     """A row for each gated arm: spread and decided share of its weights, Dice, and Dice with its gates held."""
     records = comparison.records
     rows = [
-        _measure(str(arm), own, records.pairs[records.pairs["arm"] == arm])
-        for arm, own in records.pair_gates.groupby("arm", sort=False)
+        _measure(str(arm), gates, records.pairs[records.pairs["arm"] == arm])
+        for arm, gates in records.pair_gates.groupby("arm", sort=False)
         if HELD in records.pairs and records.pairs[HELD][records.pairs["arm"] == arm].notna().any()
     ]
     numbers = pd.DataFrame(rows, columns=["arm", "spread", "decided", "dice", "held", "difference", "low", "high"])

@@ -26,9 +26,11 @@ def weights(comparison: Comparison) -> pd.DataFrame:
     records = comparison.records
     tables = [records.pair_gates.assign(of=f"{records.split} pairs")] if len(records.pair_gates) else []
     if len(records.gates):
-        known = {(arm, seed) for table in tables for arm, seed in table[["arm", "seed"]].drop_duplicates().to_numpy()}
+        evaluated = {
+            (arm, seed) for table in tables for arm, seed in table[["arm", "seed"]].drop_duplicates().to_numpy()
+        }
         trained = records.gates[
-            [pair not in known for pair in zip(records.gates["arm"], records.gates["seed"], strict=True)]
+            [pair not in evaluated for pair in zip(records.gates["arm"], records.gates["seed"], strict=True)]
         ]
         last = trained["step"] == trained.groupby(["arm", "seed"])["step"].transform("max")
         tables.append(trained[last].assign(of="val pairs, at the last validation"))
@@ -37,7 +39,9 @@ def weights(comparison: Comparison) -> pd.DataFrame:
     joined = pd.concat([table[["arm", "seed", "stage", "of", *_WEIGHTS]] for table in tables if len(table)])
     means = joined.groupby(["arm", "seed", "stage", "of"], sort=False, as_index=False)[_WEIGHTS].mean()
     order = {arm: place for place, arm in enumerate(comparison.arms["arm"])}
-    return means.sort_values(["arm", "seed", "stage"], key=lambda own: own.map(order) if own.name == "arm" else own)
+    return means.sort_values(
+        ["arm", "seed", "stage"], key=lambda column: column.map(order) if column.name == "arm" else column
+    )
 
 
 def gate_weights(comparison: Comparison) -> Table:
@@ -48,8 +52,8 @@ def gate_weights(comparison: Comparison) -> Table:
     numbers = grouped[_WEIGHTS].mean().join(grouped["joint_weight"].agg(lowest="min", highest="max", seeds="count"))
     numbers = numbers.reset_index()
     rows = []
-    for (arm, of), own in numbers.groupby(["arm", "of"], sort=False):
-        cells = {int(row["stage"]): _weight(row) for _, row in own.iterrows()}
+    for (arm, of), rows_of_arm in numbers.groupby(["arm", "of"], sort=False):
+        cells = {int(row["stage"]): _weight(row) for _, row in rows_of_arm.iterrows()}
         rows.append([arm, *(cells.get(stage, "no gate") for stage in STAGES), of])
     shown = pd.DataFrame(rows, columns=["Arm", *(f"Stage {stage}" for stage in STAGES), "Over"])
     text = "Mean weight of the joint path, over voxels, channels, pairs and seeds; in brackets the range of the seeds."
@@ -75,26 +79,30 @@ class Decoded:
 
 def decoded_arms(comparison: Comparison, beside: Sequence[Comparison]) -> list[Decoded]:
     """Every gated arm with its decoded plan; ``beside`` are the studies that may hold the decoded plan's training."""
-    table, found = weights(comparison), []
-    for arm, own in table.groupby("arm", sort=False):
+    table, arms = weights(comparison), []
+    for arm, gates in table.groupby("arm", sort=False):
         row = comparison.arms[comparison.arms["arm"] == arm].iloc[0]
-        plan = next((one for one in (row["canonical_plan"], row["plan"]) if is_plan(one)), None)
+        plan = next((name for name in (row["canonical_plan"], row["plan"]) if is_plan(name)), None)
         if plan is None:
             continue
-        decoded = decode_plan(str(plan), _by_stage(own), low=LOW, high=HIGH)
-        each = [decode_plan(str(plan), _by_stage(seed), low=LOW, high=HIGH) for _, seed in own.groupby("seed")]
+        decoded = decode_plan(str(plan), _by_stage(gates), low=LOW, high=HIGH)
+        by_seed = [decode_plan(str(plan), _by_stage(seed), low=LOW, high=HIGH) for _, seed in gates.groupby("seed")]
         trained = next(_trained_as(decoded, str(arm), comparison, beside), None) if decoded != plan else None
-        agreeing = sum(one == decoded for one in each)
-        found.append(
-            Decoded(arm=str(arm), plan=str(plan), decoded=decoded, agreeing=agreeing, seeds=len(each), trained=trained)
+        agreeing = sum(plan_of_seed == decoded for plan_of_seed in by_seed)
+        arms.append(
+            Decoded(
+                arm=str(arm), plan=str(plan), decoded=decoded, agreeing=agreeing, seeds=len(by_seed), trained=trained
+            )
         )
-    return found
+    return arms
 
 
-def _by_stage(own: pd.DataFrame) -> dict[int, dict[str, float]]:
+def _by_stage(gates: pd.DataFrame) -> dict[int, dict[str, float]]:
     """Mean weight of each candidate by stage."""
     means = (
-        own.groupby(own["stage"].astype(int))[_WEIGHTS].mean().rename(columns=lambda name: name.removesuffix("_weight"))
+        gates.groupby(gates["stage"].astype(int))[_WEIGHTS]
+        .mean()
+        .rename(columns=lambda name: name.removesuffix("_weight"))
     )
     rows = means.to_dict("index")
     return {int(str(stage)): {str(k): v for k, v in row.items() if not isnan(v)} for stage, row in rows.items()}
@@ -102,10 +110,10 @@ def _by_stage(own: pd.DataFrame) -> dict[int, dict[str, float]]:
 
 def _trained_as(plan: str, parent: str, comparison: Comparison, beside: Sequence[Comparison]) -> Any:
     """Evaluated arms of that plan that differ from the parent in nothing else."""
-    wanted = _conditions(comparison, parent)
-    for other in sorted([comparison, *beside], key=lambda one: one is not comparison):
+    conditions = _conditions(comparison, parent)
+    for other in sorted([comparison, *beside], key=lambda candidate: candidate is not comparison):
         for _, row in other.evaluated.iterrows():
-            if row["canonical_plan"] == plan and _conditions(other, str(row["arm"])) == wanted:
+            if row["canonical_plan"] == plan and _conditions(other, str(row["arm"])) == conditions:
                 yield other, str(row["arm"])
 
 
@@ -114,7 +122,7 @@ def _conditions(comparison: Comparison, arm: str) -> str:
     records = comparison.records
     row = records.arms[records.arms["arm"] == arm].iloc[0]
     entry = next(
-        one for one in records.definition["arms"] if one["label"] == row["label"] and one["keys"] == row["keys"]
+        arm for arm in records.definition["arms"] if arm["label"] == row["label"] and arm["keys"] == row["keys"]
     )
     method = {name: value for name, value in as_object(entry.get("method")).items() if name not in ("plan", "gate")}
     budget = as_object(records.definition.get("budget")) | as_object(entry.get("budget_changes"))
@@ -133,18 +141,18 @@ def decoded_plans(comparison: Comparison, beside: Sequence[Comparison] = ()) -> 
     """What a decoded plan scores against its gated parent, or the line that would train it."""
     title = comparison.metric.title
     rows, shown = [], []
-    for one in decoded_arms(comparison, beside):
-        gated = _score(comparison, one.arm)
-        value, interval, where = _compared(comparison, one)
+    for entry in decoded_arms(comparison, beside):
+        gated = _score(comparison, entry.arm)
+        value, interval, where = _compared(comparison, entry)
         rows.append(
-            [one.arm, one.plan, one.decoded, one.agreeing, one.seeds, gated, value, interval.estimate, interval.low,
-             interval.high, where]
+            [entry.arm, entry.plan, entry.decoded, entry.agreeing, entry.seeds, gated, value, interval.estimate,
+             interval.low, interval.high, where]
         )  # fmt: skip
-        called = NAMED_PLANS.get(one.decoded)
+        called = NAMED_PLANS.get(entry.decoded)
         shown.append(
-            [one.arm, one.plan, f"{one.decoded}{f' ({called})' if called else ''}", f"{one.agreeing} of {one.seeds}",
-             comparison.metric.number(gated), "" if isnan(value) else comparison.metric.number(value),
-             _difference(comparison, interval), where]
+            [entry.arm, entry.plan, f"{entry.decoded}{f' ({called})' if called else ''}",
+             f"{entry.agreeing} of {entry.seeds}", comparison.metric.number(gated),
+             "" if isnan(value) else comparison.metric.number(value), _difference(comparison, interval), where]
         )  # fmt: skip
     text = (
         f"A gate is decoded as the single-image path where that path's mean weight is {HIGH} or more, as the joint "
@@ -160,18 +168,18 @@ def decoded_plans(comparison: Comparison, beside: Sequence[Comparison] = ()) -> 
     )
 
 
-def _compared(comparison: Comparison, one: Decoded) -> tuple[float, statistics.Interval, str]:
+def _compared(comparison: Comparison, entry: Decoded) -> tuple[float, statistics.Interval, str]:
     """The decoded plan's score, its difference to the parent's where one study holds both, and who has it."""
     nothing = statistics.Interval(estimate=float("nan"))
-    if one.decoded == one.plan:
+    if entry.decoded == entry.plan:
         return float("nan"), nothing, "itself: no gate prefers a path that clearly"
-    if one.trained is None:
-        return float("nan"), nothing, f"not trained; {training_line(comparison, one)}"
-    study, arm = one.trained
+    if entry.trained is None:
+        return float("nan"), nothing, f"not trained; {training_line(comparison, entry)}"
+    study, arm = entry.trained
     value = _score(study, arm)
     if study is not comparison:
         return value, nothing, f"{arm}, in the study {study.records.name}"
-    return value, comparison.blocks.difference(arm, one.arm, first_trained=True, second_trained=True), arm
+    return value, comparison.blocks.difference(arm, entry.arm, first_trained=True, second_trained=True), arm
 
 
 def _score(comparison: Comparison, arm: str) -> float:
@@ -188,16 +196,16 @@ def _difference(comparison: Comparison, interval: statistics.Interval) -> str:
     )
 
 
-def training_line(comparison: Comparison, one: Decoded) -> str:
+def training_line(comparison: Comparison, entry: Decoded) -> str:
     """The command that trains a decoded plan beside its gated parent, as far as the study says how it was run."""
     definition = comparison.records.definition
     study, budget = definition.get("study"), as_object(definition.get("budget")).get("name")
-    label = str(comparison.records.arms.set_index("arm").loc[one.arm, "label"])
+    label = str(comparison.records.arms.set_index("arm").loc[entry.arm, "label"])
     if not isinstance(study, str) or not budget or "search" in definition or "-best-of-" in comparison.records.name:
         return "the study does not say how to train one more arm"
     words = [
         "python", "-m", "experiments.sweep", study, "--dataset", str(comparison.records.dataset.get("name")),
         "--budget", str(budget), "--seeds", str(len(definition.get("seeds") or [0])), "--arm", label,
-        f"--plan={one.decoded}", "--name", f"{comparison.records.stem}-decoded",
+        f"--plan={entry.decoded}", "--name", f"{comparison.records.stem}-decoded",
     ]  # fmt: skip
     return join(words)

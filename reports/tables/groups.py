@@ -28,8 +28,10 @@ def side_by_side(comparison: Comparison) -> Table:
     groups = list(dict.fromkeys(arms["group"]))
     rows = []
     for family in dict.fromkeys(arms["family"]):
-        own = arms[arms["family"] == family].set_index("group")
-        rows.append([family, *(_cell(own.loc[group], metric) if group in own.index else "" for group in groups)])
+        members = arms[arms["family"] == family].set_index("group")
+        rows.append(
+            [family, *(_cell(members.loc[group], metric) if group in members.index else "" for group in groups)]
+        )
     text = (
         f"Mean {metric.label} over blocks and seeds and, in brackets, the difference to {comparison.baseline}; * marks "
         "one that is significant after Holm correction (see the differences)."

@@ -36,7 +36,7 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 def escape(text: str) -> str:
     """Text that LaTeX sets as it reads, whatever signs are in it."""
     escaped = "".join(_ESCAPED.get(sign, sign) for sign in text)
-    return re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda found: f"$^{{{found.group().translate(_SUPERSCRIPTS)}}}$", escaped)
+    return re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda match: f"$^{{{match.group().translate(_SUPERSCRIPTS)}}}$", escaped)
 
 
 def booktabs(

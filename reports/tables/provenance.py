@@ -22,7 +22,9 @@ def origin(
     trials: pd.DataFrame, definition: Mapping[str, Any], dataset: Mapping[str, Any], *, done: str, keys: str = "trials"
 ) -> Table:
     """Where trials come from; ``done`` says how far they have come, ``keys`` which CSV names them."""
-    versions = sorted({f"{name} {version}" for one in trials["versions"].dropna() for name, version in one.items()})
+    versions = sorted(
+        {f"{name} {version}" for recorded in trials["versions"].dropna() for name, version in recorded.items()}
+    )
     rows = {
         "Trials": done,
         "Keys": f"{trials['key'].nunique()} distinct, in the CSV of {keys}",
@@ -68,16 +70,20 @@ def _hours(trials: pd.DataFrame) -> str:
 
 def _precision(measured: "pd.Series[Any]", budget: Any) -> str:
     """What trials computed in, and what their budget asks for where a machine could not give it."""
-    said, asked = _distinct(measured), budget.get("precision") if isinstance(budget, dict) else None
-    return said if asked is None or said in (asked, NOT_MEASURED) else f"{said} (the budget asks for {asked})"
+    precision, asked = _distinct(measured), budget.get("precision") if isinstance(budget, dict) else None
+    return (
+        precision
+        if asked is None or precision in (asked, NOT_MEASURED)
+        else f"{precision} (the budget asks for {asked})"
+    )
 
 
 def _cost(trials: pd.DataFrame) -> str:
     """At which commit and on which processor latency and memory were measured."""
-    known = trials.dropna(subset=["cost_latency_s"])
-    if known.empty:
+    measured = trials.dropna(subset=["cost_latency_s"])
+    if measured.empty:
         return NOT_MEASURED
-    return f"at commit {_distinct(known['cost_commit'])}, on {_distinct(known['cost_host_cpu'])}"
+    return f"at commit {_distinct(measured['cost_commit'])}, on {_distinct(measured['cost_host_cpu'])}"
 
 
 def _span(trials: pd.DataFrame) -> str:
@@ -86,8 +92,8 @@ def _span(trials: pd.DataFrame) -> str:
 
 
 def _distinct(values: Iterable[Any]) -> str:
-    known = dict.fromkeys(str(value) for value in pd.Series(list(values), dtype=object).dropna())
-    return "; ".join(known) or NOT_MEASURED
+    distinct = dict.fromkeys(str(value) for value in pd.Series(list(values), dtype=object).dropna())
+    return "; ".join(distinct) or NOT_MEASURED
 
 
 def _data(dataset: Mapping[str, Any]) -> str:

@@ -43,13 +43,13 @@ def published(comparison: Comparison) -> Table:
 
 
 def _rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
-    here = comparison.records.dataset.get("name")
+    evaluated_on = comparison.records.dataset.get("name")
     means = comparison.arms.drop_duplicates("arm").set_index("arm")
     for arm, entries in _entries(comparison):
         for entry in entries:
             name, dataset = str(entry["metric"]), str(entry.get("dataset") or "not named")
-            known = dataset == here and name in KNOWN
-            measured = means[name][arm] if known else float("nan")
+            comparable = dataset == evaluated_on and name in KNOWN
+            measured = means[name][arm] if comparable else float("nan")
             yield arm, dataset, name, float(entry["value"]), measured, str(entry.get("source") or "not named")
 
 
@@ -58,12 +58,12 @@ def _entries(comparison: Comparison) -> Iterator[tuple[str, list[dict[str, Any]]
     seen: set[tuple[Any, ...]] = set()
     planned = [as_object(arm) for arm in comparison.records.definition.get("arms") or []]
     for arm, label, group in comparison.arms[["arm", "label", "group"]].itertuples(index=False):
-        own = next((one for one in planned if (one["label"], str(one.get("group") or "arms")) == (label, group)), {})
-        given = own.get("published")
-        entries = [as_object(entry) for entry in given] if isinstance(given, list) else []
-        usable = [one for one in entries if "metric" in one and _is_number(one.get("value"))]
-        keys = [(one.get("source"), one.get("dataset"), one["metric"], one["value"]) for one in usable]
-        fresh = [one for one, key in zip(usable, keys, strict=True) if key not in seen]
+        matching = (entry for entry in planned if (entry["label"], str(entry.get("group") or "arms")) == (label, group))
+        figures = next(matching, {}).get("published")
+        entries = [as_object(entry) for entry in figures] if isinstance(figures, list) else []
+        usable = [entry for entry in entries if "metric" in entry and _is_number(entry.get("value"))]
+        keys = [(entry.get("source"), entry.get("dataset"), entry["metric"], entry["value"]) for entry in usable]
+        fresh = [entry for entry, key in zip(usable, keys, strict=True) if key not in seen]
         seen |= set(keys)
         yield str(arm), fresh
 

@@ -29,8 +29,8 @@ def best_candidates(records: SearchRecords) -> Table:
         finished = candidates[candidates["state"] == "finished"]
         on_front = front(finished, aims).reindex(candidates.index, fill_value=False)
         candidates, numbers = candidates.assign(front=on_front), numbers.assign(front=on_front)
-    own = [ranked(candidates[candidates["part"] == part], aims[0]).head(BEST) for part in records.entries]
-    shown = pd.concat([one for one in own if len(one)] or own[:1])
+    leaders = [ranked(candidates[candidates["part"] == part], aims[0]).head(BEST) for part in records.entries]
+    shown = pd.concat([table for table in leaders if len(table)] or leaders[:1])
     columns: dict[str, Callable[[Row], str]] = {
         "Configuration": title,
         "Proposed": lambda row: count(row["order"]),
@@ -74,22 +74,24 @@ def _named_plans(records: SearchRecords) -> str:
     candidates = records.candidates.drop_duplicates("keys").set_index("name")
     decoding = is_coarse_to_fine(str(space["operators"]))
     names = [name for plan, name in NAMED_PLANS.items() if is_coarse_to_fine(plan) == decoding]
-    said = [f"{name} {_came_to(candidates.loc[[name]].iloc[0])}" for name in names if name in candidates.index]
+    sentences = [f"{name} {_outcome(candidates.loc[[name]].iloc[0])}" for name in names if name in candidates.index]
     absent = [name for name in names if name not in candidates.index]
-    said += [f"{listing(absent)} not proposed"] if absent else []
-    return f" Named plans: {'; '.join(said)}."
+    sentences += [f"{listing(absent)} not proposed"] if absent else []
+    return f" Named plans: {'; '.join(sentences)}."
 
 
-def _came_to(row: Row) -> str:
-    known = isnan(row["last_gain"])
-    return str(row["state"]) if known else f"{number(row['last_gain'], 4, signed=True)} at step {count(row['step'])}"
+def _outcome(row: Row) -> str:
+    unmeasured = isnan(row["last_gain"])
+    return (
+        str(row["state"]) if unmeasured else f"{number(row['last_gain'], 4, signed=True)} at step {count(row['step'])}"
+    )
 
 
 def health(records: SearchRecords) -> Table:
     """How the candidates of search and control ended, and what that took."""
     parts = list(records.entries)
     facts = {part: _facts(records, part) for part in parts}
-    names = list(dict.fromkeys(name for own in facts.values() for name in own))
+    names = list(dict.fromkeys(name for column in facts.values() for name in column))
     shown = pd.DataFrame(
         [[name, *(facts[part].get(name, "0") for part in parts)] for name in names],
         columns=["What", *(part.capitalize() for part in parts)],
@@ -105,33 +107,33 @@ def health(records: SearchRecords) -> Table:
 
 
 def _facts(records: SearchRecords, part: str) -> dict[str, str]:
-    own = records.of(part)
-    states = own["state"].astype(str).value_counts()
-    pruned = own[own["state"] == "pruned"]["step"].dropna().astype(int).value_counts().sort_index()
+    candidates = records.of(part)
+    states = candidates["state"].astype(str).value_counts()
+    pruned = candidates[candidates["state"] == "pruned"]["step"].dropna().astype(int).value_counts().sort_index()
     trials = records.trials[records.trials["part"] == part]
     resumed = int((pd.to_numeric(trials["resumed_at"], errors="coerce") > 0).sum())
     return {
         "Planned": count(records.planned[part]),
-        "Proposed": count(len(own)),
+        "Proposed": count(len(candidates)),
         "Finished": count(states.get("finished", 0)),
         "Stopped early": count(states.get("pruned", 0)),
         **{f"Stopped early at step {step}": count(amount) for step, amount in pruned.items()},
         "Failed": count(states.get("failed", 0)),
         **{str(state).capitalize(): count(amount) for state, amount in states.items() if state not in _COUNTED},
-        "Proposed twice": count(int(own["keys"].duplicated().sum())),
-        "Reused": count(int(own["reused"].astype(bool).sum())),
+        "Proposed twice": count(int(candidates["keys"].duplicated().sum())),
+        "Reused": count(int(candidates["reused"].astype(bool).sum())),
         "Duplicates avoided": _counted(records, part, "duplicates"),
         "Refused before training": _counted(records, part, "refused"),
         "Trials resumed from a checkpoint": count(resumed),
-        **_hours(own, trials),
+        **_hours(candidates, trials),
     }
 
 
 def _counted(records: SearchRecords, part: str, name: str) -> str:
     """What the entries of a search have counted on the way; a proposal is one, however many data sets it ran on."""
     counts = [entry["search"].get(name) for entry in records.entries[part]]
-    known = [one for one in counts if isinstance(one, int) and not isinstance(one, bool)]
-    return count(max(known)) if known else "not recorded"
+    counted = [entry for entry in counts if isinstance(entry, int) and not isinstance(entry, bool)]
+    return count(max(counted)) if counted else "not recorded"
 
 
 def _hours(candidates: pd.DataFrame, trials: pd.DataFrame) -> dict[str, str]:
@@ -151,24 +153,24 @@ _COUNTED = ("finished", "pruned", "failed")
 
 def endings(records: SearchRecords) -> Table:
     """The candidates that neither finished nor were stopped early, and why."""
-    own = records.candidates[~records.candidates["state"].isin(["finished", "pruned"])]
-    numbers = own[["part", "order", "label", "state", "reason"]]
+    ended = records.candidates[~records.candidates["state"].isin(["finished", "pruned"])]
+    numbers = ended[["part", "order", "label", "state", "reason"]]
     shown = numbers.head(MOST_ENDINGS).assign(order=numbers["order"].map(count)).rename(columns=str.capitalize)
     shown = shown.rename(columns={"Order": "Proposed", "Label": "Configuration"}).reset_index(drop=True)
-    said = f"Candidates without a result: {len(own)} of {len(records.candidates)}."
-    if len(own) > MOST_ENDINGS:
-        reasons = own["reason"].value_counts()
+    sentence = f"Candidates without a result: {len(ended)} of {len(records.candidates)}."
+    if len(ended) > MOST_ENDINGS:
+        reasons = ended["reason"].value_counts()
         most = "; ".join(f"{amount} {reason}" for reason, amount in reasons.head(5).items())
-        said += f" The first {MOST_ENDINGS} are shown, all are in the CSV. Most often: {most}."
-    text = caption(said, records)
+        sentence += f" The first {MOST_ENDINGS} are shown, all are in the CSV. Most often: {most}."
+    text = caption(sentence, records)
     return Table(title="Failed and unfinished candidates", caption=text, numbers=numbers, shown=shown)
 
 
 def search_provenance(records: SearchRecords) -> Table:
     """Where the trials of search and control come from."""
     unique = records.trials.drop_duplicates("key")
-    said = ", ".join(f"{amount} {state}" for state, amount in unique["state"].value_counts().items())
-    done = f"{len(unique)}: {said}" if said else "none"
+    states = ", ".join(f"{amount} {state}" for state, amount in unique["state"].value_counts().items())
+    done = f"{len(unique)}: {states}" if states else "none"
     return origin(unique, records.definition, records.dataset, done=done, keys="candidates")
 
 

@@ -78,17 +78,17 @@ def tests(certainty: Certainty) -> str:
     result = certainty.friedman
     if result.reason:
         return f"No Friedman test: {result.reason}."
-    said = (
+    text = (
         f"Friedman: χ² = {number(result.statistic, 1)} with {result.arms - 1} degrees of freedom, "
         f"{p_equals(result.p_value)}, {CONDITIONAL}."
     )
     least = least_p(result.blocks, result.arms)
     if least >= 0.05:
-        said += (
+        text += (
             f" With {plural(result.blocks, 'block')} and {result.arms} arms no two can be told apart by Wilcoxon's "
             f"test after Holm correction, whose smallest p-value here is {probability(least)}."
         )
-    return said
+    return text
 
 
 def rank_quantile(shares: "pd.Series[float]", level: float) -> int:

@@ -81,16 +81,16 @@ def failed_pairs(pairs: pd.DataFrame) -> dict[tuple[str, str], tuple[str, str]]:
     """By arm and seed of the trials with pairs that failed: how many of how many, and the distinct reasons."""
     if pairs.empty or not (pairs["failure"] != "").any():
         return {}
-    told = {}
-    for (arm, seed), own in pairs.groupby(["arm", "seed"], sort=False):
-        reasons = own[own["failure"] != ""]["failure"].value_counts()
+    states = {}
+    for (arm, seed), evaluations in pairs.groupby(["arm", "seed"], sort=False):
+        reasons = evaluations[evaluations["failure"] != ""]["failure"].value_counts()
         if len(reasons):
-            state = f"{reasons.sum()} of {len(own)} pairs failed"
-            told[str(arm), str(seed)] = (
+            state = f"{reasons.sum()} of {len(evaluations)} pairs failed"
+            states[str(arm), str(seed)] = (
                 state,
                 "; ".join(f"{times} times: {reason}" for reason, times in reasons.items()),
             )
-    return told
+    return states
 
 
 def all_tables(certainty: Certainty) -> dict[str, Table]:
@@ -121,9 +121,9 @@ def arms_text(runs: Sequence[Path], *, study: str | None = None, baseline: str |
     Raises:
         NothingToReportError: no study in ``runs``, or no arm named ``baseline``.
     """
-    found = load_definitions(runs)
-    comparisons = compare_studies(runs, study=study, baseline=baseline, definitions=found)
-    searches = load_searches(runs, study=study, definitions=found)
+    definitions = load_definitions(runs)
+    comparisons = compare_studies(runs, study=study, baseline=baseline, definitions=definitions)
+    searches = load_searches(runs, study=study, definitions=definitions)
     return "\n\n".join([*map(_text, comparisons), *map(search_text, searches)])
 
 
