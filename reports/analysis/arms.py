@@ -136,13 +136,13 @@ def _facts(records: StudyRecords) -> pd.DataFrame:
 
 def _trained(trials: pd.DataFrame) -> "pd.Series[bool]":
     """Whether each arm is trained; a trial that failed still says how large it is, one that is missing says nothing."""
-    told = (
+    measured = (
         trials[trials["parameters"].notna()]
         .groupby("arm")["trained"]
         .agg(lambda trained: bool(trained.astype(bool).any()))
     )
     planned = trials.groupby("arm", sort=False)["trained"].agg(lambda trained: bool(trained.astype(bool).any()))
-    return told.reindex(planned.index).fillna(planned).astype(bool)
+    return measured.reindex(planned.index).fillna(planned).astype(bool)
 
 
 def _scores(tables: Mapping[str, Blocks], arm: str, metric: Metric, *, trained: bool) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def _scores(tables: Mapping[str, Blocks], arm: str, metric: Metric, *, trained: 
             f"{name}_low": interval.low,
             f"{name}_high": interval.high,
         }
-        row |= {"limit": interval.limit, "persons": interval.persons} if name == metric.name else {}
+        row |= {"limit": interval.limit, "persons": interval.subjects} if name == metric.name else {}
     values = tables[metric.name].of_seeds(arm) if metric.name in tables else np.empty((0, 0))
     medians = _over_pairs(np.nanmedian, values)
     tails = [statistics.quantile(column, metric.tail_quantile) for column in values.T]

@@ -64,8 +64,8 @@ class Comparison:
     @property
     def ranked(self) -> pd.DataFrame:
         """Evaluated arms with a mean, the best first; without the true displacement, which no method has."""
-        known = self.evaluated[self.evaluated["method"] != ORACLE].dropna(subset=[self.metric.mean])
-        return known.sort_values(self.metric.mean, ascending=not self.metric.higher_is_better, kind="stable")
+        scored = self.evaluated[self.evaluated["method"] != ORACLE].dropna(subset=[self.metric.mean])
+        return scored.sort_values(self.metric.mean, ascending=not self.metric.higher_is_better, kind="stable")
 
     @property
     def compared(self) -> pd.DataFrame:

@@ -39,7 +39,7 @@ def _method(comparison: Comparison, label: str, group: str) -> Mapping[str, Any]
 def fusion_in_words(plan: str) -> str:
     """``single (each image encoded apart) at stages 1 to 4 and joint (both images in one path) at stages 5 to 7``."""
     runs = []
-    for symbol, stages in groupby(zip(stage_symbols(plan), STAGES, strict=True), key=lambda one: one[0]):
+    for symbol, stages in groupby(zip(stage_symbols(plan), STAGES, strict=True), key=lambda entry: entry[0]):
         if symbol != DEAD:
             gloss = f" ({_GLOSS[symbol]})" if symbol in _GLOSS else ""
             runs.append(f"{operator_name(symbol)}{gloss} {_at([stage for _, stage in stages])}")

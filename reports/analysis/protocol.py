@@ -29,13 +29,13 @@ class Protocol:
 
 def protocol(comparison: Comparison) -> Protocol:
     """The protocol of a study: made from what was done, with what it says of itself as far as that holds."""
-    said = [str(sentence) for sentence in comparison.records.definition.get("protocol") or []]
-    wrong = [sentence for sentence in said if _contradicted(sentence, comparison)]
+    stated = [str(sentence) for sentence in comparison.records.definition.get("protocol") or []]
+    wrong = [sentence for sentence in stated if _contradicted(sentence, comparison)]
     # How settings were chosen before a study, its own records cannot show.
-    chosen = [sentence for sentence in said if re.search(r"\bchosen by\b", sentence)]
+    chosen = [sentence for sentence in stated if re.search(r"\bchosen by\b", sentence)]
     return Protocol(
         done=tuple(_done(comparison, settings_chosen=bool(chosen))),
-        stated=tuple(sentence for sentence in said if sentence not in (*wrong, *chosen)),
+        stated=tuple(sentence for sentence in stated if sentence not in (*wrong, *chosen)),
         contradicted=tuple(wrong),
     )
 
@@ -46,10 +46,10 @@ def _done(comparison: Comparison, *, settings_chosen: bool) -> Iterator[str]:
     yield from _training(comparison)
     yield from _matching(comparison)
     entries = _planned(comparison)
-    steps = {as_object(one.get("method")).get("steps") for one in entries if _name(one) == OPTIMISATION}
+    steps = {as_object(arm.get("method")).get("steps") for arm in entries if _name(arm) == OPTIMISATION}
     if steps:
-        told = listing(sorted(str(one) for one in steps if one is not None)) or "some"
-        yield f"Arms of instance optimisation go on from another arm's result for {told} steps on each pair alone."
+        counts = listing(sorted(str(count) for count in steps if count is not None)) or "some"
+        yield f"Arms of instance optimisation go on from another arm's result for {counts} steps on each pair alone."
     if settings_chosen:
         yield "How the settings of training were chosen is not in the records of this study."
 
@@ -85,21 +85,21 @@ def _training(comparison: Comparison) -> Iterator[str]:
     steps = f" for {budget['steps']:,} steps" if isinstance(budget.get("steps"), int) else ""
     named = f" (budget {budget['name']})" if budget.get("name") else ""
     losses = len(_losses(comparison))
-    told = {0: "", 1: ", with one loss"}.get(losses, f", with {losses} different losses")
-    yield f"{plural(len(trained), 'trained arm')}, {seeds} each, trained{steps}{named}{told}."
-    changed = [str(one["label"]) for one in _planned(comparison) if one.get("budget_changes")]
+    differing = {0: "", 1: ", with one loss"}.get(losses, f", with {losses} different losses")
+    yield f"{plural(len(trained), 'trained arm')}, {seeds} each, trained{steps}{named}{differing}."
+    changed = [str(arm["label"]) for arm in _planned(comparison) if arm.get("budget_changes")]
     if changed:
         yield f"Trained otherwise than the budget says: {_some(changed)}."
 
 
 def _matching(comparison: Comparison) -> Iterator[str]:
     """How close arms that are matched in size came to it."""
-    for group, own in comparison.evaluated.groupby("group", sort=False):
+    for group, members in comparison.evaluated.groupby("group", sort=False):
         measure = str(group).removeprefix(MATCHED)
         column = {"parameters": "parameters_ratio", "FLOPs": "flops_ratio"}.get(measure)
-        if not str(group).startswith(MATCHED) or column is None or own[column].isna().all():
+        if not str(group).startswith(MATCHED) or column is None or members[column].isna().all():
             continue
-        low, high = number(own[column].min(), 2), number(own[column].max(), 2)
+        low, high = number(members[column].min(), 2), number(members[column].max(), 2)
         span = low if low == high else f"{low} to {high}"
         yield f"Arms {group} have {span} of {comparison.baseline}'s {measure}."
 
@@ -111,8 +111,8 @@ def _contradicted(sentence: str, comparison: Comparison) -> bool:
 def _planned(comparison: Comparison) -> list[dict[str, Any]]:
     """The arms of the study that have a result."""
     labels = set(zip(comparison.evaluated["label"], comparison.evaluated["group"], strict=True))
-    arms = [as_object(one) for one in comparison.records.definition.get("arms") or []]
-    return [one for one in arms if (str(one["label"]), str(one.get("group") or "arms")) in labels]
+    arms = [as_object(arm) for arm in comparison.records.definition.get("arms") or []]
+    return [arm for arm in arms if (str(arm["label"]), str(arm.get("group") or "arms")) in labels]
 
 
 def _name(entry: dict[str, Any]) -> str:
@@ -121,8 +121,8 @@ def _name(entry: dict[str, Any]) -> str:
 
 def _losses(comparison: Comparison) -> set[str]:
     """The distinct losses that arms were trained with; instance optimisation is no training."""
-    entries = [one for one in _planned(comparison) if _name(one) != OPTIMISATION]
-    losses = [as_object(one.get("method")).get("loss") for one in entries]
+    entries = [arm for arm in _planned(comparison) if _name(arm) != OPTIMISATION]
+    losses = [as_object(arm.get("method")).get("loss") for arm in entries]
     return {json.dumps(loss, sort_keys=True) for loss in losses if loss}
 
 
@@ -131,7 +131,7 @@ def _seeds(trials: pd.DataFrame) -> int:
 
 
 def _any_changed(comparison: Comparison) -> bool:
-    return any(one.get("budget_changes") for one in _planned(comparison))
+    return any(arm.get("budget_changes") for arm in _planned(comparison))
 
 
 def _unmatched(comparison: Comparison) -> bool:
@@ -143,16 +143,16 @@ def _arms_lacking(comparison: Comparison) -> bool:
 
 
 _CLAIMS: tuple[tuple[str, Callable[[Comparison], bool]], ...] = (
-    ("one objective", lambda own: len(_losses(own)) > 1),
+    ("one objective", lambda comparison: len(_losses(comparison)) > 1),
     ("one schedule|same number of steps", _any_changed),
-    ("trained once", lambda own: _seeds(own.records.trials) > 1),
+    ("trained once", lambda comparison: _seeds(comparison.records.trials) > 1),
     # Searches train with seed 0: where it is among the seeds, that training is not a fresh one.
-    ("fresh seeds", lambda own: 0 in (own.records.definition.get("seeds") or [])),
-    ("see test|on test", lambda own: own.records.split != "test"),
+    ("fresh seeds", lambda comparison: 0 in (comparison.records.definition.get("seeds") or [])),
+    ("see test|on test", lambda comparison: comparison.records.split != "test"),
     ("^Matched arms|^Arms labelled", _unmatched),
     ("is given to each", _arms_lacking),
     # The loss of all studies up to this sentence was the choice of ``tuning``, over the four direct plans alone.
-    ("chosen by .* plans of either decoding", lambda own: True),
+    ("chosen by .* plans of either decoding", lambda comparison: True),
 )
 """What protocols claim, and when the records speak against it."""
 

@@ -38,40 +38,40 @@ def summary(comparison: Comparison) -> dict[str, str]:
 
 def _which(comparison: Comparison) -> str:
     """The best arm of all, whatever it is, and how far it is from the baseline, or from the next where it is that."""
-    metric, known = comparison.metric, comparison.ranked
+    metric, ranked = comparison.metric, comparison.ranked
     if comparison.evaluated.empty:
         return f"Nothing can be said yet: no trial has been evaluated on {comparison.records.split}."
-    if known.empty:
+    if ranked.empty:
         return f"No arm has a {metric.title}."
-    best = known.iloc[0]
-    if len(known) == 1:
+    best = ranked.iloc[0]
+    if len(ranked) == 1:
         return f"{best['arm']} is the only arm with a result: mean {metric.title} {_score(best, metric)}."
     way = "highest" if metric.higher_is_better else "lowest"
     text = (
-        f"{_subject(best)}{_kind(best, known)} has the {way} mean {metric.title} of the {len(known)} arms, "
+        f"{_subject(best)}{_kind(best, ranked)} has the {way} mean {metric.title} of the {len(ranked)} arms, "
         f"{_score(best, metric)}"
     )
-    return f"{text}{_lead(best, known, comparison)}.{_best_trained(best, known, metric)}"
+    return f"{text}{_lead(best, ranked, comparison)}.{_best_trained(best, ranked, metric)}"
 
 
-def _kind(best: "pd.Series[Any]", known: pd.DataFrame) -> str:
+def _kind(best: "pd.Series[Any]", ranked: pd.DataFrame) -> str:
     """Of which group the best arm is, where there are several, and whether it is trained, where others are."""
     group = str(best["group"])
-    named = known["group"].nunique() > 1 and not group.startswith(MATCHED) and group not in str(best["arm"])
-    said = [group] if named else []
-    said += ["not trained"] if not best["trained"] and known["trained"].any() else []
-    return f" ({', '.join(said)})" if said else ""
+    named = ranked["group"].nunique() > 1 and not group.startswith(MATCHED) and group not in str(best["arm"])
+    remarks = [group] if named else []
+    remarks += ["not trained"] if not best["trained"] and ranked["trained"].any() else []
+    return f" ({', '.join(remarks)})" if remarks else ""
 
 
-def _lead(best: "pd.Series[Any]", known: pd.DataFrame, comparison: Comparison) -> str:
+def _lead(best: "pd.Series[Any]", ranked: pd.DataFrame, comparison: Comparison) -> str:
     metric = comparison.metric
     more = "more" if metric.higher_is_better else "less"
     if best["arm"] == comparison.baseline:
-        second = known.iloc[1]
+        second = ranked.iloc[1]
         means = best[metric.mean], second[metric.mean]
         apart = metric.number(abs(means[0] - means[1]))
         return f": {apart} {more} than the next, {second['arm']}, at {metric.number(means[1])}"
-    base = known[known["arm"] == comparison.baseline]
+    base = ranked[ranked["arm"] == comparison.baseline]
     if isnan(best["difference"]) or base.empty:
         return ""
     interval = metric.between(best["difference_low"], best["difference_high"], signed=True)
@@ -81,8 +81,8 @@ def _lead(best: "pd.Series[Any]", known: pd.DataFrame, comparison: Comparison) -
     )
 
 
-def _best_trained(best: "pd.Series[Any]", known: pd.DataFrame, metric: Metric) -> str:
-    trained = known[known["trained"]]
+def _best_trained(best: "pd.Series[Any]", ranked: pd.DataFrame, metric: Metric) -> str:
+    trained = ranked[ranked["trained"]]
     if best["trained"] or trained.empty:
         return ""
     return f" The best trained arm is {trained.iloc[0]['arm']}, {metric.number(trained.iloc[0][metric.mean])}."
@@ -121,10 +121,10 @@ def _finding(comparison: Comparison) -> str:
         floor = comparison.compared["arm"]
         beside = f" beside {listing(list(floor))}" if len(floor) else ""
         return f"Nothing is compared: {baseline} is the only arm with an evaluated trial{beside}."
-    return _sentence("; ".join(_said(comparison, others)))
+    return _sentence("; ".join(_verdicts(comparison, others)))
 
 
-def _said(comparison: Comparison, others: pd.DataFrame) -> Iterator[str]:
+def _verdicts(comparison: Comparison, others: pd.DataFrame) -> Iterator[str]:
     """What the verdicts say, the strongest first."""
     baseline, metric = comparison.baseline, comparison.metric
     several = others["group"].nunique() > 1
@@ -143,8 +143,8 @@ def _said(comparison: Comparison, others: pd.DataFrame) -> Iterator[str]:
         margin = metric.amount(comparison.margin or 0.0)
         yield f"{_named(level, several=several)} {verb} level with {baseline}, within ±{margin}"
     if len(same) and len(same) == len(others):
-        one = f"the other {what}, {same['arm'].iloc[0]}"
-        whom = one if len(same) == 1 else f"any of the {len(same)} other {what}s"
+        single = f"the other {what}, {same['arm'].iloc[0]}"
+        whom = single if len(same) == 1 else f"any of the {len(same)} other {what}s"
         yield f"no difference in mean {metric.title} is shown between {baseline} and {whom}"
     elif len(same):
         yield f"no difference is shown between {baseline} and {_named(same, several=several)}"
@@ -202,12 +202,12 @@ def in_words(row: "pd.Series[Any]") -> str:
 def _detectable(comparison: Comparison) -> str:
     """The smallest differences that the design could have shown, and why there is no claim where there is none."""
     others, metric = _others(comparison), comparison.metric
-    known = others["detectable"].dropna()
+    detectable = others["detectable"].dropna()
     limits = set(others["difference_limit"])
-    if known.empty:
+    if detectable.empty:
         few = bool(limits & {"one seed", "2 seeds"})
         return f"A claim needs {SEEDS_FOR_A_CLAIM} seeds an arm." if few else ""
-    low, high = metric.number(known.min()), metric.number(known.max())
+    low, high = metric.number(detectable.min()), metric.number(detectable.max())
     span = low if low == high else f"{low} to {high}"
     by_arm = "" if low == high else ", depending on the arm,"
     unit = metric.unit or metric.title

@@ -33,6 +33,6 @@ def first_figure(comparison: Comparison) -> CaptionedFigure:
     hollow = "" if arms["trained"].all() else " Hollow: not trained."
     above = " Above all: the true displacement, which bounds what can be reached." if len(ceiling) else ""
     text = f"Means over blocks with 95 % intervals over {over}. Dashed: {comparison.baseline}.{hollow}{above}"
-    said = "; ".join(f"{arm} {metric.number(mean)}" for arm, mean in zip(arms["arm"], arms[metric.mean], strict=True))
-    alt = f"Forest plot of mean {metric.label} with 95 % intervals, best first: {said}"
+    means = "; ".join(f"{arm} {metric.number(mean)}" for arm, mean in zip(arms["arm"], arms[metric.mean], strict=True))
+    alt = f"Forest plot of mean {metric.label} with 95 % intervals, best first: {means}"
     return replace(captioned, caption=text, alt=alt, figure=figure)

@@ -49,9 +49,11 @@ def said_once(section: dict[str, Any], sentence: str) -> dict[str, Any]:
     def without(value: Any) -> Any:
         if isinstance(value, dict):
             return {
-                name: own.replace(sentence, "").strip() if name == "caption" and isinstance(own, str) else without(own)
-                for name, own in value.items()
+                name: element.replace(sentence, "").strip()
+                if name == "caption" and isinstance(element, str)
+                else without(element)
+                for name, element in value.items()
             }
-        return [without(own) for own in value] if isinstance(value, list) else value
+        return [without(element) for element in value] if isinstance(value, list) else value
 
     return dict(without(section))

@@ -138,7 +138,7 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
         "several_seeds": bool((comparison.arms["seeds"] > 1).any()),
         "figures": figures,
         "gates": gated,
-        "gates_said": gates_in_a_sentence(choice),
+        "gates_sentence": gates_in_a_sentence(choice),
         "pictures": list(drawn(records.stem, pictured(comparison), out, budget - used)),
         "viewers": viewed,
         "notes": comparison.notes,

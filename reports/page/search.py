@@ -77,8 +77,8 @@ def _ended(records: SearchRecords, part: str) -> str:
     states = candidates["state"].value_counts()
     ended = int(sum(amount for state, amount in states.items() if state not in _NOT_YET))
     words = {"finished": "trained to the end", "pruned": "stopped early"}
-    told = [f"{amount} {words.get(str(state), state)}" for state, amount in states.items() if state not in _NOT_YET]
-    how = f" ({', '.join(told)})" if told else ""
+    counts = [f"{amount} {words.get(str(state), state)}" for state, amount in states.items() if state not in _NOT_YET]
+    how = f" ({', '.join(counts)})" if counts else ""
     if ended == planned:
         return f"tried {plural(planned, 'configuration')}{how}"
     return f"has tried {ended} of {plural(planned, 'configuration')} so far{how}"

@@ -35,11 +35,11 @@ def viewers(comparison: Comparison, budget: int) -> Iterator[tuple[str, dict[str
         try:
             shown = _viewer(comparison, pictures)
         except RecordError as error:
-            yield arm, {"said": str(error)}
+            yield arm, {"message": str(error)}
             continue
         size = sum(len(value) for value in shown.values() if isinstance(value, str))
         if size > budget:
-            yield arm, {"said": "The slices to scroll are left out to keep the page small."}
+            yield arm, {"message": "The slices to scroll are left out to keep the page small."}
             continue
         budget -= size
         yield arm, shown | {"id": f"{comparison.records.stem}-viewer{place}", "arm": arm}
@@ -48,14 +48,14 @@ def viewers(comparison: Comparison, budget: int) -> Iterator[tuple[str, dict[str
 def _viewer(comparison: Comparison, pictures: Pictures) -> dict[str, Any]:
     path = pictures.path.with_name("viewer.npz")
     if not path.is_file():
-        return {"said": "No slices to scroll were recorded with this arm, only those above."}
+        return {"message": "No slices to scroll were recorded with this arm, only those above."}
     view = read_pictures(path)
     if (wrong := fault(view)) is not None:
         raise RecordError(path, wrong)
     about = pictures.pairs.get("median", {})
     return sheets(view, aspect=aspect_of(comparison, about)) | {
         "pair": str(about.get("pair", "")).replace("<-", " ← "),
-        "said": "",
+        "message": "",
     }
 
 

@@ -132,9 +132,9 @@ def ablation_path(ax: Axes, steps: pd.DataFrame) -> Axes:
 
 def _step(configuration: str, change: str) -> str:
     """A step as the label of a tick: its plan, and what was changed, in short lines."""
-    told = change.split(", ")
-    more = f"\nand {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
-    words = ",\n".join(told[:MOST_TOLD]).replace(" → ", "\n→ ") + more
+    parts = change.split(", ")
+    more = f"\nand {len(parts) - MOST_TOLD} more" if len(parts) > MOST_TOLD else ""
+    words = ",\n".join(parts[:MOST_TOLD]).replace(" → ", "\n→ ") + more
     plan = configuration.split(",")[0]
     text = f"{plan}\n{words}" if is_plan(plan) else words or "start"
     return "\n".join(as_label(line, width=28) for line in text.split("\n"))

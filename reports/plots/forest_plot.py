@@ -16,8 +16,8 @@ def forest_plot(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DI
     ``arms`` has ``colour`` and ``marker``. A line runs down from the mean of ``baseline``; arms that are not trained
     are hollow.
     """
-    known = arms.dropna(subset=[metric.mean])
-    for place, (_, arm) in enumerate(known.iterrows()):
+    scored = arms.dropna(subset=[metric.mean])
+    for place, (_, arm) in enumerate(scored.iterrows()):
         ends = float(arm[f"{metric.name}_low"]), float(arm[f"{metric.name}_high"])
         if not np.isnan(ends[0]):
             ax.plot(list(ends), [place, place], color=arm["colour"], linewidth=1.5, solid_capstyle="butt")
@@ -26,14 +26,14 @@ def forest_plot(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DI
         ax.annotate(
             metric.number(arm[metric.mean]), (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8
         )
-    base = known[known["arm"] == baseline]
+    base = scored[scored["arm"] == baseline]
     if len(base):
         ax.axvline(base[metric.mean].iloc[0], color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0.9)
-    labels = [as_label(arm, width=LABEL_WIDTH, lines=1) for arm in known["arm"]]
-    ax.set_yticks(range(len(known)), labels, fontsize=8)
-    for tick, arm in zip(ax.get_yticklabels(), known["arm"], strict=True):
+    labels = [as_label(arm, width=LABEL_WIDTH, lines=1) for arm in scored["arm"]]
+    ax.set_yticks(range(len(scored)), labels, fontsize=8)
+    for tick, arm in zip(ax.get_yticklabels(), scored["arm"], strict=True):
         tick.set_fontweight("bold" if arm == baseline else "normal")
-    ax.set_ylim(len(known) - 0.5, -0.5)
+    ax.set_ylim(len(scored) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_color(FAINT)

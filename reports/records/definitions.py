@@ -78,14 +78,14 @@ def load_definitions(runs: Sequence[Path]) -> Definitions:
             )
     if not definitions:
         places = ", ".join(str(run / "studies") for run in runs)
-        raise NothingToReportError("\n".join([f"no readable study (NAME.json) in {places}", *problems.said]))
+        raise NothingToReportError("\n".join([f"no readable study (NAME.json) in {places}", *problems.messages]))
     searches = {name: definition for name, definition in definitions.items() if "search" in definition}
     studies = {name: definition for name, definition in definitions.items() if name not in searches}
     keys = {
         name: frozenset(k for arm in definition["arms"] for k in arm["keys"].values())
         for name, definition in definitions.items()
     }
-    return Definitions(studies=studies, searches=searches, keys=keys, problems=tuple(problems.said))
+    return Definitions(studies=studies, searches=searches, keys=keys, problems=tuple(problems.messages))
 
 
 def _dataset_of(definition: dict[str, Any]) -> str:
@@ -97,14 +97,16 @@ def _join(first: dict[str, Any], second: dict[str, Any], path: Path, problems: P
     shared = ("question", "dataset", "budget", "reported_split")
     differing = ", ".join(name for name in shared if first.get(name) != second.get(name))
     if differing:
-        problems.said.append(f"{path}: defines the study otherwise than a folder before it ({differing}); left out")
+        problems.messages.append(f"{path}: defines the study otherwise than a folder before it ({differing}); left out")
         return first
     arms = {_identity(arm): dict(arm) for arm in first["arms"]}
     for arm in second["arms"]:
         planned = arms.setdefault(_identity(arm), dict(arm))
         clash = [seed for seed, key in arm["keys"].items() if planned["keys"].get(seed, key) != key]
         if clash:
-            problems.said.append(f"{path}: arm {arm['label']!r} has other trials at seed {', '.join(clash)}; left out")
+            problems.messages.append(
+                f"{path}: arm {arm['label']!r} has other trials at seed {', '.join(clash)}; left out"
+            )
         planned["keys"] = {**arm["keys"], **planned["keys"]}
     return {**first, "arms": list(arms.values())}
 

@@ -52,13 +52,13 @@ T = TypeVar("T")
 class Problems:
     """Plain statements gathered on the way; reading goes on without the file that they name."""
 
-    said: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     def attempt(self, read: Callable[[Path], T], path: Path) -> T | None:
         try:
             return read(path)
         except RecordError as error:
-            self.said.append(str(error))
+            self.messages.append(str(error))
             return None
 
 

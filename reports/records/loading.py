@@ -50,7 +50,7 @@ def _load_study(definition: dict[str, Any], runs: Sequence[Path], problems: Prob
             if row["state"] == EVALUATED and arm not in pictures:
                 pictures |= _pictures(arm, str(seed), Path(row["folder"]) / "eval" / split, problems)
     loaded = pd.DataFrame(trials).reindex(columns=_columns(trials))
-    problems.said.extend(_mixtures(loaded))
+    problems.messages.extend(_mixtures(loaded))
     empty = pd.DataFrame({"arm": pd.Series(dtype=str), "seed": pd.Series(dtype=str)})
     joined = {name: pd.concat(parts, ignore_index=True) if parts else empty.copy() for name, parts in tables.items()}
     return StudyRecords(
@@ -59,7 +59,7 @@ def _load_study(definition: dict[str, Any], runs: Sequence[Path], problems: Prob
         arms=arms,
         trials=loaded,
         pictures=pictures,
-        problems=tuple(dict.fromkeys(problems.said)),
+        problems=tuple(dict.fromkeys(problems.messages)),
         **joined,
     )
 

@@ -132,11 +132,11 @@ def _load_search(
 ) -> SearchRecords:
     problems = Problems(list(definitions.problems))
     for entry in (entry for part_entries in entries.values() for entry in part_entries):
-        problems.said.extend(_drop_unreadable(entry["search"]["space"]))
+        problems.messages.extend(_drop_unreadable(entry["search"]["space"]))
     candidates: list[dict[str, Any]] = []
     trials: list[dict[str, Any]] = []
     for part, part_entries in entries.items():
-        problems.said.extend(_incomplete(part_entries, part))
+        problems.messages.extend(_incomplete(part_entries, part))
         taken = frozenset().union(*(reused(str(entry["name"]), definitions.keys, started) for entry in part_entries))
         for order, arms in enumerate(_proposals(part_entries), start=1):
             rows, curves = _load_trials(arms, runs, problems)
@@ -166,7 +166,7 @@ def _load_search(
             columns=list(dict.fromkeys(["arm", "part", "seed", "key", "state", "trained", *MACHINE, *shown]))
         ),
         confirmations=confirmed,
-        problems=tuple(dict.fromkeys(problems.said)),
+        problems=tuple(dict.fromkeys(problems.messages)),
     )
 
 

@@ -46,7 +46,7 @@ def load_trial(
     try:
         record = read_record(folder / "record.json")
     except RecordError as error:
-        problems.said.append(str(error))
+        problems.messages.append(str(error))
         return row | {"state": "unreadable", "reason": str(error)}, {}
     row |= _of_record(record) | _of_machine(folder, problems) | {"folder": str(folder)}
     # Records from before it was measured were trained as their budgets say.
@@ -70,7 +70,7 @@ def _evaluation(folder: Path, problems: Problems) -> tuple[dict[str, str], Table
     try:
         tables = {"pairs": printable_table(read_pairs(path))}
     except RecordError as error:
-        problems.said.append(str(error))
+        problems.messages.append(str(error))
         return {"state": "unreadable", "reason": str(error)}, {}
     for name, file, read in (("labels", "labels", read_labels), ("pair_gates", "gates", read_pair_gates)):
         if (path := csv_path(folder / file)) and (table := problems.attempt(read, path)) is not None:
@@ -140,6 +140,6 @@ def _of_machine(folder: Path, problems: Problems) -> dict[str, Any]:
                 if content.get(name) is None or fits(content[name]):
                     row[prefix + name] = content.get(name)
                 else:
-                    problems.said.append(f"{path}: '{name}' must be {kind}, is {shortly(content[name])}")
+                    problems.messages.append(f"{path}: '{name}' must be {kind}, is {shortly(content[name])}")
         row |= {"cost_shape": content.get("shape")} if prefix else {"versions": as_object(content.get("versions"))}
     return row

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reports.records.files import PERSONS
-from reports.statistics.intervals import Interval, Sampling, difference_interval, mean_interval, person_sampling
+from reports.statistics.intervals import Interval, Sampling, difference_interval, mean_interval, subject_sampling
 
 Values = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ class Blocks:
         self.blocks, block_of_pair = np.unique(blocks, return_inverse=True)
         self._members = (np.arange(len(self.blocks))[:, None] == block_of_pair[None, :]).astype(np.float64)
         named = all(name in first_rows and (first_rows[name].fillna("") != "").all() for name in PERSONS)
-        self._persons = first_rows[list(PERSONS)].astype(str).to_numpy().T if named else None
+        self._subjects = first_rows[list(PERSONS)].astype(str).to_numpy().T if named else None
         self._values: dict[str, Values] = {}
         scores = pairs[metric].to_numpy(np.float64)
         for arm, rows in pairs.groupby("arm", sort=False).indices.items():
@@ -75,13 +75,13 @@ class Blocks:
         return complete
 
     def _sampling(self, first: str, second: str | None = None) -> Sampling | None:
-        """How the mean of an arm, or of the difference of two, varies with the persons of the one block that is left.
+        """How the mean of an arm, or of the difference of two, varies with the subjects of the one block that is left.
 
-        None where there are several blocks, or the persons are not known.
+        None where there are several blocks, or the subjects are not recorded.
         """
         arms = [first] if second is None else [first, second]
         complete = self._complete(arms)
-        if self._persons is None or np.count_nonzero(self._members[:, complete].any(axis=1)) != 1:
+        if self._subjects is None or np.count_nonzero(self._members[:, complete].any(axis=1)) != 1:
             return None
         means, *other = (self._values[arm][complete].mean(axis=1) for arm in arms)
-        return person_sampling(means - other[0] if other else means, *self._persons[:, complete])
+        return subject_sampling(means - other[0] if other else means, *self._subjects[:, complete])

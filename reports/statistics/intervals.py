@@ -1,6 +1,6 @@
-"""Statistics of a comparison: seeds crossed with blocks of pairs that share persons.
+"""Statistics of a comparison: seeds crossed with blocks of pairs that share subjects.
 
-Values of an arm are a table ``(seeds, blocks)`` of block means. Pairs that share persons are not independent, so the
+Values of an arm are a table ``(seeds, blocks)`` of block means. Pairs that share subjects are not independent, so the
 block is the unit; two arms see the same blocks, but the seeds of one arm have nothing to do with those of the other.
 """
 
@@ -27,8 +27,8 @@ class Interval:
     """A mean and its confidence interval; NaN where it cannot be given.
 
     ``limit`` is empty when a claim may rest on the interval, and otherwise says in words why none may. With one seed
-    the interval is over blocks alone, conditional on that one trained network, and has no p-value. ``persons``: how
-    many persons it rests on in place of blocks, where the pairs are one block; 0 elsewhere.
+    the interval is over blocks alone, conditional on that one trained network, and has no p-value. ``subjects``: how
+    many subjects it rests on in place of blocks, where the pairs are one block; 0 elsewhere.
     """
 
     estimate: float
@@ -39,7 +39,7 @@ class Interval:
     p_value: float = nan
     blocks: int = 0
     seeds: int = 0
-    persons: int = 0
+    subjects: int = 0
     limit: str = ""
 
     @property
@@ -50,31 +50,31 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How a mean varies with the persons who were scanned: ``variance``, and how many persons it rests on."""
+    """How a mean varies with the subjects who were scanned: ``variance``, and how many subjects it rests on."""
 
     variance: float
-    persons: int
+    subjects: int
 
 
-def person_sampling(values: ArrayLike, fixed: ArrayLike, moving: ArrayLike) -> Sampling | None:
-    """Jackknife over persons, for pairs that shared persons connect: each person's pairs are left out in turn.
+def subject_sampling(values: ArrayLike, fixed: ArrayLike, moving: ArrayLike) -> Sampling | None:
+    """Jackknife over subjects, for pairs that shared subjects connect: each subject's pairs are left out in turn.
 
-    ``values (pairs,)``; ``fixed`` and ``moving (pairs,)`` name the persons. Its expectation is not below the variance
-    of the mean over one person less, so that it is conservative. None where persons do not connect all pairs, are
+    ``values (pairs,)``; ``fixed`` and ``moving (pairs,)`` name the subjects. Its expectation is not below the variance
+    of the mean over one subject less, so that it is conservative. None where subjects do not connect all pairs, are
     fewer than four, or one of them is in every pair.
 
     Source: Efron and Stein 1981, The jackknife estimate of variance, Annals of Statistics 9(3):586.
     """
     given = np.asarray(values, dtype=np.float64)
     named = np.concatenate([np.asarray(fixed, dtype=str), np.asarray(moving, dtype=str)])
-    persons, codes = np.unique(named, return_inverse=True)
-    ends, count = codes.reshape(2, -1), len(persons)
+    subjects, codes = np.unique(named, return_inverse=True)
+    ends, count = codes.reshape(2, -1), len(subjects)
     components = connected_components(coo_array((np.ones(len(given)), tuple(ends)), shape=(count, count)))[0]
     left = (np.arange(count)[:, None, None] != ends).all(axis=1)
     if components > 1 or count < FEWEST_PERSONS or not left.any(axis=1).all():
         return None
     means = left @ given / left.sum(axis=1)
-    return Sampling(variance=float(means.var()) * (count - 1), persons=count)
+    return Sampling(variance=float(means.var()) * (count - 1), subjects=count)
 
 
 def mean_interval(
@@ -209,8 +209,8 @@ def _interval(blocks: Values, seeds: _SeedTerms, sampling: Sampling | None, *, l
     """Interval of the mean of ``blocks`` whose variance also has the terms of ``seeds``."""
     counts = {"blocks": len(blocks), "seeds": min(seeds.seeds, default=1)}
     if len(blocks) == 1 and sampling is not None:
-        counts["persons"] = sampling.persons
-        of_blocks, units = sampling.variance, sampling.persons
+        counts["subjects"] = sampling.subjects
+        of_blocks, units = sampling.variance, sampling.subjects
     elif len(blocks) < 2:
         limit = "one block" if len(blocks) else "no values"
         return Interval(estimate=float(blocks[0]) if len(blocks) else nan, limit=limit, **counts)

@@ -11,7 +11,7 @@ from reports.statistics.intervals import (
     difference_interval,
     holm,
     mean_interval,
-    person_sampling,
+    subject_sampling,
     quantile,
     seed_spread,
     verdict,
@@ -135,21 +135,21 @@ def test_verdict_needs_the_correction() -> None:
     assert verdict(interval, np.nan) == "no difference shown"
 
 
-def test_the_jackknife_over_persons_worked_by_hand() -> None:
-    """All pairs of four persons with values of their own: the mean varies as twice the mean of persons does."""
-    persons = np.array([1.0, 2.0, 4.0, 9.0])
+def test_the_jackknife_over_subjects_worked_by_hand() -> None:
+    """All pairs of four subjects with values of their own: the mean varies as twice the mean of subjects does."""
+    subjects = np.array([1.0, 2.0, 4.0, 9.0])
     fixed, moving = (np.array(own) for own in zip(*permutations(range(4), 2), strict=True))
-    sampling = person_sampling(persons[fixed] + persons[moving], fixed, moving)
+    sampling = subject_sampling(subjects[fixed] + subjects[moving], fixed, moving)
     assert sampling is not None
-    assert sampling.persons == 4
-    assert sampling.variance == pytest.approx(4 * persons.var(ddof=1) / 4)
+    assert sampling.subjects == 4
+    assert sampling.variance == pytest.approx(4 * subjects.var(ddof=1) / 4)
 
 
 @pytest.mark.parametrize(
     ("fixed", "moving"), [("abcd", "efgh"), ("aaaa", "bcde"), ("abc", "bca")], ids=["disjoint", "atlas", "three"]
 )
-def test_the_jackknife_needs_connected_persons_none_of_them_in_every_pair(fixed: str, moving: str) -> None:
-    assert person_sampling(range(len(fixed)), list(fixed), list(moving)) is None
+def test_the_jackknife_needs_connected_subjects_none_of_them_in_every_pair(fixed: str, moving: str) -> None:
+    assert subject_sampling(range(len(fixed)), list(fixed), list(moving)) is None
 
 
 @pytest.mark.parametrize("people", [4, 8])
@@ -162,10 +162,10 @@ def test_connected_pairs_are_rarely_named_without_a_difference(rng: np.random.Ge
         seeds = rng.normal(0, 0.004, (2, SEEDS, 1))
         noise = rng.normal(0, 0.005, (2, SEEDS, len(fixed)))
         first, second = seeds + noise + np.stack([person[fixed] + person[moving], 0 * person[fixed]])[:, None]
-        sampling = person_sampling(first.mean(axis=0) - second.mean(axis=0), fixed, moving)
+        sampling = subject_sampling(first.mean(axis=0) - second.mean(axis=0), fixed, moving)
         means = (own.mean(axis=1, keepdims=True) for own in (first, second))
         intervals.append(difference_interval(*means, sampling=sampling))
-    assert {interval.persons for interval in intervals} == {people}
+    assert {interval.subjects for interval in intervals} == {people}
     assert np.mean([interval.low <= 0 <= interval.high for interval in intervals]) >= 0.93
 
 
