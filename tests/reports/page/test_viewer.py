@@ -105,7 +105,7 @@ def pictured(tmp_path: Path) -> Comparison:
 def test_old_records_say_that_there_is_nothing_to_scroll(pictured: Comparison) -> None:
     shown = dict(viewers(pictured, 10**6))
     assert list(shown) == ["AutoFuse", "early"]
-    assert all("No slices to scroll were recorded" in own["said"] for own in shown.values())
+    assert all("No slices to scroll were recorded" in own["message"] for own in shown.values())
 
 
 def test_a_small_page_and_broken_files_leave_viewers_out(pictured: Comparison, rng: np.random.Generator) -> None:
@@ -113,10 +113,10 @@ def test_a_small_page_and_broken_files_leave_viewers_out(pictured: Comparison, r
     np.savez_compressed(folders["AutoFuse"] / "viewer.npz", allow_pickle=False, **view((48, 64), rng))
     (folders["early"] / "viewer.npz").write_bytes(b"no archive")
     shown = dict(viewers(pictured, 10**6))
-    assert shown["AutoFuse"]["said"] == ""
+    assert shown["AutoFuse"]["message"] == ""
     assert shown["AutoFuse"]["pair"].count(" ← ") == 1
-    assert "cannot be read as pictures" in shown["early"]["said"]
-    assert "keep the page small" in dict(viewers(pictured, 1000))["AutoFuse"]["said"]
+    assert "cannot be read as pictures" in shown["early"]["message"]
+    assert "keep the page small" in dict(viewers(pictured, 1000))["AutoFuse"]["message"]
     stretched = {**pictured.records.definition, "dataset": {"spacing_mm": [1.0, 3.0, 1.0]}}
     thick = replace(pictured, records=replace(pictured.records, definition=stretched))
     assert dict(viewers(thick, 10**6))["AutoFuse"]["aspect"] == pytest.approx(3 * 64 / 48)

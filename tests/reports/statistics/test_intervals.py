@@ -11,9 +11,9 @@ from reports.statistics.intervals import (
     difference_interval,
     holm,
     mean_interval,
-    subject_sampling,
     quantile,
     seed_spread,
+    subject_sampling,
     verdict,
 )
 
