@@ -76,7 +76,7 @@ class BrainDataset(ListedDataset):
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
         options = read_protocol(self.settings_kind, settings, dataset=self.name, protocols=PROTOCOLS)
         if data is None:
-            raise ValueError(f"open_dataset(): 'data' must be the folder of {self.name}, got None")
+            raise ValueError(f"open_dataset(): 'data' must be the folder of {self.name} ({self.download}), got None")
         listing, labels = self._listed(data, options, cache_folder(cache)), self._names(data, options)
         spacing_mm = float(options.spacing_mm)
         shape = options.shape or tuple(round(side / spacing_mm) for side in options.field_of_view_mm)

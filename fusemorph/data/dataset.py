@@ -92,7 +92,7 @@ class Dataset(ABC):
     """How the files lie in the folder that ``--data`` names; empty for a set without files."""
     official_subjects: ClassVar[int] = 0
     """How many people the whole set shows, where that is known."""
-    brains: ClassVar[bool] = False
+    brains: bool = False
     """Whether its images show brains, whose skulls should be removed."""
     synthetic: ClassVar[bool] = False
     companions: ClassVar[frozenset[str]] = frozenset()

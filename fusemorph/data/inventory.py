@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fusemorph.data.curation import overlaps
+from fusemorph.data.curation import excluded, overlaps
 from fusemorph.data.dataset import Dataset
 from fusemorph.data.inspection import Finding, counted, scans
 from fusemorph.data.listed import ListedDataset
@@ -22,15 +22,14 @@ MOST_LINES = 20
 def inventory(dataset: Dataset) -> list[tuple[str, str]]:
     """Rows of the table of ``check``: layout, subjects, sites, images left out."""
     if not isinstance(dataset, ListedDataset):
-        return [("subjects", str(len({dataset.subject(scan_id) for scan_id in scans(dataset)})))]
+        return [("subjects", str(_subjects(dataset)))]
     listing = dataset.listing
-    subjects = len({scan.subject for scan in listing.scans.values()})
     due = f" of {dataset.official_subjects}" if dataset.official_subjects else ""
     sites = Counter(scan.site for scan in listing.scans.values() if scan.site)
     labelled = sum(scan.labels is not None for scan in listing.scans.values())
     rows = [
         ("layout", listing.layout),
-        ("subjects", f"{subjects}{due}"),
+        ("subjects", f"{_subjects(dataset)}{due}"),
         ("sites", ", ".join(f"{site} ({count})" for site, count in sorted(sites.items()))),
         ("images with labels", f"{labelled} of {len(listing.scans)}"),
         ("images left out", str(len(listing.excluded)) if listing.excluded else ""),
@@ -38,8 +37,22 @@ def inventory(dataset: Dataset) -> list[tuple[str, str]]:
     return [(name, value) for name, value in rows if value]
 
 
+def _subjects(dataset: Dataset) -> int:
+    return len({dataset.subject(scan_id) for scan_id in scans(dataset)})
+
+
 def check_listing(dataset: Dataset) -> Iterable[Finding]:
-    """Images that are left out, each with its reason; headers that were put right; data sets of the same people."""
+    """Images that are left out, each with its reason; headers that were put right; subjects that are not here; data
+    sets of the same people."""
+    missing = dataset.official_subjects - _subjects(dataset)
+    if dataset.official_subjects and missing > 0:
+        without = len(excluded(dataset.name))
+        known = f", {without} of them known to have no image" if without else ""
+        message = f"{missing} of the {dataset.official_subjects} subjects of the whole set are not here{known}"
+        yield Finding(level="warning", message=message)
+    if not dataset.labels:
+        message = "has no labels: a study can train on it, but needs a set with labels to compare by Dice"
+        yield Finding(level="note", message=message)
     for other, who in overlaps(dataset.name).items():
         yield Finding(level="note", message=f"shows people whom {other} shows too: {who}")
     righted = dataset.listing.righted if isinstance(dataset, ListedDataset) else {}
@@ -69,7 +82,7 @@ def check_skulls(dataset: Dataset, filled_ml: Mapping[Path, float]) -> Iterable[
 def study_line(dataset: Dataset, data: Path | None, settings: Mapping[str, Any]) -> str:
     """The line that runs a study on the data set as it was checked, from the root of the checkout."""
     words = ["python", "-m", "experiments.sweep", "fusion", "--dataset", dataset.name]
-    words += [] if data is None else ["--data", f"{dataset.name}={data}"]
+    words += [] if data is None else ["--data", f"{dataset.name}={data.absolute()}"]
     for name, value in settings.items():
         text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
         words += ["--set", f"{name}={text}"]

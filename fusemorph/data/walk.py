@@ -89,7 +89,12 @@ def find_all(folder: Path, layout: Layout) -> list[Found]:
 def _paths(folder: Path) -> Iterator[str]:
     """Relative paths of the files, hidden ones left out, as macOS and Windows leave them beside others."""
     count = 0
+    seen: set[str] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
         below = Path(parent).relative_to(folder).as_posix()
         for name in sorted(name for name in names if not name.startswith(".")):

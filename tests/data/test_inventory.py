@@ -40,6 +40,7 @@ def test_a_set_is_counted_and_the_line_that_runs_a_study_is_one_that_the_sweep_t
         assert words in said
     assert "58 of the 62 labels are in no scan: 1003 left caudal middle frontal, " in said
     assert re.search(r"warning: .*HLN-12-1/t1weighted_brain.nii.gz: the header .*issues/186\); its axes are LIA", said)
+    assert "warning: 91 of the 99 subjects of the whole set are not here\n" in said
     assert "note: shows people whom oasis shows too: OASIS-TRT-20" in said
     line = re.search("^to run a study: python -m experiments.sweep (.*)$", said, flags=re.MULTILINE)
     assert line is not None
@@ -83,6 +84,9 @@ def test_one_scan_under_two_names_across_splits_is_an_error(tmp_path: Path) -> N
     first, second = (dataset.files(dataset.scan_ids(split)[0])[0] for split in ("train", "test"))
     second.write_bytes(first.read_bytes())
     found = check("abide", cache=tmp_path / "cache", **arguments)
+    messages = [finding.message for finding in found]
+    assert "1103 of the 1112 subjects of the whole set are not here, 11 of them known to have no image" in messages
+    assert any(message.startswith("has no labels: a study can train on it") for message in messages)
     assert [finding.level for finding in found if "has the same content as" in finding.message] == ["error"]
 
 

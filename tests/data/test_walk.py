@@ -28,6 +28,15 @@ def test_images_are_found_at_any_level_and_hidden_ones_are_not(tmp_path: Path) -
     assert {image["site"] for image in found} == {"NYU", "UM_1"}
 
 
+def test_links_are_followed_once(tmp_path: Path) -> None:
+    Abide.example(tmp_path / "elsewhere")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "NYU").symlink_to(tmp_path / "elsewhere" / "NYU")
+    (tmp_path / "elsewhere" / "NYU" / "back").symlink_to(tmp_path / "data")
+    found = find_images(tmp_path / "data", LAYOUTS, dataset="abide")
+    assert len(found) == len({image.path for image in found}) == 5
+
+
 @pytest.mark.parametrize("below", ["NYU", "NYU/0050953", "NYU/0050953/session_1/anat_1"])
 def test_a_folder_that_is_too_deep_is_answered_with_the_right_one(tmp_path: Path, below: str) -> None:
     data = Abide.example(tmp_path / "ABIDE")["data"]

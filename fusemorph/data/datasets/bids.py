@@ -60,6 +60,7 @@ class Bids(MeasuredDataset):
         listing = _list(data, options)
         self.within_subjects = options.task == "intra"
         self.smallest_side = options.smallest_side
+        self.brains = options.suffix == "T1w"
         labels = _names(data) if any(scan.labels for scan in listing.scans.values()) else {}
         super().__init__(listing, folders=[data], **arguments_of(listing, options), labels=labels, cache=cache)
 

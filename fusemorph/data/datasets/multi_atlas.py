@@ -104,6 +104,7 @@ class MultiAtlas(FileDataset):
         "Landman and Warfield 2012, MICCAI Workshop on Multi-Atlas Labeling; OASIS (Marcus et al. 2007), labels by "
         "Neuromorphometrics, Inc."
     )
+    brains = True
     licence = "CC BY-NC 3.0"
     download = "the images and labels of the MICCAI 2012 multi-atlas challenge (Neuromorphometrics), without skulls"
     layout = "{images, labels}/1000.nii.gz"

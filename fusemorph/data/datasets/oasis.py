@@ -19,13 +19,15 @@ COUNTS = {False: 35, True: 24}
 
 @dataclass(frozen=True, kw_only=True)
 class OasisSettings(BrainSettings):
-    """``slices``: the coronal slice of each brain (2-D, at 1 mm) in place of the brain.
+    """``slices``: the coronal slice of each brain (2-D) in place of the brain.
 
-    The brains are aligned as they come, so that nothing is by default (``align``); ``shape``: by default all of the
-    set's own grid, 160x192x224 mm, or 160x192 of a slice. Beside that as ``BrainSettings``.
+    The brains are aligned as they come, at 1 mm on a grid of their own: by default nothing is aligned (``align``),
+    ``spacing_mm`` is 1, and ``shape`` all of their grid, 160x192x224, or 160x192 of a slice. Beside that as
+    ``BrainSettings``.
     """
 
     dataset: ClassVar[str] = "oasis"
+    spacing_mm: float = 1.0
     align: str = "none"
     slices: bool = False
 

@@ -103,6 +103,11 @@ def test_either_space_of_mindboggle_is_read(tmp_path: Path) -> None:
         opened("mindboggle", arguments, tmp_path, space="talairach")
 
 
+def test_what_is_not_public_says_so() -> None:
+    with pytest.raises(ValueError, match=r"'data' must be the folder of buckner \(nothing public: ask the Martinos"):
+        open_dataset("buckner")
+
+
 def test_freesurfer_folders_are_persons_with_named_structures(tmp_path: Path) -> None:
     dataset = opened("buckner", Buckner.example(tmp_path / "set"), tmp_path)
     assert sorted(dataset.listing.scans) == [f"subject{number:02d}" for number in range(8)]
@@ -135,13 +140,13 @@ def test_oasis_keeps_the_grid_in_which_its_brains_are_aligned(tmp_path: Path) ->
 
 def test_the_slices_of_oasis_are_two_dimensional(tmp_path: Path) -> None:
     arguments = {"data": Oasis.example(tmp_path / "set")["data"]}
-    dataset = opened("oasis", arguments, tmp_path, slices=True, spacing_mm=1.0)
+    dataset = opened("oasis", arguments, tmp_path, slices=True)
     assert dataset.shape == (160, 192)
     scan = dataset.scan(dataset.scan_ids("train")[0])
     assert scan.labels is not None
     assert (scan.image.shape, scan.labels.max()) == ((160, 192), 4)
     assert len(dataset.labels) == 24
-    assert opened("oasis", arguments, tmp_path, spacing_mm=1.0).shape == (160, 192, 224)
+    assert opened("oasis", arguments, tmp_path).shape == (160, 192, 224)
 
 
 def test_bids_takes_sites_and_splits_from_its_participants(tmp_path: Path) -> None:
@@ -169,3 +174,16 @@ def test_bids_asks_which_segmentation_where_there_are_several(tmp_path: Path) ->
     assert not opened("bids", arguments, tmp_path, segmentation="none").labels
     with pytest.raises(DataError, match="no name of a T1w image holds 'match' \\('space-none'\\)"):
         opened("bids", arguments, tmp_path, match="space-none")
+
+
+def test_pairs_within_subjects_of_bids_need_two_sessions_each(tmp_path: Path) -> None:
+    arguments = Bids.example(tmp_path / "set")
+    with pytest.raises(DataError, match=r"sub-02_ses-1_T1w.nii.gz: is the only image of its subject; .*two sessions"):
+        opened("bids", arguments, tmp_path, task="intra")
+    for number in range(2, 9):
+        name = f"sub-{number:02d}/ses-2/anat/sub-{number:02d}_ses-2"
+        image, labels = (tmp_path / f"set/{name}_{suffix}.nii.gz" for suffix in ("T1w", "dseg"))
+        write_phantom(image, labels, rng=np.random.default_rng(number))
+    dataset = opened("bids", arguments, tmp_path, task="intra")
+    assert dataset.within_subjects
+    assert len(dataset.pairs("train")) == 2 * len(dataset.scan_ids("train")) / 2
