@@ -11,9 +11,12 @@ import numpy as np
 from fusemorph.configuration import LATER
 from fusemorph.data.cache import cache_folder
 from fusemorph.data.curation import TABLES, curated
+from fusemorph.data.errors import DataError
+from fusemorph.data.header import Header
 from fusemorph.data.listed import ListedDataset
 from fusemorph.data.listing import FRACTIONS, Listed, Listing, with_drawn_splits
-from fusemorph.data.preprocess import Volume, background, centred_start
+from fusemorph.data.nifti import read_header
+from fusemorph.data.preprocess import Volume, background, centred_start, orient, resampling
 from fusemorph.data.settings import (
     canonical,
     check_fractions,
@@ -50,28 +53,28 @@ class BrainSettings:
         if not self.spacing_mm > 0:
             raise ValueError(f"{self.dataset}: 'spacing_mm' must be positive, got {self.spacing_mm}")
         if self.shape is not None:
-            check_shape(self.dataset, self.shape, dimensions=len(self.field_of_view_mm))
+            check_shape(self.dataset, self.shape, dimensions=self.dimensions)
         check_percentiles(self.dataset, self.percentiles)
         check_fractions(self.dataset, self.fractions)
         check_seed(self.dataset, self.seed)
 
     @property
-    def field_of_view_mm(self) -> tuple[float, ...]:
-        """What the grid covers where no shape is given."""
-        return FIELD_OF_VIEW_MM
+    def dimensions(self) -> int:
+        """Of the images."""
+        return 3
 
 
 class BrainDataset(ListedDataset):
     """Scans of brains on one grid that does not depend on them; label values beside the known ones become 0.
 
     ``settings_kind``: the class of its settings. ``keeps_grid``: the images are aligned in their own grids, whose
-    middle is that of the common one; else it is the brain's centre of mass.
+    middle is that of the common one, and whose shape it has by default; else its middle is the brain's centre of mass.
     """
 
     brains = True
     strays = True
     settings_kind: ClassVar[type[BrainSettings]] = BrainSettings
-    keeps_grid: ClassVar[bool] = False
+    keeps_grid: bool = False
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
         options = read_protocol(self.settings_kind, settings, dataset=self.name, protocols=PROTOCOLS)
@@ -79,14 +82,14 @@ class BrainDataset(ListedDataset):
             raise ValueError(f"open_dataset(): 'data' must be the folder of {self.name} ({self.download}), got None")
         listing, labels = self._listed(data, options, cache_folder(cache)), self._names(data, options)
         spacing_mm = float(options.spacing_mm)
-        shape = options.shape or tuple(round(side / spacing_mm) for side in options.field_of_view_mm)
+        shape = options.shape or self._default_shape(listing, spacing_mm)
         self.known_labels = tuple(labels)
         written = canonical(options) | {"shape": list(shape)}
         super().__init__(
             listing,
             folders=[data],
             shape=tuple(shape),
-            spacing_mm=(spacing_mm,) * len(shape),
+            spacing_mm=(spacing_mm,) * options.dimensions,
             labels=labels,
             settings=written,
             align=options.align,
@@ -103,6 +106,13 @@ class BrainDataset(ListedDataset):
         """The names of the labels; none of a set without labels."""
         return {}
 
+    def _default_shape(self, listing: Listing, spacing_mm: float) -> tuple[int, ...]:
+        """What the field of view has, or where the images keep their grid, that of the first one."""
+        if not self.keeps_grid:
+            return tuple(round(side / spacing_mm) for side in FIELD_OF_VIEW_MM)
+        shape, own_mm = _canonical_grid(read_header(next(iter(listing.scans.values())).image))
+        return resampling(shape, own_mm, [spacing_mm] * len(shape))[2]
+
     def _start(self, scan_id: str, image: Volume) -> tuple[int, ...]:
         if self.keeps_grid:
             return centred_start(image.array.shape, self.shape)
@@ -110,17 +120,30 @@ class BrainDataset(ListedDataset):
         return tuple(np.rint(centre - (np.asarray(self.shape) - 1) / 2).astype(int).tolist())
 
     def _grid_key(self, scan_id: str) -> dict[str, Any]:
-        return {"grid": [list(self.shape), self.settings["spacing_mm"], self.settings["percentiles"]]}
+        settings = {name: self.settings[name] for name in ("shape", "spacing_mm", "percentiles")}
+        return {**settings, "keeps_grid": self.keeps_grid}
 
 
-def brain_listing(dataset: str, candidates: Sequence[Listed], options: BrainSettings, *, layout: str) -> Listing:
+def _canonical_grid(header: Header) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Shape and spacing in mm of an image once it is turned as ``canonical`` turns it."""
+    orientation, affine, axes = orient(header)
+    sides = dict(zip(orientation[:, 0].astype(int).tolist(), (*header.shape, 1)[:3], strict=True))
+    return tuple(sides[axis] for axis in axes), tuple(np.linalg.norm(affine[:3, :3], axis=0)[axes].tolist())
+
+
+def brain_listing(
+    dataset: str, folder: Path, candidates: Sequence[Listed], options: BrainSettings, *, layout: str
+) -> Listing:
     """The curated scans of a set without a split of its own, with a drawn split for each subject.
 
     Raises:
-        DataError: too few subjects.
+        DataError: too few subjects in the folder.
     """
     scans, left_out = curated(dataset, candidates)
-    drawn = with_drawn_splits(scans, seed=options.seed, fractions=options.fractions)
+    try:
+        drawn = with_drawn_splits(scans, seed=options.seed, fractions=options.fractions)
+    except DataError as error:
+        raise DataError(f"{folder}: {error}") from error
     return Listing(scans=drawn, layout=layout, excluded=left_out)
 
 

@@ -42,7 +42,7 @@ class IndiDataset(BrainDataset):
             check_ids(path, rows, self.id_column, form="[0-9]{5,7}", like="0050952")
             sites |= {int(row[self.id_column]): row.get(self.site_column, "") for row in rows}
         scans = [_listed(image, sites) for image in runs_in_order(found)]
-        return brain_listing(self.name, scans, options, layout=found[0].layout)
+        return brain_listing(self.name, folder, scans, options, layout=found[0].layout)
 
 
 def _listed(image: Found, sites: Mapping[int, str]) -> Listed:

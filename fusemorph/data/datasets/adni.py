@@ -44,7 +44,7 @@ class Adni(BrainDataset):
         ordered = sorted(runs_in_order(found), key=lambda one: _number(one) not in rows)
         visits = {_day(one): rows[number]["VISCODE"] for one in ordered if (number := _number(one)) in rows}
         scans = [_listed(one, visits.get(_day(one), "")) for one in ordered]
-        return brain_listing(self.name, scans, options, layout=found[0].layout)
+        return brain_listing(self.name, folder, scans, options, layout=found[0].layout)
 
     @staticmethod
     def example(folder: Path, layout: str = "IDA") -> dict[str, Any]:

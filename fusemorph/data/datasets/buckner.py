@@ -53,7 +53,7 @@ class Buckner(BrainDataset):
         names = ("norm", options.segmentation)
         require_partners(folder, found, names=names, layout=labels)
         scans = [Listed(image=one.path, labels=partner(one.path, names), subject=one["subject"]) for one in found]
-        return brain_listing(self.name, scans, options, layout=layout.name)
+        return brain_listing(self.name, folder, scans, options, layout=layout.name)
 
     def _names(self, folder: Path, options: BucknerSettings) -> dict[int, str]:
         return freesurfer_labels()

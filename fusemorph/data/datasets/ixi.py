@@ -57,7 +57,7 @@ class Ixi(BrainDataset):
             Listed(image=one.path, subject=f"IXI{one['subject'].removeprefix('IXI')}", site=one["site"])
             for one in found
         ]
-        return brain_listing(self.name, scans, options, layout=found[0].layout)
+        return brain_listing(self.name, folder, scans, options, layout=found[0].layout)
 
     @staticmethod
     def example(folder: Path, layout: str = "official") -> dict[str, Any]:

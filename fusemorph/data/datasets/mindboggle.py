@@ -61,6 +61,7 @@ class Mindboggle(BrainDataset):
     settings_kind = MindboggleSettings
 
     def _listed(self, folder: Path, options: MindboggleSettings, cache: Path) -> Listing:
+        self.keeps_grid = options.space == "MNI152"
         return _list(folder, options, cache)
 
     def _names(self, folder: Path, options: MindboggleSettings) -> dict[int, str]:
@@ -107,12 +108,12 @@ def _list(folder: Path, options: MindboggleSettings, cache: Path) -> Listing:
                 continue
             reading = Reading(axes=true_axes(one.path, copy, cache=cache))
             righted[one.path] = f"{problem}; its axes are {reading.axes}, by comparison with {copy.name}"
-        scans.append(_listed(one, reading))
-    listing = brain_listing("mindboggle", scans, options, layout="official")
+        scans.append(_scan(one, reading))
+    listing = brain_listing("mindboggle", folder, scans, options, layout="official")
     return Listing(scans=listing.scans, layout="official", excluded=listing.excluded | lost, righted=righted)
 
 
-def _listed(one: Found, reading: Reading) -> Listed:
+def _scan(one: Found, reading: Reading) -> Listed:
     site = _cohort(one["subject"])
     return Listed(image=one.path, labels=partner(one.path, NAMES), subject=one["subject"], site=site, reading=reading)
 

@@ -22,8 +22,7 @@ class OasisSettings(BrainSettings):
     """``slices``: the coronal slice of each brain (2-D) in place of the brain.
 
     The brains are aligned as they come, at 1 mm on a grid of their own: by default nothing is aligned (``align``),
-    ``spacing_mm`` is 1, and ``shape`` all of their grid, 160x192x224, or 160x192 of a slice. Beside that as
-    ``BrainSettings``.
+    ``spacing_mm`` is 1, and ``shape`` all of their grid. Beside that as ``BrainSettings``.
     """
 
     dataset: ClassVar[str] = "oasis"
@@ -32,9 +31,9 @@ class OasisSettings(BrainSettings):
     slices: bool = False
 
     @property
-    def field_of_view_mm(self) -> tuple[float, ...]:
-        """That of the set."""
-        return (160.0, 192.0) if self.slices else (160.0, 192.0, 224.0)
+    def dimensions(self) -> int:
+        """Two of slices."""
+        return 2 if self.slices else 3
 
 
 class Oasis(BrainDataset):
@@ -62,7 +61,6 @@ class Oasis(BrainDataset):
         found = find_images(
             folder, (Layout(name="neurite", pattern=rf"{scan}/{image}\.nii(?:\.gz)?"),), dataset=self.name
         )
-
         maps = Layout(name="labels", pattern=rf"{scan}/{labels}\.nii(?:\.gz)?")
         require_partners(folder, found, names=(image, labels), layout=maps)
         scans = [
@@ -74,7 +72,7 @@ class Oasis(BrainDataset):
             )
             for one in found
         ]
-        return brain_listing(self.name, scans, options, layout="neurite")
+        return brain_listing(self.name, folder, scans, options, layout="neurite")
 
     def _names(self, folder: Path, options: OasisSettings) -> dict[int, str]:
         return _names(folder, IMAGES[options.slices][1].rpartition("_")[2], COUNTS[options.slices])

@@ -99,6 +99,9 @@ def test_either_space_of_mindboggle_is_read(tmp_path: Path) -> None:
         "t1weighted_brain.MNI152.nii.gz", "labels.DKT31.manual.MNI152.nii.gz"
     }  # fmt: skip
     assert not dataset.listing.righted
+    whole = opened("mindboggle", {"data": arguments["data"]}, tmp_path, space="MNI152", align="none", spacing_mm=1.0)
+    assert whole.shape == (20, 24, 20)
+    assert np.allclose(whole.scan("HLN-12-1").affine[:3, 3], [-19, 0, 0])
     with pytest.raises(ValueError, match="'space' must be one of native, MNI152"):
         opened("mindboggle", arguments, tmp_path, space="talairach")
 
@@ -141,12 +144,12 @@ def test_oasis_keeps_the_grid_in_which_its_brains_are_aligned(tmp_path: Path) ->
 def test_the_slices_of_oasis_are_two_dimensional(tmp_path: Path) -> None:
     arguments = {"data": Oasis.example(tmp_path / "set")["data"]}
     dataset = opened("oasis", arguments, tmp_path, slices=True)
-    assert dataset.shape == (160, 192)
+    assert dataset.shape == (20, 24)
     scan = dataset.scan(dataset.scan_ids("train")[0])
     assert scan.labels is not None
-    assert (scan.image.shape, scan.labels.max()) == ((160, 192), 4)
+    assert (scan.image.shape, scan.labels.max()) == ((20, 24), 4)
     assert len(dataset.labels) == 24
-    assert opened("oasis", arguments, tmp_path).shape == (160, 192, 224)
+    assert opened("oasis", arguments, tmp_path, spacing_mm=2.0).shape == (10, 12, 10)
 
 
 def test_bids_takes_sites_and_splits_from_its_participants(tmp_path: Path) -> None:
