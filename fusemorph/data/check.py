@@ -11,6 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from fusemorph.catalogue import add_folders, add_option
@@ -111,12 +112,14 @@ def _errors(error: DataError) -> list[Finding]:
 
 def _check_scans(dataset: Dataset) -> list[Finding]:
     findings = []
-    for split in dataset.splits:
-        for scan_id in dataset.scan_ids(split):
-            try:
-                dataset.scan(scan_id)
-            except DataError as error:
-                findings += _errors(error)
+    console = Console(stderr=True)
+    for scan_id in track(
+        scans(dataset), f"reading {dataset.name}", console=console, disable=not console.is_terminal, transient=True
+    ):
+        try:
+            dataset.scan(scan_id)
+        except DataError as error:
+            findings += _errors(error)
     return findings
 
 

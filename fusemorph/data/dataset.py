@@ -90,6 +90,8 @@ class Dataset(ABC):
     """What to download, and from whom."""
     layout: ClassVar[str] = ""
     """How the files lie in the folder that ``--data`` names; empty for a set without files."""
+    variants: ClassVar[tuple[str, ...]] = ()
+    """Names of the layouts that ``example`` writes, where there are several; the first is its default."""
     official_subjects: ClassVar[int] = 0
     """How many people the whole set shows, where that is known."""
     brains: bool = False

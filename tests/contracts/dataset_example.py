@@ -18,12 +18,19 @@ def kind(name: str) -> type[Dataset]:
     return load_entry(DATASETS, name, Dataset)
 
 
+VARIANTS = [
+    *((name,) for name in NAMES if not kind(name).variants),
+    *((name, variant) for name in NAMES for variant in kind(name).variants),
+]
+"""Each data set, in each of its layouts."""
+
+
 class Example:
     """A dataset's example on disk, opened as often as wanted."""
 
-    def __init__(self, name: str, folder: Path, cache: Path) -> None:
+    def __init__(self, name: str, folder: Path, cache: Path, *variant: str) -> None:
         self.name, self.cache = name, cache
-        self.arguments = kind(name).example(folder)
+        self.arguments = kind(name).example(folder, *variant)
 
     def copied(self, folder: Path) -> "Example":
         """The same example elsewhere, which is quicker than to write it again."""

@@ -84,7 +84,7 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "bad"), CASES)
 def test_a_bad_file_is_named_before_training(
-    name: str, bad: str, written: Callable[[str], Example], tmp_path: Path
+    name: str, bad: str, written: Callable[..., Example], tmp_path: Path
 ) -> None:
     example = written(name).copied(tmp_path / "data")
     dataset = example.open()

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from fusemorph.data import DataError, Dataset, open_dataset
-from tests.contracts.dataset_example import NAMES, UNLABELLED, Example, opened
+from tests.contracts.dataset_example import NAMES, UNLABELLED, VARIANTS, Example, opened
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def dataset(request: pytest.FixtureRequest, written: Callable[[str], Example]) -> Dataset:
-    return written(request.param).open()
+@pytest.fixture(scope="module", params=VARIANTS, ids="-".join)
+def dataset(request: pytest.FixtureRequest, written: Callable[..., Example]) -> Dataset:
+    return written(*request.param).open()
 
 
 def scans(dataset: Dataset) -> list[str]:

@@ -30,6 +30,7 @@ class Abide(IndiDataset):
     licence = "CC BY-NC-SA 3.0"
     download = "the anatomical scans of ABIDE I from INDI or NITRC (registration), and Phenotypic_V1_0b.csv"
     layout = "SITE/0050952/session_1/anat_1/mprage.nii.gz, or SITE_50952/anat/NIfTI/mprage.nii.gz, or BIDS"
+    variants = ("INDI", "NITRC", "BIDS")
     official_subjects = 1112
     companions = frozenset({"Phenotypic_V1_0b*.csv"})
     nitrc = NITRC

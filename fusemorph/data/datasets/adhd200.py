@@ -30,6 +30,7 @@ class Adhd200(IndiDataset):
     licence = "for research, not commercial"
     download = "the training sites of ADHD-200 from INDI or NITRC (registration), with their phenotypic tables"
     layout = "SITE/0026001/session_1/anat_1/mprage.nii.gz, or SITE_0026001_1/anat_1/NIfTI/rest.nii.gz, or BIDS"
+    variants = ("NITRC", "INDI", "BIDS")
     companions = frozenset({"*_phenotypic.csv"})
     nitrc = NITRC
     table = "*_phenotypic.csv"

@@ -35,6 +35,7 @@ class Adni(BrainDataset):
     licence = "data use agreement of ADNI"
     download = "T1 images as NIfTI from ida.loni.usc.edu (application), and ADNIMERGE.csv where visits are to be named"
     layout = "027_S_0074/DESCRIPTION/2006-01-31_10_33_46.0/I12345/*.nii, or BIDS (sub-ADNI027S0074)"
+    variants = ("IDA", "BIDS")
     companions = frozenset({TABLE, "*.xml"})
 
     def _listed(self, folder: Path, options: BrainSettings, cache: Path) -> Listing:

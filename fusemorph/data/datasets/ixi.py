@@ -43,6 +43,7 @@ class Ixi(BrainDataset):
     licence = "CC BY-SA 3.0"
     download = "IXI-T1.tar from brain-development.org/ixi-dataset, unpacked; TransMorph's pickles are not read"
     layout = "IXI002-Guys-0828-T1.nii.gz, 581 of them, or BIDS (sub-IXI002)"
+    variants = ("official", "BIDS")
     official_subjects = 581
     companions = frozenset({"IXI.xls", *(f"IXI*-{kind}.nii*" for kind in (*SUFFIXES, "DTI*"))})
     settings_kind = IxiSettings
