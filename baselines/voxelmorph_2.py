@@ -13,6 +13,7 @@ before the last up-sampling: 300,547 parameters.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from baselines.voxelmorph_1 import SIZE_NOT_NAMED, SOURCE
 from fusemorph.losses.training_loss import NCC_AND_DIFFUSION, TrainingLoss
 from fusemorph.method import LearnedMethod, PublishedScore
 from fusemorph.networks.voxelmorph import VoxelMorph
@@ -23,15 +24,10 @@ class VoxelMorph2(LearnedMethod):
     """VoxelMorph with the published channels and loss: local NCC (window 9), diffusion of weight 1."""
 
     name: ClassVar[str] = "voxelmorph_2"
-    source: ClassVar[str] = "Balakrishnan et al. 2019, VoxelMorph, IEEE TMI 38(8):1788, built from the paper"
+    source: ClassVar[str] = SOURCE
     published: ClassVar[tuple[PublishedScore, ...]] = (
-        PublishedScore("mindboggle", "dice", 0.552, "Meng et al., CVPR 2024; VoxelMorph, size not named"),
-        PublishedScore("buckner", "dice", 0.589, "Meng et al., CVPR 2024; VoxelMorph, size not named"),
-        PublishedScore(
-            "oasis", "dice", 0.847, "Learn2Reg 2021, validation, labels in training; VoxelMorph, size not named"
-        ),
         PublishedScore("ixi", "dice", 0.732, "Chen et al. 2022, TransMorph, in its preprocessing"),
-        PublishedScore("acdc", "dice", 0.753, "EOIR, Table IV, unsupervised; VoxelMorph, size not named"),
+        *SIZE_NOT_NAMED,
     )
 
     encoder: tuple[int, ...] = (16, 32, 32, 32)

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -116,13 +117,13 @@ class ExternalMethod(Method):
     affine: bool = True
     limit_s: float = 3600.0
 
+    @abstractmethod
     def worker(self) -> Callable[..., None]:
         """The function that runs in the other process, in a folder with ``fixed.nii`` and ``moving.nii``.
 
         It writes ``displacement.nii`` as ITK does: on the fixed image's grid, in LPS millimetres. The function is sent
         as source, so it knows nothing of its module and imports what it needs.
         """
-        raise NotImplementedError
 
     def missing(self) -> str | None:
         return self.package.missing() if self.package else None

@@ -1,5 +1,6 @@
 """Settings for every test, and what is made once for all of them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,11 @@ torch.set_num_threads(1)
 def brains_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Cache of the virtual brains, whose template takes seconds to read and resample."""
     return tmp_path_factory.mktemp("brains")
+
+
+@pytest.fixture(scope="module")
+def no_token() -> Iterator[None]:
+    """Keep Ray from leaving a token in the home directory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        yield

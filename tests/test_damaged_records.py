@@ -8,18 +8,9 @@ from typing import Any
 
 import pytest
 
-from fusemorph.configuration import Trial
-from fusemorph.records import TrialFolder, history_of, read_record
+from fusemorph.records import history_of, read_record
 from fusemorph.storage import DamagedFile, RecordError
-
-TRIAL = Trial(method={"name": "identity"}, dataset={"name": "d", "fingerprint": "f"}, budget=None, seed=0)
-
-
-def finished(runs: Path) -> TrialFolder:
-    folder = TrialFolder(runs, TRIAL)
-    folder.begin({"parameters": 0})
-    folder.finish({"parameters": 0}, history=[{"step": 1, "val_dice": float("nan")}], measured={"threads": 1})
-    return folder
+from tests.finished_trial import TRIAL, finished
 
 
 @pytest.mark.parametrize(

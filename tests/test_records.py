@@ -11,19 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from fusemorph.configuration import Trial
 from fusemorph.records import TrialFolder
 from fusemorph.storage import RecordError, StorageError, write_bytes
+from tests.finished_trial import TRIAL, finished
 
 ROOT = Path(__file__).parents[1]
-TRIAL = Trial(method={"name": "identity"}, dataset={"name": "d", "fingerprint": "f"}, budget=None, seed=0)
-
-
-def finished(runs: Path) -> TrialFolder:
-    folder = TrialFolder(runs, TRIAL)
-    folder.begin({"parameters": 0})
-    folder.finish({"parameters": 0}, history=[{"step": 1, "val_dice": float("nan")}], measured={"threads": 1})
-    return folder
 
 
 def test_a_trial_runs_then_finishes(tmp_path: Path) -> None:

@@ -4,32 +4,24 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import isnan, nan
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from reports.records.candidate import FACTS, Entry, candidate_row, load_trials
 from reports.records.definitions import CONTROL, SEARCH, Definitions, load_definitions
-from reports.records.files import EVALUATED, Problems, as_object, file_stem, read_curve
+from reports.records.files import Problems, as_object, file_stem
 from reports.records.levels import is_parameter
-from reports.records.plans import NAMED_PLANS
 from reports.records.related import related_arms
 from reports.records.reused import reused, start_times
-from reports.records.trial import MACHINE, csv_path, load_trial
-from reports.wording import listing, number
+from reports.records.trial import MACHINE
+from reports.wording import listing
 
-_ENDED_BADLY = ("failed", "unreadable", "pruned", "running", "missing")
-_FACTS = ("parameters", "flops")
 _COLUMNS = (
     "part", "order", "label", "plan", "name", "values", "keys", "state", "reason", "step", "gain", "last_gain",
-    "regularity", "folding", *_FACTS, "seconds", "reused",
+    "regularity", "folding", *FACTS, "seconds", "reused",
 )  # fmt: skip
-
-Entry = dict[str, Any]
-Curve = dict[int, tuple[float, float, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,9 +131,9 @@ def _load_search(
         problems.messages.extend(_incomplete(part_entries, part))
         taken = frozenset().union(*(reused(str(entry["name"]), definitions.keys, started) for entry in part_entries))
         for order, arms in enumerate(_proposals(part_entries), start=1):
-            rows, curves = _load_trials(arms, runs, problems)
+            rows, curves = load_trials(arms, runs, problems)
             trials += [{"arm": arms[0][1]["label"], "part": part, **row} for row in rows]
-            candidate = _candidate(arms[0][0]["search"], arms[0][1], rows, curves)
+            candidate = candidate_row(arms[0][0]["search"], arms[0][1], rows, curves)
             candidate |= {"part": part, "order": order, "reused": bool(rows) and all(r["key"] in taken for r in rows)}
             candidates.append(candidate)
     table = pd.DataFrame(candidates)
@@ -188,8 +180,8 @@ def _drop_unreadable(space: Entry) -> list[str]:
 def _related(entry: Entry, definitions: Definitions, runs: Sequence[Path]) -> list[dict[str, Any]]:
     """Rows of candidates that other studies trained; what is wrong with their records is theirs to say."""
     arms = related_arms(entry, definitions.studies.values())
-    loaded = [(arm, *_load_trials([(entry, arm)], runs, Problems())) for arm in arms]
-    return [_candidate(entry["search"], arm, rows, curves) for arm, rows, curves in loaded]
+    loaded = [(arm, *load_trials([(entry, arm)], runs, Problems())) for arm in arms]
+    return [candidate_row(entry["search"], arm, rows, curves) for arm, rows, curves in loaded]
 
 
 def _incomplete(entries: Sequence[Entry], part: str) -> Iterable[str]:
@@ -210,97 +202,3 @@ def _proposals(entries: Sequence[Entry]) -> list[list[tuple[Entry, Entry]]]:
             identity = json.dumps([arm.get("values", arm["label"]), arm.get("method")], sort_keys=True)
             proposals.setdefault(identity, []).append((entry, arm))
     return list(proposals.values())
-
-
-def _load_trials(
-    arms: Sequence[tuple[Entry, Entry]], runs: Sequence[Path], problems: Problems
-) -> tuple[list[dict[str, Any]], list[Curve]]:
-    """A row for each trial of a candidate, and its curve, empty where it has no history."""
-    rows: list[dict[str, Any]] = []
-    curves: list[Curve] = []
-    for entry, arm in arms:
-        floor = entry["search"]["floors"].get(as_object(entry.get("dataset")).get("name"), nan)
-        for seed, key in sorted(arm["keys"].items(), key=lambda item: int(item[0])):
-            row, _ = load_trial(key, runs, "val", problems, training=False)
-            rows.append({"seed": seed, "key": key, **row, "state": _state(row["state"])})
-            path = csv_path(Path(row["folder"]) / "history") if row["folder"] else None
-            history = problems.attempt(read_curve, path) if path else None
-            curves.append(_curve(history, floor) if history else {})
-    return rows, curves
-
-
-def _curve(history: dict[str, list[float]], floor: float) -> Curve:
-    """Gain over ``floor``, folding and regularity at each step that was validated."""
-    columns = ("step", "val_dice", "val_folding_fraction", "val_sd_log_jacobian")
-    rows = zip(*(history[name] for name in columns), strict=True)
-    measured = (row for row in rows if not (isnan(row[0]) or isnan(row[1])))
-    return {int(step): (dice - floor, folding, spread) for step, dice, folding, spread in measured}
-
-
-def _state(state: str) -> str:
-    """A trial of a search is done when it is trained."""
-    return "finished" if state in (EVALUATED, "not evaluated") else state
-
-
-def _candidate(search: Entry, arm: Entry, rows: Sequence[dict[str, Any]], curves: Sequence[Curve]) -> dict[str, Any]:
-    """A candidate's row: means over its trials, at the steps that all of them have come to.
-
-    One that the search has stopped counts as it was then, whatever another study has trained of it since.
-    """
-    shared = sorted(set[int].intersection(*map(set, curves))) if curves else []
-    gains = {step: fmean(curve[step][0] for curve in curves) for step in shared}
-    seconds = sum((_number(row.get("training_s")) for row in rows if row["state"] != "missing"), 0.0)
-    ended = as_object(arm.get("ended"))
-    stopped = [step for step in shared if ended.get("state") == "pruned" and step <= ended.get("step", step)]
-    if stopped and stopped != shared:
-        seconds *= stopped[-1] / shared[-1]
-        shared = stopped
-    method, last = as_object(arm.get("method")), shared[-1] if shared else nan
-    plans = [*(row.get("canonical_plan") for row in rows), method.get("plan")]
-    plan = next((name for name in plans if isinstance(name, str)), "")
-    row: dict[str, Any] = {
-        "label": str(arm["label"]), "plan": plan, "name": _name(search, arm, plan), "step": last,
-        "values": as_object(arm.get("values")), "keys": tuple(row["key"] for row in rows),
-        "last_gain": gains[shared[-1]] if shared else nan,
-        "folding": _mean(curve[shared[-1]][1] for curve in curves) if shared else nan,
-        "regularity": _mean(curve[shared[-1]][2] for curve in curves) if shared else nan,
-        "seconds": seconds,
-        **{fact: _mean(_number(row.get(fact)) for row in rows) for fact in _FACTS},
-        **{f"gain_{step}": gain for step, gain in gains.items()},
-    }  # fmt: skip
-    state, reason = _ending(rows, row, as_object(search.get("limits")))
-    if stopped and state == "finished":
-        state, reason = "pruned", f"stopped at step {last}; another study has trained it to its end since"
-    return row | {"state": state, "reason": reason, "gain": row["last_gain"] if state == "finished" else nan}
-
-
-def _ending(rows: Sequence[dict[str, Any]], candidate: dict[str, Any], limits: Entry) -> tuple[str, str]:
-    """How a candidate has ended, and why: with its worst trial, or with a limit that it does not keep."""
-    for state in _ENDED_BADLY:
-        for row in (row for row in rows if row["state"] == state):
-            return state, str(row["reason"])
-    if not rows:
-        return "missing", "has no trials"
-    if np.isnan(candidate["last_gain"]):
-        return "failed", "has no val Dice"
-    most = limits.get("folding")
-    if isinstance(most, int | float) and candidate["folding"] > most:
-        return "refused", f"folding fraction {number(candidate['folding'], 4)} is above the limit of {most:g}"
-    return "finished", ""
-
-
-def _name(search: Entry, arm: Entry, plan: str) -> str:
-    """What the literature calls a candidate, or that it is the configuration that the search varies."""
-    space = as_object(search.get("space"))
-    if space.get("operators"):
-        return NAMED_PLANS.get(plan, "")
-    return "base" if arm.get("method") == space.get("base") and not arm.get("budget_changes") else ""
-
-
-def _mean(values: Iterable[float]) -> float:
-    finite = [value for value in values if not isnan(value)]
-    return fmean(finite) if finite else nan
-
-
-def _number(value: Any) -> float:
-    return nan if value is None else float(value)

@@ -32,6 +32,7 @@ from nas.ray import run_ray
 from nas.search import Candidate, Search, SearchPlan
 from nas.space import Choice, Space, Values
 
+pytestmark = pytest.mark.usefixtures("no_token")
 OTHERS = ("optuna", "ray")
 METHOD = Fusion(channels=(4, 8, 8, 16, 16), plan="late")
 SPACE = Space(METHOD.configuration(), "", (Choice("loss.window", (7, 9)),))
@@ -66,14 +67,6 @@ class FillsTheStorage:
 @pytest.fixture(scope="module")
 def cache(brains_cache: Path) -> Path:
     return brains_cache
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_token() -> Iterator[None]:
-    """Keep Ray from leaving a token in the home directory."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        yield
 
 
 def make_job(cache: Path, *, steps: int = 8, val: int = 4, splits: tuple[str, ...] = ()) -> Job:

@@ -1,6 +1,7 @@
 """The fusion networks: golden sizes, liveness, any shape, determinism, precision."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -10,6 +11,11 @@ from fusemorph.fusion.fusion_network import FusionNetwork, published_channels
 from fusemorph.fusion.matching import match_channels
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.operator import GateSettings
+from tests.fusion.network_laws import (
+    assert_checkpointing_gives_the_same_gradients,
+    assert_every_weight_learns,
+    assert_half_precision_stays_near_full,
+)
 
 SMALL = (4, 8, 8, 16, 16)
 GOLDEN = {
@@ -55,14 +61,7 @@ def test_published_flops() -> None:
 
 @pytest.mark.parametrize("plan", ["jjjjjjj", "ssssjjj", "------s", "g----sj", "pdcgjsg"])
 def test_every_weight_of_a_plan_learns(plan: str) -> None:
-    """Nothing dead is built: each parameter gets a gradient from some input."""
-    network = build(plan)
-    torch.nn.init.normal_(network.head.mean.weight)
-    fixed, moving = torch.rand(2, 1, 1, 32, 32, 32)
-    registration = network(fixed, moving, generator=torch.Generator().manual_seed(0))
-    (registration.displacement.square().sum() + registration.log_variance.sum()).backward()
-    silent = [name for name, p in network.named_parameters() if p.grad is None]
-    assert silent == []
+    assert_every_weight_learns(build(plan))
 
 
 def test_a_dead_stage_changes_nothing() -> None:
@@ -112,26 +111,11 @@ def test_batches_are_registered_pair_by_pair() -> None:
 
 
 def test_activation_checkpointing_gives_the_same_gradients() -> None:
-    fixed, moving = torch.rand(2, 1, 1, 32, 24, 24)
-    gradients = []
-    for checkpointing in (False, True):
-        network = build(gate=GateSettings(hard=True), checkpointing=checkpointing)
-        registration = network(fixed, moving, generator=torch.Generator().manual_seed(0))
-        registration.displacement.square().sum().backward()
-        gradients.append([p.grad for p in network.parameters() if p.grad is not None])
-    assert len(gradients[0]) == len(gradients[1]) > 0
-    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+    assert_checkpointing_gives_the_same_gradients(partial(build, gate=GateSettings(hard=True)))
 
 
 def test_half_precision_stays_near_full_and_geometry_stays_full() -> None:
-    network = build()
-    torch.nn.init.normal_(network.head.mean.weight, std=0.05)
-    fixed, moving = torch.rand(2, 1, 1, 32, 24, 24)
-    full = network(fixed, moving).displacement
-    with torch.autocast("cpu", torch.bfloat16):
-        half = network(fixed, moving).displacement
-    assert half.dtype == torch.float32
-    assert (half - full).abs().mean() < 0.1 * full.abs().mean()
+    assert_half_precision_stays_near_full(build())
 
 
 def test_gates_can_be_read_at_their_stages() -> None:

@@ -10,6 +10,11 @@ from fusemorph.fusion.fusion_network import FusionNetwork, published_channels
 from fusemorph.fusion.matching import match_channels
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.swin_path import heads_for
+from tests.fusion.network_laws import (
+    assert_checkpointing_gives_the_same_gradients,
+    assert_every_weight_learns,
+    assert_half_precision_stays_near_full,
+)
 
 SMALL = (4, 8, 16, 32)
 
@@ -36,12 +41,7 @@ def test_published_heads_are_those_of_both_paths() -> None:
 
 @pytest.mark.parametrize("plan", ["jjjjjjj", "ssssjjj", "------s", "g----sj", "pdcgjsg"])
 def test_every_weight_of_a_plan_learns(plan: str) -> None:
-    network = build(plan)
-    torch.nn.init.normal_(network.head.mean.weight)
-    fixed, moving = torch.rand(2, 1, 1, 32, 24, 24)
-    registration = network(fixed, moving, generator=torch.Generator().manual_seed(0))
-    (registration.displacement.square().sum() + registration.log_variance.sum()).backward()
-    assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+    assert_every_weight_learns(build(plan))
 
 
 @pytest.mark.parametrize("shape", [(17, 33, 9), (8, 8, 8), (20, 31)])
@@ -64,25 +64,11 @@ def test_stages_have_the_resolutions_of_the_convolutional_network() -> None:
 
 @pytest.mark.parametrize("plan", ["ggggggg", "pppdjgs", "jjjjjjj"])
 def test_half_precision_stays_near_full(plan: str) -> None:
-    network = build(plan)
-    torch.nn.init.normal_(network.head.mean.weight, std=0.05)
-    fixed, moving = torch.rand(2, 1, 1, 32, 24, 24)
-    full = network(fixed, moving).displacement
-    with torch.autocast("cpu", torch.bfloat16):
-        half = network(fixed, moving).displacement
-    assert half.dtype == torch.float32
-    assert (half - full).abs().mean() < 0.1 * full.abs().mean()
+    assert_half_precision_stays_near_full(build(plan))
 
 
 def test_activation_checkpointing_gives_the_same_gradients() -> None:
-    fixed, moving = torch.rand(2, 1, 1, 32, 24, 24)
-    gradients = []
-    for checkpointing in (False, True):
-        network = build(checkpointing=checkpointing)
-        network(fixed, moving).displacement.square().sum().backward()
-        gradients.append([p.grad for p in network.parameters() if p.grad is not None])
-    assert len(gradients[0]) == len(gradients[1]) > 0
-    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+    assert_checkpointing_gives_the_same_gradients(build)
 
 
 def test_flops_by_hand() -> None:

@@ -1,5 +1,7 @@
 """Who has which job: given again after a death or a refusal, given up after too many, with a record and its reason."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,6 +74,18 @@ def begin(runs: Path, job: Job) -> TrialFolder:
     folder = TrialFolder(runs, job.trial)
     folder.begin({})
     return folder
+
+
+@contextmanager
+def claimed_while_three_die(dispatcher: Dispatcher, folder: TrialFolder) -> Iterator[None]:
+    """Three workers die at the trial, whose claim is still in force."""
+    claim = take_claim(folder.path)
+    assert claim is not None
+    with claim:
+        for name in "abc":
+            dispatcher.assign(name)
+            dispatcher.worker_died(name, KILLED)
+        yield
 
 
 def test_a_job_is_assigned_until_it_has_ended(tmp_path: Path) -> None:
@@ -170,12 +184,7 @@ def test_the_record_waits_for_the_claim_of_the_dead_worker(tmp_path: Path, clock
     job = make_job(0)
     queue, folder = Listed([job]), begin(tmp_path, job)
     dispatcher = Dispatcher(queue=queue, runs=tmp_path)
-    claim = take_claim(folder.path)
-    assert claim is not None
-    with claim:
-        for name in "abc":
-            dispatcher.assign(name)
-            dispatcher.worker_died(name, KILLED)
+    with claimed_while_three_die(dispatcher, folder):
         assert dispatcher.assign("d") is None
         assert (folder.status(), queue.told, dispatcher.over) == ("running", [], False)
     clock.now += 60
@@ -188,12 +197,7 @@ def test_a_trial_that_another_sweep_has_done_meanwhile_is_not_given_up(tmp_path:
     job = make_job(0)
     queue, folder = Listed([job]), begin(tmp_path, job)
     dispatcher = Dispatcher(queue=queue, runs=tmp_path)
-    claim = take_claim(folder.path)
-    assert claim is not None
-    with claim:
-        for name in "abc":
-            dispatcher.assign(name)
-            dispatcher.worker_died(name, KILLED)
+    with claimed_while_three_die(dispatcher, folder):
         folder.finish({}, measured={})
     clock.now += 60
     assert dispatcher.assign("d") is None

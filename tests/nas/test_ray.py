@@ -28,6 +28,7 @@ from fusemorph.trials.run import Job, run_job
 from nas.jobs import JobList, Status
 from nas.ray import run_ray
 
+pytestmark = pytest.mark.usefixtures("no_token")
 PLANS = ("early", "late", "autofuse")
 METHOD = Fusion(channels=(4, 8, 8, 16, 16))
 STORE = 80 * 2**20
@@ -58,14 +59,6 @@ class CheckpointsOften:
 @pytest.fixture(scope="module")
 def cache(brains_cache: Path) -> Path:
     return brains_cache
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_token() -> Iterator[None]:
-    """Keep Ray from leaving a token in the home directory."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +214,7 @@ def test_something_else_at_the_address_is_not_waited_for(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_trial_of_a_lost_node_goes_on_at_another(cache: Path, no_token: None, tmp_path: Path) -> None:
+def test_a_trial_of_a_lost_node_goes_on_at_another(cache: Path, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     job = make_long_job(cache)
     run_job(replace(job, stop=None), whole)
