@@ -16,6 +16,7 @@ from experiments.runner.run import begin, run
 from experiments.runner.search import make_search, require_storage, run_search
 from experiments.runner.search_setup import SearchSetup, prepare_search
 from experiments.runner.sweep_plan import make_sweeps
+from experiments.studies.semi import semi_supervised
 from experiments.study import SearchStudy, Study, find_study
 from fusemorph.storage import RecordError, StorageError
 from nas.dispatch import WorkersDied
@@ -72,7 +73,7 @@ def plan_sweeps(study: Study, options: SweepOptions) -> Callable[[], int]:
 
 def plan_search(study: SearchStudy, options: SweepOptions) -> Callable[[], int]:
     """Check all that a search needs, and return what is to be done: show it, or run it."""
-    setup = prepare_search(study, options)
+    setup = prepare_search(semi_supervised(study) if options.search.semi else study, options)
     warn_of_headers(setup.datasets)
     if options.dry_run:
         return partial(_show, describe_search(setup))

@@ -41,9 +41,12 @@ from fusemorph.data.world import (
     to_mm,
 )
 from fusemorph.grid import sample
+from fusemorph.method import Method
+from fusemorph.networks.registration import Registration
 from fusemorph.paths import path_argument
 from fusemorph.records import read_record
 from fusemorph.registered import measure_labels, save
+from fusemorph.segmented import SEGMENTATIONS, labels_of, measure_segmentations, save_segmentations, segment
 from fusemorph.trials.load import load_trial
 
 Estimate = Callable[[Pair], Tensor]
@@ -82,8 +85,10 @@ def register_images(
     fixed_in = _padded(fixed_in)
     there = coordinates_in(moving_in, grid=replace(fixed_in, affine=before @ fixed_in.affine))
     images = {"fixed": fixed_in.array, "moving": read_at(moving_in, there)}
+    # Each in its own image's space: the voxels of both are the same points once the start has moved the moving one.
+    places = {"fixed": fixed_in.affine, "moving": before @ fixed_in.affine}
     scans = [
-        Scan(id=name, subject=name, image=image, labels=None, spacing_mm=fixed_in.spacing_mm, affine=fixed_in.affine)
+        Scan(id=name, subject=name, image=image, labels=None, spacing_mm=fixed_in.spacing_mm, affine=places[name])
         for name, image in images.items()
     ]
     displacement = estimate(Pair(split="", fixed=scans[0], moving=scans[1], block="")).cpu()
@@ -181,7 +186,7 @@ def _check_out(call: argparse.Namespace) -> None:
     if call.out.exists() and not call.out.is_dir():
         raise ValueError(f"{call.out}: 'out' must be a folder, is a file")
     for path in _inputs(call):
-        for written in (call.out / "warped.nii.gz", call.out / "displacement.nii.gz"):
+        for written in (call.out / name for name in ("warped.nii.gz", "displacement.nii.gz", *SEGMENTATIONS)):
             if path.exists() and written.exists() and path.samefile(written):
                 raise ValueError(f"{path}: would be overwritten by the result; choose another folder by --out")
 
@@ -230,21 +235,40 @@ def _run(call: argparse.Namespace) -> None:
     for volume in (fixed, moving, *(labels or ())):
         _say_notes(volume)
     method, network, record = load_trial(call.method)
-    displacement_mm = register_images(
-        fixed,
-        moving,
-        estimate=partial(method.register, network=network, device=torch.device("cpu")),
-        start=_start(call.start, record),
-        **images,
-    )
+    for volume in labels or ():
+        _check_segmented(volume, method)
+    found: list[tuple[Pair, Registration]] = []
+
+    def estimate(pair: Pair) -> Tensor:
+        found.append((pair, method.registration(pair, network=network, device=torch.device("cpu"))))
+        return found[-1][1].displacement
+
+    displacement_mm = register_images(fixed, moving, estimate=estimate, start=_start(call.start, record), **images)
     warped = read_at(moving, pulled_from(moving, fixed=fixed, displacement_mm=displacement_mm))
     for path in save(call.out, fixed=fixed, moving=moving, warped=warped, displacement_mm=displacement_mm):
         print(path)
+    segmented = segment(
+        *found[-1], fixed=fixed, moving=moving, displacement_mm=displacement_mm, labels=labels_of(method)
+    )
+    for path in save_segmentations(call.out, segmented, fixed=fixed, moving=moving):
+        print(path)
     if labels is not None:
         table, regularity = measure_labels(*labels, displacement_mm=displacement_mm)
+        table = table.join(measure_segmentations(segmented, *labels, label_ids=labels_of(method)))
         print(table.to_string(float_format="{:.4f}".format))
         for name, value in {**table.mean().add_prefix("mean "), **regularity}.items():
             print(f"{name} {value:.6f}")
+
+
+def _check_segmented(volume: Volume, method: Method) -> None:
+    """Refuse a label map with what a network that segments does not know.
+
+    Raises:
+        DataError: naming the file.
+    """
+    known = labels_of(method)
+    if known and (beyond := sorted(set(np.unique(volume.array).tolist()) - {0, *known})):
+        raise DataError(f"{volume.path}: labels must be among those of the trial, {[0, *known]}, got {beyond} as well")
 
 
 def _check_fixed(fixed: Volume) -> None:

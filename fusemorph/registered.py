@@ -37,12 +37,22 @@ def save(
     lps = (np.moveaxis(field.numpy(), 0, -1) * LPS).astype(np.float32).reshape(*sides, 3)
     stored, dims = (*header.shape, 1)[:3], len(header.shape)
     files = out / "warped.nii.gz", out / "displacement.nii.gz"
-    write_nifti(files[0], apply_orientation(warped.reshape(sides), back).reshape(header.shape), header.affine)
+    write_on_grid(files[0], warped, fixed)
     vectors = apply_orientation(lps, back)[..., :dims].reshape(*stored, 1, dims)
     if dims == 3 and stored[2] == 1:
         vectors = np.repeat(vectors, 2, axis=2)
     write_nifti(files[1], vectors, header.affine, vector=True)
     return files
+
+
+def write_on_grid(path: Path, array: np.ndarray, grid: Volume) -> None:
+    """Write values on an image's grid in the voxel order of the image's own file."""
+    header = grid.header
+    assert header is not None, "read from a file"
+    orientation, _, _ = orient(header)
+    back = ornt_transform(io_orientation(np.eye(4)), orientation)
+    sides = np.asarray((*header.shape, 1)[:3])[np.argsort(orientation[:, 0])].astype(int)
+    write_nifti(path, apply_orientation(array.reshape(sides), back).reshape(header.shape), header.affine)
 
 
 def measure_labels(

@@ -14,7 +14,7 @@ GATE_PARAMETERS: tuple[Parameter, ...] = (
 )
 TRAINING_PARAMETERS: tuple[Parameter, ...] = (
     Choice("width", (4, 6, 8, 12)),
-    Choice("loss.window", (5, 7, 9, 11)),
+    Choice("loss.window", (7, 9, 11)),
     Range("loss.kl_weight", 1e-3, 1e-1, log=True),
     Range("budget.learning_rate", 1e-4, 2e-3, log=True),
 )

@@ -1,5 +1,6 @@
 """A run folder as training leaves it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,30 @@ import torch
 from safetensors.torch import save
 
 from fusemorph.configuration import Trial
-from fusemorph.method import load_method
+from fusemorph.method import Method, load_method
 from fusemorph.records import TrialFolder
 
 
-def trained(runs: Path, *, dims: int = 3, spacing_mm: float = 2.0, strength: float = 0.1, **dataset: Any) -> Path:
-    """Of a small network whose head is drawn anew, so that it moves things; not with a ``strength`` of 0."""
-    method = load_method({"name": "fusion", "plan": "jjjjjjj", "channels": [2, 2, 4, 4, 4]})
+def trained(
+    runs: Path,
+    *,
+    dims: int = 3,
+    spacing_mm: float = 2.0,
+    strength: float = 0.1,
+    method: Mapping[str, Any] | None = None,
+    **dataset: Any,
+) -> Path:
+    """Of a small network whose head is drawn anew, so that it moves things; not with a ``strength`` of 0.
+
+    ``method``: further settings of it.
+    """
+    settings = {"name": "fusion", "plan": "jjjjjjj", "channels": [2, 2, 4, 4, 4], **(method or {})}
+    return _trained(runs, load_method(settings), dims=dims, spacing_mm=spacing_mm, strength=strength, dataset=dataset)
+
+
+def _trained(
+    runs: Path, method: Method, *, dims: int, spacing_mm: float, strength: float, dataset: Mapping[str, Any]
+) -> Path:
     settings = {"name": "folder", "fingerprint": "", "percentiles": [1.0, 99.0], **dataset}
     trial = Trial(method=method.configuration(), dataset=settings, budget=None, seed=0)
     torch.manual_seed(0)

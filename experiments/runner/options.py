@@ -79,7 +79,7 @@ class StudyOptions(Options):
     )
     arms: tuple[str, ...] = option(Text(), "run these arms alone", flag="--arm", metavar="LABEL", many=True)
     labels: str | None = option(
-        Text(), "labelled training subjects, numbers or shares with commas: 0,5,10%,100%", metavar="N,..."
+        Text(), "labelled training subjects, numbers or shares with commas: 0,5,10%%,100%%", metavar="N,..."
     )
     plan: str | None = option(Text(), "train the arms of --arm with this plan beside their own, too", metavar="PLAN")
     refine: int | None = option(
@@ -180,6 +180,7 @@ class SearchOptions(Options):
         Whole(least=1, most=AT_MOST["trials"]), "distinct configurations in all, those done included", metavar="N"
     )
     operators: str | None = option(Text(), "symbols that a stage may take; default: the study's own")
+    semi: bool = option(Switch(), "learn from labels, and search how segmentation helps, too", default=False)
     objectives: tuple[str, ...] = option(
         Word(among=tuple(OBJECTIVES)), f"of {', '.join(OBJECTIVES)}; default: dice; again for several",
         flag="--objective", metavar="NAME", many=True,

@@ -93,7 +93,8 @@ def prepare_search(study: SearchStudy, options: SweepOptions) -> SearchSetup:
 def _name(options: SweepOptions, datasets: Sequence[Dataset], budget_name: str) -> str:
     names = "+".join(dataset.name for dataset in datasets)
     try:
-        return StudyName().read(options.study.name or f"{options.study_name}-{names}-{budget_name}")
+        studied = f"{options.study_name}-semi" if options.search.semi else options.study_name
+        return StudyName().read(options.study.name or f"{studied}-{names}-{budget_name}")
     except ValueError as error:
         raise ValueError(f"--name: {error}") from error
 

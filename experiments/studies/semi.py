@@ -15,13 +15,15 @@ from baselines.shared_encoder import SharedEncoder
 from baselines.voxelmorph_semi import VoxelMorphSemi
 from experiments.studies.baselines import with_recipe
 from experiments.studies.fusion import TUNED
-from experiments.study import Arm, Study
+from experiments.study import Arm, SearchStudy, Study
 from fusemorph.complexity import count_parameters
-from fusemorph.configuration import Budget
+from fusemorph.configuration import Budget, written_settings
 from fusemorph.fusion.fusion_network import published_channels
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.segmentation import Segmentation
 from fusemorph.losses import Supervision
+from fusemorph.method import load_method
+from nas.space import Choice, Space
 
 PLAN = "c2f-autofuse"
 STRATEGIES: tuple[Segmentation, ...] = get_args(Segmentation)
@@ -78,6 +80,24 @@ def semi_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
         Arm(label="segmentation alone", group="control", method=alone, needs_labels=True),
         *baseline_arms(budget, len(shape)),
     ]
+
+
+def semi_supervised(study: SearchStudy) -> SearchStudy:
+    """A search with labels: how segmentation helps is searched beside what the study varies, under the losses of the
+    study ``semi``, whose strategies are the arms of comparison."""
+
+    def space(budget: Budget, operators: str) -> Space:
+        own = study.space(budget, operators)
+        base = load_method(own.base | {"segmentation": "all", "loss": written_settings(CORRECTED)})
+        return Space(base.configuration(), own.operators, (*own.parameters, Choice("segmentation", STRATEGIES)))
+
+    return replace(
+        study,
+        question=f"{study.question} And how should segmentation help?",
+        protocol=(*study.protocol, "Labels take part, and how segmentation helps is searched, too."),
+        space=space,
+        comparison_arms=strategy_arms,
+    )
 
 
 STUDY = Study(

@@ -19,6 +19,7 @@ from reports.analysis.summary import summary
 from reports.checklist.checklist import checklist
 from reports.figures.forest_plot import first_figure
 from reports.figures.gates import gate_figures
+from reports.figures.labels import label_figure
 from reports.figures.pairs import pictured
 from reports.figures.significance import significance_figures
 from reports.figures.study import study_figures
@@ -115,6 +116,7 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
     write_tables(comparison, tables, out / "tables")
     source, done = provenance(records), protocol(comparison)
     first = [first_figure(comparison)]
+    first += [label_figure(comparison)] if "labels" in tables else []
     captioned_figures = chain(first, study_figures(comparison), significance_figures(certainty))
     figures = {captioned["name"]: captioned for captioned in drawn(records.stem, captioned_figures, out, budget)}
     used = sum(len(captioned["svg"]) for captioned in figures.values())

@@ -33,11 +33,12 @@ METRICS = (
     "sd_log_jacobian",
     "sdlogj_l2r",
     "endpoint_error_mm",
+    "segmentation_dice",
 )
 MOST_PICTURE_BYTES = 2**28
 """Of one archive of slices, unpacked; those of the largest grids take a few MiB."""
 
-_FRACTIONS = ("dice", "folding_fraction")
+_FRACTIONS = ("dice", "folding_fraction", "segmentation_dice")
 _VALIDATED = ("val_dice", "val_folding_fraction", "val_sd_log_jacobian")
 _OF_GATES = ("correlation_weight", "spread", "decided")
 _HISTORY = ("loss", "similarity", "kl", "folding_penalty", "learning_rate", *_VALIDATED)
@@ -89,7 +90,7 @@ def read_pairs(path: Path) -> pd.DataFrame:
 
 def read_labels(path: Path) -> pd.DataFrame:
     """Metrics of every pair and structure."""
-    others = ("hd95_mm", "assd_mm", "hd95_vox")
+    others = ("hd95_mm", "assd_mm", "hd95_vox", "segmentation_dice")
     return _read_csv(path, text=("pair", "label"), numbers=("dice",), others=others, optional_text=("name",))
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ def _load_study(definition: dict[str, Any], runs: Sequence[Path], problems: Prob
             if row["state"] == EVALUATED and arm not in pictures:
                 pictures |= _pictures(arm, str(seed), Path(row["folder"]) / "eval" / split, problems)
     loaded = pd.DataFrame(trials).reindex(columns=_columns(trials))
+    if arms["labelled"].notna().any():
+        loaded["fingerprint"] = _whatever_is_labelled(loaded, arms)
     problems.messages.extend(_mixtures(loaded))
     empty = pd.DataFrame({"arm": pd.Series(dtype=str), "seed": pd.Series(dtype=str)})
     joined = {name: pd.concat(parts, ignore_index=True) if parts else empty.copy() for name, parts in tables.items()}
@@ -92,8 +95,16 @@ def _arms(definition: dict[str, Any]) -> pd.DataFrame:
             "method": [str(method.get("name", "")) for method in methods],
             "plan": [method.get("plan") for method in methods],
             "keys": [arm["keys"] for arm in arms],
+            "strategy": [str(arm.get("strategy") or "") for arm in arms],
+            "labelled": pd.Series([labelled_subjects(arm) for arm in arms], dtype=float),
         }
     )
+
+
+def labelled_subjects(arm: dict[str, Any]) -> float:
+    """Of how many training subjects an arm has seen the labels; NaN where the study does not vary it."""
+    count = arm.get("labelled")
+    return float(count) if type(count) is int and count >= 0 else nan
 
 
 def _pictures(arm: str, seed: str, evaluation: Path, problems: Problems) -> dict[str, Pictures]:
@@ -103,6 +114,14 @@ def _pictures(arm: str, seed: str, evaluation: Path, problems: Problems) -> dict
     summary = evaluation / "summary.json"
     recorded = as_object((problems.attempt(read_object, summary) or {}).get("pictures")) if summary.is_file() else {}
     return {arm: Pictures(seed=seed, path=path, pairs={rank: as_object(about) for rank, about in recorded.items()})}
+
+
+def _whatever_is_labelled(trials: pd.DataFrame, arms: pd.DataFrame) -> "pd.Series[Any]":
+    """Fingerprints by which only trials of other data differ: numbers of labelled subjects, which a fingerprint tells
+    too, are varied by design."""
+    labelled = trials["arm"].map(dict(zip(arms["arm"], arms["labelled"].fillna(-1), strict=True)))
+    first = trials.groupby(labelled)["fingerprint"].transform("first")
+    return trials["fingerprint"].where(trials["fingerprint"] != first, "that of the plan")
 
 
 def _mixtures(trials: pd.DataFrame) -> Iterable[str]:

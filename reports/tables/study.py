@@ -16,6 +16,7 @@ from reports.records.search import load_searches
 from reports.tables.arms import differences, leaderboard, overview
 from reports.tables.cost import cost, regularity
 from reports.tables.groups import side_by_side
+from reports.tables.labels import labels
 from reports.tables.published import published
 from reports.tables.search import search_text
 from reports.tables.significance import ranks, significance
@@ -97,6 +98,8 @@ def all_tables(certainty: Certainty) -> dict[str, Table]:
     """Every table by the name of its file; ``arms`` holds all numbers of an arm in one row."""
     made = (overview, leaderboard, differences, side_by_side, regularity, cost, structures, seeds, trials, published)
     tables = {table.__name__: table(certainty.comparison) for table in made}
+    if certainty.comparison.arms["labelled"].notna().any():
+        tables["labels"] = labels(certainty.comparison)
     return tables | {"significance": significance(certainty), "ranks": ranks(certainty)}
 
 
