@@ -179,7 +179,8 @@ def _families(records: StudyRecords) -> list[str]:
         shortest[identity] = min(shortest.get(identity, label), label, key=len)
     begun = {identity: label.split(",")[0] for identity, label in shortest.items()}
     names = begun if len(set(begun.values())) == len(begun) else shortest
-    return [names[identity] for identity in identities]
+    # An arm over numbers of labelled subjects says itself what it is.
+    return [own or names[identity] for own, identity in zip(records.arms["strategy"], identities, strict=True)]
 
 
 def _notes(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric: Metric) -> list[str]:

@@ -59,7 +59,8 @@ def _ends(interval: Interval, name: str, prefix: str) -> dict[str, float]:
 def worth_of_labels(comparison: Comparison, curve: pd.DataFrame) -> list[str]:
     """A sentence for each number of labelled subjects: what its best strategy gains over training without labels."""
     metric, base, said = comparison.metric, unsupervised_arm(comparison), []
-    gained = curve[(curve["labelled"] > 0) & curve["gain"].notna()]
+    # What does not deform, a segmentation network by itself, is no strategy of registration.
+    gained = curve[(curve["labelled"] > 0) & curve["gain"].notna() & (curve["sd_log_jacobian"] > 0)]
     gained = gained.sort_values(["labelled", "value"], ascending=[True, not metric.higher_is_better], kind="stable")
     for best in gained.drop_duplicates("labelled").to_dict("records"):
         low, high = best["gain_low"], best["gain_high"]

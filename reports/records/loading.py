@@ -52,7 +52,8 @@ def _load_study(definition: dict[str, Any], runs: Sequence[Path], problems: Prob
                 pictures |= _pictures(arm, str(seed), Path(row["folder"]) / "eval" / split, problems)
     loaded = pd.DataFrame(trials).reindex(columns=_columns(trials))
     if arms["labelled"].notna().any():
-        loaded["fingerprint"] = _whatever_is_labelled(loaded, arms)
+        planned = str(as_object(definition.get("dataset")).get("fingerprint"))
+        loaded["fingerprint"] = _whatever_is_labelled(loaded, arms, planned)
     problems.messages.extend(_mixtures(loaded))
     empty = pd.DataFrame({"arm": pd.Series(dtype=str), "seed": pd.Series(dtype=str)})
     joined = {name: pd.concat(parts, ignore_index=True) if parts else empty.copy() for name, parts in tables.items()}
@@ -116,12 +117,12 @@ def _pictures(arm: str, seed: str, evaluation: Path, problems: Problems) -> dict
     return {arm: Pictures(seed=seed, path=path, pairs={rank: as_object(about) for rank, about in recorded.items()})}
 
 
-def _whatever_is_labelled(trials: pd.DataFrame, arms: pd.DataFrame) -> "pd.Series[Any]":
-    """Fingerprints by which only trials of other data differ: numbers of labelled subjects, which a fingerprint tells
-    too, are varied by design."""
+def _whatever_is_labelled(trials: pd.DataFrame, arms: pd.DataFrame, planned: str) -> "pd.Series[Any]":
+    """Fingerprints by which only trials of other data differ, the study's own for the rest: numbers of labelled
+    subjects, which a fingerprint tells too, are varied by design."""
     labelled = trials["arm"].map(dict(zip(arms["arm"], arms["labelled"].fillna(-1), strict=True)))
     first = trials.groupby(labelled)["fingerprint"].transform("first")
-    return trials["fingerprint"].where(trials["fingerprint"] != first, "that of the plan")
+    return trials["fingerprint"].where(trials["fingerprint"] != first, planned)
 
 
 def _mixtures(trials: pd.DataFrame) -> Iterable[str]:

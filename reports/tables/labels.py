@@ -22,7 +22,7 @@ def labels(comparison: Comparison) -> Table:
             metric.label: [metric.number(value) for value in numbers["value"]],
             "95 % interval": _between(numbers, "low", "high", metric.between),
             "Gain over no labels (95 % interval)": [
-                "" if pd.isna(gain) else f"{metric.number(gain, signed=True)} ({interval})"
+                "" if pd.isna(gain) else f"{metric.number(gain, signed=True)} ({interval or 'not known'})"
                 for gain, interval in zip(
                     numbers["gain"],
                     _between(numbers, "gain_low", "gain_high", lambda a, b: metric.between(a, b, signed=True)),
