@@ -46,7 +46,7 @@ def bspline(
         for name, value in (common | {"Metric1Weight": bending_weight}).items():
             parameter_map[name] = (str(value),)
         parameters.AddParameterMap(parameter_map)
-    _, found = itk.elastix_registration_method(
+    _, result = itk.elastix_registration_method(
         fixed, moving, parameter_object=parameters, number_of_threads=threads, log_to_console=False
     )
-    itk.imwrite(itk.transformix_deformation_field(moving, found), "displacement.nii")
+    itk.imwrite(itk.transformix_deformation_field(moving, result), "displacement.nii")

@@ -62,7 +62,7 @@ class PyramidNetwork(PairNetwork):
         self.encoder = nn.ModuleList(ConvBlock(dims, *counts) for counts in zip(inputs, channels, strict=True))
         coarser = (*channels[1:], 0)
         self.levels = nn.ModuleList(
-            Level(dims=dims, channels=own, coarser=below) for own, below in zip(channels, coarser, strict=True)
+            Level(dims=dims, channels=count, coarser=below) for count, below in zip(channels, coarser, strict=True)
         )
 
     def align(

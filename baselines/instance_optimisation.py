@@ -106,8 +106,8 @@ class InstanceOptimisation(Method):
         # Networks are run in inference mode, whose tensors know no gradient: clones made outside of it do.
         with torch.inference_mode(False), torch.enable_grad():
             first, transform = parametrise(start, learned=self.of.objective is not None)
-            found = transform(self._descend(first, transform, pair, device))
-        return found if start.velocity is not None else replace(found, velocity=None)
+            optimised = transform(self._descend(first, transform, pair, device))
+        return optimised if start.velocity is not None else replace(optimised, velocity=None)
 
     def _descend(self, first: Tensor, transform: Transform, pair: Pair, device: torch.device) -> Tensor:
         fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
@@ -131,9 +131,9 @@ def parametrise(start: Registration, *, learned: bool) -> tuple[Tensor, Transfor
     shape = tuple(displacement.shape[2:])
     if start.velocity is not None:
         log_variance = None if start.log_variance is None else start.log_variance.clone()
-        known = replace(start, log_variance=log_variance)
+        given = replace(start, log_variance=log_variance)
         return start.velocity.clone(), lambda velocity: replace(
-            known, velocity=velocity, displacement=integrate(velocity, shape)
+            given, velocity=velocity, displacement=integrate(velocity, shape)
         )
     if learned:
         return displacement, lambda moved: replace(start, displacement=moved)

@@ -77,8 +77,8 @@ def niftyreg(
     import numpy as np
 
     def call(binary: str, *arguments: object) -> None:
-        found = shutil.which(binary, path=os.environ.get("FUSEMORPH_NIFTYREG"))
-        if status := subprocess.run([str(found), *map(str, arguments)]).returncode:
+        program = shutil.which(binary, path=os.environ.get("FUSEMORPH_NIFTYREG"))
+        if status := subprocess.run([str(program), *map(str, arguments)]).returncode:
             raise SystemExit(f"{binary} ended with status {status}")
 
     images = ("-ref", "fixed.nii", "-flo", "moving.nii", "-voff")

@@ -52,11 +52,11 @@ def syn(
     # Seeds alone: ``on=True`` would also take the threads away.
     ants.config.set_ants_deterministic(on=False, seed_value=seed)
     fixed, moving = (ants.image_read(f"{name}.nii") for name in ("fixed", "moving"))
-    found = ants.registration(
+    result = ants.registration(
         fixed, moving, "SyN" if affine else "SyNOnly", initial_transform=None if affine else "Identity",
         outprefix="ants", syn_metric=metric, syn_sampling=sampling, reg_iterations=tuple(iterations),
         grad_step=grad_step, flow_sigma=flow_sigma, total_sigma=total_sigma,
     )  # fmt: skip
-    path = ants.apply_transforms(fixed, moving, found["fwdtransforms"], compose="composed")
+    path = ants.apply_transforms(fixed, moving, result["fwdtransforms"], compose="composed")
     shutil.copy(path, "composed.nii.gz")
     ants.image_write(ants.image_read("composed.nii.gz"), "displacement.nii")

@@ -135,7 +135,7 @@ def register_study(runs: Path, entry: Mapping[str, Any]) -> None:
     path, present = _entry_path(runs, entry), read_entry(runs, entry)
     merged = dict(entry) | {"command": [command_line()]}
     if present is not None:
-        old, new = ({str(arm["label"]): arm for arm in own["arms"]} for own in (present, entry))
+        old, new = ({str(arm["label"]): arm for arm in version["arms"]} for version in (present, entry))
         if changed := [label for label in new if label in old and not _same_arm(old[label], new[label])]:
             raise RecordError(f"{path} has {', '.join(changed)} with other settings, data or numerics; {OWN_NAME}")
         merged["arms"] = arms = _merged_arms(old, new, last="search" in entry)
@@ -156,7 +156,7 @@ def read_entry(runs: Path, entry: Mapping[str, Any]) -> Json | None:
         return None
     present = read_json(path)
     fixed = ("study", "dataset", "budget", "reference", "reported_split")
-    searches = [{k: v for k, v in own.get("search", {}).items() if k not in COUNTS} for own in (present, entry)]
+    searches = [{k: v for k, v in version.get("search", {}).items() if k not in COUNTS} for version in (present, entry)]
     same = present.get("format") == FORMAT and all(present.get(name) == entry[name] for name in fixed)
     if not same or searches[0] != searches[1]:
         raise _taken(path, entry)

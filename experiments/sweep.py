@@ -96,8 +96,8 @@ def _show(text: str) -> int:
 
 
 def _refuse(error: Exception, more: str = "", *, status: int) -> int:
-    said = error.strerror if isinstance(error, StorageError) and error.strerror else error
-    print(f"sweep: {said}{more}", file=sys.stderr)
+    message = error.strerror if isinstance(error, StorageError) and error.strerror else error
+    print(f"sweep: {message}{more}", file=sys.stderr)
     return status
 
 

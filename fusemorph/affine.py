@@ -159,8 +159,8 @@ def _pyramid(image: Tensor, spacing_mm: Sequence[float]) -> list[_Level]:
         last = levels[-1]
         # A slice that is thick already would be averaged with what lies far from it.
         halved = [
-            side >= LEAST_SIDE and float(one) < 1.5 * float(last.spacing_mm.min())
-            for side, one in zip(last.image.shape[2:], last.spacing_mm, strict=True)
+            side >= LEAST_SIDE and float(spacing) < 1.5 * float(last.spacing_mm.min())
+            for side, spacing in zip(last.image.shape[2:], last.spacing_mm, strict=True)
         ]
         if not any(halved):
             return levels
@@ -230,10 +230,10 @@ def _best_start(fixed: _Level, moving: _Level, starts: Sequence[str]) -> Tensor:
 
 def _check_agreement(fit: _Fit | None, starts: Sequence[str]) -> None:
     if fit is None or fit.correlation <= 0:
-        found = "no overlap" if fit is None else f"correlation {fit.correlation:.2g}"
+        best = "no overlap" if fit is None else f"correlation {fit.correlation:.2g}"
         raise ValueError(
             "register_affine(): 'moving' must show what 'fixed' shows, got nothing of it in the fixed image's field of "
-            f"view from the starts {tuple(starts)} ({found})"
+            f"view from the starts {tuple(starts)} ({best})"
         )
 
 

@@ -41,7 +41,9 @@ def augment(
         _map(image, matrix).clamp(0, 1) ** power for image, matrix, power in zip(images, maps, powers, strict=True)
     ]
     if labels is not None:
-        kept = [_map(own.float(), matrix, "nearest").to(own.dtype) for own, matrix in zip(labels, maps, strict=True)]
+        kept = [
+            _map(label.float(), matrix, "nearest").to(label.dtype) for label, matrix in zip(labels, maps, strict=True)
+        ]
         labels = kept[0], kept[1]
     return (moved[0], moved[1]), labels
 

@@ -119,14 +119,14 @@ def add_folders(paths: Iterable[Path]) -> None:
     Raises:
         ValueError: a folder that is not there, or holds none of the four folders of entries.
     """
-    known = list(folders())
+    added = list(folders())
     for path in (path.expanduser().absolute() for path in paths):
         if not any((path / kind.plural).is_dir() for kind in KINDS):
             wanted = ", ".join(kind.plural for kind in KINDS)
             raise ValueError(f"--entries {path}: must be a folder that holds at least one of the folders {wanted}")
-        if path not in known:
-            known.append(path)
-    os.environ[FOLDERS] = os.pathsep.join(map(str, known))
+        if path not in added:
+            added.append(path)
+    os.environ[FOLDERS] = os.pathsep.join(map(str, added))
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
@@ -149,11 +149,11 @@ def entries(kind: Kind) -> Mapping[str, Entry]:
 
 @cache
 def _entries(kind: Kind, outside: tuple[Path, ...]) -> dict[str, Entry]:
-    found: dict[str, Entry] = {}
+    by_name: dict[str, Entry] = {}
     for entry in _all(kind, outside):
-        if (other := found.setdefault(entry.name, entry)) != entry:
+        if (other := by_name.setdefault(entry.name, entry)) != entry:
             raise ValueError(f"two entries of one name: {other} and {entry}; rename one of them")
-    return dict(sorted(found.items()))
+    return dict(sorted(by_name.items()))
 
 
 def _all(kind: Kind, outside: tuple[Path, ...]) -> Iterator[Entry]:
@@ -190,12 +190,12 @@ def find_entry(kind: Kind, name: str) -> Entry:
     Raises:
         ValueError: there is none; the message lists those that there are.
     """
-    known = entries(kind)
-    if name not in known:
-        near = get_close_matches(name, known, n=1)
+    by_name = entries(kind)
+    if name not in by_name:
+        near = get_close_matches(name, by_name, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"unknown {kind.name} {name!r}; known: {', '.join(known)}{hint}")
-    return known[name]
+        raise ValueError(f"unknown {kind.name} {name!r}; known: {', '.join(by_name)}{hint}")
+    return by_name[name]
 
 
 def load_entry(kind: Kind, name: str, contract: type | tuple[type, ...]) -> Any:
@@ -214,14 +214,14 @@ def _loaded(entry: Entry, contract: type | tuple[type, ...]) -> Any:
         module = import_module(entry.module)
     except Exception as error:
         raise ValueError(f"{entry}: {_not_imported(error)}") from error
-    found = _objects(module, entry, contract)
-    if len(found) != 1:
+    objects = _objects(module, entry, contract)
+    if len(objects) != 1:
         kinds = contract if isinstance(contract, tuple) else (contract,)
         wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise ValueError(f"{entry}: must define one {wanted}, has {len(found)}; a file without one begins with _")
-    if getattr(found[0], "name", entry.name) != entry.name:
-        raise ValueError(f"{entry}: calls itself {found[0].name!r}; the name must be that of the module")
-    return found[0]
+        raise ValueError(f"{entry}: must define one {wanted}, has {len(objects)}; a file without one begins with _")
+    if getattr(objects[0], "name", entry.name) != entry.name:
+        raise ValueError(f"{entry}: calls itself {objects[0].name!r}; the name must be that of the module")
+    return objects[0]
 
 
 def _objects(module: ModuleType, entry: Entry, contract: type | tuple[type, ...]) -> list[Any]:

@@ -96,14 +96,14 @@ def find_budget(name: str) -> Budget:
     Raises:
         ValueError: no such budget; the message lists the known ones.
     """
-    known, _, steps = name.partition("-")
-    if known not in BUDGETS or (name != known and not re.fullmatch(f"[0-9]{{1,{DIGITS_OF_STEPS}}}", steps)):
+    base, _, steps = name.partition("-")
+    if base not in BUDGETS or (name != base and not re.fullmatch(f"[0-9]{{1,{DIGITS_OF_STEPS}}}", steps)):
         listed, shown = ", ".join(BUDGETS), name if len(name) <= 60 else f"{name[:57]}..."
         raise ValueError(
             f"find_budget(): unknown budget {shown!r}; known: {listed}, and each with steps (search-80, at most "
             f"{DIGITS_OF_STEPS} digits)"
         )
-    return replace(BUDGETS[known], steps=int(steps)) if steps else BUDGETS[known]
+    return replace(BUDGETS[base], steps=int(steps)) if steps else BUDGETS[base]
 
 
 @dataclass(frozen=True, kw_only=True)

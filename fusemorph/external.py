@@ -189,8 +189,8 @@ def run_limited(
         _peaks_mib.append(int(peak.read_text(encoding="ascii")) / 1024)
     if status:
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        said = log.read_text(encoding="utf-8", errors="replace").strip()
-        raise PairFailed(f"{how}: {said[-800:] or 'it printed nothing'}")
+        printed = log.read_text(encoding="utf-8", errors="replace").strip()
+        raise PairFailed(f"{how}: {printed[-800:] or 'it printed nothing'}")
 
 
 def _script(worker: Callable[..., None], settings: Mapping[str, Any]) -> str:

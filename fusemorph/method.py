@@ -103,8 +103,8 @@ class Method(ABC):
         """The method with these settings as JSON has them: tuples as lists, nested settings as mappings of what differs
         from the method's own."""
         default = cls()
-        own = {entry.name: getattr(default, entry.name) for entry in fields(cls)}
-        return cls(**{name: _from_json(value, own.get(name)) for name, value in settings.items()})
+        defaults = {entry.name: getattr(default, entry.name) for entry in fields(cls)}
+        return cls(**{name: _from_json(value, defaults.get(name)) for name, value in settings.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,9 +144,11 @@ class SegmentingMethod(LearnedMethod):
         return replace(self, labels=tuple(dataset.labels) or self.labels)
 
 
-def _from_json(value: Any, own: Any) -> Any:
-    if isinstance(value, Mapping) and is_dataclass(own) and not isinstance(own, type):
-        return replace(own, **{name: _from_json(each, getattr(own, name, None)) for name, each in value.items()})
+def _from_json(value: Any, default: Any) -> Any:
+    if isinstance(value, Mapping) and is_dataclass(default) and not isinstance(default, type):
+        return replace(
+            default, **{name: _from_json(each, getattr(default, name, None)) for name, each in value.items()}
+        )
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -16,8 +16,8 @@ def front(values: Sequence[Sequence[float]], directions: Sequence[Direction]) ->
     costs = _as_costs(values, directions)
     return [
         i
-        for i, own in enumerate(costs)
-        if not np.isnan(own).any() and not any((other <= own).all() and (other < own).any() for other in costs)
+        for i, cost in enumerate(costs)
+        if not np.isnan(cost).any() and not any((other <= cost).all() and (other < cost).any() for other in costs)
     ]
 
 

@@ -48,8 +48,8 @@ def full_precision(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
     def promoted(*args: P.args, **kwargs: P.kwargs) -> Tensor:
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
         device = tensors[0].device.type if tensors else "cpu"
-        known = torch.amp.is_autocast_available(device)  # not so on meta, where FLOPs are counted
-        with torch.autocast(device, enabled=False) if known else nullcontext():
+        has_autocast = torch.amp.is_autocast_available(device)  # not so on meta, where FLOPs are counted
+        with torch.autocast(device, enabled=False) if has_autocast else nullcontext():
             call = cast(Callable[..., Tensor], function)
             return call(*map(_promote, args), **{name: _promote(value) for name, value in kwargs.items()})
 

@@ -265,12 +265,12 @@ def read_record(folder: Path, *, trial: Trial | None = None) -> Json:
 def _check_parts(path: Path, record: Json) -> None:
     """Refuse parts of another type than a record has, whoever has written it."""
     configuration = record["configuration"]
-    found = {name: configuration.get(name) for name in ("method", "dataset", "budget", "seed")}
-    found |= {"key": record["key"], "status": record["status"], "reason": record.get("reason")}
+    parts = {name: configuration.get(name) for name in ("method", "dataset", "budget", "seed")}
+    parts |= {"key": record["key"], "status": record["status"], "reason": record.get("reason")}
     named = {
-        f"{name}.name": part.get("name") for name, part in found.items() if name in NAMED and isinstance(part, dict)
+        f"{name}.name": part.get("name") for name, part in parts.items() if name in NAMED and isinstance(part, dict)
     }
-    for name, value in (found | named).items():
+    for name, value in (parts | named).items():
         rule, allowed = PARTS[name]
         if not allowed(value):
             raise DamagedFile(f"{path}: {name!r} must be {rule}, got {reprlib.repr(value)}")

@@ -287,11 +287,11 @@ def _check_fixed(fixed: Volume) -> None:
 def _start(asked: Start | None, record: Mapping[str, Any]) -> Start:
     """The start asked for, else that of the trial's data; said where it is not the place in space."""
     align = record["configuration"]["dataset"].get("align", "none")
-    own = STARTS_OF_DATA.get(align, "world")
-    if asked not in (None, own):
-        if own != "world":
+    used = STARTS_OF_DATA.get(align, "world")
+    if asked not in (None, used):
+        if used != "world":
             _say(f"warning: the trial was trained on aligned scans (align={align}), and starts from {asked} here")
         return asked
-    if own != "world":
-        _say(f"note: the moving image is aligned first ({own}), as the trial's data were (align={align})")
-    return own
+    if used != "world":
+        _say(f"note: the moving image is aligned first ({used}), as the trial's data were (align={align})")
+    return used

@@ -117,13 +117,13 @@ class _WorkerPool:
         """Take in all that a worker has said; its first report is that it is there."""
         try:
             while worker.pipe.poll():
-                said = worker.pipe.recv()
-                if isinstance(said, _Failure):
-                    worker.failure = said
+                message = worker.pipe.recv()
+                if isinstance(message, _Failure):
+                    worker.failure = message
                     continue
                 worker.idle = True
-                if said is not None:
-                    self.dispatcher.report(worker.name, said)
+                if message is not None:
+                    self.dispatcher.report(worker.name, message)
         except (EOFError, OSError) as error:
             if isinstance(error, StorageError):
                 raise

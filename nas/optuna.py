@@ -111,8 +111,8 @@ class OptunaSearcher(Searcher):
         if self.sampler in ("random", "brute"):
             return self.sampler == "brute"
         states = (TrialState.COMPLETE, TrialState.PRUNED) if self.sampler == "tpe" else (TrialState.COMPLETE,)
-        known = len(self._study.get_trials(deepcopy=False, states=states))
-        return known >= (STARTUP if self.sampler == "tpe" else POPULATION)
+        ended = len(self._study.get_trials(deepcopy=False, states=states))
+        return ended >= (STARTUP if self.sampler == "tpe" else POPULATION)
 
     def _begin(self) -> Values:
         """Open the enqueued trial, or one that the sampler proposes."""
@@ -244,8 +244,8 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 
 def _check(space: Space, directions: Sequence[Direction], sampler: Sampler) -> None:
     if sampler not in get_args(Sampler):
-        known = ", ".join(get_args(Sampler))
-        raise ValueError(f"OptunaSearcher(): 'sampler' must be one of {known}, got {sampler!r}")
+        samplers = ", ".join(get_args(Sampler))
+        raise ValueError(f"OptunaSearcher(): 'sampler' must be one of {samplers}, got {sampler!r}")
     if not directions or set(directions) - set(get_args(Direction)):
         raise ValueError(f"OptunaSearcher(): 'directions' must be maximize or minimize each, got {list(directions)}")
     size = space.size()

@@ -109,8 +109,8 @@ def _require_cluster(address: str) -> None:
             raise ValueError(" ".join(tried.stdout.split()))
     except (OSError, OverflowError, ValueError, subprocess.TimeoutExpired) as error:
         slow = isinstance(error, subprocess.TimeoutExpired)
-        said = f"none answers within {CONNECT_S:.0f} s" if slow else str(error)
-        raise ValueError(f"run_ray(): no cluster at 'address' {address!r}: {said}") from error
+        reason = f"none answers within {CONNECT_S:.0f} s" if slow else str(error)
+        raise ValueError(f"run_ray(): no cluster at 'address' {address!r}: {reason}") from error
 
 
 def _require_room(cpus: float, gpus: float) -> None:

@@ -121,10 +121,10 @@ class Search:
     def note(self) -> str:
         """The best candidate so far, and how many ended otherwise than finished."""
         counts = Counter(outcome.state for outcome in self.outcomes.values())
-        told = [f"{counts[state]} {state}" for state in ("pruned", "failed", "refused") if counts[state]]
+        endings = [f"{counts[state]} {state}" for state in ("pruned", "failed", "refused") if counts[state]]
         best = self.ranked()[:1]
         gains = [f"best {best[0].label} {self.outcomes[best[0].identity].values[0]:+.4f}"] if best else []
-        return ", ".join(gains + told)
+        return ", ".join(gains + endings)
 
     @property
     def open(self) -> bool:
@@ -216,8 +216,8 @@ class Search:
         states = [self._status(job) for job in candidate.jobs]
         if stopped_at is not None:
             gains = self._gains_by_step(self._results(candidate, states))
-            known = {step: gain for step, gain in gains.items() if step <= stopped_at}
-            self.outcomes[candidate.identity] = Outcome(state="pruned", intermediate=known)
+            intermediate = {step: gain for step, gain in gains.items() if step <= stopped_at}
+            self.outcomes[candidate.identity] = Outcome(state="pruned", intermediate=intermediate)
             return
         ended = [self._has_ended(job, state) for job, state in zip(candidate.jobs, states, strict=True)]
         missing = [job for job, done in zip(candidate.jobs, ended, strict=True) if not done]

@@ -227,8 +227,8 @@ def _check_operators(space: Space) -> None:
     symbols = vocabulary()
     before, slash, after = space.operators.partition(SLASH)
     if unknown := sorted(set(before + after) - set(symbols)):
-        known = ", ".join(f"{card.symbol} ({card.name})" for card in symbols.values())
-        raise ValueError(f"Space(): unknown operator {', '.join(unknown)} in {space.operators!r}; known: {known}")
+        operators = ", ".join(f"{card.symbol} ({card.name})" for card in symbols.values())
+        raise ValueError(f"Space(): unknown operator {', '.join(unknown)} in {space.operators!r}; known: {operators}")
     if any(len(set(part)) < len(part) for part in (before, after)) or (slash and not (before and after)):
         raise ValueError(
             "Space(): 'operators' must hold each symbol once, and some on either side of a slash, "
@@ -265,9 +265,9 @@ def _present_value(base: Json, name: str) -> Value:
     elif folders:
         place = base.get(folders[0]) if len(folders) == 1 else None
     scalars = {} if not isinstance(place, dict) else {k: v for k, v in place.items() if not isinstance(v, dict | list)}
-    known = sorted(set(scalars) - {"name", "plan"})
-    if last not in known:
+    parameters = sorted(set(scalars) - {"name", "plan"})
+    if last not in parameters:
         where = ".".join(folders) or f"the method {base.get('name')}"
         hint = "; stages vary by 'operators'" if name.split(".")[0] == "plan" else ""
-        raise ValueError(f"Space(): {name!r} is no parameter of {where}; known there: {', '.join(known)}{hint}")
+        raise ValueError(f"Space(): {name!r} is no parameter of {where}; known there: {', '.join(parameters)}{hint}")
     return scalars[last]  # type: ignore[no-any-return]

@@ -30,16 +30,16 @@ class SuccessiveHalving:
 
     def __call__(self, runs: Path, history: Sequence[Mapping[str, float]]) -> str | None:
         """Why the trial should stop after the last row of its history; None where it should go on."""
-        step, own = int(history[-1]["step"]), float(history[-1]["val_dice"])
+        step, dice = int(history[-1]["step"]), float(history[-1]["val_dice"])
         if step not in self.rungs:
             return None
         reached = sorted(self._at(runs, step), reverse=True)
         if len(reached) < self.reduction:
             return None
         needed = reached[len(reached) // self.reduction - 1]
-        if own >= needed:
+        if dice >= needed:
             return None
-        return f"stopped at step {step}: val Dice {own:.4f} is below {needed:.4f}, the best 1/{self.reduction} there"
+        return f"stopped at step {step}: val Dice {dice:.4f} is below {needed:.4f}, the best 1/{self.reduction} there"
 
     def _at(self, runs: Path, step: int) -> list[float]:
         """Val Dice of every peer at that step, this trial included."""

@@ -45,12 +45,12 @@ def confirming_sweeps(setup: SearchSetup, search: Search) -> list[Sweep]:
     usual = (setup.study.confirmed, setup.study.confirm_budget)
     suffix = "" if (plan.count, plan.budget_name) == usual else f"-{plan.count}-{plan.budget_name}"
     names = [f"{entry_name(setup, d, control=False)}-best-of-{setup.trials}{suffix}" for d in setup.datasets]
-    found = _chosen(setup.options.runs, names[0]) or _choose(search, plan.count)
-    if not found:
+    chosen = _chosen(setup.options.runs, names[0]) or _choose(search, plan.count)
+    if not chosen:
         return []
     sweeps = [
         make_sweep(
-            confirmation(setup, found), setup.options, budget_name=plan.budget_name, dataset=dataset, name=name,
+            confirmation(setup, chosen), setup.options, budget_name=plan.budget_name, dataset=dataset, name=name,
             seeds=plan.seeds,
         )
         for dataset, name in zip(setup.datasets, names, strict=True)
@@ -82,19 +82,19 @@ def _chosen(runs: Path, name: str) -> list[Arm]:
     ]
 
 
-def confirmation(setup: SearchSetup, found: Sequence[Arm]) -> Study:
+def confirmation(setup: SearchSetup, chosen: Sequence[Arm]) -> Study:
     """The study that trains what was found again, beside the arms of comparison."""
 
     def arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
         compared = setup.study.comparison_arms(budget)
-        return [Arm(label="identity", group="floor", method=Identity()), *compared, *found]
+        return [Arm(label="identity", group="floor", method=Identity()), *compared, *chosen]
 
     objectives = ", ".join(objective.title for objective in setup.objectives)
     plan = plan_confirmation(setup)
     return Study(
         question=f"Does what the search found hold up when trained anew? {setup.study.question}",
         protocol=(
-            f"The {len(found)} best of {setup.trials} configurations by {objectives} on val, searched at "
+            f"The {len(chosen)} best of {setup.trials} configurations by {objectives} on val, searched at "
             f"{setup.budget_name}, are trained anew at {plan.budget_name} beside the named plans, with seeds 0 to "
             f"{plan.seeds - 1}; the search itself trained with seed 0.",
         ),

@@ -56,7 +56,7 @@ def describe(status: Status, elapsed_s: float, left_s: float | None = None) -> s
     running = ", ".join(f"{job.label} {_place(facts)}" for job, facts in status.running[:3])
     more = f" and {len(status.running) - 3} more" if len(status.running) > 3 else ""
     left = f", about {clock(left_s)} left" if left_s is not None else ""
-    told = "".join(
+    states = "".join(
         f", {text}" for text in (f"{len(status.given_up)} given up" * bool(status.given_up), status.note) if text
     )
     held = [f"{job.label}, held by {describe_holder(facts)}" for job, facts in status.waiting]
@@ -65,7 +65,7 @@ def describe(status: Status, elapsed_s: float, left_s: float | None = None) -> s
     waits = f"waits for {held[0]}{others}" if held else ""
     ended = status.total - status.left
     doing = "; ".join(part for part in (at_work, waits) if part)
-    return f"{ended}/{status.total} trials{told} | {doing} | {clock(elapsed_s)}{left}"
+    return f"{ended}/{status.total} trials{states} | {doing} | {clock(elapsed_s)}{left}"
 
 
 def _work_left(status: Status) -> float:

@@ -32,7 +32,7 @@ def make_search(setup: SearchSetup, *, control: bool) -> Search:
     """
     options = setup.options.search
     searcher_name = "random" if control else setup.searcher
-    known = known_points(setup, searcher=searcher_name, control=control)
+    points = known_points(setup, searcher=searcher_name, control=control)
     plan = SearchPlan(
         name=f"{setup.name}, {'random control' if control else f'search by {setup.searcher}'}",
         space=setup.space,
@@ -47,7 +47,7 @@ def make_search(setup: SearchSetup, *, control: bool) -> Search:
         save_candidates=partial(save_candidates, setup, searcher_name, control),
     )
     search = Search(plan=plan, searcher=_make_searcher(setup, options, control=control))
-    search.resume(known)
+    search.resume(points)
     return search
 
 
@@ -98,8 +98,8 @@ def point_label(values: Values, *, plan: str) -> str:
 
 def run_search(setup: SearchSetup, search: Search) -> int:
     """Run a search, or its random control, to its end, and show its best; returns how many candidates failed."""
-    known = f", {len(search.candidates)} of them known" if search.candidates else ""
-    print(f"{search.plan.name}: {setup.trials} configurations{known}, in {setup.options.runs}", flush=True)
+    resumed = f", {len(search.candidates)} of them known" if search.candidates else ""
+    print(f"{search.plan.name}: {setup.trials} configurations{resumed}, in {setup.options.runs}", flush=True)
     status = watch(drive(search, setup.options.execution, setup.options.runs))
     search.plan.save_candidates(search)  # how the last ones have ended
     print(summarise(search))

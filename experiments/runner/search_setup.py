@@ -59,9 +59,9 @@ class SearchSetup:
             ValueError: Dice is an objective, and there are no labels on val.
         """
         count = self.budget.validation_pairs
-        found = {dataset.name: unregistered_dice(dataset, count=count) for dataset in self.datasets}
-        _require_labels([name for name, dice in found.items() if dice != dice], self.objectives)
-        return {name: 0.0 if dice != dice else dice for name, dice in found.items()}
+        by_dataset = {dataset.name: unregistered_dice(dataset, count=count) for dataset in self.datasets}
+        _require_labels([name for name, dice in by_dataset.items() if dice != dice], self.objectives)
+        return {name: 0.0 if dice != dice else dice for name, dice in by_dataset.items()}
 
 
 def prepare_search(study: SearchStudy, options: SweepOptions) -> SearchSetup:
@@ -144,9 +144,9 @@ def refusal(setup: SearchSetup) -> Callable[[Json], str | None]:
 
     def refuses(configuration: Json) -> str | None:
         method = load_method(configuration)
-        found = {name: measures[name](method) for name in limits}
+        measured = {name: measures[name](method) for name in limits}
         return (
-            "; ".join(f"{name} {found[name]:g} > {most:g}" for name, most in limits.items() if found[name] > most)
+            "; ".join(f"{name} {measured[name]:g} > {most:g}" for name, most in limits.items() if measured[name] > most)
             or None
         )
 

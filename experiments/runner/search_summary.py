@@ -22,16 +22,16 @@ def summarise(search: Search) -> str:
     rows = [["configuration", *(objective.title for objective in objectives)]]
     rows += [[c.label, *(f"{v:.4g}" for v in of_it)] for c, of_it in zip(ranked[:SHOWN], values[:SHOWN], strict=True)]
     states = [outcome.state for outcome in search.outcomes.values()]
-    told = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    endings = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     more = f", {search.duplicates} proposals known before" if search.duplicates else ""
     end = "; the space is exhausted" if search.exhausted else ""
-    return "\n".join([*aligned(rows, right=True), f"{volume}{told}{more}{end}"])
+    return "\n".join([*aligned(rows, right=True), f"{volume}{endings}{more}{end}"])
 
 
 def _dominated(objectives: Sequence[Objective], values: Sequence[Sequence[float]]) -> str:
     """The hypervolume of the front, as a share of the box between the worst and the best value of each objective."""
     directions = [objective.direction for objective in objectives]
-    bounds = [(min(found), max(found)) for found in zip(*values, strict=True)]
+    bounds = [(min(column), max(column)) for column in zip(*values, strict=True)]
     worst = [low if way == "maximize" else high for way, (low, high) in zip(directions, bounds, strict=True)]
     box = math.prod(high - low for low, high in bounds)
     share = hypervolume(values, directions, reference=worst) / box if box else 0.0

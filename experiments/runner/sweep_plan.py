@@ -77,11 +77,11 @@ class Sweep:
 
     def title(self) -> str:
         """How much is to be done on what, and whether otherwise than the budget says."""
-        told = f"{self.name}: {len(self.trials)} trials on {self.dataset.title}"
+        text = f"{self.name}: {len(self.trials)} trials on {self.dataset.title}"
         asked, device = self.budget.precision, torch.device(self.options.execution.device)
         if any(arm.trained for arm, _ in self.trials) and (got := computed_in(asked, device)) != asked:
-            told += f", trained in {got} since this processor has no {asked}"
-        return told
+            text += f", trained in {got} since this processor has no {asked}"
+        return text
 
 
 def make_sweeps(study: Study, options: SweepOptions) -> list[Sweep]:
@@ -165,9 +165,9 @@ def _refined(arms: Sequence[Arm], options: StudyOptions) -> list[Arm]:
 
 
 def _wanted(arms: tuple[Arm, ...], labels: Sequence[str]) -> tuple[Arm, ...]:
-    known = list(dict.fromkeys([*(arm.strategy for arm in arms if arm.strategy), *(arm.label for arm in arms)]))
-    if unknown := sorted(set(labels) - set(known)):
-        raise ValueError(f"--arm: no arm {', '.join(unknown)}; known: {'; '.join(known)}{meant(unknown[0], known)}")
+    names = list(dict.fromkeys([*(arm.strategy for arm in arms if arm.strategy), *(arm.label for arm in arms)]))
+    if unknown := sorted(set(labels) - set(names)):
+        raise ValueError(f"--arm: no arm {', '.join(unknown)}; known: {'; '.join(names)}{meant(unknown[0], names)}")
     return tuple(arm for arm in arms if not labels or {arm.label, arm.strategy} & set(labels))
 
 

@@ -24,9 +24,9 @@ def baseline_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
     methods = {name: load_method({"name": name}) for name in known_methods() if name not in LISTED_BY_VARIANT}
     methods = {name: method for name, method in methods.items() if not learns_from_labels(method)}
     floors = [Arm(label=name, group="floor", method=methods.pop(name)) for name in ("identity", "oracle")]
-    found = [Arm(label=name, group=_group(method), method=method) for name, method in methods.items()]
-    classical = [arm for arm in found if not arm.trained]
-    learned = [replace(arm, method=with_recipe(arm.method)) for arm in found if arm.trained]
+    arms = [Arm(label=name, group=_group(method), method=method) for name, method in methods.items()]
+    classical = [arm for arm in arms if not arm.trained]
+    learned = [replace(arm, method=with_recipe(arm.method)) for arm in arms if arm.trained]
     narrow = with_recipe(Transmorph(width=WIDTH_ON_CPU))
     learned.append(Arm(label="transmorph, narrow", group="learned", method=narrow))
     fusion = [replace(arm, group="fusion") for arm in named_plans(budget)]

@@ -140,10 +140,12 @@ class FusionNetwork(PairNetwork):
     def _paths(self, channels: Channels, backbone: Backbone) -> tuple[UNetPath | SwinPath, UNetPath | SwinPath]:
         """The single-image and the joint path; one that segments has all stages, and convolutions as published."""
 
-        def path(inputs: int, own: Channels, stages: Collection[int]) -> UNetPath | SwinPath:
-            if backbone == "convolution" or len(own) > len(channels):
-                return UNetPath(dims=self.dims, inputs=inputs, channels=own, stages=stages)
-            return SwinPath(dims=self.dims, inputs=inputs, channels=own, heads=heads_for(channels), stages=stages)
+        def path(inputs: int, path_channels: Channels, stages: Collection[int]) -> UNetPath | SwinPath:
+            if backbone == "convolution" or len(path_channels) > len(channels):
+                return UNetPath(dims=self.dims, inputs=inputs, channels=path_channels, stages=stages)
+            return SwinPath(
+                dims=self.dims, inputs=inputs, channels=path_channels, heads=heads_for(channels), stages=stages
+            )
 
         if self._shares:
             single = path(1, single_channels(channels), STAGES)

@@ -116,8 +116,8 @@ def write_plan(symbols: str, *, coarse_to_fine: bool) -> str:
 def gated_stages(plan: str) -> dict[int, OperatorCard]:
     """The live stages whose operator weighs candidates, with that operator."""
     cards = vocabulary()
-    found = {stage: cards.get(symbol) for stage, symbol in zip(STAGES, stage_symbols(plan), strict=True)}
-    return {stage: card for stage, card in found.items() if card is not None and card.weighs}
+    by_stage = {stage: cards.get(symbol) for stage, symbol in zip(STAGES, stage_symbols(plan), strict=True)}
+    return {stage: card for stage, card in by_stage.items() if card is not None and card.weighs}
 
 
 def has_gate(symbols: str) -> bool:
@@ -134,15 +134,15 @@ def parse_plan(text: str) -> str:
             slash in another place.
     """
     plan = NAMED_PLANS.get(text.lower(), text)
-    known, symbols = vocabulary(), stage_symbols(plan)
+    operators, symbols = vocabulary(), stage_symbols(plan)
     if len(symbols) != len(STAGES):
         raise ValueError(
             f"parse_plan(): 'text' must be one of {', '.join(NAMED_PLANS)} or {len(STAGES)} symbols, "
             f"got {text!r} of length {len(symbols)}"
         )
-    unknown = sorted(set(symbols) - set(known) - {DEAD})
+    unknown = sorted(set(symbols) - set(operators) - {DEAD})
     if unknown:
-        listed = ", ".join(f"{card.symbol} ({card.name})" for card in known.values())
+        listed = ", ".join(f"{card.symbol} ({card.name})" for card in operators.values())
         raise ValueError(f"parse_plan(): unknown operator {', '.join(unknown)} in {text!r}; known: {listed}")
     if plan != write_plan(symbols, coarse_to_fine=is_coarse_to_fine(plan)):
         raise ValueError(

@@ -53,8 +53,8 @@ def single_channels(channels: Sequence[int]) -> tuple[int, ...]:
 
     A transformer's joint path has none at full resolution: there it is half as wide as at 1/2.
     """
-    own = tuple(count // 2 for count in channels)
-    return own if len(own) == 5 else (max(2, own[0] // 2), *own)
+    halved = tuple(count // 2 for count in channels)
+    return halved if len(halved) == 5 else (max(2, halved[0] // 2), *halved)
 
 
 class SegmentationHead(nn.Module):

@@ -8,5 +8,5 @@ import numpy as np
 
 def nan_mean(values: Sequence[float]) -> float:
     """Mean of the values that are not NaN; NaN where none is left."""
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.mean(known)) if known else math.nan
+    finite = [value for value in values if not math.isnan(value)]
+    return float(np.mean(finite)) if finite else math.nan

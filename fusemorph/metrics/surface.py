@@ -84,8 +84,8 @@ def _surface(mask: np.ndarray) -> np.ndarray:
 
 
 def _boxes(array: np.ndarray, labels: Sequence[int]) -> list[Box | None]:
-    found: Sequence[Box | None] = ndimage.find_objects(array, max_label=max(labels, default=0))
-    return [found[label - 1] for label in labels]
+    boxes: Sequence[Box | None] = ndimage.find_objects(array, max_label=max(labels, default=0))
+    return [boxes[label - 1] for label in labels]
 
 
 def _union(first: Box, second: Box) -> Box:

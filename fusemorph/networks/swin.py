@@ -44,10 +44,12 @@ class SwinBlock(nn.Module):
 
     def _attend(self, feature: Tensor) -> Tensor:
         sides = feature.shape[1:-1]
-        window = [min(own, side) for own, side in zip(self.attention.window, sides, strict=True)]
-        shift = [own // 2 if self.shifted and own < side else 0 for own, side in zip(window, sides, strict=True)]
+        window = [min(extent, side) for extent, side in zip(self.attention.window, sides, strict=True)]
+        shift = [
+            extent // 2 if self.shifted and extent < side else 0 for extent, side in zip(window, sides, strict=True)
+        ]
         axes = list(range(1, feature.dim() - 1))
-        margins = [(-side) % own for side, own in zip(sides, window, strict=True)]
+        margins = [(-side) % extent for side, extent in zip(sides, window, strict=True)]
         feature = F.pad(feature, [0, 0, *(n for margin in reversed(margins) for n in (0, margin))])
         padded = feature.shape[1:-1]
         mask = _neighbours(padded, window, shift, feature.device) if any(shift) else None
@@ -103,7 +105,7 @@ def relative_positions(sides: Sequence[int], window: Sequence[int], device: torc
 def split_windows(feature: Float[Tensor, "b *s c"], window: Sequence[int]) -> Float[Tensor, "n t c"]:
     """The windows of each image, one after the other, each as a sequence of its voxels."""
     batch, *sides, channels = feature.shape
-    cells = [n for side, own in zip(sides, window, strict=True) for n in (side // own, own)]
+    cells = [n for side, extent in zip(sides, window, strict=True) for n in (side // extent, extent)]
     last = 2 * len(sides) + 1
     rows = feature.reshape(batch, *cells, channels).permute(0, *range(1, last, 2), *range(2, last, 2), last)
     return rows.reshape(-1, math.prod(window), channels)
@@ -113,7 +115,7 @@ def join_windows(
     windows: Float[Tensor, "n t c"], window: Sequence[int], sides: Sequence[int]
 ) -> Float[Tensor, "b *s c"]:
     """Undo ``split_windows`` for features of these sides."""
-    counts = [side // own for side, own in zip(sides, window, strict=True)]
+    counts = [side // extent for side, extent in zip(sides, window, strict=True)]
     dims, channels = len(counts), windows.shape[-1]
     order = [n for axis in range(dims) for n in (1 + axis, 1 + dims + axis)]
     cells = windows.reshape(-1, *counts, *window, channels).permute(0, *order, 2 * dims + 1)
@@ -125,9 +127,9 @@ def _neighbours(
 ) -> Float[Tensor, "m 1 t t"]:
     """For each window of a rolled feature, 0 for voxels that were neighbours before rolling and -inf for others."""
     regions = torch.zeros(tuple(sides), device=device)
-    for axis, (side, own, moved) in enumerate(zip(sides, window, shift, strict=True)):
+    for axis, (side, extent, moved) in enumerate(zip(sides, window, shift, strict=True)):
         along = torch.arange(side, device=device)
-        region = (along >= side - own).float() + (along >= side - moved)
+        region = (along >= side - extent).float() + (along >= side - moved)
         regions = 3 * regions + region.view(-1, *[1] * (len(sides) - 1 - axis))
     windows = split_windows(regions[None, ..., None], window)
     apart = windows != windows.transpose(1, 2)

@@ -47,8 +47,8 @@ class Observer:
     def silent_s(self, claim: Path, content: bytes) -> float:
         """For how long the claim in force of a folder is known to have had this content."""
         now, state = self._clock(), (claim.name, content)
-        known, since = self._seen.get(claim.parent, (None, now))
-        if known != state:
+        last, since = self._seen.get(claim.parent, (None, now))
+        if last != state:
             since = now
             self._seen[claim.parent] = (state, now)
         return now - since

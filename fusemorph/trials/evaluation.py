@@ -213,8 +213,8 @@ def summarise(split: str, rows: Sequence[Row]) -> Row:
     dice = np.array([row["dice"] for row in rows], dtype=float)
     summary: Row = {"split": split, "pairs": len(rows), "blocks": len({row["block"] for row in rows})}
     summary |= {"label_warp": "linear", **{name: _known(nan_mean([row[name] for row in rows])) for name in METRICS}}
-    known = dice[np.isfinite(dice)]
-    summary["dice"] = {"mean": nan_mean(list(known)), "median": quantile(known, 0.5), "dice30": quantile(known, 0.3)}
+    finite = dice[np.isfinite(dice)]
+    summary["dice"] = {"mean": nan_mean(list(finite)), "median": quantile(finite, 0.5), "dice30": quantile(finite, 0.3)}
     summary["dice"] = {name: _known(value) for name, value in summary["dice"].items()}
     if held := [row["dice_gates_held"] for row in rows if "dice_gates_held" in row]:
         summary["dice_gates_held"] = _known(nan_mean(held))

@@ -40,12 +40,12 @@ def dice_with_held_gates(
         return {}
     network.hold_gates(mean_weights(gate_rows))
     try:
-        found = {}
+        by_pair = {}
         for index in dataset.pairs(split):
             pair = dataset.pair(index)
             displacement = method.register(pair, network=network, device=device).float().cpu()
-            found[pair.name] = pair_dice(pair, displacement, dataset)
-        return found
+            by_pair[pair.name] = pair_dice(pair, displacement, dataset)
+        return by_pair
     finally:
         network.hold_gates({})
 

@@ -75,9 +75,9 @@ def load_trial(folder: Path) -> tuple[Method, nn.Module | None, Json]:
     except RecordError:
         raise
     except Exception as error:  # settings of other types or sizes make a method fail in ways that it does not list
-        said = shorten(str(error), 500, placeholder=" ...")
+        message = shorten(str(error), 500, placeholder=" ...")
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        raise RecordError(f"{folder / RECORD}: {kind}{said}{_made_with(folder)}") from error
+        raise RecordError(f"{folder / RECORD}: {kind}{message}{_made_with(folder)}") from error
 
 
 def _require_moderate(settings: Any) -> None:
@@ -99,10 +99,10 @@ def _require_size(folder: Path, method: Method, dims: int) -> None:
     if network is None:
         return
     due = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in load_weights(folder / WEIGHTS).items()}
-    for name in (*due, *found):
-        if due.get(name) != found.get(name):
-            raise _unfit(folder, method, f"{name} has shape {found.get(name)} and should have {due.get(name)}")
+    stored = {name: tuple(tensor.shape) for name, tensor in load_weights(folder / WEIGHTS).items()}
+    for name in (*due, *stored):
+        if due.get(name) != stored.get(name):
+            raise _unfit(folder, method, f"{name} has shape {stored.get(name)} and should have {due.get(name)}")
 
 
 def _made_with(folder: Path) -> str:

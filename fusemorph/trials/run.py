@@ -117,8 +117,8 @@ def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -
             elif isinstance(error, StorageError) or folder.status() not in (None, "running"):
                 raise
             else:
-                told = isinstance(error, (TrainingFailed, PairFailed))
-                reason = str(error) if told else f"{type(error).__name__}: {error}"
+                expected = isinstance(error, (TrainingFailed, PairFailed))
+                reason = str(error) if expected else f"{type(error).__name__}: {error}"
                 folder.fail(reason, measured=_measured(job, started))
                 return folder.status()
         except SystemExit as error:

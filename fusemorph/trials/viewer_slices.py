@@ -40,7 +40,9 @@ def view_pair(pair: Pair, registration: Registration) -> Arrays:
     arrays = {name: _to_bytes(_cut(image, axis, places, stride)) for name, image in images.items()}
     if pair.fixed.labels is not None and pair.moving.labels is not None:
         maps = {"fixed": pair.fixed.labels, "warped": warp_moving_labels(pair.moving.labels, displacement)}
-        arrays |= {f"{name}_labels": _cut(own, axis, places, stride).astype(np.int16) for name, own in maps.items()}
+        arrays |= {
+            f"{name}_labels": _cut(labels, axis, places, stride).astype(np.int16) for name, labels in maps.items()
+        }
     determinant = jacobian_determinant(displacement)[0].numpy()
     arrays["determinant"] = _cut(determinant, axis, places, stride).astype(np.float16)
     step = max(1, round(max(arrays["fixed"].shape[1:]) / _GRID_LINES))
@@ -58,12 +60,12 @@ def _view_gates(
     """Maps of the gates on slices at equal distances, without the two ends."""
     chosen = np.unique(np.linspace(0, max(0, len(places) - 1), GATE_SLICES + 2)[1:-1].round().astype(int))
     maps = {
-        stage: own for stage, weights in registration.gates.items() if (own := gate_map(weights, shape)) is not None
+        stage: gate for stage, weights in registration.gates.items() if (gate := gate_map(weights, shape)) is not None
     }
     if not maps:
         return {}
     kept = [places[i] for i in chosen] if places else []
-    arrays = {f"gate{stage}": _cut(own.numpy(), axis, kept, stride).astype(np.float16) for stage, own in maps.items()}
+    arrays = {f"gate{stage}": _cut(gate.numpy(), axis, kept, stride).astype(np.float16) for stage, gate in maps.items()}
     return arrays | {"gate_slices": chosen}
 
 

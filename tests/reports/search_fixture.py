@@ -34,7 +34,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hunt:
+class RecordedSearch:
     """A search, or its random control, on one data set."""
 
     name: str = "placement"
@@ -62,18 +62,18 @@ DRAWN = (
 
 def search_and_control(runs: Path) -> None:
     """A search of five candidates, and its random control of two."""
-    write_search(runs, Hunt(proposals=FOUND))
+    write_search(runs, RecordedSearch(proposals=FOUND))
     control = {"control_of": "placement", "searcher": "random", "trials": 2}
-    write_search(runs, Hunt(name="placement-random", proposals=DRAWN, search=control))
+    write_search(runs, RecordedSearch(name="placement-random", proposals=DRAWN, search=control))
 
 
-def write_search(runs: Path, hunt: Hunt) -> None:
+def write_search(runs: Path, recorded: RecordedSearch) -> None:
     """Write the entry of a search and the folders of its trials."""
     arms = []
-    for order, proposal in enumerate(hunt.proposals):
+    for order, proposal in enumerate(recorded.proposals):
         keys = {
-            str(seed): proposal.key or f"{hunt.name}{order:02d}{seed}".replace("-", "")[-16:].rjust(16, "0")
-            for seed in range(hunt.seeds)
+            str(seed): proposal.key or f"{recorded.name}{order:02d}{seed}".replace("-", "")[-16:].rjust(16, "0")
+            for seed in range(recorded.seeds)
         }
         values = dict(proposal.values) or {f"plan.{n}": o for n, o in enumerate(proposal.plan, 1) if o != "-"}
         method = {**BASE, "plan": proposal.plan, **({"gate": dict(proposal.values)} if proposal.values else {})}
@@ -90,32 +90,32 @@ def write_search(runs: Path, hunt: Hunt) -> None:
             }
         )
         for key in keys.values():
-            _write_trial(runs / key, proposal, method, hunt)
+            _write_trial(runs / key, proposal, method, recorded)
     search = {
-        "space": PLACEMENT, "searcher": "tpe", "seed": 0, "trials": len(hunt.proposals), "objectives": ["dice"],
-        "limits": {}, "floors": {hunt.dataset: hunt.floor}, "early_stopping": True, "datasets": [hunt.dataset],
-        "control_of": None, **hunt.search,
+        "space": PLACEMENT, "searcher": "tpe", "seed": 0, "trials": len(recorded.proposals), "objectives": ["dice"],
+        "limits": {}, "floors": {recorded.dataset: recorded.floor}, "early_stopping": True, "datasets": [recorded.dataset],
+        "control_of": None, **recorded.search,
     }  # fmt: skip
     entry = {
-        "format": 1, "name": hunt.name, "study": "placement", "question": "Which operator at which stage?",
+        "format": 1, "name": recorded.name, "study": "placement", "question": "Which operator at which stage?",
         "protocol": ["Every configuration is trained once."], "reference": "", "reported_split": "val",
-        "selection_split": "val", "split_note": "a search selects on val", "seeds": list(range(hunt.seeds)),
-        "dataset": {"name": hunt.dataset, "title": f"Images of {hunt.dataset}", "synthetic": hunt.dataset == "brains"},
-        "budget": dict(hunt.budget), "search": search, "arms": arms,
+        "selection_split": "val", "split_note": "a search selects on val", "seeds": list(range(recorded.seeds)),
+        "dataset": {"name": recorded.dataset, "title": f"Images of {recorded.dataset}", "synthetic": recorded.dataset == "brains"},
+        "budget": dict(recorded.budget), "search": search, "arms": arms,
     }  # fmt: skip
-    _write_json(runs / "studies" / f"{hunt.name}.json", entry)
+    _write_json(runs / "studies" / f"{recorded.name}.json", entry)
 
 
-def _write_trial(folder: Path, proposal: Proposal, method: Mapping[str, Any], hunt: Hunt) -> None:
+def _write_trial(folder: Path, proposal: Proposal, method: Mapping[str, Any], recorded: RecordedSearch) -> None:
     if proposal.status == "missing" or folder.exists():
         return
     folder.mkdir(parents=True)
-    configuration = {"method": method, "budget": dict(hunt.budget), "seed": 0, "numerics": 1, "dataset": {}}
+    configuration = {"method": method, "budget": dict(recorded.budget), "seed": 0, "numerics": 1, "dataset": {}}
     sizes = {"plan": method["plan"], "parameters": proposal.parameters, "flops": proposal.flops}
     record = {"format": 1, "key": folder.name, "status": proposal.status, "reason": proposal.reason}
     _write_json(folder / "record.json", record | sizes | {"configuration": configuration})
     rows = [
-        f"{50 * place},0.9,{hunt.floor + gain},{proposal.folding},{proposal.regularity}"
+        f"{50 * place},0.9,{recorded.floor + gain},{proposal.folding},{proposal.regularity}"
         for place, gain in enumerate(proposal.gains, start=1)
     ]
     header = "step,loss,val_dice,val_folding_fraction,val_sd_log_jacobian"

@@ -25,8 +25,8 @@ class Attention(nn.Module):
 
     def __init__(self, *, dims: int, channels: int, gate: GateSettings) -> None:
         super().__init__()
-        own = channels // 2
-        self.query, self.key, self.value = (convolution(dims, own, own, kernel=1) for _ in range(3))
+        half = channels // 2
+        self.query, self.key, self.value = (convolution(dims, half, half, kernel=1) for _ in range(3))
         self.unit = ConvUnit(dims, channels, channels)
 
     def forward(self, features: Features, *, generator: torch.Generator | None) -> tuple[Tensor, GateWeights | None]:

@@ -70,9 +70,9 @@ class _CostVolume(torch.autograd.Function):
         of_fixed, of_padded = torch.zeros_like(fixed), torch.zeros_like(padded)
         places = zip(_windows(padded, fixed.shape[2:]), _windows(of_padded, fixed.shape[2:]), strict=True)
         for index, (window, of_window) in enumerate(places):
-            own = gradient[:, index : index + 1]
-            of_fixed.addcmul_(own, window)
-            of_window.addcmul_(own, fixed)
+            of_offset = gradient[:, index : index + 1]
+            of_fixed.addcmul_(of_offset, window)
+            of_window.addcmul_(of_offset, fixed)
         inside = (slice(RADIUS, -RADIUS),) * (fixed.dim() - 2)
         return of_fixed, of_padded[(slice(None), slice(None), *inside)]
 

@@ -95,9 +95,9 @@ def describe_weights(weights: GateWeights) -> dict[str, float]:
     """What a gate did with one pair: ``NAME_weight``, the mean weight of each candidate; ``spread``, the standard
     deviation of a weight over voxels and channels, mean over candidates; ``decided``, the share of voxels and channels
     in which one candidate has more than 0.9 of the weight."""
-    known = {name: weight.float() for name, weight in weights._asdict().items() if weight is not None}
-    stacked = torch.stack(torch.broadcast_tensors(*known.values()))  # type: ignore[no-untyped-call]
-    means = {f"{name}_weight": float(weight.mean()) for name, weight in known.items()}
+    present = {name: weight.float() for name, weight in weights._asdict().items() if weight is not None}
+    stacked = torch.stack(torch.broadcast_tensors(*present.values()))  # type: ignore[no-untyped-call]
+    means = {f"{name}_weight": float(weight.mean()) for name, weight in present.items()}
     spread = stacked.flatten(1).std(dim=1, correction=0).mean()
     share = stacked / stacked.sum(dim=0).clamp(min=1e-12)
     return means | {"spread": float(spread), "decided": float((share.amax(dim=0) > DECIDED).float().mean())}
