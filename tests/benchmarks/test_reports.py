@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.reports.records_fixture import Arm, Records, write_records
-from tests.reports.search_fixture import BASE, Proposal, RecordedSearch, write_search
+from tests.reports.search_fixture import BASE, Entry, Proposal, write_search
 
 ROOT = Path(__file__).parents[2]
 CANDIDATES = 5_000
@@ -49,9 +49,9 @@ def proposals(rng: np.random.Generator) -> list[Proposal]:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The records of a search, of its random control, and of the study that confirms."""
     folder, rng = tmp_path_factory.mktemp("reports") / "runs", np.random.default_rng(0)
-    write_search(folder, RecordedSearch(name="full", proposals=proposals(rng), search={"space": SPACE}))
+    write_search(folder, Entry(name="full", proposals=proposals(rng), search={"space": SPACE}))
     control = {"space": SPACE, "control_of": "full", "searcher": "random"}
-    write_search(folder, RecordedSearch(name="full-random", proposals=proposals(rng), search=control))
+    write_search(folder, Entry(name="full-random", proposals=proposals(rng), search=control))
     arms = [Arm(label=f"arm {number}", plan=f"{number:07d}", dice=float(rng.normal(0.7, 0.01))) for number in range(20)]
     write_records(
         folder, Records(arms=arms, name="full-best-of-10000", seeds=3, blocks=50, pairs_in_block=2, pictures=True)

@@ -34,7 +34,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordedSearch:
+class Entry:
     """A search, or its random control, on one data set."""
 
     name: str = "placement"
@@ -62,12 +62,12 @@ DRAWN = (
 
 def search_and_control(runs: Path) -> None:
     """A search of five candidates, and its random control of two."""
-    write_search(runs, RecordedSearch(proposals=FOUND))
+    write_search(runs, Entry(proposals=FOUND))
     control = {"control_of": "placement", "searcher": "random", "trials": 2}
-    write_search(runs, RecordedSearch(name="placement-random", proposals=DRAWN, search=control))
+    write_search(runs, Entry(name="placement-random", proposals=DRAWN, search=control))
 
 
-def write_search(runs: Path, recorded: RecordedSearch) -> None:
+def write_search(runs: Path, recorded: Entry) -> None:
     """Write the entry of a search and the folders of its trials."""
     arms = []
     for order, proposal in enumerate(recorded.proposals):
@@ -93,20 +93,23 @@ def write_search(runs: Path, recorded: RecordedSearch) -> None:
             _write_trial(runs / key, proposal, method, recorded)
     search = {
         "space": PLACEMENT, "searcher": "tpe", "seed": 0, "trials": len(recorded.proposals), "objectives": ["dice"],
-        "limits": {}, "floors": {recorded.dataset: recorded.floor}, "early_stopping": True, "datasets": [recorded.dataset],
-        "control_of": None, **recorded.search,
+        "limits": {}, "floors": {recorded.dataset: recorded.floor}, "early_stopping": True,
+        "datasets": [recorded.dataset], "control_of": None, **recorded.search,
     }  # fmt: skip
     entry = {
         "format": 1, "name": recorded.name, "study": "placement", "question": "Which operator at which stage?",
         "protocol": ["Every configuration is trained once."], "reference": "", "reported_split": "val",
         "selection_split": "val", "split_note": "a search selects on val", "seeds": list(range(recorded.seeds)),
-        "dataset": {"name": recorded.dataset, "title": f"Images of {recorded.dataset}", "synthetic": recorded.dataset == "brains"},
+        "dataset": {
+            "name": recorded.dataset, "title": f"Images of {recorded.dataset}",
+            "synthetic": recorded.dataset == "brains",
+        },
         "budget": dict(recorded.budget), "search": search, "arms": arms,
     }  # fmt: skip
     _write_json(runs / "studies" / f"{recorded.name}.json", entry)
 
 
-def _write_trial(folder: Path, proposal: Proposal, method: Mapping[str, Any], recorded: RecordedSearch) -> None:
+def _write_trial(folder: Path, proposal: Proposal, method: Mapping[str, Any], recorded: Entry) -> None:
     if proposal.status == "missing" or folder.exists():
         return
     folder.mkdir(parents=True)

@@ -23,7 +23,7 @@ from reports.records.definitions import CONTROL, SEARCH
 from reports.records.search import load_searches
 from reports.tables.ablation import ablation_tables
 from tests.reports.records_fixture import write_records
-from tests.reports.search_fixture import BASE, FOUND, Proposal, RecordedSearch, search_and_control, write_search
+from tests.reports.search_fixture import BASE, FOUND, Entry, Proposal, search_and_control, write_search
 
 SETTINGS = [{"name": "gate.temperature", "values": [0.5, 1.0, 2.0]}, {"name": "gate.hard", "values": [False, True]}]
 
@@ -90,9 +90,7 @@ def test_the_paths_of_a_search(tmp_path: Path) -> None:
 def test_other_studies_by_the_same_rules_close_gaps(tmp_path: Path) -> None:
     search_and_control(tmp_path)
     plans = ("jjjjjgj", "jjjgggg")
-    write_search(
-        tmp_path, RecordedSearch(name="other", proposals=[Proposal(plan=plan, gains=(0.1, 0.2)) for plan in plans])
-    )
+    write_search(tmp_path, Entry(name="other", proposals=[Proposal(plan=plan, gains=(0.1, 0.2)) for plan in plans]))
     other = tmp_path / "studies" / "other.json"
     # The same arms as an ordinary study: what is left without the section on searching.
     entry = json.loads(other.read_text())
@@ -114,7 +112,7 @@ def test_a_search_over_settings_starts_from_its_base(tmp_path: Path) -> None:
         Proposal(values={"gate.temperature": temperature, "gate.hard": hard}, gains=(gain, gain))
         for temperature, hard, gain in points
     ]
-    write_search(tmp_path, RecordedSearch(name="gate", proposals=proposals, search={"space": space}))
+    write_search(tmp_path, Entry(name="gate", proposals=proposals, search={"space": space}))
     ablation = analysed(tmp_path)
     (path,) = ablation.paths
     assert path.steps["gain"].tolist() == pytest.approx([0.1, 0.2, 0.4])
@@ -190,8 +188,8 @@ def test_the_band_of_random_search_by_hand(tmp_path: Path) -> None:
         ("jjjjjjj", (0.0,), "pruned"), ("gjjjjjj", (0.01,), "pruned"), ("jgjjjjj", (0.0, 0.04), "finished"),
         ("jjgjjjj", (0.0, 0.06), "finished"),
     )]  # fmt: skip
-    write_search(tmp_path, RecordedSearch(proposals=FOUND))
-    write_search(tmp_path, RecordedSearch(name="placement-random", proposals=drawn, search={"control_of": "placement"}))
+    write_search(tmp_path, Entry(proposals=FOUND))
+    write_search(tmp_path, Entry(name="placement-random", proposals=drawn, search={"control_of": "placement"}))
     band = search_summaries.random_band(load_searches([tmp_path])[0])
     assert band["middle"].tolist() == pytest.approx([np.nan, 0.04, 0.06, 0.06], nan_ok=True)
     assert band["high"].tolist() == pytest.approx([0.06] * 4)
@@ -207,7 +205,7 @@ def test_damaged_spaces_and_values_are_said(tmp_path: Path) -> None:
         {"gate.temperature": None, "loss.kl_weight": 0.5},
     ]
     proposals = [Proposal(values=one, gains=(0.1, 0.1)) for one in values]
-    write_search(tmp_path, RecordedSearch(proposals=proposals, search={"space": space}))
+    write_search(tmp_path, Entry(proposals=proposals, search={"space": space}))
     ablation = analysed(tmp_path)
     assert "'loss.window'" in ablation.records.problems[0]
     assert "'width'" in ablation.records.problems[0]

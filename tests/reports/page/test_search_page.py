@@ -31,8 +31,8 @@ from tests.reports.search_fixture import (
     DRAWN,
     FOUND,
     PLACEMENT,
+    Entry,
     Proposal,
-    RecordedSearch,
     search_and_control,
     write_search,
 )
@@ -108,7 +108,7 @@ def test_best_candidates_and_health(tmp_path: Path) -> None:
 
 def test_failed_and_pruned_trials_alone(tmp_path: Path) -> None:
     failed = Proposal(plan="jjjjjjg", status="failed", reason="loss <nan> at step 7", seconds=None)
-    write_search(tmp_path / "runs", RecordedSearch(proposals=[FOUND[1], FOUND[2], failed]))
+    write_search(tmp_path / "runs", Entry(proposals=[FOUND[1], FOUND[2], failed]))
     text = text_of(write_report([tmp_path / "runs"], tmp_path / "out"))
     for words in (
         "No configuration has been trained to the end, so there is no best one.",
@@ -123,9 +123,7 @@ def test_failed_and_pruned_trials_alone(tmp_path: Path) -> None:
 
 
 def test_failed_trials_alone(tmp_path: Path) -> None:
-    write_search(
-        tmp_path / "runs", RecordedSearch(proposals=[Proposal(status="failed", reason="disk full", seconds=None)])
-    )
+    write_search(tmp_path / "runs", Entry(proposals=[Proposal(status="failed", reason="disk full", seconds=None)]))
     text = text_of(page_of(tmp_path))
     assert "disk full" in text
     assert "No step has been reached by all candidates: nothing is drawn." in text
@@ -133,7 +131,7 @@ def test_failed_trials_alone(tmp_path: Path) -> None:
 
 
 def test_a_search_that_has_not_begun(tmp_path: Path) -> None:
-    write_search(tmp_path / "runs", RecordedSearch(search={"trials": 40}))
+    write_search(tmp_path / "runs", Entry(search={"trials": 40}))
     text = text_of(page_of(tmp_path))
     assert "the search has tried 0 of 40 configurations so far." in text
     assert "Incomplete: 0 of 40 candidates of the search have ended." in text
@@ -141,10 +139,8 @@ def test_a_search_that_has_not_begun(tmp_path: Path) -> None:
 
 def test_an_incomplete_search(tmp_path: Path) -> None:
     waiting = [Proposal(plan="jgjjjjj", status="running"), Proposal(plan="gjjjjjj", status="missing")]
-    write_search(tmp_path / "runs", RecordedSearch(proposals=[*FOUND, *waiting], search={"trials": 40}))
-    write_search(
-        tmp_path / "runs", RecordedSearch(name="placement-random", search={"control_of": "placement", "trials": 40})
-    )
+    write_search(tmp_path / "runs", Entry(proposals=[*FOUND, *waiting], search={"trials": 40}))
+    write_search(tmp_path / "runs", Entry(name="placement-random", search={"control_of": "placement", "trials": 40}))
     text = text_of(page_of(tmp_path))
     assert "the search has tried 5 of 40 configurations so far (3 trained to the end, 2 stopped early)" in text
     assert "Incomplete: 5 of 40 candidates of the search have ended, 2 proposed and not ended." in text
@@ -156,7 +152,7 @@ def test_an_incomplete_search(tmp_path: Path) -> None:
 def test_several_objectives_show_their_front(tmp_path: Path) -> None:
     # ggggggg has the most gain, sssgjjg the fewest FLOPs and smooth fields; jjjjjjj is no better than it in any.
     goals = {"objectives": ["dice", "regularity", "flops"], "searcher": "nsga2", "early_stopping": False}
-    write_search(tmp_path / "runs", RecordedSearch(proposals=[FOUND[0], *FOUND[3:]], search=goals))
+    write_search(tmp_path / "runs", Entry(proposals=[FOUND[0], *FOUND[3:]], search=goals))
     text = text_of(page_of(tmp_path))
     assert "Of 3 finished configurations, 2 are on the front of val Dice, regularity and FLOPs: no other" in text
     assert (tmp_path / "out" / "figures" / "placement_front.png").is_file()
@@ -170,11 +166,11 @@ def test_several_data_sets_make_one_section(tmp_path: Path) -> None:
     for dataset, floor in both["floors"].items():  # type: ignore[attr-defined]
         write_search(
             tmp_path / "runs",
-            RecordedSearch(name=f"p-{dataset}", dataset=dataset, floor=floor, proposals=FOUND, search=both),
+            Entry(name=f"p-{dataset}", dataset=dataset, floor=floor, proposals=FOUND, search=both),
         )
         write_search(
             tmp_path / "runs",
-            RecordedSearch(name=f"p-random-{dataset}", dataset=dataset, floor=floor, proposals=DRAWN,
+            Entry(name=f"p-random-{dataset}", dataset=dataset, floor=floor, proposals=DRAWN,
                  search=both | {"control_of": "p"}),
         )  # fmt: skip
     text = text_of(page_of(tmp_path))
@@ -191,7 +187,7 @@ def test_settings_are_drawn(tmp_path: Path) -> None:
         {"gate.granularity": "scalar", "gate.initial_bias": 0.0, "gate.hard": False, "loss.kl_weight": 0.1},
     ]
     proposals = [Proposal(values=point, gains=(0.1 * place, 0.2)) for place, point in enumerate(points)]
-    write_search(tmp_path / "runs", RecordedSearch(name="gate", proposals=proposals, search={"space": space}))
+    write_search(tmp_path / "runs", Entry(name="gate", proposals=proposals, search={"space": space}))
     text = text_of(page_of(tmp_path))
     assert "gate.initial_bias: none, 0.0" in text
     assert "loss.kl_weight: 0.001 to 0.1, on a logarithmic scale" in text
@@ -241,13 +237,13 @@ def test_text_for_the_terminal(tmp_path: Path) -> None:
     both = arms_text([tmp_path])
     assert "AutoFuse  0.7" in both
     assert "sssgjjg" in both
-    write_search(tmp_path, RecordedSearch(name="empty"))
+    write_search(tmp_path, Entry(name="empty"))
     assert arms_text([tmp_path], study="empty").startswith("empty: a search")
 
 
 def test_a_control_without_its_search(tmp_path: Path) -> None:
     control = {"control_of": "placement", "searcher": "random"}
-    write_search(tmp_path / "runs", RecordedSearch(name="placement-random", proposals=DRAWN, search=control))
+    write_search(tmp_path / "runs", Entry(name="placement-random", proposals=DRAWN, search=control))
     records = load_searches([tmp_path / "runs"])[0]
     assert records.name == "placement"
     assert list(records.planned) == [CONTROL]
@@ -258,20 +254,18 @@ def test_a_control_without_its_search(tmp_path: Path) -> None:
 def test_the_base_of_a_search_is_named(tmp_path: Path) -> None:
     space = {"base": BASE | {"gate": {"temperature": 1.0}}, "operators": "", "parameters": []}
     base = Proposal(values={"temperature": 1.0}, gains=(0.1,))
-    write_search(
-        tmp_path, RecordedSearch(proposals=[base, replace(base, values={"temperature": 2.0})], search={"space": space})
-    )
+    write_search(tmp_path, Entry(proposals=[base, replace(base, values={"temperature": 2.0})], search={"space": space}))
     assert list(load_searches([tmp_path])[0].candidates["name"]) == ["base", ""]
 
 
 def test_unknown_objectives_and_operators_do_not_break_the_page(tmp_path: Path) -> None:
     search = {"objectives": ["speed"], "space": PLACEMENT | {"operators": "jsgx"}}
-    write_search(tmp_path / "runs", RecordedSearch(proposals=FOUND, search=search))
+    write_search(tmp_path / "runs", Entry(proposals=FOUND, search=search))
     assert "x (unknown)" in text_of(page_of(tmp_path))
 
 
 def test_a_damaged_history_costs_its_candidate(tmp_path: Path) -> None:
-    write_search(tmp_path / "runs", RecordedSearch(proposals=FOUND))
+    write_search(tmp_path / "runs", Entry(proposals=FOUND))
     entry = json.loads((tmp_path / "runs" / "studies" / "placement.json").read_text())
     (tmp_path / "runs" / entry["arms"][0]["keys"]["0"] / "history.csv").write_text("step,val_dice\n50,much\n")
     records = load_searches([tmp_path / "runs"])[0]

@@ -16,7 +16,7 @@ from reports.records.definitions import CONTROL, SEARCH
 from reports.records.reused import reused
 from reports.records.search import SearchRecords, load_searches
 from tests.reports.records_fixture import ARMS, Records, write_records
-from tests.reports.search_fixture import DRAWN, FOUND, Proposal, RecordedSearch, search_and_control, write_search
+from tests.reports.search_fixture import DRAWN, FOUND, Entry, Proposal, search_and_control, write_search
 
 DICE = OBJECTIVES["dice"]
 
@@ -28,7 +28,7 @@ def records(tmp_path: Path) -> SearchRecords:
 
 
 def alone(folder: Path, *proposals: Proposal, **recorded: object) -> SearchRecords:
-    write_search(folder, RecordedSearch(proposals=proposals, **recorded))  # type: ignore[arg-type]
+    write_search(folder, Entry(proposals=proposals, **recorded))  # type: ignore[arg-type]
     return load_searches([folder])[0]
 
 
@@ -51,7 +51,7 @@ def test_candidates_of_search_and_control(records: SearchRecords) -> None:
 
 def test_any_entry_of_a_search_names_it(tmp_path: Path) -> None:
     search_and_control(tmp_path)
-    write_search(tmp_path, RecordedSearch(name="other", proposals=DRAWN))
+    write_search(tmp_path, Entry(name="other", proposals=DRAWN))
     for name in ("placement", "placement-random"):
         assert [found.name for found in load_searches([tmp_path], study=name)] == ["placement"]
     assert len(load_searches([tmp_path])) == 2
@@ -82,12 +82,12 @@ def test_gains_are_means_over_seeds_and_data_sets(tmp_path: Path) -> None:
     pruned = Proposal(plan="ggggggg", gains=(0.01,), status="pruned")
     write_search(
         tmp_path,
-        RecordedSearch(name="p-brains", dataset="brains", floor=0.3, search=both, seeds=2,
+        Entry(name="p-brains", dataset="brains", floor=0.3, search=both, seeds=2,
              proposals=[Proposal(plan="jjjjjjj", gains=(0.1, 0.2)), Proposal(plan="ggggggg", gains=(0.1, 0.2))]),
     )  # fmt: skip
     write_search(
         tmp_path,
-        RecordedSearch(
+        Entry(
             name="p-hippocampus", search=both, seeds=2, proposals=[Proposal(plan="jjjjjjj", gains=(0.2, 0.4)), pruned]
         ),
     )
@@ -133,20 +133,20 @@ def test_endings(tmp_path: Path) -> None:
     ],
 )
 def test_a_malformed_search_is_named(tmp_path: Path, search: dict[str, object], words: str) -> None:
-    write_search(tmp_path, RecordedSearch(search=search))
+    write_search(tmp_path, Entry(search=search))
     with pytest.raises(NothingToReportError, match=words):
         load_searches([tmp_path])
 
 
 def test_the_same_search_in_two_folders_is_joined(tmp_path: Path) -> None:
-    write_search(tmp_path / "a", RecordedSearch(proposals=FOUND[:2]))
-    write_search(tmp_path / "b", RecordedSearch(proposals=FOUND))
+    write_search(tmp_path / "a", Entry(proposals=FOUND[:2]))
+    write_search(tmp_path / "b", Entry(proposals=FOUND))
     (records,) = load_searches([tmp_path / "a", tmp_path / "b"])
     assert list(records.candidates["plan"]) == [one.plan for one in FOUND]
 
 
 def test_labels_that_round_to_the_same_text_stay_apart(tmp_path: Path) -> None:
-    write_search(tmp_path, RecordedSearch(proposals=FOUND[:2]))
+    write_search(tmp_path, Entry(proposals=FOUND[:2]))
     path = tmp_path / "studies" / "placement.json"
     entry = json.loads(path.read_text())
     entry["arms"][1]["label"] = entry["arms"][0]["label"]
@@ -167,7 +167,7 @@ def test_who_trained_a_shared_trial() -> None:
 def test_a_reused_candidate_is_marked(tmp_path: Path) -> None:
     shared = replace(FOUND[0], key=alone(tmp_path, *FOUND).candidates["keys"][0][0])
     control = {"control_of": "placement", "trials": 2}
-    write_search(tmp_path, RecordedSearch(name="placement-random", proposals=(shared, DRAWN[0]), search=control))
+    write_search(tmp_path, Entry(name="placement-random", proposals=(shared, DRAWN[0]), search=control))
     records = load_searches([tmp_path])[0]
     assert not records.of(SEARCH)["reused"].any()
     assert list(records.of(CONTROL)["reused"]) == [True, False]
