@@ -11,7 +11,6 @@ import numpy as np
 from fusemorph.configuration import LATER
 from fusemorph.data.cache import cache_folder
 from fusemorph.data.curation import TABLES, curated
-from fusemorph.data.errors import DataError
 from fusemorph.data.header import Header
 from fusemorph.data.listed import ListedDataset
 from fusemorph.data.listing import FRACTIONS, Listed, Listing, with_drawn_splits
@@ -140,10 +139,7 @@ def brain_listing(
         DataError: too few subjects in the folder.
     """
     scans, left_out = curated(dataset, candidates)
-    try:
-        drawn = with_drawn_splits(scans, seed=options.seed, fractions=options.fractions)
-    except DataError as error:
-        raise DataError(f"{folder}: {error}") from error
+    drawn = with_drawn_splits(scans, folder=folder, seed=options.seed, fractions=options.fractions)
     return Listing(scans=drawn, layout=layout, excluded=left_out)
 
 

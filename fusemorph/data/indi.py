@@ -10,7 +10,7 @@ from typing import ClassVar
 from fusemorph.data.brain import BrainDataset, BrainSettings, brain_listing
 from fusemorph.data.listing import Listed, Listing
 from fusemorph.data.table import check_ids, read_table
-from fusemorph.data.walk import Found, Layout, bids, find_images, runs_in_order
+from fusemorph.data.walk import Found, Layout, bids, find_images, find_tables, runs_in_order
 
 DIGITS = 7
 # Source: the INDI buckets (RawData/SITE/ID/session_1/anat_1) and the downloads of NITRC, read from public loaders.
@@ -37,7 +37,7 @@ class IndiDataset(BrainDataset):
     def _listed(self, folder: Path, options: BrainSettings, cache: Path) -> Listing:
         found = find_images(folder, (self.nitrc, SESSIONS, bids("T1w")), dataset=self.name)
         sites: dict[int, str] = {}
-        for path in sorted({*folder.glob(self.table), *folder.glob(f"*/{self.table}")}):
+        for path in find_tables(folder, self.table):
             rows = read_table(path, required=(self.id_column,), known=None)
             check_ids(path, rows, self.id_column, form="[0-9]{5,7}", like="0050952")
             sites |= {int(row[self.id_column]): row.get(self.site_column, "") for row in rows}

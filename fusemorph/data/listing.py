@@ -148,14 +148,20 @@ class Listing:
 
 
 def with_drawn_splits(
-    scans: Mapping[str, Listed], *, seed: int, fractions: Sequence[float], least: int = 2
+    scans: Mapping[str, Listed], *, folder: Path, seed: int, fractions: Sequence[float], least: int = 2
 ) -> dict[str, Listed]:
     """The scans with a split for each subject, as ``draw_splits`` gives it.
 
     Raises:
-        DataError: too few subjects.
+        DataError: too few subjects in the folder.
     """
-    drawn = draw_splits([one.subject for one in scans.values()], seed=seed, fractions=fractions, least=least)
+    subjects = {one.subject for one in scans.values()}
+    try:
+        drawn = draw_splits(subjects, seed=seed, fractions=fractions, least=least)
+    except DataError as error:
+        held = f"{len(subjects)} subject{'s' * (len(subjects) != 1)}"
+        few = f"holds {held}, too few for train, val and test by fractions {tuple(fractions)}"
+        raise DataError(f"{folder}: {few}; is the download complete?") from error
     return {scan_id: replace(one, split=drawn[one.subject]) for scan_id, one in scans.items()}
 
 

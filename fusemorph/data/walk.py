@@ -132,6 +132,11 @@ def _kinds(paths: Iterable[str]) -> Counter[str]:
     return Counter("".join(Path(path).suffixes[-2:]) for path in paths)
 
 
+def find_tables(folder: Path, pattern: str) -> list[Path]:
+    """Tables whose names match a pattern, in the folder and down to three levels below it."""
+    return sorted(path for levels in range(4) for path in folder.glob("*/" * levels + pattern))
+
+
 def partner(path: Path, names: tuple[str, str]) -> Path:
     """The label map of an image, whose file name has the second of ``names`` in place of the first."""
     return path.with_name(path.name.replace(*names))

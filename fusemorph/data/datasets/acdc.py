@@ -15,10 +15,12 @@ from fusemorph.data.listing import Listed, Listing, Reading
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.settings import read_protocol
 from fusemorph.data.table import raise_all, read_table
+from fusemorph.data.walk import Layout, find_all
 
 LAST_TRAINING, LAST_TESTING = 100, 150
 SPACINGS = "spacings.csv"
 PARTS = ("training", "testing")
+INFO = Layout(name="official", pattern=r"(?:training|testing)/patient[0-9]{3}/Info\.cfg")
 
 
 class Acdc(CardiacDataset):
@@ -82,7 +84,11 @@ def _root(data: Path | None) -> Path:
             return data / inside
     if next(data.glob("patient*"), None):
         raise DataError(f"{data}: must be the folder above, which holds training/patientNNN of ACDC")
-    raise DataError(f"{data}: must hold training/patientNNN of ACDC")
+    roots = {info.path.parents[2] for info in find_all(data, INFO)}
+    if len(roots) != 1:
+        found = "; ".join(map(str, sorted(roots))) or "nothing of the kind"
+        raise DataError(f"{data}: must hold one folder with training/patientNNN of ACDC, holds {found}")
+    return roots.pop()
 
 
 def _list(root: Path) -> Listing:

@@ -10,7 +10,7 @@ from fusemorph.data.brain import BrainDataset, BrainSettings, brain_listing
 from fusemorph.data.listing import Listed, Listing
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.table import Row, check_ids, read_table
-from fusemorph.data.walk import Found, Layout, bids, find_images, runs_in_order
+from fusemorph.data.walk import Found, Layout, bids, find_images, find_tables, runs_in_order
 
 TABLE = "ADNIMERGE*.csv"
 # Source: the downloads of the Image and Data Archive (ida.loni.usc.edu), read from public converters (Clinica).
@@ -86,7 +86,7 @@ def _number(image: Found) -> str:
 def _rows(folder: Path) -> dict[str, Row]:
     """The rows of the table by the number of their image; none without the table."""
     rows: dict[str, Row] = {}
-    for path in sorted({*folder.glob(TABLE), *folder.parent.glob(TABLE)}):
+    for path in find_tables(folder, TABLE):
         table = read_table(path, required=("PTID", "VISCODE"), known=None)
         check_ids(path, table, "PTID", form="[0-9]{3}_S_[0-9]{4,5}", like="027_S_0074")
         rows |= {number: row for row in table if (number := row.get("IMAGEUID", "").removesuffix(".0"))}

@@ -109,7 +109,7 @@ def _list(folder: Path, options: BidsSettings) -> Listing:
         require_pairs_within(scans, "two images of each subject, such as two sessions")
     if not all(scan.split for scan in scans.values()):
         least = 1 if options.task == "intra" else 2
-        scans = with_drawn_splits(scans, seed=options.seed, fractions=options.fractions, least=least)
+        scans = with_drawn_splits(scans, folder=folder, seed=options.seed, fractions=options.fractions, least=least)
     return Listing(scans=dict(sorted(scans.items())), layout="BIDS", excluded=excluded)
 
 

@@ -14,7 +14,7 @@ from fusemorph.data.listing import Listed, Listing, Reading
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.settings import read_protocol
 from fusemorph.data.table import Row, check_ids, raise_all, read_table
-from fusemorph.data.walk import Found, Layout, find_images, partner, require_partners
+from fusemorph.data.walk import Found, Layout, find_images, find_tables, partner, require_partners
 
 TABLE = "211230_M&Ms_Dataset_information_diagnosis_opendataset.csv"
 # Source: the folders of the open data set, as the challenge's site describes them (https://www.ub.edu/mnms/); the
@@ -107,9 +107,8 @@ def _list(folder: Path) -> Listing:
 
 
 def _table(folder: Path) -> Path:
-    for inside in (folder, *(path for path in sorted(folder.glob("*")) if path.is_dir())):
-        if tables := sorted(inside.glob("*M&Ms*nformation*.csv")):
-            return tables[0]
+    if tables := find_tables(folder, "*M&Ms*nformation*.csv"):
+        return tables[0]
     raise DataError(f"{folder}: must hold {TABLE}, which says the frames of ED and ES")
 
 

@@ -189,6 +189,11 @@ def test_the_folder_of_the_download_and_one_too_deep(arguments: dict[str, Any], 
     expected = open_dataset("acdc", **arguments).fingerprint()
     shutil.copytree(arguments["data"], tmp_path / "download" / "ACDC" / "database")
     assert open_dataset("acdc", **(arguments | {"data": tmp_path / "download"})).fingerprint() == expected
+    shutil.copytree(arguments["data"], tmp_path / "far" / "a" / "b" / "c")
+    assert open_dataset("acdc", **(arguments | {"data": tmp_path / "far"})).fingerprint() == expected
+    shutil.copytree(arguments["data"], tmp_path / "far" / "copy")
+    with pytest.raises(DataError, match=r"far: must hold one folder with training/patientNNN of ACDC, holds .*copy"):
+        open_dataset("acdc", **(arguments | {"data": tmp_path / "far"}))
     with pytest.raises(DataError, match="training: must be the folder above, which holds training/patientNNN"):
         open_dataset("acdc", **(arguments | {"data": arguments["data"] / "training"}))
 

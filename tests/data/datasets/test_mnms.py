@@ -1,5 +1,6 @@
 """M&Ms: frames, labels and splits on made-up series."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,10 @@ def test_a_table_with_semicolons_or_in_utf16_is_read_and_one_in_latin_1_is_named
     table.write_text(text.replace("Siemens", "Köln"), encoding="latin-1")
     with pytest.raises(DataError, match=r"opendataset.csv, line 2: is not UTF-8; save the table as 'CSV UTF-8'"):
         opened(arguments)
+    deeper = arguments["data"].parent / "above" / "x" / "y"
+    shutil.copytree(arguments["data"], deeper)
+    (deeper / TABLE).write_text(text)
+    assert opened(arguments | {"data": arguments["data"].parent / "above"}).fingerprint() == expected
     table.unlink()
     with pytest.raises(DataError, match="must hold 211230_M&Ms"):
         opened(arguments)
