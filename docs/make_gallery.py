@@ -26,6 +26,7 @@ from reports.figures.ablation import ablation_figures  # noqa: E402
 from reports.figures.gates import gate_maps  # noqa: E402
 from reports.figures.pairs import pictured  # noqa: E402
 from reports.figures.search import search_figures  # noqa: E402
+from reports.page.python_lines import search_lines  # noqa: E402
 from reports.plots.style import style  # noqa: E402
 from reports.records.search import load_searches  # noqa: E402
 
@@ -50,9 +51,14 @@ ax = plot.differences(records, primary="hd95_mm")  # matplotlib Axes; ax=... dra
 ax.figure.savefig("differences.svg")
 ```
 `primary` is any recorded metric: `dice`, `hd95_mm`, `assd_mm`, `hd95_vox`, `folding_fraction`, `ndv_fraction`,
-`sd_log_jacobian`, `sdlogj_l2r`, `endpoint_error_mm`. Structures, training and gates have records of their own:
+`sd_log_jacobian`, `sdlogj_l2r`, `endpoint_error_mm`, or a `Metric` of your own that is a column.
+Structures, training and gates have records of their own:
 `load(..., kind="labels")`, `"history"`, `"gates"`. A DataFrame of your own serves as well: `arm`, `seed`, `pair`,
 `block` (pairs that share persons share a block) and the metric are all that is needed.
+
+`colours=` and `labels=` (by arm), `order=` (the arms to draw, first to last) and `legend=False` change the look of a
+figure; `with look(width="column", font="serif")` of `reports.plots.style`, or `python -m reports ... --width column
+--font serif`, its size and letters.
 """
 
 
@@ -78,6 +84,7 @@ def _figures(records: pd.DataFrame) -> list[str]:
     """Every figure of a comparison, each drawn by one function of a DataFrame (``reports.plot``)."""
     labels, history, gates = load(RECORDS, kind="labels"), load(RECORDS, kind="history"), load(RECORDS, kind="gates")
     figures: list[tuple[Callable[..., Axes], str, tuple[object, ...], float]] = [
+        (plot.forest, "records", (records,), 1.8),
         (plot.distribution, "records", (records,), 2.6),
         (plot.differences, "records", (records,), 2.2),
         (plot.against, 'records, "sd_log_jacobian"', (records, "sd_log_jacobian"), 2.8),
@@ -160,16 +167,15 @@ SEARCHES = f"""## Searches
 What a search found, how far its early steps foretold the end, which stage mattered, and what lies between two plans.
 The pictures are of the search over placements on the hippocampus (`{SEARCH}`).
 ```python
-from reports.analysis.ablation import analyse
-from reports.figures.ablation import ablation_figures
-from reports.records.search import load_searches
-from reports.figures.search import search_figures
+from reports import plot
 
-(records,) = load_searches(["{SEARCH}"])
-records.candidates  # a DataFrame: a row a candidate
-for captioned in [*search_figures(records), *ablation_figures(analyse(records))]:
-    captioned.figure.savefig(f"{{captioned.name}}.svg")  # with captioned.title, captioned.caption and captioned.alt
+search = plot.load_search("{SEARCH}")  # ``plot.load_search(...)``: with ``study=``, one of several
+search.candidates  # a DataFrame: a row a candidate
+ax = plot.incumbent(search)  # matplotlib Axes; ax=... draws into your own figure
 ```
+The pictures are as the page shows them, with a panel for the search and one for its random control; a function draws
+one panel, `part="random control"` the other. Where there are several objectives: `plot.front(search, "flops")`; where
+there are settings beside stages: `plot.effect(search, "learning_rate")`.
 """
 
 
@@ -180,7 +186,10 @@ def _searches() -> list[str]:
     for captioned in [*search_figures(records), *ablation_figures(analyse(records))]:
         if captioned.figure is not None:
             captioned.figure.savefig(FOLDER / f"search_{captioned.name}.png", dpi=DPI, metadata={"Software": None})
-            parts.append(f"**{captioned.title}**\n\n![{captioned.alt}](gallery/search_{captioned.name}.png)\n")
+            call = search_lines(records)[captioned.name]
+            parts.append(
+                f"**`{call}`**: {captioned.title}\n\n![{captioned.alt}](gallery/search_{captioned.name}.png)\n"
+            )
     return parts
 
 

@@ -1,7 +1,7 @@
 """Copy what a study measured out of a run folder: numbers only, compressed, without weights, pictures or paths.
 
 ``python -m experiments.export RUNS NAME OUT`` writes what ``python -m reports OUT`` reads. Files that are there are
-never overwritten with other numbers.
+never overwritten with other numbers. ``--pictures`` takes the slices along, of simulated images alone.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from fusemorph.storage import RecordError, StorageError, read_json, write_bytes,
 
 PLAIN = ("record.json", "eval/*/summary.json")
 MACHINE = ("measured.json", "cost.json")
+PICTURES = ("eval/*/pictures.npz", "eval/*/viewer.npz")
 COMPRESSED = ("history.csv", "gates.csv", "eval/*/pairs.csv", "eval/*/labels.csv", "eval/*/gates.csv")
 
 
@@ -26,26 +27,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("runs", type=path_argument, metavar="RUNS")
     parser.add_argument("name", metavar="NAME", help="a study of RUNS/studies, without .json")
     parser.add_argument("out", type=path_argument, metavar="OUT")
+    parser.add_argument(
+        "--pictures", action="store_true", help="take slices along too; only of simulated images, never of people"
+    )
     options = parser.parse_args(argv)
     try:
-        print(f"{export(options.runs, options.name, options.out)} trials in {options.out}")
+        copied = export(options.runs, options.name, options.out, pictures=options.pictures)
+        print(f"{copied} trials in {options.out}")
     except (RecordError, StorageError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def export(runs: Path, name: str, out: Path) -> int:
-    """Copy a study's definition and its ended trials; returns how many trials there are.
+def export(runs: Path, name: str, out: Path, *, pictures: bool = False) -> int:
+    """Copy a study's definition and its ended trials, with their slices where ``pictures``; returns how many trials.
 
     Raises:
-        RecordError: the study cannot be read, or OUT holds other numbers under the same name.
+        RecordError: the study cannot be read, OUT holds other numbers under the same name, or ``pictures`` of a study
+            whose images are not simulated.
     """
-    study = read_json(runs / "studies" / f"{name}.json")
+    path = runs / "studies" / f"{name}.json"
+    study = read_json(path)
+    if pictures and study["dataset"].get("synthetic") is not True:
+        raise RecordError(f"{path} is not of simulated images: slices of people stay where they are")
     keys = [key for arm in study["arms"] for key in arm["keys"].values() if _has_ended(runs / key)]
     for key in keys:
-        for path, content in _numbers(runs / key):
-            _write_once(out / key / path, content)
+        for copied, content in _numbers(runs / key):
+            _write_once(out / key / copied, content)
+        for picture in _files(runs / key, PICTURES) if pictures else ():
+            _write_once(out / key / picture.relative_to(runs / key), picture.read_bytes())
     commands = {"command": [_without_paths(line) for line in study["command"]]} if "command" in study else {}
     write_json(out / "studies" / f"{name}.json", study | commands)
     return len(keys)

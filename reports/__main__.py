@@ -31,6 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="differences of less than this, in the primary metric, are of no practical importance: arms that two "
         "one-sided tests place within it are called level (default: none is)",
     )
+    parser.add_argument(
+        "--width",
+        choices=("page", "column", "two-columns"),
+        default="page",
+        help="of figures: the page's, a journal's column, or two columns",
+    )
+    parser.add_argument(
+        "--font", choices=("sans", "serif", "dejavu"), default="sans", help="of figures (default: sans)"
+    )
     call = parser.parse_args(arguments)
     show_all_characters()
     # Figures go into files alone, whatever a notebook or a desktop has set.
@@ -46,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             primary=call.primary,
             dataset=call.dataset,
             margin=call.equivalence,
+            width=call.width,
+            font=call.font,
         )
     except NothingToReportError as error:
         print(f"python -m reports: {printable(str(error))}", file=sys.stderr)

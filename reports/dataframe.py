@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis.comparison import Comparison, compare
+from reports.records import NothingToReportError
 from reports.records.files import EVALUATED
 from reports.records.loading import load_studies
-from reports.records.metric import KNOWN, metric_of
+from reports.records.metric import KNOWN, Metric, metric_of
 from reports.records.study import StudyRecords
 from reports.records.trial import COST, MACHINE
 
 _NEEDED = ("arm", "seed", "pair", "block")
-_OF_ARM = ("arm", "label", "group", "method", "plan")
+_OF_ARM = ("arm", "label", "group", "method", "plan", "parent")
 _OF_TRIAL = (
     "seed",
     "key",
@@ -31,8 +32,8 @@ _OF_TRIAL = (
 )
 _BUILT = ("arms", "trials", "pairs")
 _DEFAULTS: dict[str, Any] = {
-    "group": "arms", "method": "", "plan": None, "key": "", "state": EVALUATED, "reason": "", "trained": True,
-    "canonical_plan": None, "parameters": np.nan, "flops": np.nan, "folder": "",
+    "group": "arms", "method": "", "plan": None, "parent": "", "key": "", "state": EVALUATED, "reason": "",
+    "trained": True, "canonical_plan": None, "parameters": np.nan, "flops": np.nan, "folder": "",
     "failure": "",
 }  # fmt: skip
 
@@ -51,13 +52,18 @@ def load(runs: Sequence[Path | str] | Path | str, *, study: str | None = None, k
     """
     folders = [runs] if isinstance(runs, Path | str) else runs
     studies = load_studies([Path(run) for run in folders], study=study)
+    if not studies:
+        names = ", ".join(map(str, folders))
+        raise NothingToReportError(f"{names}: only searches, no study; load_search() of reports.plot reads those")
     return pd.concat([_flat(records, kind) for records in studies], ignore_index=True)
 
 
 def comparison_of(
-    records: pd.DataFrame, *, primary: str = "dice", baseline: str | None = None, margin: float | None = None
+    records: pd.DataFrame, *, primary: str | Metric = "dice", baseline: str | None = None, margin: float | None = None
 ) -> Comparison:
     """The arms of one study beside each other, from a DataFrame of ``pairs`` as ``load`` gives it, or any like it.
+
+    ``primary``: a metric by its name, or a ``Metric`` of your own, which is a column of ``records``.
 
     Of ``records`` only ``arm``, ``seed``, ``pair``, ``block`` and the metric ``primary`` are needed; what is not there
     is not measured. ``baseline``: an arm (default: the one that the study names, else the first); ``margin``
@@ -67,14 +73,14 @@ def comparison_of(
         ValueError: a column is missing, the rows are of several studies, or a pair of a trial is listed twice.
         NothingToReportError: ``primary`` is no metric, ``baseline`` no arm, or ``margin`` not above 0.
     """
-    metric = metric_of(primary)
+    metric = metric_of(primary) if isinstance(primary, str) else primary
     missing = [name for name in (*_NEEDED, metric.name) if name not in records]
     if missing:
         raise ValueError(f"comparison_of(): 'records' must have the columns {', '.join(missing)}")
     if "study" in records and records["study"].nunique() > 1:
         names = ", ".join(sorted(records["study"].unique()))
         raise ValueError(f"comparison_of(): 'records' must be of one study, got {names}")
-    return compare(_study_of(records), baseline=baseline, metric=metric, margin=margin)
+    return compare(_study_of(records, metric), baseline=baseline, metric=metric, margin=margin)
 
 
 def _flat(records: StudyRecords, kind: Kind) -> pd.DataFrame:
@@ -95,7 +101,7 @@ def _flat(records: StudyRecords, kind: Kind) -> pd.DataFrame:
     return flat.assign(**context).reindex(columns=[*context, *(name for name in flat)])
 
 
-def _study_of(records: pd.DataFrame) -> StudyRecords:
+def _study_of(records: pd.DataFrame, metric: Metric) -> StudyRecords:
     frame = records.assign(**{name: value for name, value in _DEFAULTS.items() if name not in records})
     frame = frame.assign(arm=frame["arm"].astype(str), seed=frame["seed"].astype(str))
     pairs = frame[frame["pair"].notna()]
@@ -127,7 +133,9 @@ def _study_of(records: pd.DataFrame) -> StudyRecords:
         },
         arms=arms[[*_OF_ARM, "keys"]].reset_index(drop=True),
         trials=trials.reindex(columns=["arm", *of_trial, *MACHINE]).reset_index(drop=True),
-        pairs=pairs.reindex(columns=[*_NEEDED, *KNOWN, "failure"]).fillna({"failure": ""}).reset_index(drop=True),
+        pairs=pairs.reindex(columns=[*_NEEDED, *dict.fromkeys([*KNOWN, metric.name]), "failure"])
+        .fillna({"failure": ""})
+        .reset_index(drop=True),
         pictures={},
         problems=(),
         **tables,

@@ -24,12 +24,15 @@ def between(low: float, high: float, digits: int = 3, *, signed: bool = False) -
 
 
 def share(value: float) -> str:
-    """A small fraction: ``0``, ``2.1e-04`` or ``0.031``."""
+    """A small fraction: ``0``, ``2.1e-4`` or ``0.031``."""
     if isnan(value):
         return NOT_MEASURED
     if value == 0:
         return "0"
-    return f"{value:.3f}" if value >= 0.01 else f"{value:.1e}".replace("-", MINUS)
+    if value >= 0.01:
+        return f"{value:.3f}"
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits}e{int(power)}"
 
 
 def significant(value: float, digits: int = 3) -> str:

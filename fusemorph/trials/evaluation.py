@@ -30,11 +30,12 @@ from fusemorph.storage import table
 from fusemorph.trials.held_gates import dice_with_held_gates
 from fusemorph.trials.slices import archive, best_median_worst, slice_pair
 from fusemorph.trials.validation import segmentation_scores
-from fusemorph.trials.viewer_slices import view_pair
+from fusemorph.trials.viewer_slices import view_pair, view_planes
 from fusemorph.warp import warp_moving_labels
 
 Row = dict[str, Any]
-Slices = tuple[dict[str, np.ndarray], Row]
+Arrays = dict[str, np.ndarray]
+Slices = tuple[Arrays, Row]
 PER_LABEL = ("dice", "hd95_mm", "assd_mm", "hd95_vox")
 METRICS = (*PER_LABEL, "folding_fraction", "ndv_fraction", "sd_log_jacobian", "sdlogj_l2r", "endpoint_error_mm")
 
@@ -78,7 +79,11 @@ def evaluate(
     summary = json.dumps(summarise(split, rows) | {"pictures": shown}, indent=1) + "\n"
     files = {"pairs.csv": table(rows), "pictures.npz": archive(arrays), "summary.json": summary.encode()}
     if viewed:
-        files |= _viewer(method, network, dataset.pair(indices[chosen["median"]]), device=device)
+        views = {rank: view for rank, view in measured.extremes.items() if view.number != chosen["median"]}
+        others = [
+            view_planes(dataset.pair(indices[view.number]), view.displacement, rank) for rank, view in views.items()
+        ]
+        files |= _viewer(method, network, dataset.pair(indices[chosen["median"]]), others, device=device)
     tables = {"labels.csv": measured.label_rows, "gates.csv": measured.gate_rows}
     return files | {name: table(entries) for name, entries in tables.items() if entries}
 
@@ -91,6 +96,7 @@ class _Measured:
     label_rows: list[Row] = field(default_factory=list)
     gate_rows: list[Row] = field(default_factory=list)
     slices: dict[int, Slices] = field(default_factory=dict)
+    extremes: dict[str, "_Extreme"] = field(default_factory=dict)
 
     def register(
         self,
@@ -119,13 +125,35 @@ class _Measured:
         self.label_rows.extend(label_rows)
         self.gate_rows.extend(measure_gates(pair, registration))
         self.slices[number] = slice_pair(pair, displacement)
+        self._keep(number, row["dice"], displacement)
+
+    def _keep(self, number: int, dice: float, displacement: Tensor) -> None:
+        """Keep the fields of the best and the worst pair so far, as ``best_median_worst`` ranks them."""
+        own = _Extreme(number=number, score=-math.inf if math.isnan(dice) else dice, displacement=displacement)
+        if "best" not in self.extremes or own.score >= self.extremes["best"].score:
+            self.extremes["best"] = own
+        if "worst" not in self.extremes or own.score < self.extremes["worst"].score:
+            self.extremes["worst"] = own
 
 
-def _viewer(method: Method, network: nn.Module | None, pair: Pair, *, device: torch.device) -> dict[str, bytes]:
+@dataclass(kw_only=True)
+class _Extreme:
+    """The number of a pair, its score and its displacement."""
+
+    number: int
+    score: float
+    displacement: Tensor
+
+
+def _viewer(
+    method: Method, network: nn.Module | None, pair: Pair, others: Sequence[Arrays], *, device: torch.device
+) -> dict[str, bytes]:
     """The file of the viewer's slices; none where the pair, near a time limit, fails this time."""
     with suppress(PairFailed):
         registration = method.registration(pair, network=network, device=device)
-        return {"viewer.npz": archive(view_pair(pair, registration))}
+        view = view_pair(pair, registration)
+        view |= view_planes(pair, registration.displacement.float().cpu(), "median", without=int(view["axis"]))
+        return {"viewer.npz": archive({name: array for own in (view, *others) for name, array in own.items()})}
     return {}
 
 

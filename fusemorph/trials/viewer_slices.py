@@ -4,6 +4,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from nibabel.orientations import aff2axcodes
 from torch import Tensor
 
 from fusemorph.data.dataset import Pair
@@ -16,6 +17,7 @@ from fusemorph.warp import warp, warp_moving_labels
 
 MOST_SLICES = 24
 LONGEST_SIDE = 160
+MOST_OTHER_SLICES, LONGEST_OTHER_SIDE = 9, 96
 GATE_SLICES = 3
 _GRID_LINES = 32
 
@@ -30,11 +32,36 @@ def view_pair(pair: Pair, registration: Registration) -> Arrays:
     ``(n, 2, h, w)`` in the slice, in its pixels, at each ``grid_step``-th of them. ``gateN``: weight of the joint path
     at stage N, mean over channels, on the slices ``gate_slices``; only of gates that differ between voxels.
     ``axis`` and ``slices``: where the slices lie in the volume (-1 and 0 for images that are planes), one pixel being
-    ``stride`` voxels.
+    ``stride`` voxels. ``directions``: where the axes of a volume point to, ``R`` for right and so on.
     """
     displacement = registration.displacement.float().cpu()
-    axis, places = _places(pair.foreground)
-    stride = -(-max(_cut(pair.fixed.image, axis, places, 1).shape[1:]) // LONGEST_SIDE)
+    axis, _ = widest_plane(pair.foreground)
+    arrays = _view(pair, displacement, axis, most=MOST_SLICES, longest=LONGEST_SIDE)
+    if axis is not None:
+        arrays["directions"] = np.array(aff2axcodes(pair.fixed.affine))
+    stride = int(arrays["stride"])
+    places = [] if axis is None else arrays["slices"].tolist()
+    return arrays | _view_gates(registration, pair.foreground.shape, axis, places, stride)
+
+
+def view_planes(pair: Pair, displacement: Float[Tensor, "1 d *s"], rank: str, *, without: int | None = None) -> Arrays:
+    """At most 9 slices of at most 96 pixels a side along each axis of a pair; names are ``RANK_AXIS_`` and those of
+    ``view_pair``. ``without``: an axis to leave out. An image that is a plane has one view, of axis -1, or none.
+    """
+    axes: list[int | None] = [None] if pair.foreground.ndim == 2 else [0, 1, 2]
+    arrays: Arrays = {}
+    for axis in axes:
+        name = -1 if axis is None else axis
+        if name != without:
+            own = _view(pair, displacement, axis, most=MOST_OTHER_SLICES, longest=LONGEST_OTHER_SIDE)
+            arrays |= {f"{rank}_{name}_{key}": values for key, values in own.items()}
+    return arrays
+
+
+def _view(pair: Pair, displacement: Float[Tensor, "1 d *s"], axis: int | None, *, most: int, longest: int) -> Arrays:
+    """The slices of a pair along an axis."""
+    places = _places(pair.foreground, axis, most)
+    stride = -(-max(_cut(pair.fixed.image, axis, places, 1).shape[1:]) // longest)
     warped = warp(image_tensor(pair.moving.image, torch.device("cpu")), displacement)[0, 0].numpy()
     images = {"fixed": pair.fixed.image, "moving": pair.moving.image, "warped": warped}
     arrays = {name: _to_bytes(_cut(image, axis, places, stride)) for name, image in images.items()}
@@ -49,9 +76,8 @@ def view_pair(pair: Pair, registration: Registration) -> Arrays:
     inside = [component.numpy() for along, component in enumerate(displacement[0]) if along != axis]
     moved = np.stack([_cut(component, axis, places, stride * step) for component in inside], axis=1)
     arrays["displacement"] = (moved / stride).astype(np.float16)
-    arrays |= {"axis": np.int64(-1 if axis is None else axis), "slices": np.array(places or [0])}  # type: ignore[dict-item]
-    arrays |= {"stride": np.int64(stride), "grid_step": np.int64(step)}  # type: ignore[dict-item]
-    return arrays | _view_gates(registration, pair.foreground.shape, axis, places, stride)
+    arrays |= {"axis": np.array(-1 if axis is None else axis), "slices": np.array(places or [0])}
+    return arrays | {"stride": np.array(stride), "grid_step": np.array(step)}
 
 
 def _view_gates(
@@ -79,15 +105,14 @@ def gate_map(weights: GateWeights, shape: tuple[int, ...]) -> Float[Tensor, "*s"
     return crop(whole, shape)[0, 0]
 
 
-def _places(mask: np.ndarray) -> tuple[int | None, list[int]]:
-    """The axis across the widest plane, and at most 24 places along it from the first to the last with foreground."""
-    axis, _ = widest_plane(mask)
+def _places(mask: np.ndarray, axis: int | None, most: int) -> list[int]:
+    """At most so many places along the axis, from the first to the last with foreground; none of a plane."""
     if axis is None:
-        return None, []
+        return []
     inside = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
     first, last = (int(inside[0]), int(inside[-1])) if inside.size else (0, mask.shape[axis] - 1)
-    chosen = np.unique(np.linspace(first, last, min(MOST_SLICES, last - first + 1)).round().astype(int))
-    return axis, [int(place) for place in chosen]
+    chosen = np.unique(np.linspace(first, last, min(most, last - first + 1)).round().astype(int))
+    return [int(place) for place in chosen]
 
 
 def _cut(volume: np.ndarray, axis: int | None, places: list[int], stride: int) -> np.ndarray:

@@ -23,7 +23,8 @@ def summaries(records: StudyRecords, metric: Metric) -> pd.DataFrame:
     """A row for each planned arm, in their order; ``limit`` is of the interval of ``metric``."""
     pairs = records.pairs
     # What no trial has measured needs no table of its own.
-    tables = {name: Blocks(pairs, name) for name in KNOWN if len(pairs) and pairs[name].notna().any()}
+    names = dict.fromkeys([*KNOWN, metric.name])
+    tables = {name: Blocks(pairs, name) for name in names if len(pairs) and pairs[name].notna().any()}
     arms = _facts(records)
     scores = [_scores(tables, arm, metric, trained=arms["trained"][arm]) for arm in arms.index]
     return pd.concat([arms.reset_index(drop=True), pd.DataFrame(scores)], axis=1)
@@ -147,7 +148,7 @@ def _trained(trials: pd.DataFrame) -> "pd.Series[bool]":
 
 def _scores(tables: Mapping[str, Blocks], arm: str, metric: Metric, *, trained: bool) -> dict[str, Any]:
     row: dict[str, Any] = {}
-    for name in KNOWN:
+    for name in dict.fromkeys([*KNOWN, metric.name]):
         values = tables[name].of_seeds(arm) if name in tables else np.empty((0, 0))
         means = _over_pairs(np.nanmean, values)
         interval = statistics.Interval(estimate=nan, limit="no values" if len(means) else "no result")

@@ -92,7 +92,7 @@ def compare(
     if margin is not None and not 0 < margin < inf:
         raise NothingToReportError(f"the equivalence margin must be a number above 0, is {margin:g}")
     chosen = _baseline(records, baseline)
-    arms = records.arms.assign(family=_families(records))
+    arms = records.arms.assign(family=families(records.arms, records.trials))
     arms = pd.concat([arms, summaries(records, metric)], axis=1)
     arms = pd.concat([arms, differences(records, arms, chosen, metric, margin=margin)], axis=1)
     base = arms[arms["arm"] == chosen].iloc[0]
@@ -158,24 +158,22 @@ def _baseline(records: StudyRecords, asked: str | None) -> str:
     return str(names["arm"].iloc[0])
 
 
-def _families(records: StudyRecords) -> list[str]:
+def families(arms: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
     """What arms of one plan are called, whatever their size: the beginning of their shortest label.
 
     A second arm of a plan within one group is of a family of its own.
     """
-    plans = records.trials.dropna(subset=["canonical_plan"]).drop_duplicates("arm").set_index("arm")["canonical_plan"]
+    plans = trials.dropna(subset=["canonical_plan"]).drop_duplicates("arm").set_index("arm")["canonical_plan"]
     identities: list[str] = []
     taken = set()
-    for arm, label, group, plan, method in records.arms[["arm", "label", "group", "plan", "method"]].itertuples(
-        index=False
-    ):
+    for arm, label, group, plan, method in arms[["arm", "label", "group", "plan", "method"]].itertuples(index=False):
         # A missing plan in a column of strings is NaN, which is true.
         structure = (name for name in (plans.get(arm), plan, method) if isinstance(name, str) and name)
         identity = next(structure, str(arm))
         identities.append(label if (group, identity) in taken else identity)
         taken.add((group, identity))
     shortest: dict[str, str] = {}
-    for identity, label in zip(identities, records.arms["label"], strict=True):
+    for identity, label in zip(identities, arms["label"], strict=True):
         shortest[identity] = min(shortest.get(identity, label), label, key=len)
     begun = {identity: label.split(",")[0] for identity, label in shortest.items()}
     names = begun if len(set(begun.values())) == len(begun) else shortest

@@ -6,8 +6,7 @@ from typing import Any
 
 from reports.analysis.comparison import Comparison
 from reports.records.files import as_object
-
-METHOD = "instance_optimisation"
+from reports.records.loading import OPTIMISED
 
 
 def optimised_arms(comparison: Comparison) -> dict[str, str]:
@@ -18,7 +17,7 @@ def optimised_arms(comparison: Comparison) -> dict[str, str]:
     optimised: dict[str, tuple[float, str]] = {}
     for arm, label in _named(comparison):
         method = methods.get(label, {})
-        parent = arms.get(_identity(as_object(method.get("of")))) if method.get("name") == METHOD else None
+        parent = arms.get(_identity(as_object(method.get("of")))) if method.get("name") == OPTIMISED else None
         if parent is not None:
             optimised[parent] = min(optimised.get(parent, (float("inf"), "")), (float(method.get("steps") or 0), arm))
     return {parent: arm for parent, (_, arm) in optimised.items()}

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from reports.analysis.comparison import Comparison
-from reports.analysis.optimised import METHOD as OPTIMISATION
 from reports.analysis.summary import MATCHED
 from reports.records.files import as_object
+from reports.records.loading import OPTIMISED as OPTIMISATION
 from reports.wording import listing, number, plural
 
 

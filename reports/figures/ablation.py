@@ -6,19 +6,19 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 
-from reports.analysis.ablation import Ablation
+from reports.analysis.ablation import Ablation, SearchPath
 from reports.analysis.search import objectives_of, part_names, proposer
 from reports.figures.captioned import CaptionedFigure
 from reports.figures.effects import setting_effects, stage_effects
 from reports.plots import ablation as plots
 from reports.plots.parts import part_legend
-from reports.plots.plan_diagram import diagram, reading
-from reports.plots.style import COLOURS, GREY, WIDTH, as_label, style
+from reports.plots.plan_diagram import OPERATOR_COLOURS, diagram, reading
+from reports.plots.style import COLOURS, FAINT, GREY, as_label, new_figure, style
 from reports.records.definitions import SEARCH
-from reports.records.plans import NAMED_PLANS, is_plan
+from reports.records.plans import DEAD, NAMED_PLANS, canonical, is_plan, operator_name, stage_symbols
 from reports.statistics.importance import FANOVA, FEWEST, LEVEL, PED_ANOVA, TOP
 from reports.tables.table import caption
 from reports.wording import listing, number, plural
@@ -48,7 +48,7 @@ def importance(ablation: Ablation) -> CaptionedFigure:
         )
         return replace(captioned, caption=text)
     settings = list(dict.fromkeys(shares["setting"]))
-    figure = Figure(figsize=(WIDTH, 0.95 + 0.24 * len(settings)))
+    figure = new_figure(0.95 + 0.24 * len(settings))
     labels = {FANOVA: "Share of the variance", PED_ANOVA: "Pearson divergence of the best"}
     for ax, method in zip(figure.subplots(1, 2, sharey=True), (FANOVA, PED_ANOVA), strict=True):
         plots.importance(ax, shares[shares["method"] == method])
@@ -93,7 +93,7 @@ def interactions(ablation: Ablation) -> CaptionedFigure:
         return replace(captioned, caption="No two settings vary over enough candidates: no interaction is given.")
     shown = [part for part in ablation.importances if (pairs["part"] == part).any()]
     size = pairs["first"].nunique()
-    figure = Figure(figsize=(WIDTH, 1.2 + 0.3 * size))
+    figure = new_figure(1.2 + 0.3 * size)
     axes = figure.subplots(1, 2, squeeze=False)[0]
     norm = Normalize(0, max(float(pairs["importance"].max()), float(pairs["chance"].max())))
     for ax, part in zip(axes, shown, strict=False):
@@ -101,7 +101,10 @@ def interactions(ablation: Ablation) -> CaptionedFigure:
         ax.set_title(as_label(proposer(ablation.records, part)))
     for ax in axes[len(shown) :]:
         ax.set_visible(False)
-    figure.colorbar(mesh, ax=list(axes[: len(shown)]), label="Share of the variance", fraction=0.04, pad=0.02)
+    percent = FuncFormatter(lambda share, _: f"{100 * share:.3g}")
+    figure.colorbar(
+        mesh, ax=list(axes[: len(shown)]), label="Per cent of the variance", fraction=0.04, pad=0.02, format=percent
+    )
     above = pairs[pairs["p_value"] <= LEVEL].sort_values("importance", ascending=False)
     named = [f"{pair['first']} with {pair['second']} ({pair['part']})" for _, pair in above.iterrows()]
     chance = listing(
@@ -121,25 +124,30 @@ def path(ablation: Ablation) -> CaptionedFigure:
     """Ablation paths, one a row."""
     captioned = CaptionedFigure(name="path", title="Ablation paths, one change at a time")
     reasons = [f"From {path.start} to {path.end}: no path, {path.reason}." for path in ablation.paths if path.reason]
-    drawn = [path for path in ablation.paths if not path.reason and path.steps["gain"].notna().any()]
+    drawn = [path for path in ablation.paths if not path.reason and _half_trained(path)]
     reasons += [
-        f"From {path.start} to {path.end}: none of its {len(path.steps)} configurations was trained."
+        f"From {path.start} to {path.end}: {path.steps['gain'].notna().sum()} of its {len(path.steps)} configurations "
+        f"{'was' if path.steps['gain'].notna().sum() == 1 else 'were'} trained, too few to draw."
         for path in ablation.paths
         if not path.reason and path not in drawn
     ]
     if not drawn:
         return replace(captioned, caption=" ".join(reasons) or "No candidate has a gain: no path is drawn.")
-    figure = Figure(figsize=(WIDTH, 0.35 + 1.75 * len(drawn)))
+    figure = new_figure(0.35 + 1.75 * len(drawn))
     for ax, path in zip(figure.subplots(len(drawn), 1, squeeze=False)[:, 0], drawn, strict=True):
         plots.ablation_path(ax, path.steps)
         ax.set_title(f"{path.start[:1].upper()}{path.start[1:]} to {path.end}")
         ax.set_ylabel("Gain")
+    every = pd.concat([one.steps for one in drawn])
     handles = [
-        Line2D([], [], color=COLOURS[0], marker="o", markersize=5, label=f"at step {ablation.step}"),
-        Line2D([], [], color=COLOURS[1], marker="s", markersize=5, markerfacecolor="none", label="trained to the end"),
-        Line2D([], [], color=GREY, marker="x", markersize=5, linestyle="none", label="not trained"),
-    ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=3)
+        (every["gain"].notna(), Line2D([], [], color=COLOURS[0], marker="o", markersize=5,
+                                       label=f"at step {ablation.step}")),
+        (every["final"].notna(), Line2D([], [], color=COLOURS[1], marker="s", markersize=5, markerfacecolor="none",
+                                label="trained to the end")),
+        (every["gain"].isna(), Line2D([], [], color=GREY, marker="x", markersize=5, linestyle="none",
+                                      label="not trained")),
+    ]  # fmt: skip
+    figure.legend(handles=[line for met, line in handles if met.any()], loc="outside upper right", ncols=3)
     gaps = sum(len(path.gaps) for path in drawn)
     text = (
         "Each step changes one setting. Of all orders of the changes, the one with the fewest configurations that "
@@ -151,6 +159,11 @@ def path(ablation: Ablation) -> CaptionedFigure:
     sentences = [f"{path.start} to {path.end}: " + _along(path.steps) for path in drawn]
     text = " ".join([text, *reasons])
     return replace(captioned, caption=caption(text, ablation.records), alt="; ".join(sentences), figure=figure)
+
+
+def _half_trained(path: SearchPath) -> bool:
+    """Whether half of the configurations along a path were trained; fewer make no figure."""
+    return bool(2 * path.steps["gain"].notna().sum() >= len(path.steps))
 
 
 def _along(steps: pd.DataFrame) -> str:
@@ -174,19 +187,30 @@ def plans(ablation: Ablation) -> CaptionedFigure:
     gain = f"{_gain(gains.iloc[0])}, for comparison" if len(gains) else "for comparison, not in this search"
     shown.setdefault(reference, f"{reference} (AutoFuse)\n{gain}")
     rows = -(-len(shown) // 2)
-    figure = Figure(figsize=(WIDTH, 1.75 * rows))
+    figure = new_figure(1.75 * rows)
     axes = figure.subplots(rows, 2, squeeze=False)
     for ax, (plan, name) in zip(axes.flat, shown.items(), strict=False):
         diagram(ax, plan)
         ax.set_title("\n".join(as_label(line) for line in name.splitlines()))
     for ax in axes.flat[len(shown) :]:
         ax.set_visible(False)
+    met = dict.fromkeys(symbol for plan in shown for symbol in stage_symbols(canonical(plan)) if symbol != DEAD)
+    handles = [
+        Line2D([], [], color=OPERATOR_COLOURS.get(symbol, GREY), marker="o", markersize=8, linestyle="none",
+               label=f"{symbol}: {operator_name(symbol)}")
+        for symbol in met
+    ]  # fmt: skip
+    handles.append(
+        Line2D([], [], color=GREY, marker="s", markersize=6, linestyle="none", label="single-image features")
+    )
+    handles.append(Line2D([], [], color=FAINT, marker="o", markersize=5, linestyle="none", label="dead"))
+    figure.legend(handles=handles, loc="outside lower left", ncols=5, fontsize=7.5)
     text = (
         f"The best {len(shown) - 1} that were trained to the end, by {aim.word}, one training each, and AutoFuse. From "
         "left to right the seven stages with their resolution; squares are the single-image features of the fixed and "
-        "the moving image, circles the operators of the joint path: j joint, s single, g gate, c correlation, "
-        "d difference, p sum. A coloured line: the operator reads the single-image features; a dark one: the feature "
-        "is read by a later stage. Grey: dead, neither built nor computed."
+        "the moving image, circles the operators of the joint path. A coloured line: the operator reads the "
+        "single-image features; one in the colour of the text: the feature is read by a later stage. Pale: dead, "
+        "neither built nor computed."
     )
     return replace(
         captioned, caption=caption(text, records), alt="; ".join(reading(plan) for plan in shown), figure=figure

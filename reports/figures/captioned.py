@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from reports.plots.style import WIDTH
-
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionedFigure:
@@ -16,8 +14,3 @@ class CaptionedFigure:
     caption: str = ""
     alt: str = ""
     figure: Figure | None = None
-
-
-def new_figure(height: float) -> Figure:
-    """An empty figure as wide as the page's column, ``height`` in inches."""
-    return Figure(figsize=(WIDTH, height))

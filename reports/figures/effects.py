@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from reports.analysis.ablation import ALL, FINISHED, Ablation
 from reports.analysis.candidates import effect
@@ -13,7 +12,7 @@ from reports.figures.captioned import CaptionedFigure
 from reports.plots import ablation as ablation_plots
 from reports.plots import search as search_plots
 from reports.plots.parts import FEWEST_FOR_COLOUR, PANELS_A_ROW, part_legend
-from reports.plots.style import WIDTH
+from reports.plots.style import new_figure
 from reports.records.definitions import SEARCH
 from reports.records.levels import is_stage, levels
 from reports.tables.table import caption
@@ -33,7 +32,7 @@ def stage_effects(ablation: Ablation) -> CaptionedFigure:
     if stages.empty:
         return replace(captioned, caption="No stage's operator varies among candidates with a gain: nothing is drawn.")
     bases = [basis for basis in (ALL, FINISHED) if (stages["basis"] == basis).any()]
-    figure = Figure(figsize=(WIDTH, 0.5 + 1.75 * len(bases)))
+    figure = new_figure(0.5 + 1.75 * len(bases))
     axes = figure.subplots(len(bases), 1, squeeze=False)[:, 0]
     for ax, basis in zip(axes, bases, strict=True):
         shown = stages[stages["basis"] == basis]
@@ -73,7 +72,7 @@ def setting_effects(ablation: Ablation) -> CaptionedFigure:
         return replace(captioned, caption="No step has been reached by all candidates: nothing is drawn.")
     effects = ablation.effects[ablation.effects["basis"] == ALL]
     rows = -(-len(drawn) // PANELS_A_ROW)
-    figure = Figure(figsize=(WIDTH, 0.5 + 1.9 * rows))
+    figure = new_figure(0.5 + 1.9 * rows)
     axes = figure.subplots(rows, min(PANELS_A_ROW, len(drawn)), sharey=True, squeeze=False)
     for ax, parameter in zip(axes.flat, drawn, strict=False):
         search_plots.effect(ax, points[parameter["name"]], _of(effects, parameter), parameter)

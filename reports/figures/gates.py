@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from fusemorph.storage import RecordError
 from reports.analysis.comparison import Comparison
@@ -12,7 +11,7 @@ from reports.figures.captioned import CaptionedFigure
 from reports.figures.pairs import aspect_of, pictured_arms
 from reports.plots.arms import legend
 from reports.plots.gates import draw_maps, weights_of_pairs
-from reports.plots.style import WIDTH, style, with_colours
+from reports.plots.style import new_figure, style, with_colours
 from reports.records.files import read_pictures
 from reports.tables.table import caption
 from reports.wording import number
@@ -41,13 +40,13 @@ def over_pairs(comparison: Comparison) -> CaptionedFigure:
         return replace(
             captioned, caption="No weights of gates were recorded with the evaluated pairs: nothing is drawn."
         )
-    figure = Figure(figsize=(WIDTH, 2.7))
+    figure = new_figure(2.7)
     ax = weights_of_pairs(figure.subplots(), table, shown)
     if len(shown) > 1:
-        figure.legend(handles=legend(shown, groups=False)[0], loc="outside upper left", ncols=4)
+        figure.legend(handles=legend(shown.assign(family=shown["arm"]))[0], loc="outside upper left", ncols=3)
     text = (
         "Each point is a pair (mean over seeds and voxels); the line is their mean. Dotted: 0.5, no preference. "
-        "Above it the gate prefers the joint path, below the single-image path."
+        "Above it the gate prefers the joint path, below the single-image path. Arms stand in the order of the legend."
     )
     means = table.groupby("stage")["joint_weight"].mean()
     values = "; ".join(f"stage {stage:g} {number(weight, 2)}" for stage, weight in means.items())

@@ -6,16 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 
 from reports.analysis import candidates
 from reports.analysis import search as analysis
 from reports.analysis.search import part_names, proposer, title
 from reports.figures.captioned import CaptionedFigure
 from reports.plots import search as plots
+from reports.plots.parallel import MOST_LINES, parallel_coordinates
 from reports.plots.parts import FEWEST_FOR_COLOUR, PANELS_A_ROW, part_legend
-from reports.plots.style import WIDTH, as_label, style
+from reports.plots.style import as_label, new_figure, style
 from reports.records.definitions import SEARCH
+from reports.records.levels import settings
 from reports.records.plans import DEAD, operator_name, operators_of
 from reports.records.search import SearchRecords
 from reports.tables.table import caption
@@ -27,7 +28,7 @@ def search_figures(records: SearchRecords) -> Iterator[CaptionedFigure]:
     several = len(analysis.objectives_of(records)) > 1
     chosen = [front if several else incumbent]
     chosen += [placement] if records.searched["space"].get("operators") else []
-    for draw in (*chosen, fidelity):
+    for draw in (*chosen, fidelity, parallel):
         with style():
             yield draw(records)
 
@@ -40,7 +41,7 @@ def incumbent(records: SearchRecords) -> CaptionedFigure:
         return replace(captioned, caption="No candidate has been trained to the end: nothing is drawn.")
     band = analysis.random_band(records)
     curves = pd.concat([analysis.incumbent(records, part) for part in records.parts])
-    figure = Figure(figsize=(WIDTH, 2.9))
+    figure = new_figure(2.9)
     axes = figure.subplots(1, 2, sharey=True)
     labels = ("Candidates, in the order of their proposal", analysis.compute(records)[1])
     for ax, across, label in zip(axes, ("order", "compute"), labels, strict=True):
@@ -86,7 +87,7 @@ def placement(records: SearchRecords) -> CaptionedFigure:
     coloured = every[every["candidates"] >= FEWEST_FOR_COLOUR]
     gains = (coloured if len(coloured) else every)["gain"]
     shown = [operator for operator in (*operators, DEAD) if _is_met(cells.values(), operator)]
-    figure = Figure(figsize=(WIDTH, 0.85 + 0.4 * len(shown)))
+    figure = new_figure(0.85 + 0.4 * len(shown))
     axes = figure.subplots(1, len(cells), sharey=True, squeeze=False)[0]
     norm = Normalize(gains.min(), gains.max())
     for ax, (part, rows) in zip(axes, cells.items(), strict=True):
@@ -120,7 +121,7 @@ def fidelity(records: SearchRecords) -> CaptionedFigure:
     if not fidelities:
         return replace(captioned, caption="No finished candidate was validated more than once: nothing is drawn.")
     fidelities = [fidelities[0], *fidelities[1:][-PANELS_A_ROW + 1 :]]
-    figure = Figure(figsize=(WIDTH, 2.7))
+    figure = new_figure(2.7)
     axes = figure.subplots(1, len(fidelities), sharey=True, squeeze=False)[0]
     for ax, early in zip(axes, fidelities, strict=True):
         plots.fidelity(ax, early.gains)
@@ -138,6 +139,28 @@ def fidelity(records: SearchRecords) -> CaptionedFigure:
     return replace(captioned, caption=caption(text + _named(fidelities[0].gains), records), alt=alt, figure=figure)
 
 
+def parallel(records: SearchRecords) -> CaptionedFigure:
+    """Every candidate as a line through what it chose to its gain."""
+    captioned = CaptionedFigure(name="parallel", title="Every candidate, what it chose and what it gained")
+    judged = candidates.judged(records.candidates)
+    levels = settings(judged, records.searched["space"])
+    if levels.empty or not levels.shape[1]:
+        return replace(captioned, caption="No candidates differ and have a gain at a common step: nothing is drawn.")
+    step, shown = candidates.shared_step(records.candidates), judged.loc[levels.index]
+    figure = new_figure(3.6)
+    parallel_coordinates(figure.subplots(), levels, shown)
+    text = (
+        f"A line a candidate, through the level of each setting that it chose to its gain at step {step}, the last "
+        "that all came to; light lines gained most. Whole: the search; dashed: its control."
+    )
+    if len(shown) > MOST_LINES:
+        text += f" Of {len(shown)} candidates the {MOST_LINES // 2} best and the {MOST_LINES // 2} worst."
+    top = shown.sort_values("shared_gain", ascending=False, kind="stable").head(3)
+    said = "; ".join(f"{row['label']} {number(float(row['shared_gain']), 3, signed=True)}" for _, row in top.iterrows())
+    alt = f"Parallel coordinates of {plural(len(shown), 'candidate')}. Highest gains: {said}"
+    return replace(captioned, caption=caption(text, records), alt=alt, figure=figure)
+
+
 def front(records: SearchRecords) -> CaptionedFigure:
     """The objectives against each other."""
     captioned = CaptionedFigure(name="front", title="Front of the objectives")
@@ -146,7 +169,7 @@ def front(records: SearchRecords) -> CaptionedFigure:
     if finished.empty:
         return replace(captioned, caption="No candidate has been trained to the end: nothing is drawn.")
     finished = finished.assign(front=candidates.front(finished, aims))
-    figure = Figure(figsize=(WIDTH * (0.62 if len(aims) == 2 else 1), 3.1))
+    figure = new_figure(3.1)
     for ax, across in zip(figure.subplots(1, len(aims) - 1, sharey=True, squeeze=False)[0], aims[1:], strict=True):
         plots.front(ax, finished, across, aims[0])
         ax.label_outer()

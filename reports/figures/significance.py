@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reports.analysis.significance import Certainty, square
-from reports.figures.captioned import CaptionedFigure, new_figure
+from reports.figures.captioned import CaptionedFigure
 from reports.plots import significance as plots
-from reports.plots.style import style, with_colours
+from reports.plots.significance import MOST_ANNOTATED, MOST_IN_WORDS
+from reports.plots.style import new_figure, style, with_colours
 from reports.statistics.ranking import RESAMPLES
 from reports.tables.significance import CONDITIONAL, tests
 from reports.tables.table import caption
@@ -40,10 +41,13 @@ def significance(certainty: Certainty) -> CaptionedFigure:
     )
     limits = sorted({limit.removeprefix("no claim: ") for limit in compared["verdict"] if limit.startswith("no claim")})
     unclaimed = f" Of some no claim can be made: {listing(limits)}." if limits else ""
-    text = (
-        f"Row minus column, mean {comparison.metric.label}. In colour where the difference is significant after "
-        f"Holm correction over all pairs of arms, blue where the row is better: {claimed}.{unclaimed}"
-    )
+    unit = f" in units of {10.0**-comparison.metric.digits:g}" if MOST_IN_WORDS < size <= MOST_ANNOTATED else ""
+    better = "blue where the row is better"
+    if size <= MOST_ANNOTATED:
+        what = f"In colour where the difference is significant after Holm correction over all pairs of arms, {better}: "
+    else:
+        what = f"Every difference is in colour, {better}; after Holm correction over all pairs of arms "
+    text = f"Row minus column, mean {comparison.metric.label}{unit}. {what}{claimed}.{unclaimed}"
     verdicts = "; ".join(f"{row['first']} {row['verdict']} than {row['second']}" for _, row in named.iterrows())
     alt = f"Matrix of differences between {plural(size, 'arm')}. Significant: {verdicts or 'none of them'}"
     return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)
@@ -78,6 +82,9 @@ def stability(certainty: Certainty) -> CaptionedFigure:
     if shares.empty:
         return replace(captioned, caption="Fewer than two trained arms or two shared blocks: nothing is drawn.")
     order = list(certainty.ranks.sort_values(kind="stable").index)
+    if (shares.max(axis=1) == 1).all():
+        ranking = listing([f"{arm} {shares.loc[arm].idxmax()}" for arm in order])
+        return replace(captioned, caption=f"Every arm takes the same rank in every draw: {ranking}. Nothing is drawn.")
     figure = new_figure(0.9 + 0.28 * len(order))
     plots.stability(figure.subplots(), shares.loc[order])
     text = (

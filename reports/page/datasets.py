@@ -10,6 +10,8 @@ from reports.page.render import cells
 from reports.tables.datasets import across_table
 from reports.wording import listing
 
+_KINDS = (("CSV", "csv"), ("Markdown", "md"), ("LaTeX", "tex"))
+
 
 def across_sections(comparisons: Sequence[Comparison], out: Path) -> Iterable[dict[str, Any]]:
     """What the template says of each study on several data sets; its table is written on the way."""
@@ -22,5 +24,6 @@ def across_sections(comparisons: Sequence[Comparison], out: Path) -> Iterable[di
             "id": study.stem,
             "dataset": listing([str(name) for name in study.means.index]),
             "summary": across_summary(study),
-            "table": cells(table),
+            "table": cells(table, stem=study.stem, name="ranks", written=False)
+            | {"files": {kind: f"tables/{study.stem}.{ending}" for kind, ending in _KINDS}},
         }

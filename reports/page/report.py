@@ -24,9 +24,14 @@ from reports.figures.pairs import pictured
 from reports.figures.significance import significance_figures
 from reports.figures.study import study_figures
 from reports.page.datasets import across_sections
+from reports.page.python_lines import preamble, python_lines
 from reports.page.render import cells, drawn, said_once
 from reports.page.search import search_section
+from reports.page.shown_pairs import shown_pairs
+from reports.page.table_library import table_library
+from reports.page.trials import trial_section
 from reports.page.viewer import viewers
+from reports.plots.style import look
 from reports.records.definitions import load_definitions
 from reports.records.files import EVALUATED, as_object
 from reports.records.search import load_searches
@@ -35,7 +40,7 @@ from reports.tables.gate_choice import gate_choice, gates_in_a_sentence
 from reports.tables.gates import decoded_plans, gate_weights
 from reports.tables.provenance import provenance
 from reports.tables.study import all_tables, write_tables
-from reports.tables.table import warning
+from reports.tables.table import Table, warning
 from reports.wording import plural
 
 # Below the 8 MB that go into a mail, with room for text and tables.
@@ -55,10 +60,13 @@ def write_report(
     primary: str | None = None,
     dataset: str | None = None,
     margin: float | None = None,
+    width: str = "page",
+    font: str = "sans",
 ) -> Path:
     """Write ``index.html``, ``CHECKLIST.md``, ``tables/`` and ``figures/`` below ``out``; the page's path.
 
-    ``margin`` as in ``reports.analysis.comparison.compare``.
+    ``width`` and ``font`` of figures as in ``reports.plots.style.look``; ``margin`` as in
+    ``reports.analysis.comparison.compare``.
 
     Raises:
         NothingToReportError: no study to read in ``runs``, no arm named ``baseline``, no metric ``primary``, nothing on
@@ -78,17 +86,25 @@ def write_report(
     trials = sum(len(comparison.records.trials) for comparison in comparisons) + sum(
         len(search.trials) for search in searches
     )
-    made = _make(parts, trials=trials)
+    made = _make([partial(_in_look, width, font, part) for part in parts], trials=trials)
     sections = [*made[: len(comparisons)], *across_sections(comparisons, out), *made[len(comparisons) :]]
     practices = checklist(comparisons, searches)
     (out / "CHECKLIST.md").write_text(practices.markdown(), encoding="utf-8", errors="replace")
     page = out / "index.html"
     part = out / "index.html.part"
     part.write_text(
-        _template().render(studies=sections, checklist=cells(practices)), encoding="utf-8", errors="replace"
+        _template().render(studies=sections, checklist=_checklist(practices), table_library=table_library()),
+        encoding="utf-8",
+        errors="replace",
     )
     os.replace(part, page)
     return page
+
+
+def _in_look(width: str, font: str, part: Callable[[], Section]) -> Section:
+    """The section with its figures in that look, in whichever process it is made."""
+    with look(width=width, font=font):
+        return part()
 
 
 def _make(parts: Sequence[Callable[[], Section]], *, trials: int) -> list[Section]:
@@ -113,15 +129,17 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
     gates = {"gate_weights": gate_weights(comparison), "decoded_plans": decoded_plans(comparison, beside)}
     gates["gate_choice"] = choice
     tables = all_tables(certainty) | gates
+    lines = python_lines(comparison)
     write_tables(comparison, tables, out / "tables")
     source, done = provenance(records), protocol(comparison)
     first = [first_figure(comparison)]
     first += [label_figure(comparison)] if "labels" in tables else []
     captioned_figures = chain(first, study_figures(comparison), significance_figures(certainty))
-    figures = {captioned["name"]: captioned for captioned in drawn(records.stem, captioned_figures, out, budget)}
+    figures = {captioned["name"]: captioned for captioned in drawn(records.stem, captioned_figures, out, budget, lines)}
     used = sum(len(captioned["svg"]) for captioned in figures.values())
     gated = {
-        captioned["name"]: captioned for captioned in drawn(records.stem, gate_figures(comparison), out, budget - used)
+        captioned["name"]: captioned
+        for captioned in drawn(records.stem, gate_figures(comparison), out, budget - used, lines)
     }
     used += sum(len(captioned["svg"]) for captioned in gated.values())
     viewed = dict(viewers(comparison, int(VIEWED * (budget - used))))
@@ -135,23 +153,35 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
         "warnings": list(_warnings(records)),
         "question": str(definition.get("question") or "The study does not state its question."),
         "protocol": done,
-        "tables": {name: cells(table) for name, table in tables.items()},
-        "provenance": cells(source),
+        "tables": {
+            name: cells(table, stem=records.stem, name=name, python=lines.get(f"table {name}", ""))
+            for name, table in tables.items()
+        },
+        "provenance": cells(source, stem=records.stem, name="provenance", written=False),
+        "switched": [str(arm) for arm in comparison.arms["arm"]],
+        "switched_name": "Arms",
+        "preamble": preamble(comparison),
         "several_seeds": bool((comparison.arms["seeds"] > 1).any()),
         "figures": figures,
         "gates": gated,
         "gates_sentence": gates_in_a_sentence(choice),
-        "pictures": list(drawn(records.stem, pictured(comparison), out, budget - used)),
+        "pictures": list(drawn(records.stem, pictured(comparison), out, budget - used, lines)),
         "viewers": viewed,
+        "shown_pairs": shown_pairs(comparison, viewed),
         "notes": comparison.notes,
         "skipped": {str(label): str(reason) for label, reason in as_object(definition.get("skipped")).items()},
         "problems": [*records.problems, *map(_untrue, done.contradicted)],
+        **trial_section(comparison),
     }
     return said_once(section, warning(records))
 
 
 def _untrue(sentence: str) -> str:
     return f"The recorded protocol says “{sentence}”, which the records do not bear out; it is not repeated above."
+
+
+def _checklist(practices: Table) -> Section:
+    return cells(practices, stem="best-practices", name="checklist", written=False)
 
 
 def _warnings(records: StudyRecords) -> Iterator[str]:

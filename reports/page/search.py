@@ -7,16 +7,17 @@ from typing import Any
 
 from reports.analysis.ablation import analyse
 from reports.analysis.candidates import best, front
-from reports.analysis.search import objectives_of, searcher, title
+from reports.analysis.search import objectives_of, part_names, searcher, title
 from reports.figures.ablation import ablation_figures
 from reports.figures.search import search_figures
+from reports.page.python_lines import search_lines, search_preamble
 from reports.page.render import cells, drawn
 from reports.records.definitions import CONTROL, SEARCH
 from reports.records.files import as_object
 from reports.records.plans import operator_name, operators_of
 from reports.records.search import SearchRecords
 from reports.tables.ablation import ablation_tables
-from reports.tables.search import search_provenance, search_tables
+from reports.tables.search import proposals, search_provenance, search_tables
 from reports.wording import listing, number, plural
 
 _NOT_YET = ("running", "missing")
@@ -29,6 +30,7 @@ def search_section(records: SearchRecords, out: Path, budget: int) -> dict[str, 
     for name, table in tables.items():
         table.write(out / "tables", f"{records.stem}_{name}")
     captioned_figures = chain(search_figures(records), ablation_figures(ablation))
+    lines = search_lines(records)
     return {
         "kind": "search",
         "name": records.name,
@@ -40,11 +42,27 @@ def search_section(records: SearchRecords, out: Path, budget: int) -> dict[str, 
         "question": str(definition.get("question") or "The search does not state its question."),
         "protocol": [str(sentence) for sentence in definition.get("protocol") or []],
         "space": list(_space(records)),
-        "tables": {name: cells(tables[name]) for name in ("candidates", "health", "endings", "path")},
-        "provenance": cells(search_provenance(records)),
-        "figures": {figure["name"]: figure for figure in drawn(records.stem, captioned_figures, out, budget)},
+        "tables": {
+            name: cells(tables[name], stem=records.stem, name=name)
+            for name in ("candidates", "health", "endings", "path")
+        }
+        | {"proposals": _proposals(records)},
+        "provenance": cells(search_provenance(records), stem=records.stem, name="provenance", written=False),
+        "switched": list(part_names(records)),
+        "switched_name": "Parts",
+        "preamble": search_preamble(records),
+        "figures": {figure["name"]: figure for figure in drawn(records.stem, captioned_figures, out, budget, lines)},
         "problems": records.problems,
     }
+
+
+def _proposals(records: SearchRecords) -> dict[str, Any]:
+    """Every candidate as a row that points of the figures lead to."""
+    content = cells(proposals(records), stem=records.stem, name="proposals", written=False)
+    candidates = records.candidates
+    for row, part, order in zip(content["rows"], candidates["part"], candidates["order"], strict=True):
+        row |= {"id": f"{records.stem}-{str(part).split()[-1]}-{order}", "arm": str(part), "seed": str(order)}
+    return content
 
 
 def search_summary(records: SearchRecords) -> tuple[str, str, str]:

@@ -1,4 +1,5 @@
-"""The viewer of a pair: slices to scroll, fixed and warped to blend, the deformed grid and the determinant.
+"""The viewer of an arm: slices of its best, median and worst pair in three planes, fixed and warped to blend, the
+deformed grid and the determinant.
 
 Each kind of picture is one sheet with all slices, row by row: what the page's script cuts up, and what is seen as it
 is on paper or without scripts.
@@ -7,17 +8,19 @@ is on paper or without scripts.
 import base64
 import io
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from fusemorph.storage import RecordError
 from reports.analysis.comparison import Comparison
 from reports.figures.pairs import aspect_of, pictured_arms
-from reports.plots.slices import determinant_colours, determinant_scale
+from reports.plots.slices import RANKS, determinant_colours, determinant_scale
 from reports.records.files import read_pictures
 from reports.records.study import Pictures
+from reports.wording import number
 
 MOST_SLICES = 24
 LONGEST_SIDE = 160
@@ -26,37 +29,101 @@ _LARGE = 100  # pixels; larger slices are compressed harder
 _NEEDED = ("fixed", "moving", "warped", "determinant", "displacement", "slices", "axis", "stride", "grid_step")
 _DETERMINANT_STEPS = 40
 View = Mapping[str, np.ndarray]
+Stored: TypeAlias = "dict[tuple[str, int], View]"
+PLANES = {"x": "sagittal", "y": "coronal", "z": "axial"}
+_AXES = dict(zip("LRPAIS", "xxyyzz", strict=True))
+_OPPOSITE = dict(zip("LRPAIS", "RLAPSI", strict=True))
+_PREFIXES = tuple(f"{rank}_" for rank in RANKS)
 
 
 def viewers(comparison: Comparison, budget: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """For each pictured arm what the template needs to show its median pair, or a sentence (``said``) why it can't."""
+    """For each pictured arm what the template needs: the ``views`` of its pairs, or a ``message`` that says why not.
+
+    The widest plane of each arm's median pair comes first; the other planes and pairs as far as the budget goes.
+    """
+    read: dict[str, Stored] = {}
+    shown: dict[str, dict[str, Any]] = {}
     for place, arm in enumerate(pictured_arms(comparison)):
-        pictures = comparison.records.pictures[arm]
         try:
-            shown = _viewer(comparison, pictures)
+            read[arm] = _read(comparison.records.pictures[arm])
         except RecordError as error:
-            yield arm, {"message": str(error)}
+            shown[arm] = {"message": str(error)}
             continue
-        size = sum(len(value) for value in shown.values() if isinstance(value, str))
-        if size > budget:
-            yield arm, {"message": "The slices to scroll are left out to keep the page small."}
-            continue
-        budget -= size
-        yield arm, shown | {"id": f"{comparison.records.stem}-viewer{place}", "arm": arm}
+        shown[arm] = {"message": "", "views": [], "id": f"{comparison.records.stem}-viewer{place}", "arm": arm}
+        if not read[arm]:
+            shown[arm] = {"message": "No slices to scroll were recorded with this arm, only those above."}
+    for first in (True, False):
+        for arm, stored in read.items():
+            for place, (name, view) in enumerate(stored.items()):
+                if (place == 0) != first or "views" not in shown[arm]:
+                    continue
+                made = _view(comparison, comparison.records.pictures[arm], *name, view)
+                budget -= sum(len(value) for value in made.values() if isinstance(value, str))
+                if budget >= 0:
+                    shown[arm]["views"].append(made)
+                elif first:
+                    shown[arm] = {"message": "The slices to scroll are left out to keep the page small."}
+    yield from shown.items()
 
 
-def _viewer(comparison: Comparison, pictures: Pictures) -> dict[str, Any]:
+def _read(pictures: Pictures) -> Stored:
+    """The stored views by pair and axis: the median pair's widest plane first."""
     path = pictures.path.with_name("viewer.npz")
     if not path.is_file():
-        return {"message": "No slices to scroll were recorded with this arm, only those above."}
-    view = read_pictures(path)
-    if (wrong := fault(view)) is not None:
-        raise RecordError(path, wrong)
-    about = pictures.pairs.get("median", {})
-    return sheets(view, aspect=aspect_of(comparison, about)) | {
+        return {}
+    stored = read_pictures(path)
+    main = {name: array for name, array in stored.items() if not name.startswith(_PREFIXES)}
+    if (wrong := fault(main)) is not None:
+        raise RecordError(f"{path}: {wrong}")
+    views: Stored = {("median", int(main["axis"])): main}
+    shared = {"directions": stored["directions"]} if "directions" in stored else {}
+    for rank in RANKS:
+        for axis in (-1, 0, 1, 2):
+            prefix = f"{rank}_{axis}_"
+            own = {name.removeprefix(prefix): array for name, array in stored.items() if name.startswith(prefix)}
+            if own and fault(own) is None:
+                views[rank, axis] = own | shared
+    return views
+
+
+def _view(comparison: Comparison, pictures: Pictures, rank: str, axis: int, view: View) -> dict[str, Any]:
+    about = pictures.pairs.get(rank, {})
+    dice = about.get("dice")
+    return sheets(view, aspect=aspect_of(comparison, {"axis": axis})) | {
+        "rank": rank,
+        "axis": axis,
         "pair": str(about.get("pair", "")).replace("<-", " ← "),
-        "message": "",
+        "dice": number(dice) if isinstance(dice, float) else "",
+        "plane": PLANES.get(_through(view, axis), f"across axis {axis}") if axis >= 0 else "the plane",
+        "sides": _sides(view, axis),
+        "pixel_mm": _pixel_mm(comparison, view, axis),
     }
+
+
+def _through(view: View, axis: int) -> str:
+    """The axis of the body that slices are cut across, where it was recorded where axes point to."""
+    return _AXES.get(str(view["directions"][axis]), "") if _has_directions(view) else ""
+
+
+def _has_directions(view: View) -> bool:
+    return "directions" in view and view["directions"].shape == (3,)
+
+
+def _sides(view: View, axis: int) -> list[str]:
+    """What stands at the left, the right, the lower and the upper edge of a slice, where it is known."""
+    if axis < 0 or not _has_directions(view):
+        return []
+    ends = [str(name) for place, name in enumerate(view["directions"]) if place != axis]
+    return [side for end in ends for side in (_OPPOSITE.get(end, "?"), end if end in _OPPOSITE else "?")]
+
+
+def _pixel_mm(comparison: Comparison, view: View, axis: int) -> float:
+    """Width of a pixel, or 0 where the spacing is not known."""
+    spacing = comparison.records.dataset.get("spacing_mm")
+    if not isinstance(spacing, list) or not all(isinstance(side, int | float) and side > 0 for side in spacing):
+        return 0.0
+    inside = [side for place, side in enumerate(spacing) if place != axis]
+    return float(inside[0]) * int(view["stride"])
 
 
 def fault(view: View) -> str | None:
@@ -96,6 +163,7 @@ def sheets(view: View, *, aspect: float) -> dict[str, Any]:
         "sheet_aspect": aspect * height * -(-count // columns) / (width * columns),
         "displacement": "base64," + base64.b64encode(moved.tobytes()).decode(),
         "scale": scale,
+        "colours": [to_hex(colour) for colour in determinant_colours()(np.linspace(0, 1, 9))],
         "nodes": list(view["displacement"].shape[2:]),
         "step": int(view["grid_step"]),
         "places": slices,

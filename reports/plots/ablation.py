@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from reports.plots.parts import FEWEST_FOR_COLOUR, PART_LOOK, SCALE, ink_on
 from reports.plots.style import COLOURS, GREY, GROUND, INK, as_label
@@ -82,6 +83,7 @@ def importance(ax: Axes, shares: pd.DataFrame) -> Axes:
     ax.set_yticks(range(len(names)), [as_label(name) for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlim(left=0)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
     ax.grid(axis="y", visible=False)
     return ax
 

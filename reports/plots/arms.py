@@ -8,11 +8,27 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 
+from reports.plots.marks import mark
 from reports.plots.style import FAINT, GREY, GROUND, INK, as_label, jitter
 from reports.records.metric import DICE, Metric
+
+AXES = {
+    "sd_log_jacobian": ("SD of log determinant", 1.0),
+    "folding_fraction": ("Folding fraction", 1.0),
+    "parameters": ("Parameters (millions)", 1e6),
+    "flops": ("Forward FLOPs (G)", 1e9),
+    "latency_s": ("Latency (s)", 1.0),
+    "train_step_s": ("Time of a training step (s)", 1.0),
+    "peak_memory_mib": ("Peak memory (MiB)", 1.0),
+    "training_s": ("Training time (hours)", 3600.0),
+    "val_dice": ("Val Dice", 1.0),
+    "loss": ("Training loss", 1.0),
+}
+"""What the axis of a column is called, and its unit."""
 
 
 def pairs_by_arm(ax: Axes, pairs: pd.DataFrame, arms: pd.DataFrame, metric: Metric = DICE) -> Axes:
@@ -20,37 +36,58 @@ def pairs_by_arm(ax: Axes, pairs: pd.DataFrame, arms: pd.DataFrame, metric: Metr
     means = pairs.groupby(["arm", "pair"], sort=False)[metric.name].mean().dropna()
     shown = arms[arms["arm"].isin(means.index.get_level_values("arm"))]
     for place, (arm, colour) in enumerate(zip(shown["arm"], shown["colour"], strict=True)):
-        values = means.loc[arm].to_numpy()
-        ax.boxplot(
-            values,
+        values = means.loc[arm]
+        box = ax.boxplot(
+            values.to_numpy(),
             positions=[place],
             orientation="horizontal",
             widths=0.62,
             showfliers=False,
             patch_artist=True,
-            boxprops={"facecolor": colour + "30", "edgecolor": colour, "linewidth": 0.9},
+            boxprops={"facecolor": to_rgba(colour, 0.19), "edgecolor": colour, "linewidth": 0.9},
             whiskerprops={"color": colour, "linewidth": 0.9},
             capprops={"color": colour, "linewidth": 0.9},
             medianprops={"color": colour, "linewidth": 1.8},
         )
-        ax.scatter(values, place + jitter(len(values), 0.44), s=7, color=colour, alpha=0.55, linewidth=0, zorder=3)
+        mark([artist for parts in box.values() for artist in parts], arm)
+        up = place + jitter(len(values), 0.44)
+        points = ax.scatter(values.to_numpy(), up, s=7, color=colour, alpha=0.55, linewidth=0, zorder=3)
+        mark(points, arm, told=[f"{pair}: {metric.label} {metric.number(value)}" for pair, value in values.items()])
         seeds = pairs[pairs["arm"] == arm].groupby("seed")[metric.name].mean()
-        ax.scatter(seeds, np.full(len(seeds), place), marker="|", s=150, color=INK, linewidth=1.1, zorder=4)
+        ticks = ax.scatter(
+            seeds, np.full(len(seeds), place), marker="|", s=150, color=INK, linewidth=1.1, zorder=4,
+        )  # fmt: skip
+        mark(ticks, arm, told=[of_seed(seed, metric, value) for seed, value in seeds.items()])
     _arms_axis(ax, shown["arm"])
     ax.set_xlabel(f"{metric.label} of a pair (mean over seeds)")
     return ax
 
 
+def of_seed(seed: object, metric: Metric, value: float) -> str:
+    """What the mean of a trained network says, and whose row a click on it leads to."""
+    return f"seed {seed}: mean {metric.label} {metric.number(value)}\t{seed}"
+
+
 def differences(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DICE) -> Axes:
-    """Difference in the mean to the baseline with its 95 % interval; filled where a difference is shown."""
+    """Difference in the mean to the baseline with its 95 % interval; filled where it is significant.
+
+    Where ``simultaneous_low`` and ``simultaneous_high`` are given, thin lines are the intervals that hold at once.
+    """
     shown = arms.dropna(subset=["difference"])
     for place, (_, arm) in enumerate(shown.iterrows()):
-        colour = arm["colour"]
-        if not np.isnan(arm["difference_low"]):
-            ax.plot([arm["difference_low"], arm["difference_high"]], [place, place], color=colour, linewidth=1.6)
+        colour, drawn = arm["colour"], []
+        for low, high, width in (
+            ("simultaneous_low", "simultaneous_high", 0.8),
+            ("difference_low", "difference_high", 2.6),
+        ):
+            if low in arm and not np.isnan(arm[low]):
+                drawn += ax.plot([arm[low], arm[high]], [place, place], color=colour, linewidth=width)
         named = arm["verdict"] in ("higher", "lower")
         face = colour if named else GROUND
-        ax.plot(arm["difference"], place, arm["marker"], color=colour, markerfacecolor=face, markersize=6.5)
+        point = ax.plot(arm["difference"], place, arm["marker"], color=colour, markerfacecolor=face, markersize=6.5)
+        mark(drawn, arm["arm"])
+        interval = metric.between(arm["difference_low"], arm["difference_high"], signed=True)
+        mark(point, arm["arm"], told=[f"{metric.number(arm['difference'], signed=True)} {metric.title} ({interval})"])
     ax.axvline(0, color=INK, linewidth=0.9)
     _arms_axis(ax, shown["arm"])
     ax.set_xlabel(f"Difference in mean {metric.label} to {as_label(baseline)}, 95 % interval")
@@ -60,14 +97,15 @@ def differences(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DI
 def against(ax: Axes, arms: pd.DataFrame, column: str, *, label: str, unit: float = 1.0, metric: Metric = DICE) -> Axes:
     """Means of the arms over blocks against another column, with intervals where there are any.
 
-    A numeral has no interval, which would cross it out.
-    Arms of one ``front`` are joined by a line, in the order of their ``weight``.
+    A numeral has no interval, which would cross it out. Arms of one ``front`` are joined by a line, in the order of
+    their ``weight``. Hollow: an arm that goes on from the results of another, whose colour it has.
     """
     height = f"{metric.name}_blocks"
     across = f"{column}_blocks" if f"{column}_blocks" in arms else column
     measured = arms.dropna(subset=[height, across])
     for (_, arm), numeral in zip(measured.iterrows(), is_numeral(measured["marker"]), strict=True):
-        ax.errorbar(
+        hollow = bool(arm.get("parent"))
+        drawn = ax.errorbar(
             arm[across] / unit,
             arm[height],
             xerr=_error(arm, column, unit) if across != column and not numeral else None,
@@ -76,9 +114,18 @@ def against(ax: Axes, arms: pd.DataFrame, column: str, *, label: str, unit: floa
             linestyle="none",
             color=arm["colour"],
             markersize=6,
-            markeredgewidth=0,
-            elinewidth=0.8,
-            alpha=0.9,
+            markerfacecolor=GROUND if hollow else arm["colour"],
+            markeredgewidth=1.2 if hollow else 0,
+            elinewidth=0.7,
+            zorder=3,
+        )
+        for bars in drawn[2]:  # thin and pale below the points, which they would bury
+            bars.set(alpha=0.45, zorder=2)
+        mark(drawn[2], arm["arm"])
+        mark(
+            drawn[0],
+            arm["arm"],
+            told=[f"{metric.label} {metric.number(arm[height])}, {label} {arm[across] / unit:.4g}"],
         )
     for _, front in arms.dropna(subset=[height, across]).groupby("front") if "front" in arms else ():
         line = front.sort_values("weight")
@@ -89,40 +136,114 @@ def against(ax: Axes, arms: pd.DataFrame, column: str, *, label: str, unit: floa
     return ax
 
 
+def in_sight(compared: pd.DataFrame) -> pd.DataFrame:
+    """Trained arms, and others that do not lie beyond the intervals of all of those."""
+    trained = compared[compared["trained"]]
+    if trained.empty:
+        return compared
+    ends = trained[["difference_low", "difference", "difference_high"]]
+    lowest, highest = min(0.0, float(ends.min().min())), max(0.0, float(ends.max().max()))
+    return compared[compared["trained"] | compared["difference"].between(lowest, highest)]
+
+
+def front_steps(ax: Axes, places: np.ndarray) -> None:
+    """The front (n, 2) of arms, from the least across, as steps below and beside which no arm is better in both."""
+    if len(places) > 1:
+        ax.step(places[:, 0], places[:, 1], where="post", color=GREY, linewidth=0.9, zorder=1)
+
+
+def stretched_at_zero(ax: Axes, values: "pd.Series[float]") -> None:
+    """An axis on which 0 and values orders of magnitude apart are all told from each other."""
+    least = float(values[values > 0].min())
+    ax.set_xscale("symlog", linthresh=10.0 ** np.floor(np.log10(least)), linscale=0.6)
+    ax.set_xlim(left=-0.15 * 10.0 ** np.floor(np.log10(least)))
+    locator = SymmetricalLogLocator(ax.xaxis.get_transform(), subs=[1.0])
+    locator.set_params(numticks=6)
+    ax.xaxis.set_major_locator(locator)
+
+
+def structures_in_colour(ax: Axes, means: pd.DataFrame) -> Axes:
+    """Mean Dice (structures by arms) less the mean of each structure, as a table of colours."""
+    import seaborn
+
+    apart = means.sub(means.mean(axis=1), axis=0)
+    reach = float(np.nanmax(np.abs(apart.to_numpy()))) or 1.0
+    seaborn.heatmap(
+        apart, ax=ax, cmap="PuOr", vmin=-reach, vmax=reach, linewidths=0.5, linecolor=FAINT,
+        cbar_kws={"label": "Dice less the mean of the arms", "fraction": 0.04, "pad": 0.02},
+        xticklabels=[as_label(arm, width=24) for arm in means.columns], yticklabels=[as_label(n) for n in means.index],
+    )  # fmt: skip
+    ax.grid(visible=False)
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(length=0)
+    ax.tick_params(axis="y", rotation=0)
+    ax.tick_params(axis="x", rotation=90)
+    return ax
+
+
+def better_corner(ax: Axes, metric: Metric, *, less_across: bool = True) -> None:
+    """An arrow into the corner where an arm would be better in both: less across, better up."""
+    end = (0.025 if less_across else 0.975, 0.975 if metric.higher_is_better else 0.025)
+    start = (0.1 if less_across else 0.9, 0.86 if metric.higher_is_better else 0.14)
+    ax.annotate(
+        "", end, start, xycoords="axes fraction", textcoords="axes fraction",
+        arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0},
+    )  # fmt: skip
+    ax.annotate(
+        "better", start, xytext=(2 if less_across else -2, 0), xycoords="axes fraction", textcoords="offset points",
+        color=INK, fontsize=7.5, ha="left" if less_across else "right",
+        va="top" if metric.higher_is_better else "bottom",
+    )  # fmt: skip
+
+
 def training_curve(
     ax: Axes, history: pd.DataFrame, arms: pd.DataFrame, column: str, *, faint: Sequence[str] = ()
 ) -> Axes:
-    """Mean over seeds of a column of the history by step, with the range of the seeds; arms in ``faint`` dashed."""
-    for arm, colour in zip(arms["arm"], arms["colour"], strict=True):
-        seeds = history[history["arm"] == arm].dropna(subset=[column]).groupby("step")[column]
+    """Mean over seeds of a column of the history by step, with the range of the seeds; arms in ``faint`` dashed.
+
+    A mark at each arm's last value tells its line from others of a like colour.
+    """
+    for _, arm in arms.iterrows():
+        seeds = history[history["arm"] == arm["arm"]].dropna(subset=[column]).groupby("step")[column]
         mean = seeds.mean()
         if mean.empty:
             continue
-        line = "--" if arm in faint else "-"
-        ax.plot(mean.index, mean, line, color=colour, linewidth=1.1 if arm in faint else 1.5)
-        if arm not in faint:
-            ax.fill_between(mean.index, seeds.min(), seeds.max(), color=colour, alpha=0.18, linewidth=0)
+        aside, colour = arm["arm"] in faint, arm["colour"]
+        drawn = ax.plot(
+            mean.index, mean, linestyle="--" if aside else arm.get("line", "-"), color=colour,
+            linewidth=1.1 if aside else 1.5, marker=arm.get("marker", "o"), markevery=[len(mean) - 1], markersize=4.5,
+            markeredgewidth=0,
+        )  # fmt: skip
+        mark(drawn, arm["arm"], told=[f"step {mean.index[-1]}: {column} {mean.iloc[-1]:.4g}"])
+        if not aside:
+            mark(
+                ax.fill_between(mean.index, seeds.min(), seeds.max(), color=colour, alpha=0.18, linewidth=0), arm["arm"]
+            )
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     return ax
 
 
 def structures(ax: Axes, labels: pd.DataFrame, arms: pd.DataFrame) -> Axes:
-    """Mean Dice of each structure by arm, with the range of the seeds."""
+    """Mean Dice of each structure by arm, with the range of the seeds where there are several."""
     names = list(dict.fromkeys(labels["structure"]))
     seeds = labels.groupby(["arm", "structure", "seed"])["dice"].mean()
+    several = labels.groupby("arm")["seed"].nunique().max() > 1
     offsets = np.linspace(-0.36, 0.36, len(arms)) if len(arms) > 1 else np.zeros(1)
     for (_, arm), offset in zip(arms.iterrows(), offsets, strict=True):
         values = seeds.loc[[arm["arm"]]].groupby(level="structure").agg(["mean", "min", "max"]).reindex(names)
         places, colour = np.arange(len(names)) + offset, arm["colour"]
-        ax.hlines(places, values["min"], values["max"], color=colour, linewidth=1.2)
-        ax.plot(values["mean"], places, arm["marker"], color=colour, markersize=4.5, linestyle="none")
+        if several:
+            mark(ax.hlines(places, values["min"], values["max"], color=colour, linewidth=1.2), arm["arm"])
+        drawn = ax.plot(values["mean"], places, arm["marker"], color=colour, markersize=4.5, linestyle="none")
+        told = [f"{name}: Dice {value:.3f}" for name, value in values["mean"].items() if not np.isnan(value)]
+        mark(drawn, arm["arm"], told=told)
     for edge in range(1, len(names)):
         ax.axhline(edge - 0.5, color=FAINT, linewidth=0.8)
     ax.set_yticks(range(len(names)), [as_label(name) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("Mean Dice (line: range of the seeds)")
+    ax.set_xlabel("Mean Dice (line: range of the seeds)" if several else "Mean Dice")
     return ax
 
 
@@ -141,9 +262,11 @@ def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[list[Line2D]]:
     shared = families["colour"][families["trained"]].duplicated().any()
     lines = [
         Line2D(
-            [], [], color=arm["colour"], marker=(arm["marker"] if shared or numeral else "o") if groups else "",
+            [], [], color=arm["colour"],
+            marker="o" if groups and not (shared or numeral) else arm["marker"],
+            markersize=6 if groups else 4.5,
             markeredgewidth=0,
-            linestyle="none" if groups else "-",
+            linestyle="none" if groups else arm.get("line", "-"),
             label=as_label(f"{arm['family']} ({arm['group']})" if shared and not groups else arm["family"]),
         )
         for (_, arm), numeral in zip(families.iterrows(), is_numeral(families["marker"]), strict=True)
@@ -158,6 +281,8 @@ def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[list[Line2D]]:
 def _arms_axis(ax: Axes, arms: Sequence[str] | pd.Series) -> None:
     """Arms from top to bottom."""
     ax.set_yticks(range(len(arms)), [as_label(arm) for arm in arms])
+    for label, arm in zip(ax.get_yticklabels(), arms, strict=True):
+        mark(label, arm)
     ax.set_ylim(len(arms) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)

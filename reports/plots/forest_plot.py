@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from reports.plots.marks import mark
 from reports.plots.style import FAINT, GROUND, INK, as_label
 from reports.records.metric import DICE, Metric
 
@@ -20,12 +21,16 @@ def forest_plot(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DI
     for place, (_, arm) in enumerate(scored.iterrows()):
         ends = float(arm[f"{metric.name}_low"]), float(arm[f"{metric.name}_high"])
         if not np.isnan(ends[0]):
-            ax.plot(list(ends), [place, place], color=arm["colour"], linewidth=1.5, solid_capstyle="butt")
+            line = ax.plot(list(ends), [place, place], color=arm["colour"], linewidth=1.5, solid_capstyle="butt")
+            mark(line, arm["arm"])
         face = arm["colour"] if arm["trained"] else GROUND
-        ax.plot(arm[metric.mean], place, arm["marker"], color=arm["colour"], markerfacecolor=face, markersize=5)
-        ax.annotate(
+        point = ax.plot(arm[metric.mean], place, arm["marker"], color=arm["colour"], markerfacecolor=face, markersize=5)
+        interval = metric.between(*ends)
+        mark(point, arm["arm"], told=[f"{metric.label} {metric.number(arm[metric.mean])} ({interval})"])
+        words = ax.annotate(
             metric.number(arm[metric.mean]), (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8
         )
+        mark(words, arm["arm"])
     base = scored[scored["arm"] == baseline]
     if len(base):
         ax.axvline(base[metric.mean].iloc[0], color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0.9)
@@ -33,6 +38,7 @@ def forest_plot(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DI
     ax.set_yticks(range(len(scored)), labels, fontsize=8)
     for tick, arm in zip(ax.get_yticklabels(), scored["arm"], strict=True):
         tick.set_fontweight("bold" if arm == baseline else "normal")
+        mark(tick, arm)
     ax.set_ylim(len(scored) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)

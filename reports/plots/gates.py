@@ -10,7 +10,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from reports.plots.style import GREY, INK, jitter
+from reports.plots.marks import mark
+from reports.plots.style import GREY, INK, MOST_HEIGHT, jitter, new_figure
 
 _COLOURS = mpl.colormaps["PuOr"]
 
@@ -18,16 +19,23 @@ _COLOURS = mpl.colormaps["PuOr"]
 def gate_weight(ax: Axes, gates: pd.DataFrame, arms: pd.DataFrame, stage: int) -> Axes:
     """Weight of the joint path at one stage over training, with the range of the seeds.
 
-    Where the two weights do not sum to one, that of the single-image path is dashed.
+    Where the two weights do not sum to one, that of the single-image path is a thin line.
     """
     at_stage = gates[gates["stage"] == stage]
     tied = np.allclose(at_stage["joint_weight"] + at_stage["single_weight"], 1, atol=1e-3, equal_nan=True)
-    for arm, colour in zip(arms["arm"], arms["colour"], strict=True):
-        for column, line in (("joint_weight", "-"), ("single_weight", "--"))[: 1 if tied else 2]:
-            seeds = at_stage[at_stage["arm"] == arm].groupby("step")[column]
+    for _, arm in arms.iterrows():
+        for column, width in (("joint_weight", 1.5), ("single_weight", 0.8))[: 1 if tied else 2]:
+            seeds, colour = at_stage[at_stage["arm"] == arm["arm"]].groupby("step")[column], arm["colour"]
             mean = seeds.mean()
-            ax.plot(mean.index, mean, line, color=colour)
-            ax.fill_between(mean.index, seeds.min(), seeds.max(), color=colour, alpha=0.2, linewidth=0)
+            if mean.empty:
+                continue
+            drawn = ax.plot(
+                mean.index, mean, linestyle=arm.get("line", "-"), color=colour, linewidth=width,
+                marker=arm.get("marker", "o"), markevery=[len(mean) - 1], markersize=4, markeredgewidth=0,
+            )  # fmt: skip
+            mark(drawn, arm["arm"], told=[f"stage {stage}, step {mean.index[-1]}: {mean.iloc[-1]:.3f}"])
+            band = ax.fill_between(mean.index, seeds.min(), seeds.max(), color=colour, alpha=0.2, linewidth=0)
+            mark(band, arm["arm"])
     ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     ax.set_title(f"stage {stage}")
     return ax
@@ -51,8 +59,12 @@ def weights_of_pairs(ax: Axes, table: pd.DataFrame, arms: pd.DataFrame) -> Axes:
                 continue
             middle = at + (place - (len(arms) - 1) / 2) * width
             across = middle + jitter(len(values), 0.6 * width)
-            ax.scatter(across, values, s=6, color=arm["colour"], alpha=0.5, linewidth=0)
-            ax.hlines(values.mean(), middle - 0.4 * width, middle + 0.4 * width, color=INK, linewidth=1.2, zorder=3)
+            points = ax.scatter(across, values, s=9, color=arm["colour"], marker=arm["marker"], alpha=0.55, linewidth=0)
+            mean = ax.hlines(
+                values.mean(), middle - 0.4 * width, middle + 0.4 * width, color=INK, linewidth=1.2, zorder=3
+            )
+            mark(mean, arm["arm"])
+            mark(points, arm["arm"], told=[f"stage {stages[at]}: {value:.3f}" for value in values])
     ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     ax.set_ylim(*weight_limits(pairs.to_numpy()))
     ax.set_xticks(range(len(stages)), [str(stage) for stage in stages])
@@ -65,7 +77,8 @@ def draw_maps(view: Mapping[str, np.ndarray], stages: list[int], *, aspect: floa
     """A row a slice: the fixed image, then the weight of the joint path at each stage."""
     slices = view["gate_slices"]
     tall = min(1.7, max(0.6, aspect * view["fixed"].shape[2] / view["fixed"].shape[1]))
-    figure = Figure(figsize=(9.6, 0.7 + len(slices) * tall * 1.1))
+    figure = new_figure(1.0)
+    figure.set_figheight(min(MOST_HEIGHT, 0.7 + len(slices) * tall * 1.1 * figure.get_figwidth() / 9.6))
     axes = figure.subplots(len(slices), 1 + len(stages), squeeze=False)
     leans = max(0.02, max(float(np.abs(view[f"gate{stage}"].astype(np.float64) - 0.5).max()) for stage in stages))
     scale = Normalize(0.5 - leans, 0.5 + leans)

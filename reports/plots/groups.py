@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.analysis.arms import repeated
+from reports.plots.marks import mark
 from reports.plots.style import GREY, INK, as_label
 from reports.records.metric import DICE, Metric
 
@@ -19,14 +20,22 @@ def side_by_side(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = D
         across = [groups.index(group) + 0.14 * (place - (len(families) - 1) / 2) for group in members["group"]]
         middle = members[f"{name}_blocks"].to_numpy()
         reach = [middle - members[f"{name}_low"].to_numpy(), members[f"{name}_high"].to_numpy() - middle]
-        ax.errorbar(
+        drawn = ax.errorbar(
             across, middle, yerr=reach, fmt="o-", color=members["colour"].iloc[0], linewidth=1.0, elinewidth=0.9
         )
+        means = zip(members["arm"], middle, strict=True)
+        told = [f"{arm}: {metric.label} {metric.number(value)}" for arm, value in means]
+        mark([drawn[0], *drawn[2]], family, told=told)
     level = float(arms[arms["arm"] == baseline][f"{name}_blocks"].iloc[0])
     if not isnan(level):
         ax.axhline(level, color=GREY, linewidth=0.9, linestyle="--")
         ax.annotate(
-            as_label(baseline), (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=INK
+            as_label(baseline, width=16),
+            (1.01, level),
+            xycoords=("axes fraction", "data"),
+            ha="left",
+            va="center",
+            color=INK,
         )
     ax.set_xticks(range(len(groups)), [as_label(group, width=24) for group in groups])
     ax.set_xlim(-0.5, len(groups) - 0.5)

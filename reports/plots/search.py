@@ -11,6 +11,8 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 
 from reports.analysis.candidates import Objective
+from reports.analysis.search import rank_correlation
+from reports.plots.marks import mark
 from reports.plots.parts import FEWEST_FOR_COLOUR, PART_LOOK, SCALE, ink_on
 from reports.plots.style import INK, as_label, jitter
 from reports.records.definitions import CONTROL, SEARCH
@@ -35,14 +37,16 @@ def incumbent(
         ax.plot(band[across], band["middle"] / unit, color=colour, linewidth=0.9, linestyle=":")
     for part, curve in curves.groupby("part", sort=False):
         colour, marker = PART_LOOK[str(part)]
-        ax.step(
+        steps = ax.step(
             curve[across], curve["best"] / unit, where="post", color=colour, linestyle="-" if part == SEARCH else "--"
         )
-        points = finished[finished["part"] == part].join(curve[["compute"]])
-        ax.plot(
+        mark(steps, part)
+        points = finished[finished["part"] == part].join(curve[["compute"]]).dropna(subset=[across, column])
+        drawn = ax.plot(
             points[across], points[column] / unit, marker, color=colour, markersize=4, alpha=0.55, linestyle="none",
             markeredgewidth=0,
         )  # fmt: skip
+        mark(drawn, part, told=_told(points, points[column] / unit))
         _call(ax, points.assign(across=points[across], up=points[column] / unit))
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=across == "order"))
     ax.margins(x=0.06)
@@ -82,10 +86,12 @@ def effect(ax: Axes, points: pd.DataFrame, effects: pd.DataFrame, parameter: dic
         shift = 0.0 if listed is None else (place - (len(parts) - 1) / 2) * 0.36
         across = candidates["value"].astype(float) if listed is None else _places(candidates["value"], listed) + shift
         aside = 0.0 if listed is None else jitter(len(candidates), 0.2)
-        ax.plot(
+        few = len(candidates) <= MOST_DRAWN_POINTS
+        drawn = ax.plot(
             across + aside, candidates["shared_gain"], marker, color=colour, markersize=3.4, alpha=0.45,
-            linestyle="none", markeredgewidth=0, rasterized=len(candidates) > MOST_DRAWN_POINTS,
+            linestyle="none", markeredgewidth=0, rasterized=not few,
         )  # fmt: skip
+        mark(drawn, part, told=_told(candidates, candidates["shared_gain"]) if few else ())
         for _, level in effects[effects["part"] == part].iterrows():
             low, middle, high = _extent(level["level"], parameter, shift)
             ax.hlines(level["mean"], low, high, color=colour, linewidth=2)
@@ -114,8 +120,12 @@ def fidelity(ax: Axes, gains: pd.DataFrame) -> Axes:
     """Final gain against early gain of each finished candidate."""
     for part, rows in gains.groupby("part", sort=False):
         colour, marker = PART_LOOK[str(part)]
-        ax.plot(rows["early"], rows["gain"], marker, color=colour, markersize=5, alpha=0.8, linestyle="none")
+        points = ax.plot(rows["early"], rows["gain"], marker, color=colour, markersize=5, alpha=0.8, linestyle="none")
+        mark(points, part, told=_told(rows, rows["gain"]))
     _call(ax, gains.assign(across=gains["early"], up=gains["gain"]))
+    correlation = rank_correlation(gains["early"], gains["gain"])
+    ranks = [] if np.isnan(correlation) else [f"ρ = {number(correlation, 2)}"]
+    ax.set_title(", ".join([*ranks, f"n = {len(gains)}"]))
     ax.margins(0.1)
     return ax
 
@@ -125,15 +135,22 @@ def front(ax: Axes, finished: pd.DataFrame, across: Objective, up: Objective) ->
     for (part, on_front), rows in finished.groupby(["part", "front"], sort=False):
         colour, marker = PART_LOOK[str(part)]
         face = colour if on_front else "none"
-        ax.plot(
+        points = ax.plot(
             rows[across.column] / across.unit, rows[up.column] / up.unit, marker, color=colour, markerfacecolor=face,
             markersize=5, linestyle="none",
         )  # fmt: skip
+        mark(points, part, told=_told(rows, rows[up.column] / up.unit))
     _call(ax, finished.assign(across=finished[across.column] / across.unit, up=finished[up.column] / up.unit))
     ax.set_xlabel(across.label)
     ax.set_ylabel(up.label)
     ax.margins(0.1)
     return ax
+
+
+def _told(candidates: pd.DataFrame, values: "pd.Series[Any]") -> list[str]:
+    """What the point of each candidate says: what it is, and its value."""
+    rows = zip(candidates["label"], candidates["order"], values, strict=True)
+    return [f"{label}: {float(value):.4g}\t{order}" for label, order, value in rows]
 
 
 def _call(ax: Axes, points: pd.DataFrame) -> None:

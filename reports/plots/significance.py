@@ -1,6 +1,6 @@
 """Figures of all pairs of arms and of ranks: tables onto Axes."""
 
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 import pandas as pd
@@ -9,8 +9,10 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgba
 
 from reports.plots.style import COLOURS, FAINT, INK, as_label
 from reports.records.metric import DICE, Metric
+from reports.wording import MINUS
 
-MOST_ANNOTATED = 14
+MOST_ANNOTATED, MOST_IN_WORDS = 26, 12
+"""Arms of a matrix with numbers, and of one with numbers as long as they are; between them, the last decimals alone."""
 # Less than whole, so that numbers on a cell can be read.
 OPAQUE = 0.65
 
@@ -22,7 +24,9 @@ def significance(ax: Axes, differences: pd.DataFrame, significant: pd.DataFrame,
     shown = differences.where(significant.to_numpy(bool), 0.0).where(differences.notna())
     reach = float(np.nanmax(np.abs(differences.to_numpy()))) or 1.0
     annotated = len(differences) <= MOST_ANNOTATED
-    words = differences.map(lambda value: "" if np.isnan(value) else metric.number(value, signed=True))
+    unit = 1.0 if len(differences) <= MOST_IN_WORDS else 10.0**metric.digits
+    words = differences.map(lambda value: "" if np.isnan(value) else _short(value, unit, metric))
+    shown = shown if annotated else differences
     seaborn.heatmap(
         shown,
         ax=ax,
@@ -31,7 +35,7 @@ def significance(ax: Axes, differences: pd.DataFrame, significant: pd.DataFrame,
         vmax=reach,
         annot=words if annotated else False,
         fmt="",
-        annot_kws={"color": INK, "fontsize": 7},
+        annot_kws={"color": INK, "fontsize": 7 if unit == 1 else 5.5},
         cbar=not annotated,
         linewidths=0.5,
         linecolor=FAINT,
@@ -39,6 +43,11 @@ def significance(ax: Axes, differences: pd.DataFrame, significant: pd.DataFrame,
         yticklabels=[as_label(arm) for arm in shown.index],
     )
     return _plain(ax)
+
+
+def _short(value: float, unit: float, metric: Metric) -> str:
+    """A difference in full, or in units of the last decimal that means something."""
+    return metric.number(value, signed=True) if unit == 1 else f"{value * unit:+.0f}".replace("-", MINUS)
 
 
 def stability(ax: Axes, shares: pd.DataFrame) -> Axes:
@@ -54,7 +63,7 @@ def stability(ax: Axes, shares: pd.DataFrame) -> Axes:
         vmax=1,
         annot=words if len(shares) <= MOST_ANNOTATED else False,
         fmt="",
-        annot_kws={"color": INK, "fontsize": 7.5},
+        annot_kws={"color": INK, "fontsize": 7.5 if len(shares) <= MOST_IN_WORDS else 5.5},
         cbar=False,
         linewidths=0.5,
         linecolor=FAINT,
@@ -70,7 +79,7 @@ def critical_difference(ax: Axes, ranks: "pd.Series[float]", p_values: pd.DataFr
 
     labels = {arm: as_label(arm, lines=99) for arm in ranks.index}
     drawn = scikit_posthocs.critical_difference_diagram(
-        ranks.rename(labels),
+        _apart(ranks).rename(labels),
         p_values.rename(index=labels, columns=labels),
         ax=ax,
         color_palette={labels[arm]: colour for arm, colour in colours.items()},
@@ -82,6 +91,8 @@ def critical_difference(ax: Axes, ranks: "pd.Series[float]", p_values: pd.DataFr
         crossbar_props={"color": INK, "linewidth": 2.2},
         text_h_margin=0.02 * max(1.0, float(np.ptp(ranks))),
     )
+    for text in ax.texts:  # the lines have the colour; text of it would be too pale to read
+        text.set_color(INK)
     for bar in chain.from_iterable(drawn["crossbars"]):  # its points come from a set, in an order of their own
         bar.set_data(sorted(bar.get_xdata()), bar.get_ydata())
     ax.grid(visible=False)
@@ -89,6 +100,14 @@ def critical_difference(ax: Axes, ranks: "pd.Series[float]", p_values: pd.DataFr
     ax.set_xlabel("Mean rank over blocks, 1 the best", labelpad=6)
     ax.xaxis.set_label_position("top")
     return ax
+
+
+def _apart(ranks: "pd.Series[float]") -> "pd.Series[float]":
+    """Ranks of which equal ones are drawn a line's width apart, so that neither hides the other."""
+    gap, placed = 0.008 * max(1.0, float(np.ptp(ranks))), ranks.sort_values(kind="stable").copy()
+    for before, after in pairwise(placed.index):
+        placed[after] = max(placed[after], placed[before] + gap)
+    return placed.loc[ranks.index]
 
 
 def _diverging(*, reverse: bool) -> Colormap:

@@ -7,18 +7,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Colormap, Normalize, TwoSlopeNorm
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from reports.plots.style import INK, as_label
+from reports.plots.style import INK, MOST_HEIGHT, as_label, new_figure
 
 RANKS = ("best", "median", "worst")
 COLUMNS = ("Fixed", "Moving", "Warped", "Fixed − warped", "Deformed grid", "Determinant", "Outlines")
 NEEDED = ("fixed", "moving", "warped", "fixed_labels", "warped_labels", "displacement", "determinant")
+FOLDED = "black"
 FIXED_LINE, WARPED_LINE = "#56b4e9", "#e69f00"
 LONGEST_SIDE = 160
+WIDEST = 9.6
+"""Inches in which heights of rows are given; they shrink with the figure."""
 _GRID_LINES = 22
 
 Slices = Mapping[str, np.ndarray]
@@ -40,8 +43,10 @@ def of_pair(pictures: Slices, rank: str) -> dict[str, np.ndarray] | None:
 
 def draw_pairs(pairs: Mapping[str, Slices], titles: Mapping[str, str], aspects: Mapping[str, float]) -> Figure:
     """A row for each pair, titled by ``titles``; ``aspects`` are the heights of a pixel over its width."""
-    heights = [_height(slices, aspects[rank]) for rank, slices in pairs.items()]
-    figure = Figure(figsize=(9.6, 0.8 + sum(heights)))
+    figure = new_figure(1.0)
+    share = figure.get_figwidth() / WIDEST
+    heights = [share * _height(slices, aspects[rank]) for rank, slices in pairs.items()]
+    figure.set_figheight(min(MOST_HEIGHT, 0.8 + sum(heights)))
     ratios = [*heights, 0.05]
     rows = figure.subplots(len(ratios), len(COLUMNS), squeeze=False, gridspec_kw={"height_ratios": ratios})
     for row, (rank, slices) in zip(rows, pairs.items(), strict=False):
@@ -154,5 +159,9 @@ def determinant_scale() -> Normalize:
 
 
 def determinant_colours() -> Colormap:
-    """Brown shrinks, green grows, white keeps; black is folded."""
-    return mpl.colormaps["BrBG"].with_extremes(under="black")
+    """Brown shrinks, green grows, white keeps; black is folded.
+
+    The dark ends of the scale are left out, so that nothing on it is near black.
+    """
+    kept = mpl.colormaps["BrBG"](np.linspace(0.18, 0.82, 256))
+    return LinearSegmentedColormap.from_list("determinant", list(map(tuple, kept))).with_extremes(under=FOLDED)

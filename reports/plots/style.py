@@ -2,8 +2,10 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -11,17 +13,35 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from reports.plots.marks import as_attributes
 
 INK = "#24292f"
 FAINT = "#c9ced6"
 GREY = "#868e99"
 GROUND = "#fffffe"
-# Okabe and Ito's colours, less those that vanish on white or on black.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a0703c", "#8f6bd1")
+# Okabe and Ito's blue and orange, and what lies farthest from them and from each other under deuteranopia, protanopia
+# and tritanopia, with a contrast of 3 and more on the white and on the dark ground (tests/reports/figures).
+COLOURS = ("#0072b2", "#d55e00", "#1fa3b8", "#a64a2c", "#8f85ff", "#c2857a", "#6652f5", "#8f5270")
+NARROW = 5.0
 MARKERS = ("o", "s", "^", "D", "v", "P")
-WIDTH = 7.2
+LINES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.2, 1, 1.2)))
+WIDTHS = {"page": 7.2, "column": 3.5, "two-columns": 7.16}
+"""Inches; a column and two columns as IEEE's and Elsevier's journals have them."""
+FONTS = {
+    "sans": ("Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"),
+    "serif": ("Times New Roman", "Times", "Liberation Serif", "STIXGeneral"),
+    "dejavu": ("DejaVu Sans",),
+}
+"""Families of which the first that is installed is used; the last of each comes with matplotlib."""
+MOST_HEIGHT = 9.0
+"""Inches, so that a figure with its caption fits a page of a paper."""
 PNG_DPI = 300
+LEGIBLE = 9.0
+"""Pixels of the smallest text of a figure on a phone."""
 LABEL_WIDTH, LABEL_LINES = 44, 3
 # What changes with the theme of the page.
 _IN_PAGE = {
@@ -29,7 +49,6 @@ _IN_PAGE = {
     FAINT: "var(--faint)",
     GREY: "var(--grey)",
     GROUND: "var(--ground)",
-    COLOURS[0]: "var(--blue)",
 }
 
 _STYLE: Any = {
@@ -46,14 +65,15 @@ _STYLE: Any = {
     "axes.titlesize": 9,
     "figure.constrained_layout.use": True,
     "figure.facecolor": "white",
-    "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "grid.color": FAINT,
     "grid.linewidth": 0.5,
     "image.composite_image": False,
     "legend.fontsize": 8.5,
     "legend.frameon": False,
+    "pdf.fonttype": 42,
     "lines.linewidth": 1.5,
+    "svg.fonttype": "none",
     "svg.hashsalt": "reports",
     "text.color": INK,
     "xtick.color": INK,
@@ -69,26 +89,95 @@ _STYLE: Any = {
 def style() -> Iterator[None]:
     """The look of the report, for whatever is drawn and saved inside, on top of matplotlib's own defaults: what the
     user's matplotlibrc says has no part in it."""
+    width, font = _LOOK.get()
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
+        mpl.rcParams["font.family"] = _families(font)
+        mpl.rcParams["figure.figsize"] = (WIDTHS[width], WIDTHS[width] / 2)
         yield
 
 
-def with_colours(arms: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """``arms`` with a ``colour`` by family (the baseline's first, grey if untrained) and a ``marker`` by group.
+_LOOK: ContextVar[tuple[str, str]] = ContextVar("look", default=("page", "sans"))
 
-    Where there are more families than colours, those of each group begin anew.
+
+@contextmanager
+def look(*, width: str = "page", font: str = "sans") -> Iterator[None]:
+    """Figures drawn inside are of this width and font.
+
+    Raises:
+        ValueError: a width or font that is not known.
     """
-    trained = arms[arms["trained"]]
+    for argument, value, known in (("width", width, WIDTHS), ("font", font, FONTS)):
+        if value not in known:
+            raise ValueError(f"look(): {argument!r} must be of {', '.join(known)}, got {value!r}")
+    token = _LOOK.set((width, font))
+    try:
+        yield
+    finally:
+        _LOOK.reset(token)
+
+
+@cache
+def _families(font: str) -> list[str]:
+    """The first family of the font that is installed, then matplotlib's own for signs that it lacks."""
+    installed = set(font_manager.get_font_names())
+    return [next(name for name in FONTS[font] if name in installed), "DejaVu Sans"]
+
+
+def new_figure(height: float) -> Figure:
+    """An empty figure of the chosen width, ``height`` in inches, at most a page."""
+    with style():
+        return Figure(figsize=(mpl.rcParams["figure.figsize"][0], min(height, MOST_HEIGHT)))
+
+
+def is_narrow() -> bool:
+    """Whether figures are as wide as one column of a journal."""
+    return WIDTHS[_LOOK.get()[0]] < NARROW
+
+
+def panels(height: float, count: int, **how: Any) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels side by side, each ``height`` inches; below each other where it is one column."""
+    rows, columns = (count, 1) if is_narrow() else (1, count)
+    figure = new_figure(height * rows)
+    return figure, list(figure.subplots(rows, columns, squeeze=False, **how).flat)
+
+
+def with_colours(arms: pd.DataFrame, baseline: str, *, colours: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """``arms`` with a ``colour`` by family (the baseline's first, grey if untrained), a ``marker`` and a ``line`` by
+    group.
+
+    An arm that goes on from the results of another (``parent``) takes its colour. Where there are more families than
+    colours, those of each group begin anew, so that marker and line tell them apart. ``colours``: of arms or families
+    that the caller wants otherwise.
+    """
+    colours = colours or {}
+    trained = arms[arms["trained"] & (_parents(arms) == "")]
     trained = pd.concat([trained[trained["arm"] == baseline], trained]).drop_duplicates("family")
     places = trained.groupby("group").cumcount() if len(trained) > len(COLOURS) else range(len(trained))
-    colours = {family: COLOURS[place % len(COLOURS)] for family, place in zip(trained["family"], places, strict=True)}
-    trained = arms[arms["trained"]]
-    groups = list(dict.fromkeys([*trained["group"], *arms["group"]]))
+    by_family = {family: COLOURS[place % len(COLOURS)] for family, place in zip(trained["family"], places, strict=True)}
+    by_arm = {arm: by_family.get(family, GREY) for arm, family in zip(arms["arm"], arms["family"], strict=True)}
+    by_arm |= {arm: by_arm[parent] for arm, parent in zip(arms["arm"], _parents(arms), strict=True) if parent in by_arm}
+    groups = list(dict.fromkeys([*arms[arms["trained"]]["group"], *arms["group"]]))
+    shared = len(trained) > len(COLOURS)
+    named = zip(arms["arm"], arms["family"], strict=True)
     return arms.assign(
-        colour=[colours.get(family, GREY) for family in arms["family"]],
+        colour=[colours.get(arm, colours.get(family, by_arm[arm])) for arm, family in named],
         marker=[MARKERS[groups.index(group) % len(MARKERS)] for group in arms["group"]],
+        line=[LINES[groups.index(group) % len(LINES)] if shared else LINES[0] for group in arms["group"]],
+    )
+
+
+def _parents(arms: pd.DataFrame) -> "pd.Series[str]":
+    """The arm that each goes on from, or nothing."""
+    return arms["parent"].fillna("") if "parent" in arms else pd.Series("", index=arms.index)
+
+
+def told_apart(arms: pd.DataFrame) -> pd.DataFrame:
+    """``arms`` as lines of one panel, each with a ``line`` and a ``marker`` that no neighbour of its colour has."""
+    places = range(len(arms))
+    return arms.assign(
+        line=[LINES[place % len(LINES)] for place in places], marker=[MARKERS[place % len(MARKERS)] for place in places]
     )
 
 
@@ -104,13 +193,19 @@ def jitter(count: int, width: float) -> np.ndarray:
 
 
 def save(figure: Figure, folder: Path, name: str) -> str:
-    """Write ``NAME.png`` at 300 dpi and ``NAME.svg``, the same bytes for the same figure; the SVG document."""
+    """Write ``NAME.svg``, ``NAME.pdf`` and, at 300 dpi, ``NAME.png``, the same bytes for the same figure; the SVG.
+
+    Text is text in the first two.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with style():
         document = _svg(figure)
         # What is laid out once need not be again: it takes as long as the drawing.
         figure.set_layout_engine("none")
         figure.savefig(folder / f"{name}.png", dpi=PNG_DPI, metadata={"Software": None})
+        figure.savefig(
+            folder / f"{name}.pdf", dpi=PNG_DPI, metadata={"CreationDate": None, "Creator": None, "Producer": None}
+        )
     (folder / f"{name}.svg").write_text(document, encoding="utf-8")
     return document
 
@@ -119,7 +214,7 @@ def _svg(figure: Figure) -> str:
     """The figure as an SVG document on a transparent ground."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, dpi=200, metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+    return as_attributes(buffer.getvalue())
 
 
 def inline(document: str, *, name: str, alt: str) -> str:
@@ -133,7 +228,15 @@ def inline(document: str, *, name: str, alt: str) -> str:
     element = element.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
     for colour, in_page in _IN_PAGE.items():
         element = element.replace(colour, in_page)
+    # In the page's own type; and as wide as it takes for the smallest letters to have nine pixels on a phone.
+    element = re.sub(r"font-family: [^;\"]*", "font-family: var(--sans)", element)
+    sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", element)]
     escaped = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     opened = f'<svg role="img" aria-label="{escaped}"'
-    # By a function, since a template would read the backslashes of the text.
-    return re.sub(r'<svg width="([\d.]+)pt" height="[\d.]+pt"', lambda _: opened, element, count=1)
+
+    def opening(found: re.Match[str]) -> str:
+        # By a function, since a template would read the backslashes of the text.
+        fits = round(LEGIBLE * float(found.group(1)) / min([*sizes, LEGIBLE]))
+        return f'{opened} style="--fits: {fits}px"'
+
+    return re.sub(r'<svg width="([\d.]+)pt" height="[\d.]+pt"', opening, element, count=1)

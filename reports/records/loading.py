@@ -1,5 +1,6 @@
 """Records of one or several run folders -> tidy tables, a study at a time, with what is missing and why."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import nan
@@ -13,6 +14,9 @@ from reports.records.definitions import Definitions, load_definitions
 from reports.records.files import EVALUATED, Problems, as_object
 from reports.records.study import Pictures, StudyRecords
 from reports.records.trial import MACHINE, load_trial
+
+OPTIMISED = "instance_optimisation"
+"""The method that goes on from another one's results."""
 
 
 def load_studies(
@@ -95,6 +99,7 @@ def _arms(definition: dict[str, Any]) -> pd.DataFrame:
             "group": [str(arm.get("group") or "arms") for arm in arms],
             "method": [str(method.get("name", "")) for method in methods],
             "plan": [method.get("plan") for method in methods],
+            "parent": _parents(names, [str(arm["label"]) for arm in arms], methods),
             "keys": [arm["keys"] for arm in arms],
             "strategy": [str(arm.get("strategy") or "") for arm in arms],
             "labelled": pd.Series([labelled_subjects(arm) for arm in arms], dtype=float),
@@ -106,6 +111,13 @@ def labelled_subjects(arm: dict[str, Any]) -> float:
     """Of how many training subjects an arm has seen the labels; NaN where the study does not vary it."""
     count = arm.get("labelled")
     return float(count) if type(count) is int and count >= 0 else nan
+
+
+def _parents(names: Sequence[str], labels: Sequence[str], methods: Sequence[dict[str, Any]]) -> list[str]:
+    """The arm whose results each arm goes on from (instance optimisation), or nothing."""
+    known = {json.dumps(method, sort_keys=True): name for name, method in zip(names, methods, strict=True)}
+    of = (as_object(method.get("of")) if method.get("name") == OPTIMISED else {} for method in methods)
+    return [known.get(json.dumps(parent, sort_keys=True), "") if parent else "" for parent in of]
 
 
 def _pictures(arm: str, seed: str, evaluation: Path, problems: Problems) -> dict[str, Pictures]:

@@ -30,6 +30,8 @@ _ESCAPED = {
     "\N{NARROW NO-BREAK SPACE}": r"\,",
     "\N{NO-BREAK SPACE}": "~",
 }  # fmt: skip
+COLUMN_CHARACTERS, PAGE_CHARACTERS = 60, 110
+"""What a line of a table holds in one column and over two, set in the type of the text."""
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 
@@ -49,9 +51,16 @@ def booktabs(
     groups: Sequence[str] = (),
     marked: Sequence[bool] = (),
 ) -> str:
-    """A floating table; ``right`` says which columns are numbers, ``groups`` and ``marked`` are of the rows."""
+    """A floating table; ``right`` says which columns are numbers, ``groups`` and ``marked`` are of the rows.
+
+    A table that is wider than a column of a journal spans both, in smaller type where it is wider than these.
+    """
+    width = sum(max(len(cell) for cell in (column, *own)) + 2 for column, *own in zip(columns, *rows, strict=True))
+    kind = "table*" if width > COLUMN_CHARACTERS else "table"
+    small = [r"  \scriptsize", r"  \setlength{\tabcolsep}{3pt}"] if width > PAGE_CHARACTERS else []
     lines = [
-        r"\begin{table}",
+        rf"\begin{{{kind}}}",
+        *small,
         r"  \centering",
         rf"  \caption{{{escape(caption)}}}",
         rf"  \label{{{label}}}",
@@ -65,7 +74,7 @@ def booktabs(
             lines += [r"    \addlinespace"] if number else []
             lines.append(rf"    \multicolumn{{{len(columns)}}}{{l}}{{\emph{{{escape(groups[number])}}}}} \\")
         lines.append(f"    {_line(row, bold=bool(marked) and marked[number])}")
-    return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}", ""])
+    return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", rf"\end{{{kind}}}", ""])
 
 
 def _line(cells: Sequence[str], *, bold: bool = False) -> str:

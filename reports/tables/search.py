@@ -9,7 +9,8 @@ import pandas as pd
 from reports.analysis.candidates import front, ranked
 from reports.analysis.effort import training_hours
 from reports.analysis.search import objectives_of, proposer, title
-from reports.records.plans import NAMED_PLANS, is_coarse_to_fine
+from reports.records.levels import word
+from reports.records.plans import NAMED_PLANS, is_coarse_to_fine, is_plan
 from reports.records.search import SearchRecords
 from reports.tables.provenance import origin
 from reports.tables.table import Table, caption
@@ -85,6 +86,32 @@ def _outcome(row: Row) -> str:
     return (
         str(row["state"]) if unmeasured else f"{number(row['last_gain'], 4, signed=True)} at step {count(row['step'])}"
     )
+
+
+def proposals(records: SearchRecords) -> Table:
+    """Every candidate with what it chose, in the order of its proposal."""
+    own = records.candidates
+    names = list(dict.fromkeys(name for values in own["values"] for name in values if name != "plan"))
+    settings: dict[str, list[str]] = {
+        name: [word(v[name]) if name in v else "" for v in own["values"]] for name in names
+    }
+    if own["plan"].map(is_plan).any():
+        settings = {"Plan": [str(plan) for plan in own["plan"].fillna("")], **settings}
+    shown = pd.DataFrame(
+        {
+            "Proposed": own["order"].map(count),
+            **settings,
+            "Gain": [number(value, 4, signed=True) for value in own["last_gain"]],
+            "at step": own["step"].map(count),
+            "State": own["state"].astype(str),
+            "SD log J": own["regularity"].map(number),
+            "Folding fraction": own["folding"].map(share),
+            "Parameters": own["parameters"].map(count),
+        }
+    )
+    groups = tuple(proposer(records, str(part), opens=True) for part in own["part"])
+    text = caption("Every candidate, in the order of its proposal; gain: at the last step that it came to.", records)
+    return Table(title="All candidates", caption=text, numbers=shown, shown=shown, groups=groups)
 
 
 def health(records: SearchRecords) -> Table:

@@ -54,7 +54,9 @@ def seeds(comparison: Comparison) -> Table:
     if pairs.empty:
         empty = pd.DataFrame(columns=["arm", "seed", *KNOWN])
         return Table(title=title, caption=text, numbers=empty, shown=empty)
-    numbers = pairs.groupby(["arm", "seed"], sort=False)[list(KNOWN)].mean().reset_index()
+    numbers = (
+        pairs.groupby(["arm", "seed"], sort=False)[list(dict.fromkeys([*KNOWN, metric.name]))].mean().reset_index()
+    )
     wide = numbers.pivot(index="arm", columns="seed", values=metric.name).reindex(comparison.evaluated["arm"])
     shown = wide.map(lambda value: "" if isnan(value) else metric.number(value)).rename_axis(columns=None)
     shown.columns = pd.Index([f"Seed {seed}" for seed in wide.columns])
@@ -105,7 +107,7 @@ def all_tables(certainty: Certainty) -> dict[str, Table]:
 
 def arms_numbers(comparison: Comparison) -> pd.DataFrame:
     """All that is known of an arm in one row."""
-    return comparison.arms.drop(columns=["keys"]).assign(
+    return comparison.arms.drop(columns=["keys", "parent"]).assign(
         split=comparison.records.split, selection_split=comparison.records.is_selection_split
     )
 

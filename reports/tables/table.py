@@ -13,7 +13,7 @@ from reports.tables.latex import booktabs
 WORDS = (
     "Arm", "Structure", "Plan", "Verdict", "What", "Value", "Seed", "Key", "State", "Reason", "Configuration", "Part",
     "Source", "Metric", "Data set", "Against", "Decoded plan", "Trained as", "Over", "Item",
-    "Question", "Answer", "From the records",
+    "Question", "Answer", "Which", "Pair", "From the records",
 )  # fmt: skip
 
 
@@ -71,11 +71,14 @@ class Table:
         )
 
     def write(self, folder: Path, name: str) -> None:
-        """``NAME.csv`` with the numbers, ``NAME.md`` and ``NAME.tex`` with the words."""
+        """``NAME.csv`` with the numbers, ``NAME.md`` and ``NAME.tex`` with the words; no LaTeX without rows."""
         folder.mkdir(parents=True, exist_ok=True)
         write_csv(self.numbers, folder / f"{name}.csv")
         (folder / f"{name}.md").write_text(self.markdown(), encoding="utf-8", errors="replace")
-        (folder / f"{name}.tex").write_text(self.latex(name), encoding="utf-8", errors="replace")
+        if len(self.shown):
+            (folder / f"{name}.tex").write_text(self.latex(name), encoding="utf-8", errors="replace")
+        else:
+            (folder / f"{name}.tex").unlink(missing_ok=True)
 
 
 def write_csv(numbers: pd.DataFrame, path: Path) -> None:

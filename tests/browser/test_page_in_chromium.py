@@ -1,11 +1,11 @@
 """The report's page as a reader opens it: offline, in both themes, on paper, by keyboard, without scripts."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.browser.pages import OPEN_ALL, opened
 
 pytestmark = pytest.mark.browser
 
@@ -14,25 +14,6 @@ PAINTED = """canvas => {
   return pixels.some((value, at) => at % 4 === 3 && value > 0);
 }"""
 PIXELS = "canvas => canvas.toDataURL()"
-OPEN_ALL = "for (const one of document.querySelectorAll('details')) one.open = true"
-
-
-@contextmanager
-def opened(browser: Any, path: Path, **settings: Any) -> Iterator[Any]:
-    """The page in a context of its own; anything that it fetches or complains of fails the test."""
-    context = browser.new_context(offline=True, **settings)
-    page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(f"console {message.type}: {message.text}"))
-    page.on("pageerror", lambda error: said.append(f"error: {error}"))
-    page.on("request", lambda request: said.append(request.url[:80]) if not request.url.startswith("data:") else None)
-    page.goto(path.as_uri())
-    page.wait_for_load_state("load")
-    if settings.get("java_script_enabled", True):
-        page.wait_for_function("!document.querySelector('.viewer:not(.live)')")
-    yield page
-    context.close()
-    assert said == [path.as_uri()]
 
 
 @pytest.fixture(params=["small_study", "committed"])
@@ -48,13 +29,13 @@ def test_nothing_is_fetched_and_every_figure_is_shown(browser: Any, path: Path, 
         boxes = page.eval_on_selector_all("figure svg", "all => all.map(one => one.getBoundingClientRect().height)")
         assert len(boxes) >= 10
         assert min(boxes) > 40
-        assert page.eval_on_selector_all("img", "all => all.every(one => one.naturalWidth > 0)")
+        shown = "all => all.filter(one => one.offsetParent).every(one => one.naturalWidth > 0)"
+        assert page.eval_on_selector_all("img", shown)
         assert page.eval_on_selector_all("svg image", "all => all.every(one => one.getBoundingClientRect().width > 0)")
-        for canvas in page.query_selector_all("canvas"):
-            assert canvas.evaluate(PAINTED)
+        assert all(canvas.evaluate(PAINTED) for canvas in page.query_selector_all("canvas"))
 
 
-@pytest.mark.parametrize("width", [1280, 420])
+@pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_is_no_wider_than_its_window(browser: Any, path: Path, width: int) -> None:
     with opened(browser, path, viewport={"width": width, "height": 900}) as page:
         page.evaluate(OPEN_ALL)
@@ -73,7 +54,7 @@ def test_slices_are_scrolled_by_keyboard(browser: Any, small_study: Path) -> Non
     with opened(browser, small_study) as page:
         viewer = page.locator(".viewer").first
         slices, canvas = viewer.locator(".slice"), viewer.locator(".blended")
-        count = int(viewer.get_attribute("data-count"))
+        count = int(slices.get_attribute("max"))
         assert count > 4
         for target in (slices, viewer.locator(".panels")):
             target.focus()

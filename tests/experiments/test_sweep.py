@@ -105,7 +105,13 @@ def test_the_numbers_can_be_taken_along_without_images_or_paths(quickstart, tmp_
     assert export([str(runs), name, str(tmp_path / "out")]) == 0  # the same numbers again are no conflict
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert {"".join(path.suffixes) for path in files} == {".json", ".csv.gz"}
-    assert list(runs.rglob("viewer.npz"))  # images: never among the numbers
+    assert list(runs.rglob("viewer.npz"))  # images: among the numbers only where asked for, and simulated
+    assert export([str(runs), name, str(tmp_path / "shown"), "--pictures"]) == 0
+    assert len(list((tmp_path / "shown").rglob("viewer.npz"))) == len(list(runs.rglob("viewer.npz")))
+    definition = runs / "studies" / f"{name}.json"
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / f"{name}.json").write_text(definition.read_text().replace('"synthetic": true', '"x": 1'))
+    assert export([str(tmp_path), name, str(tmp_path / "people"), "--pictures"]) == 2
     assert any(path.name == "gates.csv.gz" and path.parent.parent.name == "eval" for path in files)
     text = "".join(path.read_text() for path in files if path.suffix == ".json")
     assert str(runs) not in text

@@ -13,7 +13,7 @@ from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.operator import GateSettings
 from fusemorph.networks.registration import GateWeights, Registration
 from fusemorph.trials.evaluation import evaluate
-from fusemorph.trials.viewer_slices import gate_map, view_pair
+from fusemorph.trials.viewer_slices import gate_map, view_pair, view_planes
 
 CPU = torch.device("cpu")
 
@@ -67,6 +67,21 @@ def test_a_plane_is_one_slice() -> None:
     assert int(view["axis"]) == -1
 
 
+def test_the_other_planes_are_small_and_along_their_axes() -> None:
+    pair = make_pair((20, 120, 28), inside=(slice(4, 16), slice(3, 100), slice(6, 20)))
+    views = view_planes(pair, still((20, 120, 28)).displacement, "worst", without=2)
+    assert {name.rsplit("_", 1)[0] for name in views if name.endswith("_fixed")} == {"worst_0", "worst_1"}
+    assert views["worst_0_fixed"].shape == (9, 60, 14)  # 120 pixels a side are thinned to 60
+    assert views["worst_1_slices"].tolist()[::8] == [3, 99]
+    place = int(views["worst_1_slices"][4])
+    assert np.array_equal(views["worst_1_fixed"][4], (255 * pair.fixed.image[:, place]).round().astype(np.uint8))
+
+
+def test_where_the_axes_of_the_body_point_to_is_recorded() -> None:
+    view = view_pair(make_pair((20, 24, 28), inside=(slice(4, 16),) * 3), still((20, 24, 28)))
+    assert view["directions"].tolist() == ["R", "A", "S"]
+
+
 @pytest.mark.parametrize("shape", [(20, 24, 40), (20, 24)])
 def test_gates_are_seen_where_they_differ_between_voxels(shape: tuple[int, ...]) -> None:
     padded = tuple(-(-side // 16) * 16 for side in shape)
@@ -103,6 +118,9 @@ def test_an_evaluation_keeps_what_the_gates_did(dataset: Dataset) -> None:
             "gate1", "gate3", "gate4", "gate7", "gate_slices",
         }  # fmt: skip
         assert view["gate1"].shape == (3, *view["fixed"].shape[1:])
+        planes = {name.rsplit("_", 1)[0] for name in view.files if name.endswith("_fixed")}
+        assert {"best_0", "best_1", "best_2", "worst_0", "worst_1", "worst_2"} <= planes
+        assert len(planes) == 8  # and two of the median pair, whose widest plane has a view of its own
 
 
 def test_networks_without_gates_have_no_such_file(dataset: Dataset, tmp_path: Path) -> None:

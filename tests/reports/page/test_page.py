@@ -14,6 +14,7 @@ import pytest
 import reports.page.report
 from reports.__main__ import main
 from reports.page import write_report
+from reports.page.table_library import table_library
 from tests.reports.records_fixture import ARMS, Records, write_records
 
 
@@ -50,9 +51,14 @@ class Elements(HTMLParser):
             assert self.open.pop() == tag
 
 
+def own_of(page: Path) -> str:
+    """The page without the library of its tables."""
+    return page.read_text(encoding="utf-8").replace(str(table_library()), "")
+
+
 def text_of(page: Path) -> str:
     """The page without its drawings."""
-    return re.sub(r"<svg.*?</svg>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(r"<svg.*?</svg>", "", own_of(page), flags=re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -68,28 +74,31 @@ def test_page_stands_alone(page: Path) -> None:
     content = page.read_text(encoding="utf-8")
     elements = Elements(content)
     assert elements.open == []
-    assert not re.search(r"https?:|//\w|@import|<script\s|<iframe", re.sub(r'base64,[^"]*', "", content))
+    own = re.sub(r'base64,[^"]*', "", own_of(page))
+    assert not re.search(r"https?:|(?<!:)//\w|@import|<script\s|<iframe", own)
     assert all(resource.startswith(("#", "data:")) for resource in elements.resources)
-    assert all(link.removeprefix("#") in elements.ids for link in elements.links)
+    inside = [link for link in elements.links if link.startswith("#")]
+    assert all(link.removeprefix("#") in elements.ids for link in inside)
+    assert all((page.parent / link).is_file() for link in elements.links if link not in inside)
     assert len(content) < 8_000_000
 
 
 def test_drawings_do_not_share_ids(page: Path) -> None:
-    elements = Elements(page.read_text(encoding="utf-8"))
+    elements = Elements(own_of(page))
     assert len(elements.ids) == len(set(elements.ids))
-    referred = re.findall(r'url\(#([^)]+)\)|xlink:href="#([^"]+)"', page.read_text(encoding="utf-8"))
+    referred = re.findall(r'url\(#([^)]+)\)|xlink:href="#([^"]+)"', own_of(page))
     assert {one or other for one, other in referred} <= set(elements.ids)
 
 
 def test_every_drawing_has_words(page: Path) -> None:
-    content = page.read_text(encoding="utf-8")
+    content = own_of(page)
     alts = re.findall(r'<svg role="img" aria-label="([^"]*)"', content)
     assert len(alts) == content.count("<svg") >= 7 + 3
     assert all(len(alt) > 40 for alt in alts)
 
 
 def test_drawings_follow_the_theme(page: Path) -> None:
-    content = page.read_text(encoding="utf-8")
+    content = own_of(page)
     captioned_figures = "".join(re.findall(r"<svg.*?</svg>", content, flags=re.DOTALL))
     assert "currentColor" in captioned_figures
     assert not re.search(r"fill: #(24292f|fffffe)|stroke: #(24292f|c9ced6|868e99)", captioned_figures)
@@ -101,6 +110,7 @@ def test_files_stand_beside_the_page(page: Path) -> None:
     for name in ("distribution", "differences", "regularity", "price", "training", "gates", "structures", "pairs0"):
         assert (page.parent / "figures" / f"fusion_{name}.svg").is_file()
         assert (page.parent / "figures" / f"fusion_{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert b"/FontFile2" in (page.parent / "figures" / f"fusion_{name}.pdf").read_bytes(), "text as text"
     assert (page.parent / "tables" / "fusion_arms.csv").is_file()
     assert "| 2g |" in (page.parent / "CHECKLIST.md").read_text(encoding="utf-8")
     assert not list(page.parent.glob("*.part"))

@@ -11,6 +11,8 @@ from PIL import Image
 
 from reports.analysis.comparison import Comparison, compare_studies
 from reports.page.viewer import fault, sheets, viewers
+from reports.plots.slices import determinant_colours
+from tests.reports.colour_vision import DEFICIENCIES, seen
 from tests.reports.records_fixture import ARMS, Records, write_records
 from tests.reports.viewer_fixture import view
 
@@ -114,9 +116,33 @@ def test_a_small_page_and_broken_files_leave_viewers_out(pictured: Comparison, r
     (folders["early"] / "viewer.npz").write_bytes(b"no archive")
     shown = dict(viewers(pictured, 10**6))
     assert shown["AutoFuse"]["message"] == ""
-    assert shown["AutoFuse"]["pair"].count(" ← ") == 1
+    first = shown["AutoFuse"]["views"][0]
+    assert first["pair"].count(" ← ") == 1
+    ranks = [(view["rank"], view["plane"]) for view in shown["AutoFuse"]["views"]]
+    assert ranks == [("median", "axial"), ("best", "sagittal"), ("median", "sagittal"), ("worst", "sagittal")]
+    assert first["sides"] == ["R", "L", "P", "A"], "axis 0 goes to the right and points to the left of the body"
+    assert first["pixel_mm"] == 1.0
     assert "cannot be read as pictures" in shown["early"]["message"]
     assert "keep the page small" in dict(viewers(pictured, 1000))["AutoFuse"]["message"]
     stretched = {**pictured.records.definition, "dataset": {"spacing_mm": [1.0, 3.0, 1.0]}}
     thick = replace(pictured, records=replace(pictured.records, definition=stretched))
-    assert dict(viewers(thick, 10**6))["AutoFuse"]["aspect"] == pytest.approx(3 * 64 / 48)
+    assert dict(viewers(thick, 10**6))["AutoFuse"]["views"][0]["aspect"] == pytest.approx(3 * 64 / 48)
+
+
+def test_other_pairs_and_planes_are_shown_as_far_as_the_page_goes(
+    pictured: Comparison, rng: np.random.Generator
+) -> None:
+    for pictures in pictured.records.pictures.values():
+        np.savez_compressed(pictures.path.with_name("viewer.npz"), allow_pickle=False, **view((48, 64), rng))
+    whole = dict(viewers(pictured, 10**6))
+    size = sum(len(value) for own in whole.values() for value in own["views"][0].values() if isinstance(value, str))
+    small = dict(viewers(pictured, size + 100))
+    assert [len(own["views"]) for own in small.values()] == [1, 1], "the median pair of each arm comes first"
+
+
+def test_folding_is_unlike_every_other_determinant_for_every_eye() -> None:
+    scale = determinant_colours()(np.linspace(0, 1, 64))[:, :3]
+    folded = np.zeros((1, 3))
+    for sight in (None, *DEFICIENCIES):
+        apart = np.linalg.norm(seen(scale, sight) - seen(folded, sight), axis=1)
+        assert apart.min() > 35

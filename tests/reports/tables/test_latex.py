@@ -8,6 +8,7 @@ import pytest
 
 from reports.tables.latex import booktabs, escape
 from reports.tables.table import Table
+from reports.wording import share
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,36 @@ def test_whole_table() -> None:
             "",
         ]
     )
+
+
+def made(columns: int, letters: int) -> str:
+    names = [f"Column {number}" for number in range(columns)]
+    return booktabs(names, [["x" * letters] * columns], caption="c", label="l", right=[True] * columns)
+
+
+def test_a_wide_table_spans_two_columns_and_is_smaller_where_these_are_not_enough() -> None:
+    assert made(3, 5).startswith("\\begin{table}\n")
+    wide, wider = made(7, 10), made(12, 12)
+    assert wide.startswith("\\begin{table*}\n")
+    assert wide.rstrip().endswith(r"\end{table*}")
+    assert "scriptsize" not in wide
+    assert "scriptsize" in wider
+
+
+def test_a_table_without_rows_leaves_no_latex(tmp_path: Path) -> None:
+    empty = pd.DataFrame({"Arm": [], "Dice": []})
+    (tmp_path / "t.tex").write_text("of an earlier report")
+    Table(title="Dice", caption="None.", numbers=empty, shown=empty).write(tmp_path, "t")
+    assert not (tmp_path / "t.tex").exists()
+    assert (tmp_path / "t.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0"), (0.0024, "2.4e-3"), (2.14e-4, "2.1e-4"), (0.031, "0.031"), (1e-12, "1.0e-12")]
+)
+def test_small_fractions_read_as_in_a_paper(value: float, text: str) -> None:
+    assert share(value) == text
+    assert escape(share(value)) == text
 
 
 def test_a_table_is_written_three_ways(tmp_path: Path) -> None:

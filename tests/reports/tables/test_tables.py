@@ -43,7 +43,7 @@ def tables_of(comparison: Comparison) -> dict[str, Table]:
         (between(nan, 1.0), "not known"),
         (between(-0.01, 0.02, signed=True), "−0.010 to +0.020"),
         (share(0.0), "0"),
-        (share(0.00021), "2.1e−04"),
+        (share(0.00021), "2.1e-4"),
         (share(0.031), "0.031"),
         (significant(0.12345), "0.123"),
         (significant(12.345), "12.3"),
