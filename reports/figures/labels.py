@@ -2,9 +2,9 @@
 
 from reports.analysis.comparison import Comparison
 from reports.analysis.label_curve import label_curve, unsupervised_arm
-from reports.figures.captioned import CaptionedFigure, new_figure
+from reports.figures.captioned import CaptionedFigure
 from reports.plots.labels import by_labels
-from reports.plots.style import style
+from reports.plots.style import new_figure, style
 from reports.tables.table import caption
 from reports.wording import number
 
