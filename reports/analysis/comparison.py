@@ -178,7 +178,8 @@ def families(arms: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
     begun = {identity: label.split(",")[0] for identity, label in shortest.items()}
     names = begun if len(set(begun.values())) == len(begun) else shortest
     # An arm over numbers of labelled subjects says itself what it is.
-    return [own or names[identity] for own, identity in zip(records.arms["strategy"], identities, strict=True)]
+    strategies = arms["strategy"].fillna("") if "strategy" in arms else [""] * len(arms)
+    return [strategy or names[identity] for strategy, identity in zip(strategies, identities, strict=True)]
 
 
 def _notes(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric: Metric) -> list[str]:
