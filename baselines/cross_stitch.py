@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from fusemorph.losses import Supervision, TrainingLoss
 from fusemorph.method import SegmentingMethod
-from fusemorph.networks.blocks import ConvBlock, convolution, downsample, upsample
+from fusemorph.networks.blocks import ConvBlock, downsample, upsample
+from fusemorph.networks.head import segmentation_logits
 from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.networks.registration import Registration
 from fusemorph.networks.unet import small_convolution
@@ -60,7 +61,7 @@ class StitchedNetworks(PairNetwork):
             nn.ModuleList(ConvBlock(dims, *counts) for counts in (*down, *up)) for _ in range(2)
         )
         self.stitches = nn.ModuleList(CrossStitchUnit(dims, outputs) for _, outputs in (*down[1:], *up))
-        self.logits = convolution(dims, channels[0], classes, kernel=1)
+        self.logits = segmentation_logits(dims, channels[0], classes)
         self.displacement = small_convolution(dims, channels[0])
 
     def align(

@@ -26,6 +26,7 @@ from fusemorph.integrate import resize_displacement
 from fusemorph.losses import Supervision, TrainingLoss
 from fusemorph.method import SegmentingMethod
 from fusemorph.networks.blocks import ConvBlock, convolution, downsample, upsample
+from fusemorph.networks.head import segmentation_logits
 from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.networks.registration import Registration
 from fusemorph.networks.unet import small_convolution
@@ -68,7 +69,7 @@ class GatedPyramid(PairNetwork):
         self.encoder = nn.ModuleList(ConvBlock(dims, *counts) for counts in zip(inputs, channels, strict=True))
         steps = pairwise(channels)
         self.segmenting = nn.ModuleList(ConvBlock(dims, fine + coarse, fine) for fine, coarse in steps)
-        self.logits = convolution(dims, channels[0], classes, kernel=1)
+        self.logits = segmentation_logits(dims, channels[0], classes)
         self.levels = nn.ModuleList(Level(dims=dims, channels=count) for count in channels)
 
     def align(

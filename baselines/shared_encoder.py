@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from fusemorph.losses import Supervision, TrainingLoss
 from fusemorph.method import SegmentingMethod
-from fusemorph.networks.blocks import ConvBlock, convolution, downsample, upsample
+from fusemorph.networks.blocks import ConvBlock, downsample, upsample
+from fusemorph.networks.head import segmentation_logits
 from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.networks.registration import Registration
 from fusemorph.networks.unet import small_convolution
@@ -58,7 +59,7 @@ class TwoDecoders(PairNetwork):
         inputs = (2, *channels[:-1])
         self.encoder = nn.ModuleList(ConvBlock(dims, *counts) for counts in zip(inputs, channels, strict=True))
         self.segmenting, self.registering = (_Decoder(dims, channels) for _ in range(2))
-        self.logits = convolution(dims, channels[0], classes, kernel=1)
+        self.logits = segmentation_logits(dims, channels[0], classes)
         self.displacement = small_convolution(dims, channels[0])
 
     def align(

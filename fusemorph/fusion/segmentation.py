@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from fusemorph.fusion.plan import PREDICTING, STAGES, is_coarse_to_fine, joint_stages, single_stages
 from fusemorph.fusion.unet_path import UNetPath
-from fusemorph.networks.blocks import ConvBlock, convolution, upsample
+from fusemorph.networks.blocks import ConvBlock, upsample
+from fusemorph.networks.head import segmentation_logits
 
 Segmentation = Literal["none", "loss", "feature", "input", "all"]
 SegmentationInput = Literal["soft", "argmax"]
@@ -63,7 +64,7 @@ class SegmentationHead(nn.Module):
     def __init__(self, *, dims: int, channels: Sequence[int], classes: int) -> None:
         super().__init__()
         self.block = ConvBlock(dims, channels[1] + channels[0], channels[0])
-        self.logits = convolution(dims, channels[0], classes, kernel=1)
+        self.logits = segmentation_logits(dims, channels[0], classes)
 
     def forward(self, coarse: Float[Tensor, "b _ *t"], fine: Float[Tensor, "b _ *s"]) -> Float[Tensor, "b k *s"]:
         """From the features of stage 7 and of full resolution."""

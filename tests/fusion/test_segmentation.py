@@ -102,3 +102,12 @@ def test_networks_that_segment_are_matched_as_others_are(measure: str) -> None:
 def test_settings_are_checked() -> None:
     with pytest.raises(ValueError, match="'labels' must be positive and differ"):
         Fusion(labels=(1, 1))
+
+
+@pytest.mark.parametrize("labels", [(1,), (1, 2, 3)])
+def test_a_segmentation_begins_with_little_foreground(labels: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    network = Fusion(segmentation="all", channels=TINY, labels=labels).network(2)
+    registration = network(*torch.rand(2, 1, 1, 32, 32))
+    assert registration.segmentation is not None
+    assert registration.segmentation[0].softmax(1)[:, 1:].sum(1).mean() < 0.2
