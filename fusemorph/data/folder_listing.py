@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from fusemorph.data.table import Row, raise_all, read_table
 from fusemorph.paths import expanded
 
 
-def list_folder(folder: Path, *, task: str, seed: int, fractions: Sequence[float]) -> Listing:
+def list_folder(folder: Path, *, task: str, seed: int, fractions: Sequence[float], unlabelled: bool = False) -> Listing:
     """List ``pairs.csv``, or else ``images/`` with ``labels/`` and a table of subjects and splits.
 
-    Without splits in a table, subjects are drawn: ``fractions`` of them to train, val and test by ``seed``.
+    Without splits in a table, subjects are drawn: ``fractions`` of them to train, val and test by ``seed``. Where some
+    images have labels all must have, those of train excepted if ``unlabelled``.
 
     Raises:
         DataError: nothing there, partners missing, a table that contradicts itself or the files.
@@ -25,8 +26,17 @@ def list_folder(folder: Path, *, task: str, seed: int, fractions: Sequence[float
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     if (folder / "pairs.csv").exists():
-        return _list_pairs(folder, task=task, seed=seed, fractions=fractions)
-    return _list_images(folder, task=task, seed=seed, fractions=fractions)
+        listing = _list_pairs(folder, task=task, seed=seed, fractions=fractions)
+    else:
+        listing = _list_images(folder, task=task, seed=seed, fractions=fractions)
+    if any(listed.labels for listed in listing.scans.values()):
+        _require_labels(listing.scans.values(), unlabelled=unlabelled)
+    return listing
+
+
+def _require_labels(scans: Iterable[Listed], *, unlabelled: bool) -> None:
+    lone = [listed.image for listed in scans if not listed.labels and not (unlabelled and listed.split == "train")]
+    raise_all(f"{image}: image without label" for image in sorted(lone))
 
 
 def _list_images(folder: Path, *, task: str, seed: int, fractions: Sequence[float]) -> Listing:
@@ -34,9 +44,9 @@ def _list_images(folder: Path, *, task: str, seed: int, fractions: Sequence[floa
     if not images:
         raise DataError(f"{folder}: holds neither pairs.csv nor NIfTI images in {folder / 'images'}")
     if (folder / "labels").is_dir():
-        lone = [f"{images[name]}: image without label" for name in sorted(set(images) - set(labels))]
-        lone += [f"{labels[name]}: label without image" for name in sorted(set(labels) - set(images))]
-        raise_all(lone)
+        if not labels:
+            raise_all(f"{image}: image without label" for _, image in sorted(images.items()))
+        raise_all(f"{labels[name]}: label without image" for name in sorted(set(labels) - set(images)))
     table, rows = _scan_rows(folder, images)
     ids = {name: without_ending(path.name) for name, path in images.items()}
     subjects = {name: rows[name].get("person") or ids[name] for name in images}
@@ -98,8 +108,6 @@ def _list_pairs(folder: Path, *, task: str, seed: int, fractions: Sequence[float
             rule = "different subjects" if task == "inter" else "two images of one subject"
             raise DataError(f"{table}, row {number}: a pair must hold {rule} (task {task!r})")
         pairs.append(ListedPair(split=split, fixed=sides[0][0], moving=sides[1][0], block=row.get("block", "")))
-    if any(listed.labels for listed in scans.values()):
-        raise_all([f"{listed.image}: image without label" for listed in scans.values() if not listed.labels])
     return Listing(scans=scans, pairs=pairs)
 
 

@@ -101,3 +101,20 @@ def test_the_check_counts_them_and_says_which_files_are_wrong(
     nib.save(nib.Nifti1Image(strange, image.affine), path)
     findings = check("hippocampus", cache=tmp_path / "cache", **example)
     assert any(str(path) in one.message and "got [7]" in one.message for one in findings)
+
+
+def test_most_images_of_a_folder_may_truly_have_none(tmp_path: Path) -> None:
+    example = Folder.example(tmp_path / "files")
+    labels = tmp_path / "files" / "labels"
+    for number in (0, 1, 3):
+        (labels / f"train{number}.nii.gz").unlink()
+    with pytest.raises(ValueError, match=r"train0\.nii\.gz: image without label"):
+        open_dataset("folder", cache=tmp_path / "cache", **example)
+    dataset = open_dataset("folder", cache=tmp_path / "cache", unlabelled=True, **example)
+    assert dataset.labelled_subjects == ("b",)
+    assert [dataset.scan(i).labels is not None for i in dataset.scan_ids("train")] == [False, False, True, False]
+    with pytest.raises(ValueError, match="must be at most the 1 subjects of train with labels"):
+        open_dataset("folder", cache=tmp_path / "cache", unlabelled=True, labelled=2, **example)
+    (labels / "val0.nii.gz").unlink()
+    with pytest.raises(ValueError, match=r"val0\.nii\.gz: image without label"):
+        open_dataset("folder", cache=tmp_path / "cache", unlabelled=True, **example)

@@ -1,17 +1,25 @@
 """NIfTI images and labels of your own, 2-D or 3-D, paired between subjects or within them."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fusemorph.configuration import LATER
 from fusemorph.data.dataset import Pair, PairIndex
 from fusemorph.data.folder_listing import list_folder
 from fusemorph.data.listing import require_pairs_within
 from fusemorph.data.measured import MeasuredDataset, MeasuredSettings, arguments_of
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.settings import read_settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderSettings(MeasuredSettings):
+    """``unlabelled``: images of train may lack labels that others have. Beside that as ``MeasuredSettings``."""
+
+    unlabelled: bool = field(default=False, metadata=LATER)
 
 
 class Folder(MeasuredDataset):
@@ -32,10 +40,13 @@ class Folder(MeasuredDataset):
     companions = frozenset({"pairs.csv", "splits.csv", "scans.csv"})
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
-        options = read_settings(MeasuredSettings, settings, dataset=self.name)
+        options = read_settings(FolderSettings, settings, dataset=self.name)
         if data is None:
             raise ValueError("open_dataset(): 'data' must be a folder with images/ or pairs.csv, got None")
-        listing = list_folder(Path(data), task=options.task, seed=options.seed, fractions=options.fractions)
+        listing = list_folder(
+            Path(data), task=options.task, seed=options.seed, fractions=options.fractions,
+            unlabelled=options.unlabelled,
+        )  # fmt: skip
         if options.task == "intra" and not listing.pairs:
             require_pairs_within(listing.scans, "two, named in splits.csv")
         self.within_subjects = options.task == "intra"
