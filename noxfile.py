@@ -119,9 +119,10 @@ def submit(session: nox.Session) -> None:
 
 @nox.session
 def gpu(session: nox.Session) -> None:
-    """Tests that need a CUDA device and a torch built for it."""
+    """The first day with a card: tests that need a CUDA device and a torch built for it, then its table of figures."""
     install(session, "-e", ".[test]")
     session.run("pytest", "-m", "gpu", *session.posargs)
+    session.run("python", "-m", "tests.benchmarks.day_one")
 
 
 @nox.session

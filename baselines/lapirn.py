@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fusemorph.grid import per_axis
 from fusemorph.integrate import exponential, resize_displacement
 from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.method import LearnedMethod, PublishedScore
@@ -125,7 +126,7 @@ class Level(nn.Module):
             coarse = _activate(block(coarse))
         feature = self.up(coarse)
         added = F.softsign(self.velocity(_activate(self.merge(torch.cat((feature, fine), dim=1)))).float())
-        added = added * (0.5 * self.largest_shift * added.new_tensor(shape).view(-1, *[1] * len(shape)))
+        added = added * (0.5 * self.largest_shift * per_axis(shape, added).view(-1, *[1] * len(shape)))
         return added.contiguous() if velocity is None else velocity + added, feature
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fusemorph.configuration import Augmentation
-from fusemorph.grid import Mode, identity_grid, sample
+from fusemorph.grid import Mode, identity_grid, per_axis, sample
 
 AFFINE_NOISE = 0.05
 GAMMA = 0.3
@@ -52,7 +52,7 @@ def _map(volume: Tensor, matrix: np.ndarray, mode: Mode = "linear") -> Tensor:
     """The volume read at ``centre + matrix (x - centre)``."""
     shape = volume.shape[2:]
     grid = identity_grid(shape, device=volume.device)
-    centre = torch.tensor([(side - 1) / 2 for side in shape], device=volume.device).view(-1, *[1] * len(shape))
-    rows = torch.tensor(matrix, dtype=torch.float32, device=volume.device)
+    centre = per_axis([(side - 1) / 2 for side in shape], grid).view(-1, *[1] * len(shape))
+    rows = torch.stack([per_axis(row.tolist(), grid) for row in matrix])
     points = torch.einsum("ij,j...->i...", rows, grid - centre) + centre
     return sample(volume, points[None].expand(len(volume), *points.shape), mode=mode)

@@ -6,7 +6,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from fusemorph.configuration import Json
+from fusemorph.data.dataset import Dataset
 from fusemorph.method import Method
+from fusemorph.networks.padding import padded_shape
 from fusemorph.networks.swin import WindowAttention
 
 ATTENTIONS = (WindowAttention, nn.MultiheadAttention)
@@ -15,6 +18,13 @@ ATTENTIONS = (WindowAttention, nn.MultiheadAttention)
 def count_cost(method: Method, shape: tuple[int, ...]) -> tuple[int, int]:
     """Parameters, and forward FLOPs as ``count_flops`` counts them; 0 and 0 without a network."""
     return count_parameters(method, len(shape)), count_flops(method, shape)
+
+
+def describe(method: Method, dataset: Dataset) -> Json:
+    """Facts that the configuration determines: grid of the images, canonical plan, parameters, FLOPs when padded."""
+    parameters, flops = count_cost(method, padded_shape(dataset.shape))
+    grid = {"shape": list(dataset.shape), "spacing_mm": list(dataset.spacing_mm)}
+    return grid | {"plan": getattr(method, "plan", None), "parameters": parameters, "flops": flops}
 
 
 @cache  # asked for every seed of an arm, and for every step of matching

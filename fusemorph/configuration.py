@@ -18,6 +18,7 @@ its default, so that the keys of those records stay; the default must be what wa
 
 
 Augmentation = Literal["none", "flip", "affine"]
+Compiler = Literal["none", "inductor", "aot_eager", "eager"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class Budget:
     ``validations``: how often, at equal distances, val pairs are registered (``validation_pairs`` of them, spread over
     the split); the last one is after the last step. ``symmetric``: each step trains on both directions of its pairs, as
     one batch of twice the size. ``augmentation``: how training pairs are varied, see ``fusemorph.augmentation``.
+    ``compiler``: what ``torch.compile`` makes one graph of forward pass and loss with, for numbers that differ by
+    rounding.
     """
 
     steps: int
@@ -43,6 +46,7 @@ class Budget:
     validation_pairs: int = 10
     symmetric: bool = field(default=False, metadata=LATER)
     augmentation: Augmentation = field(default="none", metadata=LATER)
+    compiler: Compiler = field(default="none", metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in ("steps", "width", "learning_rate", "batch_size", "validations", "validation_pairs"):
@@ -57,11 +61,10 @@ class Budget:
                 "Budget(): 'schedule' must be constant or cosine and 'precision' bfloat16 or float32, "
                 f"got {self.schedule!r} and {self.precision!r}"
             )
-        if self.augmentation not in get_args(Augmentation):
-            raise ValueError(
-                f"Budget(): 'augmentation' must be one of {', '.join(get_args(Augmentation))}, "
-                f"got {self.augmentation!r}"
-            )
+        for name, known in (("augmentation", Augmentation), ("compiler", Compiler)):
+            if getattr(self, name) not in get_args(known):
+                one_of = ", ".join(get_args(known))
+                raise ValueError(f"Budget(): '{name}' must be one of {one_of}, got {getattr(self, name)!r}")
 
     def validation_steps(self) -> tuple[int, ...]:
         """Counts of finished steps after which the network is validated, the last of them ``steps``."""

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from fusemorph.precision import full_precision
@@ -19,6 +19,12 @@ def identity_grid(
     """Voxel coordinates of every voxel; channel ``i`` counts along spatial axis ``i`` (array order)."""
     axes = [torch.arange(side, device=device, dtype=dtype) for side in shape]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"))
+
+
+def per_axis(values: Sequence[float] | Sequence[int], like: Tensor) -> Num[Tensor, " n"]:
+    """A few numbers as a tensor of the kind of ``like``, filled on its device: a copy from the host would wait there
+    for all that is queued."""
+    return torch.stack([like.new_full((), value) for value in values])
 
 
 @full_precision

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from fusemorph.grid import per_axis
 from fusemorph.precision import full_precision
 from fusemorph.warp import compose
 
@@ -49,7 +49,7 @@ def resize_displacement(displacement: Float[Tensor, "b d *s"], shape: Sequence[i
     if tuple(shape) == tuple(old):
         return displacement
     ratios = [new / side for new, side in zip(shape, old, strict=True)]
-    scale = torch.tensor(ratios, device=displacement.device, dtype=displacement.dtype)
+    scale = per_axis(ratios, displacement)
     mode = "trilinear" if len(old) == 3 else "bilinear"
     resized = F.interpolate(displacement, size=tuple(shape), mode=mode, align_corners=True)
     return resized * scale.view(-1, *[1] * len(old))

@@ -47,7 +47,8 @@ class _Determinant(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (displacement,) = ctx.saved_tensors
         result = torch.zeros_like(displacement)
-        if not gradient.any():  # as of the folding penalty where nothing folds
+        # As of the folding penalty where nothing folds. Another device would have to be waited for.
+        if gradient.device.type == "cpu" and not torch.compiler.is_compiling() and not gradient.any():
             return result
         m = _jacobian(displacement)
         for axis in range(len(m)):
@@ -77,11 +78,19 @@ def _slope(values: Tensor, dim: int) -> Tensor:
     side = values.shape[dim]
     slope = torch.empty_like(values)
     inner = slope.narrow(dim, 1, side - 2)
-    torch.sub(values.narrow(dim, 2, side - 2), values.narrow(dim, 0, side - 2), out=inner)
+    _subtract(values.narrow(dim, 2, side - 2), values.narrow(dim, 0, side - 2), into=inner)
     inner.mul_(0.5)
     for at, low in ((0, 0), (side - 1, side - 2)):
-        torch.sub(values.narrow(dim, low + 1, 1), values.narrow(dim, low, 1), out=slope.narrow(dim, at, 1))
+        _subtract(values.narrow(dim, low + 1, 1), values.narrow(dim, low, 1), into=slope.narrow(dim, at, 1))
     return slope
+
+
+def _subtract(first: Tensor, second: Tensor, *, into: Tensor) -> None:
+    """The difference written into a part of another tensor; torch does not compile ``out=`` of such parts."""
+    if torch.compiler.is_compiling():
+        into.copy_(first - second)
+    else:
+        torch.sub(first, second, out=into)
 
 
 def _add_transposed_slope(result: Tensor, of_slope: Tensor, dim: int) -> None:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, ParamSpec, cast
 
 import torch
@@ -33,8 +33,10 @@ def convolution_path(precision: Precision, device: torch.device) -> str:
     return f"oneDNN {precision}{small}"
 
 
-def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """The context in which a network computes in ``precision``, as far as the device can."""
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """The context in which a network computes in ``precision``, as far as the device can; meta tensors have none."""
+    if device.type == "meta":
+        return nullcontext()
     return torch.autocast(device.type, torch.bfloat16, enabled=computed_in(precision, device) == "bfloat16")
 
 
@@ -48,7 +50,7 @@ def full_precision(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
     def promoted(*args: P.args, **kwargs: P.kwargs) -> Tensor:
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
         device = tensors[0].device.type if tensors else "cpu"
-        has_autocast = torch.amp.is_autocast_available(device)  # not so on meta, where FLOPs are counted
+        has_autocast = device != "meta"  # where costs are counted
         with torch.autocast(device, enabled=False) if has_autocast else nullcontext():
             call = cast(Callable[..., Tensor], function)
             return call(*map(_promote, args), **{name: _promote(value) for name, value in kwargs.items()})

@@ -1,20 +1,19 @@
 """A search as a queue of jobs: points proposed by a searcher, told by the records, none tried twice."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from fusemorph.configuration import Json, canonical_json
 from fusemorph.records import TrialFolder
 from fusemorph.storage import DamagedFile, RecordError
 from fusemorph.trials.run import Job, stays_stopped
-from nas.objectives import OBJECTIVES, Objective, Result, gains_by_step, measure
-from nas.searcher import Outcome, Searcher
-from nas.space import Space, Values
+from nas.objectives import OBJECTIVES, Result, gains_by_step, measure
+from nas.search_plan import Candidate, SearchPlan, identity
+from nas.searcher import Outcome, Searcher, point_key
+from nas.space import Values
 
 PATIENCE = 100
 """So many proposals in a row that are known or refused, and the next point is drawn from those that are neither."""
@@ -23,57 +22,14 @@ DRAWS = 1000
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A distinct configuration of a search: its point, and its trials over datasets and seeds."""
-
-    label: str
-    values: Values
-    method: Json
-    budget_changes: Json
-    jobs: tuple[Job, ...]
-
-    @property
-    def identity(self) -> str:
-        """What equal configurations have in common."""
-        return identity(self.method, self.budget_changes)
-
-
-def identity(method: Mapping[str, Any], budget_changes: Mapping[str, Any]) -> str:
-    """Canonical text of what a point of a space amounts to."""
-    return canonical_json([method, budget_changes])
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchPlan:
-    """What a search is to do, and with what.
-
-    ``trials``: distinct configurations in all, those of earlier calls included. ``identity_dice``: val Dice of identity
-    by dataset. ``make``: the candidate of a point. ``refuses``: why a configuration must not be trained, if so.
-    ``limits``: the largest value of objectives that only training tells, such as folding. ``save_candidates``: called
-    before a new candidate starts.
-    """
-
-    name: str
-    space: Space
-    trials: int
-    objectives: tuple[Objective, ...]
-    identity_dice: Mapping[str, float]
-    runs: Path
-    seed: int
-    make: Callable[[Values], Candidate]
-    refuses: Callable[[Json], str | None]
-    limits: Mapping[str, float]
-    save_candidates: Callable[["Search"], None]
-
-
 @dataclass(kw_only=True)
 class Search:
     """The queue of a search, rebuilt from the points that an earlier call saved.
 
     ``candidates`` by identity, in the order of their proposal; ``outcomes`` of those that have ended.
     ``refused``: why, by identity, what a constraint ruled out; ``duplicates``: how often a known point was proposed.
-    ``problems``: why, by key, the records of a trial cannot be read; its candidate counts as failed.
+    ``problems``: why, by key, the records of a trial cannot be read; its candidate counts as failed. ``waits``: whether
+    the next point has to wait until another process has proposed its own.
     """
 
     plan: SearchPlan
@@ -84,10 +40,12 @@ class Search:
     problems: dict[str, str] = field(default_factory=dict)
     duplicates: int = 0
     exhausted: bool = False
+    waits: bool = False
     _queue: deque[Job] = field(default_factory=deque)
     _pending: dict[str, dict[str, Job]] = field(default_factory=dict)
     _owner: dict[str, Candidate] = field(default_factory=dict)
     _given_up: set[str] = field(default_factory=set)
+    _points: set[str] = field(default_factory=set)
 
     def resume(self, known: Sequence[tuple[Values, int | None]]) -> None:
         """Take in the points that an earlier call saved, in their order; what is missing of them comes first.
@@ -96,6 +54,8 @@ class Search:
         was not known when the search went on without it.
         """
         for values, stopped_at in known:
+            if point_key(values) in self._points:
+                continue
             candidate = self.plan.make(values)
             self._admit(candidate, stopped_at=stopped_at)
             self.searcher.adopt(values, self.outcomes.get(candidate.identity))
@@ -124,7 +84,7 @@ class Search:
         endings = [f"{counts[state]} {state}" for state in ("pruned", "failed", "refused") if counts[state]]
         best = self.ranked()[:1]
         gains = [f"best {best[0].label} {self.outcomes[best[0].identity].values[0]:+.4f}"] if best else []
-        return ", ".join(gains + endings)
+        return ", ".join(gains + endings + (["another process proposes"] if self.waits else []))
 
     @property
     def open(self) -> bool:
@@ -134,16 +94,28 @@ class Search:
     def next(self) -> Job | None:
         """The next trial, of a new candidate where those known have none left."""
         while not self._queue and self._to_come() > 0:
-            candidate = self._propose()
-            if candidate is None:
-                self.exhausted = True
+            turn = self.plan.turn()
+            self.waits = turn is None
+            if turn is None:
                 return None
-            self.candidates[candidate.identity] = candidate
-            self.plan.save_candidates(self)
-            self._admit(candidate)
-            if (outcome := self.outcomes.get(candidate.identity)) is not None:
-                self.searcher.tell(candidate.values, outcome)  # an earlier study had done it all
+            with turn:
+                self.resume(self.plan.announced())
+                if not self._queue and self._to_come() > 0 and not self._announce():
+                    return None
         return self._queue.popleft() if self._queue else None
+
+    def _announce(self) -> bool:
+        """Propose a candidate and save it before any of its trials starts; whether there was one left."""
+        candidate = self._propose()
+        if candidate is None:
+            self.exhausted = True
+            return False
+        self.candidates[candidate.identity] = candidate
+        self.plan.save_candidates(self)
+        self._admit(candidate)
+        if (outcome := self.outcomes.get(candidate.identity)) is not None:
+            self.searcher.tell(candidate.values, outcome)  # an earlier study had done it all
+        return True
 
     def complete(self, job: Job, *, given_up: str | None = None) -> None:
         """A trial has ended. A candidate ends with its last trial, or with the first that did not finish."""
@@ -212,6 +184,7 @@ class Search:
     def _admit(self, candidate: Candidate, *, stopped_at: int | None = None) -> None:
         """Take a candidate up and queue what is missing of it."""
         self.candidates[candidate.identity] = candidate
+        self._points.add(point_key(candidate.values))
         self._owner |= {job.trial.key: candidate for job in candidate.jobs}
         states = [self._status(job) for job in candidate.jobs]
         if stopped_at is not None:

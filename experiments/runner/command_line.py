@@ -22,6 +22,8 @@ from experiments.runner.options import (
 )
 from experiments.study import known_studies
 from fusemorph.catalogue import add_folders, add_option
+from fusemorph.configuration import Compiler
+from fusemorph.trials.compiling import try_compiler
 
 PROGRAM = "python -m experiments.sweep"
 GROUPS: dict[type[Options], str] = {
@@ -88,7 +90,16 @@ def parse(argv: Sequence[str] | None) -> SweepOptions | None:
         data=_pick(DataOptions, given), execution=_pick(ExecutionOptions, given), search=_pick(SearchOptions, given),
     )  # fmt: skip
     require_extras(options.search, options.execution)
+    if options.study.compile:
+        _require_compiler(options.study.compile, options.execution.device)
     return options
+
+
+def _require_compiler(compiler: Compiler, device: str) -> None:
+    try:
+        try_compiler(compiler, torch.device(device))
+    except RuntimeError as error:
+        raise ValueError(f"--compile: {error}") from error
 
 
 def _runs(given: str) -> Any:
@@ -112,6 +123,7 @@ def _add_group(parser: argparse.ArgumentParser, kind: type[Options], title: str)
         if item.type in (bool, "bool"):
             group.add_argument(flag_of(item), action="store_const", const=True, **about)
         else:
+            about |= {"nargs": "?", "const": shown["bare"]} if shown["bare"] else {}
             action = "append" if shown["many"] else "store"
             group.add_argument(flag_of(item), action=action, metavar=shown["metavar"], **about)
 

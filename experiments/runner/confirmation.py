@@ -9,7 +9,7 @@ from experiments.runner.search_entry import entry_name
 from experiments.runner.search_setup import SearchSetup
 from experiments.runner.sweep_plan import Sweep, make_sweep, study_entry
 from experiments.study import Arm, Study, register_study
-from fusemorph.configuration import Budget, find_budget
+from fusemorph.configuration import Budget
 from fusemorph.method import load_method
 from fusemorph.storage import read_json
 from nas.search import Search
@@ -34,7 +34,7 @@ def plan_confirmation(setup: SearchSetup) -> Confirmation:
     return Confirmation(
         count=setup.study.confirmed if options.confirm is None else options.confirm,
         budget_name=name,
-        budget=find_budget(name),
+        budget=setup.options.study.find_budget(name),
         seeds=options.confirm_seeds or setup.study.confirm_seeds,
     )
 

@@ -1,5 +1,8 @@
 """What a sweep or a search would do, how long it takes and what it costs: the answer to --dry-run, in seconds."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import torch
 
 from experiments.runner.confirmation import plan_confirmation
@@ -8,6 +11,8 @@ from experiments.runner.options import ExecutionOptions
 from experiments.runner.progress import clock
 from experiments.runner.search_setup import SearchSetup
 from experiments.runner.sweep_plan import Sweep
+from experiments.study import Arm
+from fusemorph.bounds import size
 from fusemorph.complexity import count_flops
 from fusemorph.configuration import Budget
 from fusemorph.data.dataset import Dataset
@@ -15,6 +20,7 @@ from fusemorph.method import Method
 from fusemorph.networks.padding import padded_shape
 from fusemorph.records import TrialFolder
 from fusemorph.storage import RecordError
+from fusemorph.trials.memory import training_memory_bytes
 from fusemorph.trials.timing import measure_training_step
 from nas.jobs import JobList
 from reports.tables.terminal import aligned
@@ -22,6 +28,8 @@ from reports.tables.terminal import aligned
 TIMED_FLOPS = 1e9
 """The largest forward pass that is timed; a larger network is timed on a smaller image, and scaled by its FLOPs."""
 SMALLEST_SIDE = 32
+HEADROOM = 1.25
+"""What libraries and the allocator need beside the tensors that are foretold, and how far that is off."""
 
 
 def describe_sweep(sweep: Sweep) -> str:
@@ -30,7 +38,8 @@ def describe_sweep(sweep: Sweep) -> str:
     missing = {job.trial.key for job in queue.missing}
     trained = next((arm.method for arm in sweep.arms if arm.trained), None)
     pace = _seconds_per_flop(trained, sweep.budget, sweep.dataset, sweep.options.execution) if trained else 0.0
-    rows = [["trial", "key", "plan", "parameters", "GFLOPs", "steps", "state", "about"]]
+    memory = training_memory(sweep)
+    rows = [["trial", "key", "plan", "parameters", "GFLOPs", "memory", "steps", "state", "about"]]
     left = 0.0
     for arm, trial in sweep.trials:
         parameters, flops = sweep.costs[arm.label]
@@ -38,17 +47,54 @@ def describe_sweep(sweep: Sweep) -> str:
         seconds = flops * steps * pace
         left += seconds if trial.key in missing else 0.0
         state = "to do" if trial.key in missing else _state(TrialFolder(sweep.options.runs, trial))
-        sizes = [str(getattr(arm.method, "plan", "-")), f"{parameters:,}", f"{flops / 1e9:.2f}", str(steps)]
+        sizes = [str(getattr(arm.method, "plan", "-")), f"{parameters:,}", f"{flops / 1e9:.2f}"]
+        sizes += [size(memory[arm.label]) if memory.get(arm.label) else "-", str(steps)]
         rows.append([sweep.labels[trial.key], trial.key, *sizes, state, clock(seconds)])
     table = "\n".join(aligned(rows, right=True))
     skipped = "".join(f"\nskipped: {label}: {reason}" for label, reason in sweep.skipped.items())
     damaged = "".join(f"\nproblem: {key}: {reason}" for key, reason in queue.problems.items())
     workers = worker_count(sweep.options.execution)
     return (
-        f"{sweep.title()}; evaluated on {sweep.split}\n{table}{skipped}{damaged}\n"
+        f"{sweep.title()}; evaluated on {sweep.split}\n{table}{skipped}{damaged}\n{_judge_memory(sweep, memory)}"
         f"estimate of the training that is left: {clock(left / workers)} with {workers} workers; registering pairs, "
         "which is most of a classical method's time, comes on top"
     )
+
+
+def training_memory(sweep: Sweep) -> dict[str, int]:
+    """Bytes that a training step takes by label of the arm, as foretold; trained arms alone."""
+    arms = {arm.label: arm for arm, _ in sweep.trials if arm.trained}
+    return {label: _foretold(sweep, arm, sweep.options.execution.checkpointing) for label, arm in arms.items()}
+
+
+def _foretold(sweep: Sweep, arm: Arm, checkpointing: bool) -> int:
+    budget = replace(sweep.budget, **arm.budget_changes)
+    return training_memory_bytes(
+        arm.method.trained_as, budget, sweep.dataset.shape, labels=len(sweep.dataset.labels),
+        checkpointing=checkpointing,
+    )  # fmt: skip
+
+
+def _judge_memory(sweep: Sweep, memory: Mapping[str, int]) -> str:
+    """Which arms do not fit the card, and what would make them; nothing is said where no card is known."""
+    card = card_bytes(sweep.options.execution)
+    told = []
+    for arm in {arm.label: arm for arm, _ in sweep.trials if arm.label in memory}.values():
+        if card is None or memory[arm.label] * HEADROOM <= card:
+            continue
+        saved = _foretold(sweep, arm, True)
+        fits = saved * HEADROOM <= card and not sweep.options.execution.checkpointing
+        advice = f"--checkpointing makes it fit ({size(saved)})" if fits else "a smaller image or width is needed"
+        told.append(f"does not fit: {arm.label} takes {size(memory[arm.label])} of {size(card)}; {advice}\n")
+    return "".join(told)
+
+
+def card_bytes(execution: ExecutionOptions) -> int | None:
+    """Memory of the GPU that is judged by: as asked, or that of the device; None where neither is known."""
+    if execution.card_memory is not None:
+        return int(execution.card_memory * 2**30)
+    device = torch.device(execution.device)
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
 
 
 def _state(folder: TrialFolder) -> str:

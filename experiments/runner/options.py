@@ -1,9 +1,9 @@
 """The options of a sweep, typed and with bounds: a command line and a caller's code are checked alike, and once."""
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from experiments.runner.option_types import (
     BudgetName,
@@ -19,7 +19,7 @@ from experiments.runner.option_types import (
     Whole,
     Word,
 )
-from fusemorph.configuration import BUDGETS
+from fusemorph.configuration import BUDGETS, Budget, Compiler, find_budget
 from nas.objectives import OBJECTIVES
 
 EXECUTORS = ("inline", "ray")
@@ -31,15 +31,24 @@ DRIVERS = {
 }
 """The short form of executor and searcher: each driver with the searchers that it offers, its own choice first."""
 AT_MOST = {"seeds": 1_000, "trials": 100_000, "workers": 1_024, "steps": 1_000_000}
+COMPILERS = tuple(name for name in get_args(Compiler) if name != "none")
 OPTION = "option"
 
 
 def option(
-    kind: OptionType, help: str, *, default: Any = None, metavar: str | None = None, flag: str = "", many: bool = False
+    kind: OptionType,
+    help: str,
+    *,
+    default: Any = None,
+    metavar: str | None = None,
+    flag: str = "",
+    many: bool = False,
+    bare: str | None = None,
 ) -> Any:
-    """A field that is an option of the command line; ``flag`` where it is not called as the field is."""
+    """A field that is an option of the command line; ``flag`` where it is not called as the field is, ``bare``: what
+    the flag without a value stands for, where it may come alone."""
     words = "|".join(kind.among) if isinstance(kind, Word) and not many else None
-    shown = {"kind": kind, "help": help, "metavar": metavar or words, "flag": flag, "many": many}
+    shown = {"kind": kind, "help": help, "metavar": metavar or words, "flag": flag, "many": many, "bare": bare}
     return field(default=() if many else default, metadata={OPTION: shown})
 
 
@@ -87,6 +96,9 @@ class StudyOptions(Options):
         "run the arms of --arm with instance optimisation in so many steps, too",
         metavar="STEPS",
     )
+    compile: Compiler | None = option(  # noqa: RUF009
+        Word(among=COMPILERS), "train compiled networks (torch.compile); alone: inductor", bare=COMPILERS[0]
+    )
     name: str | None = option(StudyName(), "what the study is called in RUNS; default: STUDY-DATASET-BUDGET")
 
     def __post_init__(self) -> None:
@@ -100,6 +112,14 @@ class StudyOptions(Options):
     def label_numbers(self) -> tuple[str, ...]:
         """The numbers and shares of ``--labels``."""
         return tuple(text.strip() for text in self.labels.split(",")) if self.labels else ()
+
+    def find_budget(self, name: str) -> Budget:
+        """The budget of that name, compiled if that is asked for."""
+        return replace(find_budget(name), compiler=self.compile or "none")
+
+    def study_name(self, *parts: str) -> str:
+        """What a study is called that has no name of its own."""
+        return "-".join((*parts, "compiled") if self.compile else parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +163,14 @@ class ExecutionOptions(Options):
         Whole(least=1, most=AT_MOST["workers"]), "threads a trial; default: 1", default=1, metavar="N"
     )
     device: str = option(Device(), "default: cuda where there is one, else cpu", default="cpu")
+    checkpointing: bool = option(
+        Switch(), "save memory: compute activations again in the backward pass, for the same numbers", default=False
+    )
+    card_memory: float | None = option(
+        Number(least=0.001, most=1e6),
+        "GiB of the GPU that --dry-run judges by; default: those of --device",
+        metavar="GIB",
+    )
     retry_failed: bool = option(Switch(), "run failed trials again; their records are kept", default=False)
     tensorboard: Path | None = option(  # noqa: RUF009
         Folder(), "write scalars of the trials that run", metavar="DIR"

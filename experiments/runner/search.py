@@ -1,5 +1,6 @@
 """A search as it runs: rebuilt from its records, driven to its end beside its random control."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -8,7 +9,7 @@ from itertools import product
 from experiments.runner.drivers import drive, make_searcher
 from experiments.runner.options import SearchOptions
 from experiments.runner.progress import watch
-from experiments.runner.search_entry import entry_name, known_points, save_candidates
+from experiments.runner.search_entry import entry_name, known_points, proposer_folder, save_candidates
 from experiments.runner.search_setup import SearchSetup, refusal
 from experiments.runner.search_summary import summarise
 from experiments.runner.storage import require_space
@@ -17,11 +18,16 @@ from fusemorph.configuration import Budget, Json, Trial, written_settings
 from fusemorph.data.dataset import Dataset
 from fusemorph.method import load_method
 from fusemorph.networks.padding import padded_shape
+from fusemorph.trials.claims import take_claim
 from fusemorph.trials.run import Job
-from nas.search import Candidate, Search, SearchPlan
+from nas.search import Search
+from nas.search_plan import Candidate, SearchPlan
 from nas.searcher import RandomSearcher, Searcher
 from nas.space import Values
 from nas.successive_halving import SuccessiveHalving, rungs_of
+
+POLL_S = 0.2
+"""Between two looks at whether another process of the search has proposed."""
 
 
 def make_search(setup: SearchSetup, *, control: bool) -> Search:
@@ -45,6 +51,8 @@ def make_search(setup: SearchSetup, *, control: bool) -> Search:
         refuses=refusal(setup),
         limits={name: most for name, most in setup.limits.items() if name == "folding"},
         save_candidates=partial(save_candidates, setup, searcher_name, control),
+        turn=partial(take_claim, proposer_folder(setup, control=control)),
+        announced=partial(known_points, setup, searcher=searcher_name, control=control),
     )
     search = Search(plan=plan, searcher=_make_searcher(setup, options, control=control))
     search.resume(points)
@@ -72,7 +80,8 @@ def candidate_maker(setup: SearchSetup, *, control: bool) -> Callable[[Values], 
         stop = SuccessiveHalving(study=name, seed=seed, rungs=rungs_of(budget)) if setup.early_stopping else None
         return Job(
             trial=trial, data=data.folders.get(dataset.name), cache=data.cache, splits=(), threads=execution.threads,
-            device=execution.device, stop=stop, label=label, work=float(budget.steps),
+            device=execution.device, checkpointing=execution.checkpointing, stop=stop, label=label,
+            work=float(budget.steps),
         )  # fmt: skip
 
     def make(values: Values) -> Candidate:
@@ -101,11 +110,20 @@ def run_search(setup: SearchSetup, search: Search) -> int:
     resumed = f", {len(search.candidates)} of them known" if search.candidates else ""
     print(f"{search.plan.name}: {setup.trials} configurations{resumed}, in {setup.options.runs}", flush=True)
     status = watch(drive(search, setup.options.execution, setup.options.runs))
-    search.plan.save_candidates(search)  # how the last ones have ended
+    _save_last(search)
     print(summarise(search))
     for key, reason in status.given_up.items():
         print(f"failed: {search.label(key)} ({key}): {reason}")
     return sum(outcome.state == "failed" for outcome in search.outcomes.values())
+
+
+def _save_last(search: Search) -> None:
+    """Save how the last candidates have ended, in a turn of its own."""
+    while (turn := search.plan.turn()) is None:
+        time.sleep(POLL_S)
+    with turn:
+        search.resume(search.plan.announced())
+        search.plan.save_candidates(search)
 
 
 def require_storage(setup: SearchSetup) -> None:

@@ -1,6 +1,7 @@
 """What RUNS/studies says of a search, one entry a data set, and what is read from it when the search goes on."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from experiments.runner.datasets import dataset_entry
@@ -8,7 +9,8 @@ from experiments.runner.search_setup import SearchSetup
 from experiments.study import read_entry, register_study
 from fusemorph.configuration import Json, written_settings
 from fusemorph.data.dataset import Dataset
-from nas.search import Candidate, Search
+from nas.search import Search
+from nas.search_plan import Candidate
 from nas.space import Values
 
 
@@ -16,6 +18,11 @@ def entry_name(setup: SearchSetup, dataset: Dataset, *, control: bool) -> str:
     """What the search is called in RUNS on one of its datasets."""
     suffix = "-random" if control else ""
     return f"{setup.name}{suffix}" + (f"-{dataset.name}" if len(setup.datasets) > 1 else "")
+
+
+def proposer_folder(setup: SearchSetup, *, control: bool) -> Path:
+    """Where the process that proposes claims to: of several on one run folder, one at a time."""
+    return setup.options.runs / "studies" / f"{entry_name(setup, setup.datasets[0], control=control)}.proposer"
 
 
 def known_points(setup: SearchSetup, *, searcher: str, control: bool) -> list[tuple[Values, int | None]]:

@@ -10,7 +10,7 @@ from experiments.runner.option_types import StudyName
 from experiments.runner.options import SweepOptions
 from experiments.study import SearchStudy
 from fusemorph.complexity import count_flops, count_parameters
-from fusemorph.configuration import Budget, Json, find_budget
+from fusemorph.configuration import Budget, Json
 from fusemorph.data.dataset import Dataset
 from fusemorph.method import Method, load_method
 from fusemorph.networks.padding import padded_shape
@@ -73,7 +73,7 @@ def prepare_search(study: SearchStudy, options: SweepOptions) -> SearchSetup:
     search = options.search
     objectives = find_objectives(search.objectives or ["dice"])
     budget_name = options.study.budget or study.budget
-    budget = find_budget(budget_name)
+    budget = options.study.find_budget(budget_name)
     space = study.space(budget, search.operators or study.operators)
     space.check()
     datasets = open_datasets(options.data, study.dataset)
@@ -94,7 +94,7 @@ def _name(options: SweepOptions, datasets: Sequence[Dataset], budget_name: str) 
     names = "+".join(dataset.name for dataset in datasets)
     try:
         studied = f"{options.study_name}-semi" if options.search.semi else options.study_name
-        return StudyName().read(options.study.name or f"{studied}-{names}-{budget_name}")
+        return StudyName().read(options.study.name or options.study.study_name(studied, names, budget_name))
     except ValueError as error:
         raise ValueError(f"--name: {error}") from error
 

@@ -12,7 +12,7 @@ from experiments.runner.option_types import StudyName, meant
 from experiments.runner.options import StudyOptions, SweepOptions
 from experiments.study import Arm, Study, make_trial, refined
 from fusemorph.complexity import count_cost
-from fusemorph.configuration import Budget, Json, Trial, find_budget, written_settings
+from fusemorph.configuration import Budget, Json, Trial, written_settings
 from fusemorph.data.dataset import Dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.plan import parse_plan
@@ -47,7 +47,8 @@ class Sweep:
         return [
             Job(
                 trial=trial, splits=(self.split,), data=data.folders.get(self.dataset.name), cache=data.cache,
-                threads=execution.threads, device=execution.device, label=self.labels[trial.key],
+                threads=execution.threads, device=execution.device,
+                checkpointing=execution.checkpointing, label=self.labels[trial.key],
                 work=self.work(arm, trial),
             )
             for arm, trial in {trial.key: (arm, trial) for arm, trial in self.trials}.values()
@@ -109,7 +110,7 @@ def sweep_name(options: SweepOptions, dataset: str, budget: str) -> str:
     several = len(options.data.datasets) > 1
     chosen = options.study.name and (f"{options.study.name}-{dataset}" if several else options.study.name)
     try:
-        return StudyName().read(chosen or f"{options.study_name}-{dataset}-{budget}")
+        return StudyName().read(chosen or options.study.study_name(options.study_name, dataset, budget))
     except ValueError as error:
         raise ValueError(f"--name: {error}") from error
 
@@ -122,7 +123,7 @@ def make_sweep(
     Raises:
         ValueError: an unknown budget or arm, or a split without pairs.
     """
-    budget = find_budget(budget_name)
+    budget = options.study.find_budget(budget_name)
     split = "val" if study.selects or dataset.missing("test") else "test"
     require_pairs(dataset, split)
     all_arms = [replace(arm, method=arm.method.for_dataset(dataset)) for arm in study.arms(dataset.shape, budget)]

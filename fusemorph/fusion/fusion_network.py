@@ -102,6 +102,8 @@ class FusionNetwork(PairNetwork):
     ) -> None:
         super().__init__(dims=dims)
         self.plan = parse_plan(plan)
+        # Looked up once: what compiles the network cannot follow the catalogue of operators.
+        self.stages, self.coarse_to_fine = tuple(sorted(live_stages(self.plan))), is_coarse_to_fine(self.plan)
         self.checkpointing = checkpointing
         check_channels(channels, backbone=backbone, caller="FusionNetwork")
         self.segmentation, self.segmentation_input = effective(segmentation, self.plan), segmentation_input
@@ -109,7 +111,7 @@ class FusionNetwork(PairNetwork):
         self.operators, self.refinements = nn.ModuleDict(), nn.ModuleDict()
         self.rereadings, self.residuals = nn.ModuleDict(), nn.ModuleDict()
         self.gate = gate or GateSettings()
-        for stage in sorted(live_stages(self.plan)):
+        for stage in self.stages:
             count, key = channels[LEVEL[stage]], str(stage)
             self.operators[key] = build_operator(
                 stage_symbols(self.plan)[stage - 1], dims=dims, channels=count, gate=self.gate
@@ -118,7 +120,7 @@ class FusionNetwork(PairNetwork):
                 self.refinements[key] = ElkBlock(dims=dims, channels=count)
             if stage in rereading_stages(self.plan):
                 self.rereadings[key] = Rereading(dims=dims, channels=count, images=2 * self._seen)
-            if is_coarse_to_fine(self.plan) and stage in PREDICTING[:-1]:
+            if self.coarse_to_fine and stage in PREDICTING[:-1]:
                 self.residuals[key] = ResidualHead(dims=dims, channels=count)
         self.head = VelocityHead(dims=dims, channels=channels[LEVEL[STAGES[-1]]])
         # Last, so that what registers begins with the weights that it has without.
@@ -220,9 +222,9 @@ class FusionNetwork(PairNetwork):
         gates: dict[int, GateWeights] = {}
         if 1 in self.joint:
             mixed[0] = self._run(self.joint.begin, torch.cat((fixed, moving), dim=1))
-        for stage in sorted(live_stages(self.plan)):
+        for stage in self.stages:
             key = str(stage)
-            if is_coarse_to_fine(self.plan) and stage in PREDICTING:
+            if self.coarse_to_fine and stage in PREDICTING:
                 alignment.enter(HALVINGS[stage])
             features = self._features(stage, mixed, singles, alignment)
             # Not recomputed under checkpointing: a hard gate must see the same noise once.

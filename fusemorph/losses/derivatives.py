@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from fusemorph.grid import per_axis
+
 
 def spacing_of(function: str, field: Tensor, spacing: Sequence[float] | None, *, shortest: int) -> Tensor:
     """The spacing of each axis (1 where it is None), or a ValueError in the name of ``function``."""
@@ -15,4 +17,4 @@ def spacing_of(function: str, field: Tensor, spacing: Sequence[float] | None, *,
         )
     if spacing is not None and (len(spacing) != axes or min(spacing) <= 0):
         raise ValueError(f"{function}(): 'spacing' must be {axes} positive numbers, got {tuple(spacing)}")
-    return field.new_tensor([1.0] * axes if spacing is None else list(spacing))
+    return per_axis([1.0] * axes if spacing is None else spacing, field)

@@ -63,7 +63,7 @@ class _LocalCorrelation(torch.autograd.Function):
         mean_f, mean_w, var_f, var_w, cross = _along_axes(moments, matrices).unbind()
         cross = cross.addcmul_(mean_f, mean_w, value=-1)
         var_f = var_f.addcmul_(mean_f, mean_f, value=-1).clamp_(min=0).add_(VARIANCE_FLOOR)
-        ctx.count = fixed.new_tensor(fixed.numel())
+        ctx.count = fixed.new_full((), fixed.numel())
         if textured:
             counted = var_f > 2 * VARIANCE_FLOOR
             cross, ctx.count = cross * counted, counted.sum().clamp(min=1)

@@ -76,8 +76,10 @@ def takes_slow_path(input: Float[Tensor, "b _ i j k"], kernel: tuple[int, ...]) 
 
     It does so for float32 images on a CPU that come alone, where channels x first side x second side is at most 20,480
     and the kernel's last sides at most 3; on one thread, for kernels of one voxel along the last two axes, at any size
-    and in any batch of less than 16.
+    and in any batch of less than 16. Compiled graphs are left as they are.
     """
+    if torch.compiler.is_compiling():
+        return False
     half = torch.is_autocast_enabled("cpu") or input.dtype != torch.float32
     if input.device.type != "cpu" or half or input.shape[2] < 2:
         return False

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fusemorph.networks.blocks import ConvUnit, convolution
+from fusemorph.networks.noise import normal
 
 
 class VelocityHead(nn.Module):
@@ -72,5 +73,5 @@ def sample_velocity(
     """One draw of the velocity; its mean where no generator is given, so that test results repeat."""
     if generator is None:
         return mean
-    noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+    noise = normal(mean.shape, generator=generator, device=mean.device)
     return mean + torch.exp(0.5 * log_variance) * noise

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from fusemorph.networks.noise import uniform
+
 
 class SwinBlock(nn.Module):
     """Attention inside windows and a perceptron, each normalised before and added after.
@@ -61,7 +63,7 @@ class SwinBlock(nn.Module):
         if generator is None or not self.drop_rate:
             return branch
         shape = (len(branch), *[1] * (branch.dim() - 1))
-        kept = torch.rand(shape, generator=generator, device=branch.device) >= self.drop_rate
+        kept = uniform(shape, generator=generator, device=branch.device) >= self.drop_rate
         return branch * kept / (1 - self.drop_rate)
 
 

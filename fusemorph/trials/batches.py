@@ -10,7 +10,6 @@ from fusemorph.augmentation import Volumes, augment
 from fusemorph.configuration import Budget
 from fusemorph.data.dataset import Dataset, Pair, Scan
 from fusemorph.losses.supervision import UNLABELLED
-from fusemorph.method import image_tensor
 
 
 def both_ways(fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
@@ -18,14 +17,53 @@ def both_ways(fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat((fixed, moving)), torch.cat((moving, fixed))
 
 
+ON_GPU = 1 / 8
+"""The share of a GPU's free memory in which scans stay: most sets of 3-D volumes fit whole."""
+
+
+class HeldScans:
+    """Images and labels of scans that stay on the device once they have been there, as long as there is room.
+
+    What comes from the host comes by way of pinned memory, so that no copy waits for what the device computes.
+    """
+
+    def __init__(self, device: torch.device, *, room: int | None = None) -> None:
+        """``room``: in bytes; by default a share of a GPU's free memory, and none on a CPU."""
+        self._device, self._tensors = device, dict[tuple[str, str], Tensor]()
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+        self._room = int(free * ON_GPU) if room is None else room
+
+    def get(self, scan_id: str, part: str, array: np.ndarray, dtype: torch.dtype) -> Tensor:
+        """The array of a scan (``part`` says which) on the device."""
+        tensor = self._tensors.get((scan_id, part))
+        if tensor is None:
+            tensor = self._bring(torch.tensor(array, dtype=dtype))
+            if tensor.nbytes <= self._room:
+                self._room -= tensor.nbytes
+                self._tensors[scan_id, part] = tensor
+        return tensor
+
+    def _bring(self, tensor: Tensor) -> Tensor:
+        if self._device.type == "cuda":
+            return tensor.pin_memory().to(self._device, non_blocking=True)
+        return tensor.to(self._device)
+
+
 def training_batch(
-    dataset: Dataset, budget: Budget, *, seed: int, step: int, labelled: bool, device: torch.device
+    dataset: Dataset,
+    budget: Budget,
+    *,
+    seed: int,
+    step: int,
+    labelled: bool,
+    device: torch.device,
+    held: HeldScans | None = None,
 ) -> tuple[Volumes, Volumes | None]:
     """Images, and labels where they are asked for, of the pairs of a step, augmented as the budget says."""
     pairs = training_pairs(dataset, budget.batch_size, seed=seed, step=step)
-    labels = stack_labels(pairs, device) if labelled else None
+    labels = stack_labels(pairs, device, held=held) if labelled else None
     rng = np.random.default_rng([seed, step, 2])
-    return augment(stack_images(pairs, device), labels, kind=budget.augmentation, rng=rng)
+    return augment(stack_images(pairs, device, held=held), labels, kind=budget.augmentation, rng=rng)
 
 
 def training_pairs(dataset: Dataset, size: int, *, seed: int, step: int) -> list[Pair]:
@@ -34,19 +72,31 @@ def training_pairs(dataset: Dataset, size: int, *, seed: int, step: int) -> list
     return [dataset.training_pair(rng) for _ in range(size)]
 
 
-def stack_images(pairs: Sequence[Pair], device: torch.device) -> tuple[Tensor, Tensor]:
+def stack_images(
+    pairs: Sequence[Pair], device: torch.device, *, held: HeldScans | None = None
+) -> tuple[Tensor, Tensor]:
     """Fixed and moving images ``(b, 1, *s)`` of the pairs."""
-    fixed, moving = ([image_tensor(scan.image, device) for scan in scans] for scans in _columns(pairs))
-    return torch.cat(fixed), torch.cat(moving)
-
-
-def stack_labels(pairs: Sequence[Pair], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Fixed and moving labels ``(b, 1, *s)`` of the pairs; ``UNLABELLED`` throughout for a scan that has none."""
-    none = torch.full(pairs[0].fixed.image.shape, UNLABELLED, dtype=torch.int16)
+    held = held or HeldScans(device, room=0)
     fixed, moving = (
-        [none if scan.labels is None else torch.tensor(scan.labels) for scan in scans] for scans in _columns(pairs)
+        [held.get(scan.id, "image", scan.image, torch.float32) for scan in scans] for scans in _columns(pairs)
     )
-    return torch.stack(fixed)[:, None].to(device), torch.stack(moving)[:, None].to(device)
+    return torch.stack(fixed)[:, None], torch.stack(moving)[:, None]
+
+
+def stack_labels(
+    pairs: Sequence[Pair], device: torch.device, *, held: HeldScans | None = None
+) -> tuple[Tensor, Tensor]:
+    """Fixed and moving labels ``(b, 1, *s)`` of the pairs; ``UNLABELLED`` throughout for a scan that has none."""
+    held = held or HeldScans(device, room=0)
+    none = torch.full(pairs[0].fixed.image.shape, UNLABELLED, dtype=torch.int16, device=device)
+    fixed, moving = (
+        [
+            none if scan.labels is None else held.get(scan.id, "labels", scan.labels, torch.int16)
+            for scan in scans
+        ]
+        for scans in _columns(pairs)
+    )
+    return torch.stack(fixed)[:, None], torch.stack(moving)[:, None]
 
 
 def _columns(pairs: Sequence[Pair]) -> tuple[list[Scan], list[Scan]]:

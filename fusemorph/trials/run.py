@@ -12,13 +12,12 @@ import torch
 from safetensors.torch import save
 
 from fusemorph.catalogue import add_folders, folders
-from fusemorph.complexity import count_cost
+from fusemorph.complexity import describe
 from fusemorph.configuration import Budget, Json, Trial
 from fusemorph.data import DataError, open_dataset
 from fusemorph.data.dataset import Dataset
 from fusemorph.machine import commit, describe_machine
 from fusemorph.method import Method, PairFailed, load_method
-from fusemorph.networks.padding import padded_shape
 from fusemorph.precision import computed_in, convolution_path
 from fusemorph.records import TrialFolder, history_of, read_record
 from fusemorph.storage import DamagedFile, RecordError, StorageError, read_table
@@ -27,7 +26,8 @@ from fusemorph.trials.claims import Claim, TakenOver, take_claim
 from fusemorph.trials.evaluation import evaluate
 from fusemorph.trials.interruption import Interruption
 from fusemorph.trials.load import load_network, load_weights
-from fusemorph.trials.training import Trained, TrainingFailed, train
+from fusemorph.trials.step import TrainingFailed
+from fusemorph.trials.training import Trained, train
 
 LOG = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class StopRule(Protocol):
 class Job:
     """A trial with what a machine needs to run it: where the data lie, what to evaluate, with how many threads.
 
+    ``checkpointing``: activations are computed again in the backward pass, which saves memory and changes no number.
     ``stop`` is the rule that may end the trial early.
     ``label`` and ``work`` are for displays of progress: what the trial is called, and how much there is to compute.
     ``entries``: folders outside the project that the trial's method and data set may come from, by default those that
@@ -61,6 +62,7 @@ class Job:
     splits: tuple[str, ...]
     threads: int = 1
     device: str = "cpu"
+    checkpointing: bool = False
     stop: StopRule | None = None
     label: str = ""
     work: float = 1.0
@@ -207,6 +209,7 @@ def _train(
         trained = train(
             method, dataset, budget, job.trial.seed, device=torch.device(job.device), checkpoint=folder.checkpoint,
             on_step=on_step, stops=stops, interrupted=lambda: interruption.signal is not None,
+            checkpointing=job.checkpointing,
         )  # fmt: skip
     if reason is None and trained.progress.step < budget.steps:
         interruption.leave()
@@ -282,13 +285,6 @@ def _evaluate(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *
             folder.write_evaluation(split, files)
 
 
-def describe(method: Method, dataset: Dataset) -> Json:
-    """Facts that the configuration determines: grid of the images, canonical plan, parameters, FLOPs when padded."""
-    parameters, flops = count_cost(method, padded_shape(dataset.shape))
-    grid = {"shape": list(dataset.shape), "spacing_mm": list(dataset.spacing_mm)}
-    return grid | {"plan": getattr(method, "plan", None), "parameters": parameters, "flops": flops}
-
-
 def _measured(job: Job, started: datetime) -> dict[str, Any]:
     """Where, when and with what a trial ran."""
     times = {"started": started, "ended": datetime.now(UTC)}
@@ -296,5 +292,6 @@ def _measured(job: Job, started: datetime) -> dict[str, Any]:
     machine = describe_machine(device, threads=job.threads)
     if job.trial.budget:
         machine["precision"] = precision = computed_in(job.trial.budget["precision"], device)
+        machine["checkpointing"] = job.checkpointing
         machine["convolutions"] = convolution_path(precision, device)
     return machine | {name: time.isoformat(timespec="seconds") for name, time in times.items()}

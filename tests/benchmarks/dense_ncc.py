@@ -9,7 +9,7 @@ WINDOW = 9
 
 def dense_ncc(fixed: Tensor, warped: Tensor) -> Tensor:
     """Five box sums, each by a full convolution, and autograd through all of them."""
-    kernel = torch.ones(1, 1, WINDOW, WINDOW, WINDOW)
+    kernel = torch.ones(1, 1, WINDOW, WINDOW, WINDOW, device=fixed.device)
     images = torch.cat((fixed, warped, fixed.square(), warped.square(), fixed * warped, torch.ones_like(fixed)))
     of_fixed, of_warped, squares_f, squares_w, products, voxels = F.conv3d(images, kernel, padding=WINDOW // 2)
     cross = products - of_fixed * of_warped / voxels

@@ -18,7 +18,8 @@ from fusemorph.trials.run import Job
 from nas.jobs import JobList
 from nas.objectives import find_objectives
 from nas.optuna import OptunaSearcher
-from nas.search import Candidate, Search, SearchPlan
+from nas.search import Search
+from nas.search_plan import Candidate, SearchPlan
 from nas.searcher import RandomSearcher, Searcher
 from nas.space import Values
 from nas.spaces import full

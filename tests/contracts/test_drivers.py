@@ -29,7 +29,8 @@ from nas.jobs import JobList, JobQueue, Status
 from nas.objectives import find_objectives
 from nas.optuna import OptunaSearcher
 from nas.ray import run_ray
-from nas.search import Candidate, Search, SearchPlan
+from nas.search import Search
+from nas.search_plan import Candidate, SearchPlan
 from nas.space import Choice, Space, Values
 
 pytestmark = pytest.mark.usefixtures("no_token")

@@ -11,7 +11,9 @@ from experiments.runner.command_line import parse
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "experiments" / "cluster"
-CALL = re.compile(r"(?:experiments/sweep\.py .*?-- |-m experiments\.sweep |cluster/slurm\.sh )([a-z][^`'\"\n]*)")
+CALL = re.compile(
+    r"(?:experiments/sweep\.py .*?-- |-m experiments\.sweep |cluster/slurm(?:_array)?\.sh )([a-z][^`'\"\n]*)"
+)
 
 
 def lines_in(text: str) -> list[str]:
@@ -35,4 +37,7 @@ def test_the_lines_are_found() -> None:
 def test_the_sweep_understands(line: str) -> None:
     options = parse(shlex.split(line))
     assert options is not None
-    assert (options.study_name, options.execution.driver, options.search.trials) == ("placement", "ray", 500)
+    if options.execution.on_ray:
+        assert (options.study_name, options.search.trials) == ("placement", 500)
+    else:  # the tasks of an array
+        assert (options.study_name, options.execution.address) in (("placement", None), ("fusion", None))

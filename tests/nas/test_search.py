@@ -14,7 +14,8 @@ from fusemorph.fusion.method import Fusion
 from fusemorph.records import TrialFolder
 from fusemorph.trials.run import Job, is_missing, run_job
 from nas.objectives import find_objectives
-from nas.search import Candidate, Search, SearchPlan
+from nas.search import Search
+from nas.search_plan import Candidate, SearchPlan
 from nas.searcher import GridSearcher, Outcome, RandomSearcher, Searcher
 from nas.space import Choice, Space, Values
 

@@ -2,17 +2,20 @@
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from fusemorph.configuration import Budget, Trial
 from fusemorph.data import open_dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.storage import read_json, write_json
+from fusemorph.trials.claims import take_claim
 from fusemorph.trials.run import Job
 from nas.inline import run_inline
 from nas.objectives import find_objectives
 from nas.optuna import OptunaSearcher
-from nas.search import Candidate, Search, SearchPlan
+from nas.search import Search
+from nas.search_plan import Candidate, SearchPlan
 from nas.space import Values
 from nas.spaces import placement
 from nas.successive_halving import SuccessiveHalving, rungs_of
@@ -44,11 +47,17 @@ def make_search(runs: Path, cache: Path) -> Search:
         name="tiny", space=space, trials=TRIALS, objectives=find_objectives(["dice"]),
         identity_dice={dataset.name: 0.5},
         runs=runs, seed=0, make=make, refuses=lambda method: None, limits={}, save_candidates=save_candidates,
+        turn=partial(take_claim, runs / "studies" / "tiny.proposer"), announced=partial(announced, entry),
     )  # fmt: skip
     directions = [objective.direction for objective in plan.objectives]
     search = Search(plan=plan, searcher=OptunaSearcher(space, directions=directions, sampler="tpe", seed=0))
-    search.resume([(arm["values"], None) for arm in read_json(entry)["arms"]] if entry.exists() else [])
+    search.resume(announced(entry))
     return search
+
+
+def announced(entry: Path) -> list[tuple[Values, int | None]]:
+    """The points that any process of the search has saved."""
+    return [(arm["values"], None) for arm in read_json(entry)["arms"]] if entry.exists() else []
 
 
 def main(runs: Path, cache: Path, driver: str) -> None:

@@ -16,7 +16,8 @@ from fusemorph.losses.supervision import UNLABELLED
 from fusemorph.losses.training_loss import TrainingLoss, total
 from fusemorph.trials.batches import both_ways, stack_images, stack_labels, training_batch, training_pairs
 from fusemorph.trials.checkpoint import Progress, restore, save_checkpoint
-from fusemorph.trials.training import Trained, TrainingFailed, learning_rate, parameter_groups, train
+from fusemorph.trials.step import TrainingFailed, learning_rate, parameter_groups
+from fusemorph.trials.training import Trained, train
 from fusemorph.warp import warp
 
 BUDGET = Budget(steps=6, width=2, learning_rate=1e-3, validations=2, validation_pairs=2)

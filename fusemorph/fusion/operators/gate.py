@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fusemorph.fusion.operator import Features, GateSettings
 from fusemorph.fusion.operators.single import Single
 from fusemorph.networks.blocks import convolution, pointwise
+from fusemorph.networks.noise import uniform
 from fusemorph.networks.registration import GateWeights
 
 SYMBOL = "g"
@@ -61,8 +62,8 @@ class Gate(nn.Module):
         if generator is None:
             return (logit >= 0).to(logit.dtype)
         # The difference of two Gumbel variables is logistic, so one draw serves the two-way choice.
-        uniform = torch.rand(logit.shape, generator=generator, device=logit.device).clamp(1e-6, 1 - 1e-6)
-        soft = torch.sigmoid((logit.float() + torch.logit(uniform)) / self.settings.temperature)
+        drawn = uniform(logit.shape, generator=generator, device=logit.device).clamp(1e-6, 1 - 1e-6)
+        soft = torch.sigmoid((logit.float() + torch.logit(drawn)) / self.settings.temperature)
         straight_through = (soft >= 0.5).float() + soft - soft.detach()
         return straight_through.to(logit.dtype)
 

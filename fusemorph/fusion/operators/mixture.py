@@ -15,6 +15,8 @@ from fusemorph.fusion.operator import Features, GateSettings
 from fusemorph.fusion.operators.correlation import Correlation
 from fusemorph.fusion.operators.gate import gate_logit, predict_logits
 from fusemorph.fusion.operators.single import Single
+from fusemorph.grid import per_axis
+from fusemorph.networks.noise import uniform
 from fusemorph.networks.registration import GateWeights
 
 SYMBOL = "q"
@@ -55,16 +57,16 @@ class Mixture(nn.Module):
             return torch.softmax(logits / self._heat, dim=0)
         if generator is None:
             return _one_hot(logits)
-        uniform = torch.rand(logits.shape, generator=generator, device=logits.device).clamp(1e-6, 1 - 1e-6)
-        soft = torch.softmax((logits.float() - torch.log(-torch.log(uniform))) / self._heat, dim=0)
+        drawn = uniform(logits.shape, generator=generator, device=logits.device).clamp(1e-6, 1 - 1e-6)
+        soft = torch.softmax((logits.float() - torch.log(-torch.log(drawn))) / self._heat, dim=0)
         return (_one_hot(soft) + soft - soft.detach()).to(logits.dtype)
 
     def _pick_each(self, logits: Tensor, generator: torch.Generator | None) -> Tensor:
         """Each candidate in or out by itself."""
         if generator is None:
             return (logits >= 0).to(logits.dtype)
-        uniform = torch.rand(logits.shape, generator=generator, device=logits.device).clamp(1e-6, 1 - 1e-6)
-        soft = torch.sigmoid((logits.float() + torch.logit(uniform)) / self._heat)
+        drawn = uniform(logits.shape, generator=generator, device=logits.device).clamp(1e-6, 1 - 1e-6)
+        soft = torch.sigmoid((logits.float() + torch.logit(drawn)) / self._heat)
         return ((soft >= 0.5).float() + soft - soft.detach()).to(logits.dtype)
 
     @property
@@ -73,7 +75,7 @@ class Mixture(nn.Module):
 
     def _hold(self, candidates: "Candidates") -> Tensor:
         assert self.held is not None
-        constants = candidates.single.new_tensor(self.held)
+        constants = per_axis(self.held, candidates.single)
         return constants.view(-1, *[1] * candidates.single.dim())
 
 
