@@ -47,8 +47,10 @@ class _Determinant(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (displacement,) = ctx.saved_tensors
         result = torch.zeros_like(displacement)
-        # As of the folding penalty where nothing folds. Another device would have to be waited for.
-        if gradient.device.type == "cpu" and not torch.compiler.is_compiling() and not gradient.any():
+        # As of the folding penalty where nothing folds. A device would have to be waited for, and a stand-in for a
+        # tensor, as memory is foretold with, has no values.
+        on_cpu = gradient.device.type == "cpu" and type(gradient) is Tensor
+        if on_cpu and not torch.compiler.is_compiling() and not gradient.any():
             return result
         m = _jacobian(displacement)
         for axis in range(len(m)):

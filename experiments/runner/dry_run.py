@@ -28,8 +28,8 @@ from reports.tables.terminal import aligned
 TIMED_FLOPS = 1e9
 """The largest forward pass that is timed; a larger network is timed on a smaller image, and scaled by its FLOPs."""
 SMALLEST_SIDE = 32
-HEADROOM = 1.25
-"""What libraries and the allocator need beside the tensors that are foretold, and how far that is off."""
+HEADROOM = {False: 1.25, True: 1.75}
+"""What libraries and the allocator need beside the tensors that are foretold, without and with checkpointing."""
 
 
 def describe_sweep(sweep: Sweep) -> str:
@@ -80,10 +80,11 @@ def _judge_memory(sweep: Sweep, memory: Mapping[str, int]) -> str:
     card = card_bytes(sweep.options.execution)
     told = []
     for arm in {arm.label: arm for arm, _ in sweep.trials if arm.label in memory}.values():
-        if card is None or memory[arm.label] * HEADROOM <= card:
+        checkpointing = sweep.options.execution.checkpointing
+        if card is None or memory[arm.label] * HEADROOM[checkpointing] <= card:
             continue
         saved = _foretold(sweep, arm, True)
-        fits = saved * HEADROOM <= card and not sweep.options.execution.checkpointing
+        fits = saved * HEADROOM[True] <= card and not checkpointing
         advice = f"--checkpointing makes it fit ({size(saved)})" if fits else "a smaller image or width is needed"
         told.append(f"does not fit: {arm.label} takes {size(memory[arm.label])} of {size(card)}; {advice}\n")
     return "".join(told)

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -35,6 +35,10 @@ class _Live(TorchDispatchMode):
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
                 self._see(leaf.untyped_storage())
+        if "convolution" in str(func):
+            # Libraries bring what they read and write to a layout of their own, for as long as the call lasts.
+            leaves = tree_leaves((args, result))
+            self.peak = max(self.peak, self.now + sum(leaf.nbytes for leaf in leaves if isinstance(leaf, Tensor)))
         return result
 
     def _see(self, storage: torch.UntypedStorage) -> None:
@@ -56,17 +60,19 @@ def training_memory_bytes(
 ) -> int:
     """The most bytes that weights, optimiser, activations and gradients of a step take at once; 0 without a network.
 
-    What convolutions of a library need inside, and what an allocator loses, come on top. ``labels``: how many there
+    What an allocator loses comes on top. ``labels``: how many there
     are, where the loss reads them.
     """
     objective = method.objective
     if objective is None:
         return 0
-    device, inner = torch.device("cpu"), padded_shape(shape)
-    with FakeTensorMode(), _Live() as live:
-        network = method.network(len(shape))
-        assert network is not None
-        set_checkpointing(network, checkpointing)
+    device, inner, network = torch.device("cpu"), padded_shape(shape), method.network(len(shape))
+    assert network is not None
+    set_checkpointing(network, checkpointing)
+    weights = sum(parameter.nbytes for parameter in network.parameters())
+    fake = FakeTensorMode()
+    _empty(network, fake)
+    with fake, _Live() as live:
         step = TrainingStep(
             network, objective, budget, label_ids=range(1, labels + 1), spacing_mm=(1.0,) * len(shape), device=device
         )
@@ -75,5 +81,15 @@ def training_memory_bytes(
         labelled = (maps[0], maps[1]) if objective.dice_weight and labels else None
         # The last step: networks that are trained in parts use all of them by then.
         step.gradient((images[0], images[1]), labelled, seed=0, step=budget.steps - 1)
-        weights = sum(parameter.nbytes for parameter in network.parameters())
-    return live.peak + ADAM_STATES * weights
+    return live.peak + (1 + ADAM_STATES) * weights
+
+
+def _empty(network: nn.Module, fake: FakeTensorMode) -> None:
+    """Put tensors without values in the place of parameters and buffers."""
+    for module in network.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                empty = nn.Parameter(fake.from_tensor(parameter.detach()), requires_grad=parameter.requires_grad)
+                module._parameters[name] = empty
+        for name, buffer in module._buffers.items():
+            module._buffers[name] = None if buffer is None else fake.from_tensor(buffer)
