@@ -90,10 +90,7 @@ def stack_labels(
     held = held or HeldScans(device, room=0)
     none = torch.full(pairs[0].fixed.image.shape, UNLABELLED, dtype=torch.int16, device=device)
     fixed, moving = (
-        [
-            none if scan.labels is None else held.get(scan.id, "labels", scan.labels, torch.int16)
-            for scan in scans
-        ]
+        [none if scan.labels is None else held.get(scan.id, "labels", scan.labels, torch.int16) for scan in scans]
         for scans in _columns(pairs)
     )
     return torch.stack(fixed)[:, None], torch.stack(moving)[:, None]

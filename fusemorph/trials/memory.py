@@ -78,7 +78,7 @@ def training_memory_bytes(
         )
         images = [torch.rand(budget.batch_size, 1, *inner) for _ in range(2)]
         maps = [torch.zeros(budget.batch_size, 1, *inner, dtype=torch.int16) for _ in range(2)]
-        labelled = (maps[0], maps[1]) if objective.dice_weight and labels else None
+        labelled = (maps[0], maps[1]) if objective.reads_labels and labels else None
         # The last step: networks that are trained in parts use all of them by then.
         step.gradient((images[0], images[1]), labelled, seed=0, step=budget.steps - 1)
     return live.peak + (1 + ADAM_STATES) * weights
