@@ -77,16 +77,16 @@ def _foretold(sweep: Sweep, arm: Arm, checkpointing: bool) -> int:
 
 def _judge_memory(sweep: Sweep, memory: Mapping[str, int]) -> str:
     """Which arms do not fit the card, and what would make them; nothing is said where no card is known."""
-    card = card_bytes(sweep.options.execution)
+    card, checkpointing = card_bytes(sweep.options.execution), sweep.options.execution.checkpointing
     told = []
     for arm in {arm.label: arm for arm, _ in sweep.trials if arm.label in memory}.values():
-        checkpointing = sweep.options.execution.checkpointing
-        if card is None or memory[arm.label] * HEADROOM[checkpointing] <= card:
+        needed = round(memory[arm.label] * HEADROOM[checkpointing])
+        if card is None or needed <= card:
             continue
-        saved = _foretold(sweep, arm, True)
-        fits = saved * HEADROOM[True] <= card and not checkpointing
-        advice = f"--checkpointing makes it fit ({size(saved)})" if fits else "a smaller image or width is needed"
-        told.append(f"does not fit: {arm.label} takes {size(memory[arm.label])} of {size(card)}; {advice}\n")
+        saved = round(_foretold(sweep, arm, True) * HEADROOM[True])
+        fits = saved <= card and not checkpointing
+        advice = f"--checkpointing makes it fit ({size(saved)})" if fits else "smaller images or channels would"
+        told.append(f"does not fit: {arm.label} needs about {size(needed)} of {size(card)}; {advice}\n")
     return "".join(told)
 
 

@@ -73,6 +73,15 @@ def test_a_dry_run_shows_every_trial_and_writes_nothing(quickstart, capsys: pyte
     assert contents(runs) == before
 
 
+def test_a_dry_run_names_what_does_not_fit_a_card(quickstart, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    _, line, _ = quickstart
+    for gib, misfits in (("0.001", 4), ("1", 0)):
+        assert main([*line, "--dry-run", "--card-memory", gib]) == 0
+        shown = capsys.readouterr().out
+        assert shown.count("does not fit: C2F ") == misfits
+        assert "MiB" in shown
+
+
 def test_a_dry_run_answers_for_a_thousand_seeds(quickstart, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
     _, line, _ = quickstart
     assert main([*line, "--dry-run", "--seeds", "1000"]) == 0
