@@ -20,12 +20,13 @@ ADAM_STATES = 2
 """Moments that Adam keeps of each parameter, from the first update on."""
 
 
-class _Live(TorchDispatchMode):
+class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of all tensors that are alive, and the most there ever were."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now: int = 0
+        self.peak: int = 0
         self._known: set[int] = set()
 
     def __torch_dispatch__(
@@ -81,7 +82,7 @@ def training_memory_bytes(
         labelled = (maps[0], maps[1]) if objective.reads_labels and labels else None
         # The last step: networks that are trained in parts use all of them by then.
         step.gradient((images[0], images[1]), labelled, seed=0, step=budget.steps - 1)
-    return live.peak + (1 + ADAM_STATES) * weights
+    return int(live.peak + (1 + ADAM_STATES) * weights)
 
 
 def _empty(network: nn.Module, fake: FakeTensorMode) -> None:

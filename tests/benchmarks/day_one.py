@@ -154,7 +154,7 @@ def rows(card: Card, width: int, steps: int) -> list[tuple[str, str]]:
         if took is not None:
             told.append((f"{name}: memory taken, over foretold", f"{size(took)}, {took / foretold:.2f}"))
     told.append(("two trials at once, throughput over one", f"{two_at_once(card, method, BUDGET, ours):.2f}"))
-    losses = [loss_after(card, method, replace(BUDGET, precision=p), steps) for p in ("bfloat16", "float32")]  # type: ignore[arg-type]
+    losses = [loss_after(card, method, replace(BUDGET, precision=p), steps) for p in ("bfloat16", "float32")]
     told.append((f"similarity after {steps} steps, bfloat16 and float32", f"{losses[0]:.4f} and {losses[1]:.4f}"))
     return [*told, *compiled_row(card, method, ours)]
 
