@@ -65,8 +65,8 @@ def restore(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) ->
         raise ValueError(f"restore(): checkpoint {path} does not fit the network: {error}") from error
     for index, parameter in enumerate(network.parameters()):
         prefix = f"optimiser.{index}."
-        state = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-        optimiser.state[parameter] = {n: t if n == "step" else t.to(parameter.device) for n, t in state.items()}
+        moments = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+        optimiser.state[parameter] = {n: t if n == "step" else t.to(parameter.device) for n, t in moments.items()}
     return Progress(**state)
 
 
