@@ -60,7 +60,7 @@ def test_images_that_are_left_out_are_named_with_the_reason_and_not_twice(
     assert "note: " in said
     assert "B0P3R6_sa.nii.gz: left out: has no labels (Training/Unlabeled)" in said
     assert said.count("B0P3R6_sa.nii.gz") == 1
-    assert "7 of 345" in said
+    assert "7 of 320" in said
 
 
 def test_heads_are_told_from_brains(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class Mnms(CardiacDataset):
     licence = "for research, not commercial; see the terms of the download"
     download = "the open data set of M&Ms from www.ub.edu/mnms (registration), with its table of cases"
     layout = "{Training/Labeled, Validation, Testing}/ID/{ID_sa, ID_sa_gt}.nii.gz and " + TABLE
-    official_subjects = 345
+    official_subjects = 320  # of the 345 that are open: 25 of training have no labels
     companions = frozenset({TABLE})
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
@@ -120,6 +120,7 @@ def _unlabelled(part: str, row: Row, table: Path) -> str:
 
 def _phases(case: Found, row: Row, *, table: Path) -> dict[str, Listed]:
     code = row["External code"]
+    # Public loaders index the series by ED and ES as they stand, which are therefore counted from 0.
     if wrong := [row[phase] for phase in PHASES if not re.fullmatch("[0-9]{1,3}", row[phase])]:
         raise DataError(f"{table}: ED and ES of {code} must be frames counted from 0, got {wrong[0]!r}")
     return {
