@@ -54,7 +54,7 @@ ax.figure.savefig("differences.svg")
 `sd_log_jacobian`, `sdlogj_l2r`, `endpoint_error_mm`, or a `Metric` of your own that is a column.
 Structures, training and gates have records of their own:
 `load(..., kind="labels")`, `"history"`, `"gates"`. A DataFrame of your own serves as well: `arm`, `seed`, `pair`,
-`block` (pairs that share persons share a block) and the metric are all that is needed.
+`block` (pairs that share subjects share a block) and the metric are all that is needed.
 
 `colours=` and `labels=` (by arm), `order=` (the arms to draw, first to last) and `legend=False` change the look of a
 figure; `with look(width="column", font="serif")` of `reports.plots.style`, or `python -m reports ... --width column

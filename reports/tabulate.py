@@ -1,4 +1,4 @@
-"""Each table of the report as one function, from a DataFrame of records (``reports.frame.load``) to a DataFrame.
+"""Each table of the report as one function, from a DataFrame of records (``reports.dataframe.load``) to a DataFrame.
 
 ``primary`` is the metric that arms are judged by, ``baseline`` the arm that they are compared with (default: the one
 that the study names). All raise what ``reports.dataframe.comparison_of`` raises.

@@ -6,7 +6,7 @@ from math import isnan
 from reports.analysis.comparison import Comparison
 from reports.records.metric import KNOWN
 from reports.records.trial import COST
-from reports.tables.arms import MEANS, Columns, Row, arm_table, machine, measured
+from reports.tables.arm_table import MEANS, Columns, Row, arm_table, machine, measured
 from reports.tables.table import Table
 from reports.wording import count, number, plural, significant
 
