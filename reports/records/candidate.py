@@ -1,16 +1,14 @@
-"""One candidate of a search: its trials, and the row that they make."""
+"""One candidate of a search: the row that its trials and their curves make, with how it has ended."""
 
 from collections.abc import Iterable, Sequence
 from math import isnan, nan
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from reports.records.files import EVALUATED, Problems, as_object, read_curve
+from reports.records.files import as_object
 from reports.records.plans import NAMED_PLANS
-from reports.records.trial import csv_path, load_trial
 from reports.wording import number
 
 _ENDED_BADLY = ("failed", "unreadable", "pruned", "running", "missing")
@@ -18,36 +16,6 @@ FACTS = ("parameters", "flops")
 
 Entry = dict[str, Any]
 Curve = dict[int, tuple[float, float, float]]
-
-
-def load_trials(
-    arms: Sequence[tuple[Entry, Entry]], runs: Sequence[Path], problems: Problems
-) -> tuple[list[dict[str, Any]], list[Curve]]:
-    """A row for each trial of a candidate, and its curve, empty where it has no history."""
-    rows: list[dict[str, Any]] = []
-    curves: list[Curve] = []
-    for entry, arm in arms:
-        floor = entry["search"]["floors"].get(as_object(entry.get("dataset")).get("name"), nan)
-        for seed, key in sorted(arm["keys"].items(), key=lambda item: int(item[0])):
-            row, _ = load_trial(key, runs, "val", problems, training=False)
-            rows.append({"seed": seed, "key": key, **row, "state": _state(row["state"])})
-            path = csv_path(Path(row["folder"]) / "history") if row["folder"] else None
-            history = problems.attempt(read_curve, path) if path else None
-            curves.append(_curve(history, floor) if history else {})
-    return rows, curves
-
-
-def _curve(history: dict[str, list[float]], floor: float) -> Curve:
-    """Gain over ``floor``, folding and regularity at each step that was validated."""
-    columns = ("step", "val_dice", "val_folding_fraction", "val_sd_log_jacobian")
-    rows = zip(*(history[name] for name in columns), strict=True)
-    measured = (row for row in rows if not (isnan(row[0]) or isnan(row[1])))
-    return {int(step): (dice - floor, folding, spread) for step, dice, folding, spread in measured}
-
-
-def _state(state: str) -> str:
-    """A trial of a search is done when it is trained."""
-    return "finished" if state in (EVALUATED, "not evaluated") else state
 
 
 def candidate_row(search: Entry, arm: Entry, rows: Sequence[dict[str, Any]], curves: Sequence[Curve]) -> dict[str, Any]:

@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reports.records.candidate import Entry
 from reports.records.files import as_object
 from reports.records.plans import DEAD, STAGES, is_coarse_to_fine, is_plan, stage_symbols
+
+Entry = dict[str, Any]
 
 
 def related_arms(entry: Entry, studies: Iterable[Entry]) -> Iterator[Entry]:

@@ -4,18 +4,19 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from reports.records.candidate import FACTS, Entry, candidate_row, load_trials
+from reports.records.candidate import FACTS, Curve, Entry, candidate_row
 from reports.records.definitions import CONTROL, SEARCH, Definitions, load_definitions
-from reports.records.files import Problems, as_object, file_stem
+from reports.records.files import EVALUATED, Problems, as_object, file_stem, read_curve
 from reports.records.levels import is_parameter
 from reports.records.related import related_arms
 from reports.records.reused import reused, start_times
-from reports.records.trial import MACHINE
+from reports.records.trial import MACHINE, csv_path, load_trial
 from reports.wording import listing
 
 _COLUMNS = (
@@ -131,7 +132,7 @@ def _load_search(
         problems.messages.extend(_incomplete(part_entries, part))
         taken = frozenset().union(*(reused(str(entry["name"]), definitions.keys, started) for entry in part_entries))
         for order, arms in enumerate(_proposals(part_entries), start=1):
-            rows, curves = load_trials(arms, runs, problems)
+            rows, curves = _load_trials(arms, runs, problems)
             trials += [{"arm": arms[0][1]["label"], "part": part, **row} for row in rows]
             candidate = candidate_row(arms[0][0]["search"], arms[0][1], rows, curves)
             candidate |= {"part": part, "order": order, "reused": bool(rows) and all(r["key"] in taken for r in rows)}
@@ -180,7 +181,7 @@ def _drop_unreadable(space: Entry) -> list[str]:
 def _related(entry: Entry, definitions: Definitions, runs: Sequence[Path]) -> list[dict[str, Any]]:
     """Rows of candidates that other studies trained; what is wrong with their records is theirs to say."""
     arms = related_arms(entry, definitions.studies.values())
-    loaded = [(arm, *load_trials([(entry, arm)], runs, Problems())) for arm in arms]
+    loaded = [(arm, *_load_trials([(entry, arm)], runs, Problems())) for arm in arms]
     return [candidate_row(entry["search"], arm, rows, curves) for arm, rows, curves in loaded]
 
 
@@ -202,3 +203,33 @@ def _proposals(entries: Sequence[Entry]) -> list[list[tuple[Entry, Entry]]]:
             identity = json.dumps([arm.get("values", arm["label"]), arm.get("method")], sort_keys=True)
             proposals.setdefault(identity, []).append((entry, arm))
     return list(proposals.values())
+
+
+def _load_trials(
+    arms: Sequence[tuple[Entry, Entry]], runs: Sequence[Path], problems: Problems
+) -> tuple[list[dict[str, Any]], list[Curve]]:
+    """A row for each trial of a candidate, and its curve, empty where it has no history."""
+    rows: list[dict[str, Any]] = []
+    curves: list[Curve] = []
+    for entry, arm in arms:
+        floor = entry["search"]["floors"].get(as_object(entry.get("dataset")).get("name"), nan)
+        for seed, key in sorted(arm["keys"].items(), key=lambda item: int(item[0])):
+            row, _ = load_trial(key, runs, "val", problems, training=False)
+            rows.append({"seed": seed, "key": key, **row, "state": _state(row["state"])})
+            path = csv_path(Path(row["folder"]) / "history") if row["folder"] else None
+            history = problems.attempt(read_curve, path) if path else None
+            curves.append(_curve(history, floor) if history else {})
+    return rows, curves
+
+
+def _curve(history: dict[str, list[float]], floor: float) -> Curve:
+    """Gain over ``floor``, folding and regularity at each step that was validated."""
+    columns = ("step", "val_dice", "val_folding_fraction", "val_sd_log_jacobian")
+    rows = zip(*(history[name] for name in columns), strict=True)
+    measured = (row for row in rows if not (isnan(row[0]) or isnan(row[1])))
+    return {int(step): (dice - floor, folding, spread) for step, dice, folding, spread in measured}
+
+
+def _state(state: str) -> str:
+    """A trial of a search is done when it is trained."""
+    return "finished" if state in (EVALUATED, "not evaluated") else state
