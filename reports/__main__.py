@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from fusemorph.paths import path_argument
+from fusemorph.text import printable
 from reports.records import NothingToReportError
-from reports.records.contents import printable
 from reports.tables.terminal import show_all_characters
 
 

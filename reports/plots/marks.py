@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from matplotlib.artist import Artist
 
-from reports.records.contents import printable
+from fusemorph.text import printable
 
 _SIGN = "mark:"
 

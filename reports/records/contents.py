@@ -8,13 +8,10 @@ from typing import Any
 import pandas as pd
 
 from fusemorph.storage import RecordError, read_json
+from fusemorph.text import printable
 
 DEEPEST = 40
 LARGEST_WHOLE = 2**63 - 1
-# Controls of terminals, marks that turn the direction of writing, and halves of characters, which no file can hold.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
 _NAME = re.compile(r"\w[\w.-]{0,199}")
 
 
@@ -50,11 +47,6 @@ def _checked(path: Path, value: Any, levels: int) -> Any:
 def one_line(text: str) -> str:
     """Text on one line; what cannot be printed becomes the replacement character."""
     return text if text.isascii() and text.isprintable() else printable(re.sub(r"[\t-\r\x85\u2028\u2029]+", " ", text))
-
-
-def printable(text: str) -> str:
-    """Text without control characters other than the ends of its lines."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def printable_table(table: pd.DataFrame) -> pd.DataFrame:
