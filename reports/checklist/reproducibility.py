@@ -1,6 +1,7 @@
 """What records show of the code, the settings and the whole effort behind them: items 1 and 3 of the checklist."""
 
 from reports.analysis.effort import effort, training_hours
+from reports.analysis.protocol import protocol
 from reports.checklist.evidence import IN_PART, NONE, NOT_SHOWN, SHOWN, Answer, Evidence, flat, trials_with
 from reports.records.files import as_object
 from reports.records.search import SearchRecords
@@ -70,14 +71,15 @@ def tuning(evidence: Evidence) -> Answer:
             for records in (comparison.records for comparison in studies)
         ]
         return SHOWN, f"The trials of the tuning are in these records: {'; '.join(efforts)}."
-    protocol = [
+    untrue = {sentence for one in evidence.comparisons for sentence in protocol(one).contradicted}
+    stated = [
         str(line)
         for definition in evidence.definitions
         for line in definition.get("protocol") or []
-        if "chosen" in str(line)
+        if "chosen" in str(line) and str(line) not in untrue
     ]
-    if protocol:
-        return IN_PART, f"The protocol says: “{protocol[0]}” Time and resources of it are not in these records."
+    if stated:
+        return IN_PART, f"The protocol says: “{stated[0]}” Time and resources of it are not in these records."
     return NOT_SHOWN, "How settings were chosen is not in these records."
 
 

@@ -119,3 +119,11 @@ def test_committed_records_are_answered(name: str) -> None:
     markdown = made(RESULTS / name).markdown()
     assert all(f"| {number} |" in markdown for number in ITEMS)
     assert "JMLR 21(243)" in markdown
+
+
+def test_a_choice_that_the_records_speak_against_is_not_quoted(runs: Path) -> None:
+    path = next(runs.glob("studies/*.json"))
+    untrue = "The recipe was chosen by mean val Dice over plans of either decoding, equal trials each."
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"protocol": [untrue]}))
+    told = checklist(compare_studies([runs]), []).shown.set_index("Item").loc["3a"]
+    assert tuple(told[["Answer", "From the records"]]) == ("not shown", "How settings were chosen is not in these records.")
