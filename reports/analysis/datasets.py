@@ -1,11 +1,13 @@
 """One study on several data sets: what its arms score on each, and their ranks across."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
 from reports.analysis.comparison import Comparison
+from reports.analysis.interaction import Order, interactions, order_of
 from reports.records.files import as_object, file_stem
 from reports.records.metric import Metric
 from reports.statistics.intervals import SEEDS_FOR_A_CLAIM
@@ -25,6 +27,20 @@ class Across:
     means: pd.DataFrame
     left_out: tuple[str, ...]
     seeds: int
+    sets: Mapping[str, Comparison]
+
+    @cached_property
+    def order(self) -> Order:
+        """Whether the order of two arms is the same on every data set, of all pairs of arms."""
+        return order_of(self.sets, [str(arm) for arm in self.means])
+
+    @cached_property
+    def interactions(self) -> pd.DataFrame:
+        """Changes between data sets of each arm's difference to the baseline; empty where they have no common one."""
+        baselines = {one.baseline for one in self.sets.values()}
+        baseline = next(iter(baselines))
+        arms = [str(arm) for arm in self.means]
+        return interactions(self.sets, arms if len(baselines) == 1 and baseline in arms else [], baseline)
 
     @property
     def stem(self) -> str:
@@ -71,7 +87,7 @@ def _joined(name: str, sets: dict[str, Comparison]) -> Across:
     shared = [arm for arm in every if all(arm in column.index for column in columns.values())]
     means = pd.DataFrame({dataset: column.reindex(shared) for dataset, column in columns.items()}).T
     left_out = tuple(arm for arm in every if arm not in shared)
-    return Across(name=name, metric=metric, means=means, left_out=left_out, seeds=min(seeds, default=0))
+    return Across(name=name, metric=metric, means=means, left_out=left_out, seeds=min(seeds, default=0), sets=sets)
 
 
 def across_summary(study: Across) -> tuple[str, str, str]:
@@ -82,7 +98,7 @@ def across_summary(study: Across) -> tuple[str, str, str]:
         return (f"Nothing is compared across {sets}.", "Fewer than two arms have a result on each.", "")
     best = [str(arm) for arm in ranks.index[ranks == ranks.iloc[0]]]
     verb = "has" if len(best) == 1 else "share"
-    finding = f"{listing(best)} {verb} the best mean rank over {sets}; {_reservation(study)}."
+    finding = f"{study.order.sentence} {listing(best)} {verb} the best mean rank over {sets}; {_reservation(study)}."
     size = f"Mean ranks: {'; '.join(f'{arm} {number(rank, 2)}' for arm, rank in ranks.items())}."
     limits = f"Limits: {tested(study)} The results on each data set are in the section of its study."
     return finding, size, limits

@@ -7,7 +7,7 @@ from typing import Any
 from reports.analysis.comparison import Comparison
 from reports.analysis.datasets import across, across_summary
 from reports.page.render import cells
-from reports.tables.datasets import across_table
+from reports.tables.datasets import across_table, interaction_table
 from reports.wording import listing
 
 _KINDS = (("CSV", "csv"), ("Markdown", "md"), ("LaTeX", "tex"))
@@ -18,6 +18,8 @@ def across_sections(comparisons: Sequence[Comparison], out: Path) -> Iterable[di
     for study in across(comparisons):
         table = across_table(study)
         table.write(out / "tables", study.stem)
+        interaction = interaction_table(study)
+        interaction.write(out / "tables", f"{study.stem}_interaction")
         yield {
             "kind": "across",
             "name": f"{study.name}: across data sets",
@@ -26,4 +28,5 @@ def across_sections(comparisons: Sequence[Comparison], out: Path) -> Iterable[di
             "summary": across_summary(study),
             "table": cells(table, stem=study.stem, name="ranks", written=False)
             | {"files": {kind: f"tables/{study.stem}.{ending}" for kind, ending in _KINDS}},
+            "interaction": cells(interaction, stem=study.stem, name="interaction"),
         }

@@ -7,6 +7,30 @@ from reports.tables.table import Table
 from reports.wording import listing, number
 
 
+def interaction_table(study: Across) -> Table:
+    """How each arm's difference to the baseline changes between data sets, with intervals."""
+    changes = study.interactions
+    shown = pd.DataFrame(
+        {
+            "Arm": changes["arm"],
+            "From": changes["second"],
+            "To": changes["first"],
+            "Change": [study.metric.number(value, signed=True) for value in changes["change"]],
+            "95 % interval": [
+                study.metric.between(low, high, signed=True) + (" †" if limit == "one seed" else "")
+                for low, high, limit in zip(changes["low"], changes["high"], changes["limit"], strict=True)
+            ],
+        }
+    )
+    text = (
+        f"Interaction of arm and data set: by how much an arm's difference to the baseline, in mean "
+        f"{study.metric.label}, changes. Intervals are each at 95 % by itself. {study.order.sentence}"
+    )
+    if (changes["limit"] == "one seed").any():
+        text += " † Over blocks alone, conditional on one trained network."
+    return Table(title="Interaction of arm and data set", caption=text, numbers=changes, shown=shown.astype(str))
+
+
 def across_table(study: Across) -> Table:
     """Mean and rank of each arm on each data set, and its mean rank."""
     ranks = study.means.rank(axis=1, ascending=not study.metric.higher_is_better)

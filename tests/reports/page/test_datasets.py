@@ -13,7 +13,7 @@ from reports.analysis.weight_sweeps import with_fronts
 from reports.page.datasets import across_sections
 from reports.records.files import METRICS
 from reports.records.metric import KNOWN
-from reports.tables.datasets import across_table
+from reports.tables.datasets import across_table, interaction_table
 from reports.tables.groups import side_by_side
 from reports.tables.published import published
 from tests.reports.records_fixture import FUSION_ARMS, Arm, Records, write_records
@@ -31,7 +31,10 @@ def write_sets(runs: Path, sets: dict[str, dict[str, float]], **records: Any) ->
 
 SETS = {"brains": {"a": 0.6, "b": 0.7, "c": 0.5}, "hearts": {"a": 0.8, "b": 0.7, "c": 0.5}}
 
-SHARED = "a and b share the best mean rank over 2 data sets; no test confirms this order, which rests on 1 seed."
+SHARED = (
+    "Whether the order holds cannot be told for 3 of 3 pairs of arms; it holds for 0. a and b share the best mean rank "
+    "over 2 data sets; no test confirms this order, which rests on 1 seed."
+)
 
 
 def test_every_metric_of_the_records_is_known() -> None:
@@ -50,6 +53,23 @@ def test_ranks_across_by_hand(tmp_path: Path) -> None:
     finding, _, limits = across_summary(joined[0])
     assert finding == SHARED
     assert "no test: Friedman's is not made, it needs 6 data sets, there are 2" in limits
+
+
+def test_a_turn_of_the_order_is_shown_with_the_interaction_and_its_interval(tmp_path: Path) -> None:
+    write_sets(tmp_path, SETS, seeds=3)
+    study = across(compare_studies([tmp_path]))[0]
+    assert study.order.turns == (("a", "b"),)
+    assert study.order.holds == 2
+    assert across_summary(study)[0].startswith("The order turns for 1 of 3 pairs of arms (a and b).")
+    change = study.interactions.set_index("arm").loc["b"]
+    assert change["change"] == pytest.approx(0.2, abs=0.03)
+    assert change["low"] < change["change"] < change["high"]
+    assert interaction_table(study).caption.endswith("The order turns for 1 of 3 pairs of arms (a and b).")
+
+
+def test_an_order_that_is_the_same_everywhere_holds(tmp_path: Path) -> None:
+    write_sets(tmp_path, {"brains": SETS["brains"], "livers": SETS["brains"]}, seeds=3)
+    assert across(compare_studies([tmp_path]))[0].order.sentence == "The order holds for all 3 pairs of arms."
 
 
 def test_six_sets_are_enough_for_a_test(tmp_path: Path) -> None:
