@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from math import nan
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from reports.records.study import StudyRecords
 from reports.records.trial import COST, MACHINE
 
 _NEEDED = ("arm", "seed", "pair", "block")
-_OF_ARM = ("arm", "label", "group", "method", "plan", "parent")
+_OF_ARM = ("arm", "label", "group", "method", "plan", "parent", "strategy", "labelled")
 _OF_TRIAL = (
     "seed",
     "key",
@@ -32,7 +33,8 @@ _OF_TRIAL = (
 )
 _BUILT = ("arms", "trials", "pairs")
 _DEFAULTS: dict[str, Any] = {
-    "group": "arms", "method": "", "plan": None, "parent": "", "key": "", "state": EVALUATED, "reason": "",
+    "group": "arms", "method": "", "plan": None, "parent": "",
+    "strategy": "", "labelled": nan, "key": "", "state": EVALUATED, "reason": "",
     "trained": True, "canonical_plan": None, "parameters": np.nan, "flops": np.nan, "folder": "",
     "failure": "",
 }  # fmt: skip

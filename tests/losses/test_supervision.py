@@ -109,5 +109,5 @@ def test_without_a_segmentation_only_labels_against_labels_are_left() -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(ValueError, match="'focal_weight' must be 0 or more, got -1"):
-        Supervision(focal_weight=-1)
+    with pytest.raises(ValueError, match="'focal_weight' must be 0 or more"):
+        Supervision(focal_weight=-1.0)
