@@ -2,6 +2,7 @@
 
 from fusemorph.metrics.dice import dice_per_label
 from fusemorph.metrics.endpoint import endpoint_error_mm
+from fusemorph.metrics.landmarks import tre_mm
 from fusemorph.metrics.means import nan_mean
 from fusemorph.metrics.regularity import folding_fraction, ndv_fraction, sd_log_jacobian, sdlogj_l2r
 from fusemorph.metrics.segmentation import predicted_labels, segmentation_dice
@@ -18,4 +19,5 @@ __all__ = [
     "sdlogj_l2r",
     "segmentation_dice",
     "surface_distances",
+    "tre_mm",
 ]

@@ -1,12 +1,14 @@
 """Hippocampus of the Medical Segmentation Decathlon: T1 crops around one hippocampus, two parts labelled."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fusemorph.configuration import LATER
+from fusemorph.data.dataset import PairIndex
 from fusemorph.data.errors import DataError
 from fusemorph.data.files import FileDataset
 from fusemorph.data.phantom import write_phantom
@@ -16,20 +18,26 @@ from fusemorph.data.settings import canonical, check_percentiles, check_shape, r
 LAST_ID = {"train": 250, "val": 310, "test": 999}
 VOLUMES = {"train": 161, "val": 39, "test": 60}
 SPACING_MM = (1.0, 1.0, 1.0)
+PAIRINGS = ("subjects", "learn2reg2020")
 
 
 @dataclass(frozen=True, kw_only=True)
 class HippocampusSettings:
     """``shape``: the common grid, around each image's centre, 0 outside; ``percentiles``: mapped to 0 and 1.
 
-    ``align``: as in ``FileDataset``.
+    ``align``: as in ``FileDataset``. ``pairing``: the test pairs; ``subjects`` leaves out pairs of one subject,
+    ``learn2reg2020`` are the 60 ordered pairs of the validation of Learn2Reg 2020, two of which, 351 with 352 in both
+    directions, show the two sides of one subject.
     """
 
     shape: tuple[int, ...] = (48, 64, 48)
     percentiles: tuple[float, ...] = (1.0, 99.0)
     align: str = "none"
+    pairing: str = field(default="subjects", metadata=LATER)
 
     def __post_init__(self) -> None:
+        if self.pairing not in PAIRINGS:
+            raise ValueError(f"hippocampus: 'pairing' must be one of {', '.join(PAIRINGS)}, got {self.pairing!r}")
         check_shape("hippocampus", self.shape, dimensions=3)
         check_percentiles("hippocampus", self.percentiles)
 
@@ -62,6 +70,26 @@ class Hippocampus(FileDataset):
             percentiles=self._options.percentiles,
             cache=cache,
         )
+        if self._options.pairing == "learn2reg2020":
+            self._require_official_test()
+
+    def pairs(self, split: str) -> tuple[PairIndex, ...]:
+        """As in ``Dataset``; with ``pairing`` ``learn2reg2020`` test keeps the pairs of one subject.
+
+        Source: Learn2Reg 2020, task 4, whose validation is the labelled volumes 311 to 394.
+        """
+        if split != "test" or self._options.pairing == "subjects":
+            return super().pairs(split)
+        ids = self.scan_ids(split)
+        return self._index(split, [*zip(ids, reversed(ids), strict=True)])
+
+    def _require_official_test(self) -> None:
+        found, due = len(self._members.get("test", {})), VOLUMES["test"]
+        if found != due:
+            raise DataError(
+                f"{self._data}: 'pairing' learn2reg2020 needs all {due} volumes of test ({_range('test')}), "
+                f"{found} are here; leave the setting out to pair those that are here"
+            )
 
     def missing(self, split: str) -> tuple[str, ...]:
         """The shortfall against the official split, which the project's figures are of."""
@@ -97,7 +125,7 @@ class Hippocampus(FileDataset):
         return centred_start(image.array.shape, self.shape)
 
     def _grid_key(self, scan_id: str) -> dict[str, Any]:
-        return {"settings": self.settings}
+        return {"settings": {name: value for name, value in self.settings.items() if name != "pairing"}}
 
 
 def _task_folder(data: Path | None) -> Path:

@@ -109,3 +109,40 @@ def test_val_of_the_real_images_has_its_known_figures(real: Dataset) -> None:
         axes = (1, 2, 3)
         dice.append((2 * (fixed & moving).sum(axes) / (fixed.sum(axes) + moving.sum(axes))).mean())
     assert np.mean(dice) == pytest.approx(0.512, abs=5e-4)
+
+
+def official_validation(folder: Path) -> dict[str, Any]:
+    """The example, with 60 volumes of test from 311 to 394, 351 and 352 in the middle, in place of its own."""
+    arguments = Hippocampus.example(folder)
+    numbers = [*range(311, 340), 351, 352, *range(366, 395)]
+    image, labels = (folder / part / "hippocampus_311.nii.gz" for part in ("imagesTr", "labelsTr"))
+    for source in (image, labels):
+        content = source.read_bytes()
+        for number in (311, 312, 320):
+            (source.parent / f"hippocampus_{number}.nii.gz").unlink()
+        for number in numbers:
+            (source.parent / f"hippocampus_{number}.nii.gz").write_bytes(content)
+    return arguments | {"cache": folder / "cache"}
+
+
+def test_the_pairing_of_learn2reg_2020_is_its_60_ordered_pairs(tmp_path: Path) -> None:
+    arguments = official_validation(tmp_path)
+    official = open_dataset("hippocampus", **arguments, pairing="learn2reg2020")
+    pairs = [(int(pair.fixed[-3:]), int(pair.moving[-3:])) for pair in official.pairs("test")]
+    assert len(set(pairs)) == 60
+    assert all((moving, fixed) in pairs for fixed, moving in pairs)
+    assert pairs[:3] == [(311, 394), (312, 393), (313, 392)]
+    plain = open_dataset("hippocampus", **arguments)
+    left = {(int(pair.fixed[-3:]), int(pair.moving[-3:])) for pair in plain.pairs("test")}
+    assert set(pairs) - left == {(351, 352), (352, 351)}
+    assert official.pairs("val") == plain.pairs("val")
+    assert official.configuration() == plain.configuration() | {"pairing": "learn2reg2020"}
+    assert "pairing" not in plain.configuration()
+    assert official._grid_key("hippocampus_311") == plain._grid_key("hippocampus_311")
+
+
+def test_a_part_of_the_official_validation_is_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=r"needs all 60 volumes of test \(ids 311 on\), 3 are here"):
+        open_dataset("hippocampus", **arguments, pairing="learn2reg2020")
+    with pytest.raises(ValueError, match=r"'pairing' must be one of subjects, learn2reg2020, got 'l2r'"):
+        open_dataset("hippocampus", **arguments, pairing="l2r")
