@@ -128,11 +128,13 @@ def official_validation(folder: Path) -> dict[str, Any]:
 def test_the_pairing_of_learn2reg_2020_is_its_60_ordered_pairs(tmp_path: Path) -> None:
     arguments = official_validation(tmp_path)
     official = open_dataset("hippocampus", **arguments, pairing="learn2reg2020")
+    assert isinstance(official, Hippocampus)
     pairs = [(int(pair.fixed[-3:]), int(pair.moving[-3:])) for pair in official.pairs("test")]
     assert len(set(pairs)) == 60
     assert all((moving, fixed) in pairs for fixed, moving in pairs)
     assert pairs[:3] == [(311, 394), (312, 393), (313, 392)]
     plain = open_dataset("hippocampus", **arguments)
+    assert isinstance(plain, Hippocampus)
     left = {(int(pair.fixed[-3:]), int(pair.moving[-3:])) for pair in plain.pairs("test")}
     assert set(pairs) - left == {(351, 352), (352, 351)}
     assert official.pairs("val") == plain.pairs("val")
