@@ -97,7 +97,7 @@ def test_a_velocity_is_integrated_as_its_network_does(name: str, shape: tuple[in
         if isinstance(layer, (torch.nn.Conv2d, torch.nn.Conv3d)) and layer.out_channels == len(shape):
             torch.nn.init.normal_(layer.weight, std=0.05)
     found = method.registration(make_pair(shape), network=network, device=CPU)
-    assert found.displacement.abs().max() > 1e-3
+    assert (found.displacement.abs().max() > 1e-3) == (name != "segmentation_alone")
     first, transform = parametrise(found, learned=True)
     assert torch.equal(transform(first).displacement, found.displacement)
     assert torch.equal(first, found.displacement if found.velocity is None else found.velocity)
