@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,8 @@ def test_both_copy_the_same_files_which_are_there() -> None:
 
 
 def test_what_the_project_reads_when_it_is_installed_is_copied() -> None:
-    project = (ROOT / "pyproject.toml").read_text()
-    named = re.findall(r'^readme = "(.+)"', project, re.MULTILINE) + re.findall(r'license-files = \["(.+)"\]', project)
-    assert {"pyproject.toml", "constraints.txt", *named} <= set(copied()[0])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {"pyproject.toml", "constraints.txt", project["readme"], *project["license-files"]} <= set(copied()[0])
 
 
 def test_both_install_torch_first_and_the_same_project() -> None:
