@@ -24,9 +24,7 @@ def tre_mm(displacement: Array, fixed_points: Array, moving_points: Array, *, af
     dims = field.shape[1]
     fixed, moving = _points("fixed_points", fixed_points, dims), _points("moving_points", moving_points, dims)
     if fixed.shape != moving.shape:
-        raise ValueError(
-            f"tre_mm(): 'moving_points' must be as many as 'fixed_points', got {len(moving)}, {len(fixed)}"
-        )
+        raise ValueError(f"tre_mm(): 'moving_points' must be {len(fixed)}, as 'fixed_points' are, got {len(moving)}")
     if np.shape(affine) != (dims + 1, dims + 1):
         raise ValueError(f"tre_mm(): 'affine' must be {dims + 1} x {dims + 1}, got shape {np.shape(affine)}")
     coordinates = fixed.T.view(1, dims, len(fixed), *[1] * (dims - 1))
