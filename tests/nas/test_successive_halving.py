@@ -51,7 +51,7 @@ def test_peers_of_another_seed_and_without_a_table_do_not_count(tmp_path: Path) 
 
 def test_rungs_are_validation_steps_before_the_last() -> None:
     assert rungs_of(BUDGETS["search"]) == (75, 112)
-    assert rungs_of(BUDGETS["standard"]) == (2500, 3500)
+    assert rungs_of(BUDGETS["standard"]) == (500, 700)
     assert rungs_of(Budget(steps=90, width=2, learning_rate=1e-3, validations=9)) == (40, 70)
 
 
