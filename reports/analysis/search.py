@@ -6,13 +6,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from reports.analysis.candidates import ENDED, Objective, objectives, steps_of
 from reports.records.definitions import CONTROL, SEARCH
 from reports.records.search import SearchRecords
+from reports.statistics.correlation import rank_correlation
 
-FEWEST_FOR_RANKS = 3
 SEARCHERS = {"tpe": "TPE", "nsga2": "NSGA-II", "random": "random search", "grid": "grid search", "brute": "brute force"}
 Row: TypeAlias = "pd.Series[Any]"
 
@@ -122,10 +121,3 @@ def fidelity(records: SearchRecords) -> list[Fidelity]:
         for step, pairs in zip(steps[:-1], measured, strict=True)
         if len(pairs)
     ]
-
-
-def rank_correlation(first: "pd.Series[float]", second: "pd.Series[float]") -> float:
-    """Spearman's; NaN for fewer than three candidates or where all are equal."""
-    if len(first) < FEWEST_FOR_RANKS or first.nunique() < 2 or second.nunique() < 2:
-        return nan
-    return float(stats.spearmanr(first, second).statistic)

@@ -11,13 +11,13 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 
 from reports.analysis.candidates import Objective
-from reports.analysis.search import rank_correlation
 from reports.plots.marks import mark
 from reports.plots.parts import FEWEST_FOR_COLOUR, PART_LOOK, SCALE, ink_on
 from reports.plots.style import INK, as_label, jitter
 from reports.records.definitions import CONTROL, SEARCH
 from reports.records.levels import range_levels, word
 from reports.records.plans import operator_name
+from reports.statistics.correlation import rank_correlation
 from reports.wording import number
 
 MOST_DRAWN_POINTS = 1000
