@@ -13,6 +13,35 @@ from reports.tables.terminal import show_all_characters
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report and say where it is; 0 when written, 2 for a wrong call."""
+    call = _parser().parse_args(arguments)
+    show_all_characters()
+    # Figures go into files alone, whatever a notebook or a desktop has set.
+    os.environ["MPLBACKEND"] = "agg"
+    from reports.page.report import write_report
+
+    try:
+        page = write_report(
+            call.runs,
+            call.out,
+            study=call.study,
+            baseline=call.baseline,
+            primary=call.primary,
+            dataset=call.dataset,
+            margin=call.equivalence,
+            width=call.width,
+            font=call.font,
+        )
+    except NothingToReportError as error:
+        print(f"python -m reports: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"python -m reports: cannot write to {call.out}: {error}", file=sys.stderr)
+        return 2
+    print(page)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m reports", description="Draw a report from the records of trials.")
     parser.add_argument(
         "runs", nargs="+", type=path_argument, metavar="RUNS", help="folder of runs; several are joined"
@@ -40,32 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--font", choices=("sans", "serif", "dejavu"), default="sans", help="of figures (default: sans)"
     )
-    call = parser.parse_args(arguments)
-    show_all_characters()
-    # Figures go into files alone, whatever a notebook or a desktop has set.
-    os.environ["MPLBACKEND"] = "agg"
-    from reports.page.report import write_report
-
-    try:
-        page = write_report(
-            call.runs,
-            call.out,
-            study=call.study,
-            baseline=call.baseline,
-            primary=call.primary,
-            dataset=call.dataset,
-            margin=call.equivalence,
-            width=call.width,
-            font=call.font,
-        )
-    except NothingToReportError as error:
-        print(f"python -m reports: {printable(str(error))}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"python -m reports: cannot write to {call.out}: {error}", file=sys.stderr)
-        return 2
-    print(page)
-    return 0
+    return parser
 
 
 if __name__ == "__main__":

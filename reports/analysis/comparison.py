@@ -21,6 +21,9 @@ IDENTITY, ORACLE = "identity", "oracle"
 BOUNDS = (IDENTITY, ORACLE)
 """Methods that stand beside others as floor and ceiling."""
 
+MATCHED = "matched by "
+"""How the groups of arms of equal capacity begin; the measure follows."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:

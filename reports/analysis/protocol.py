@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.analysis.comparison import Comparison
-from reports.analysis.summary import MATCHED
+from reports.analysis.comparison import MATCHED, Comparison
 from reports.records.files import as_object
 from reports.records.loading import OPTIMISED as OPTIMISATION
 from reports.wording import listing, number, plural

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.analysis.comparison import Comparison
+from reports.analysis.comparison import MATCHED, Comparison
 from reports.analysis.placement import fusion_in_words, plan_of
 from reports.records.metric import Metric
 from reports.statistics.equivalence import LEVEL_WITH
@@ -15,8 +15,6 @@ from reports.wording import count, listing, number, p_equals, plural, share, sig
 
 # By how much the spread of the determinants must be larger to be worth saying.
 ROUGHER = 1.05
-MATCHED = "matched by "
-"""How groups begin of arms that are matched to another arm in size."""
 STRATEGIES = ("early", "middle", "late")
 """Names of strategies that say nothing without the word fusion."""
 MOST_NAMED = 6

@@ -1,7 +1,7 @@
 """The report: one HTML page that works offline, with tables and figures as files beside it."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import chain
@@ -90,13 +90,14 @@ def write_report(
     sections = [*made[: len(comparisons)], *across_sections(comparisons, out), *made[len(comparisons) :]]
     practices = checklist(comparisons, searches)
     (out / "CHECKLIST.md").write_text(practices.markdown(), encoding="utf-8", errors="replace")
-    page = out / "index.html"
-    part = out / "index.html.part"
-    part.write_text(
-        _template().render(studies=sections, checklist=_checklist(practices), table_library=table_library()),
-        encoding="utf-8",
-        errors="replace",
-    )
+    text = _template().render(studies=sections, checklist=_checklist(practices), table_library=table_library())
+    return _replace(out / "index.html", text)
+
+
+def _replace(page: Path, text: str) -> Path:
+    """Write the page whole or not at all."""
+    part = page.with_suffix(".html.part")
+    part.write_text(text, encoding="utf-8", errors="replace")
     os.replace(part, page)
     return page
 
@@ -132,18 +133,7 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
     lines = python_lines(comparison)
     write_tables(comparison, tables, out / "tables")
     source, done = provenance(records), protocol(comparison)
-    first = [first_figure(comparison)]
-    first += [label_figure(comparison)] if "labels" in tables else []
-    captioned_figures = chain(first, study_figures(comparison), significance_figures(certainty))
-    figures = {captioned["name"]: captioned for captioned in drawn(records.stem, captioned_figures, out, budget, lines)}
-    used = sum(len(captioned["svg"]) for captioned in figures.values())
-    gated = {
-        captioned["name"]: captioned
-        for captioned in drawn(records.stem, gate_figures(comparison), out, budget - used, lines)
-    }
-    used += sum(len(captioned["svg"]) for captioned in gated.values())
-    viewed = dict(viewers(comparison, int(VIEWED * (budget - used))))
-    used += sum(len(value) for view in viewed.values() for value in view.values() if isinstance(value, str))
+    figures, gated, viewed, left = _pictures(certainty, tables, out, budget, lines)
     section = {
         "kind": "study",
         "name": records.name,
@@ -165,7 +155,7 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
         "figures": figures,
         "gates": gated,
         "gates_sentence": gates_in_a_sentence(choice),
-        "pictures": list(drawn(records.stem, pictured(comparison), out, budget - used, lines)),
+        "pictures": list(drawn(records.stem, pictured(comparison), out, left, lines)),
         "viewers": viewed,
         "shown_pairs": shown_pairs(comparison, viewed),
         "notes": comparison.notes,
@@ -174,6 +164,33 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
         **trial_section(comparison),
     }
     return said_once(section, warning(records))
+
+
+def _pictures(
+    certainty: Certainty, tables: Mapping[str, Any], out: Path, budget: int, lines: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], int]:
+    """Figures and those of gates by name, the viewers by theirs, and how many bytes of the budget are left."""
+    comparison = certainty.comparison
+    first = [first_figure(comparison)]
+    first += [label_figure(comparison)] if "labels" in tables else []
+    captioned_figures = chain(first, study_figures(comparison), significance_figures(certainty))
+    figures, left = _drawn_by_name(comparison, captioned_figures, out, budget, lines)
+    gated, left = _drawn_by_name(comparison, gate_figures(comparison), out, left, lines)
+    viewed = dict(viewers(comparison, int(VIEWED * left)))
+    return (
+        figures,
+        gated,
+        viewed,
+        left - sum(len(value) for view in viewed.values() for value in view.values() if isinstance(value, str)),
+    )
+
+
+def _drawn_by_name(
+    comparison: Comparison, captioned: Iterable[Any], out: Path, budget: int, lines: Mapping[str, str]
+) -> tuple[dict[str, Any], int]:
+    """Figures as the template takes them, by name, and what they leave of the budget."""
+    figures = {figure["name"]: figure for figure in drawn(comparison.records.stem, captioned, out, budget, lines)}
+    return figures, budget - sum(len(figure["svg"]) for figure in figures.values())
 
 
 def _untrue(sentence: str) -> str:
