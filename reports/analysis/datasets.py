@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import pandas as pd
 
 from reports.analysis.comparison import Comparison
-from reports.analysis.interaction import Order, interactions, order_of
 from reports.records.files import as_object, file_stem
 from reports.records.metric import Metric
-from reports.statistics.intervals import SEEDS_FOR_A_CLAIM
+from reports.statistics.interaction import Difference, Order, interactions, order_of
+from reports.statistics.intervals import SEEDS_FOR_A_CLAIM, Interval
 from reports.statistics.ranking import Friedman, friedman, mean_ranks
 from reports.wording import listing, number, p_equals, plural
 
@@ -32,7 +32,7 @@ class Across:
     @cached_property
     def order(self) -> Order:
         """Whether the order of two arms is the same on every data set, of all pairs of arms."""
-        return order_of(self.sets, [str(arm) for arm in self.means])
+        return order_of(self._differences, [str(arm) for arm in self.means])
 
     @cached_property
     def interactions(self) -> pd.DataFrame:
@@ -40,7 +40,11 @@ class Across:
         baselines = {one.baseline for one in self.sets.values()}
         baseline = next(iter(baselines))
         arms = [str(arm) for arm in self.means]
-        return interactions(self.sets, arms if len(baselines) == 1 and baseline in arms else [], baseline)
+        return interactions(self._differences, arms if len(baselines) == 1 and baseline in arms else [], baseline)
+
+    @property
+    def _differences(self) -> dict[str, Difference]:
+        return {name: partial(_difference, comparison) for name, comparison in self.sets.items()}
 
     @property
     def stem(self) -> str:
@@ -121,3 +125,10 @@ def _reservation(study: Across) -> str:
     reason = "the order is that of these trained networks" if tested else "no test confirms this order"
     few = 0 < study.seeds < SEEDS_FOR_A_CLAIM
     return reason + (f", which rests on {plural(study.seeds, 'seed')}" if few else "")
+
+
+def _difference(comparison: Comparison, first: str, second: str) -> Interval:
+    trained = dict(zip(comparison.arms["arm"], comparison.arms["trained"], strict=True))
+    return comparison.blocks.difference(
+        first, second, first_trained=bool(trained[first]), second_trained=bool(trained[second])
+    )

@@ -1,6 +1,6 @@
 """Whether the order of arms is the same on several data sets: their interaction, with its interval."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import isnan, nan, sqrt
@@ -8,9 +8,11 @@ from math import isnan, nan, sqrt
 import pandas as pd
 from scipy import stats
 
-from reports.analysis.comparison import Comparison
 from reports.statistics.intervals import Interval, holm, verdict
 from reports.wording import plural
+
+Difference = Callable[[str, str], Interval]
+"""The first arm less the second on one data set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +35,10 @@ class Order:
         return f"The order holds for all {counts.removeprefix('of ')}."
 
 
-def order_of(sets: Mapping[str, Comparison], arms: Sequence[str]) -> Order:
+def order_of(sets: Mapping[str, Difference], arms: Sequence[str]) -> Order:
     """The order of each two arms, by differences that are significant after Holm correction over pairs and sets."""
     pairs = list(combinations(arms, 2))
-    intervals = [_difference(one, *pair) for pair in pairs for one in sets.values()]
+    intervals = [difference(*pair) for pair in pairs for difference in sets.values()]
     adjusted = holm([interval.p_value for interval in intervals])
     verdicts = [verdict(interval, float(p_holm)) for interval, p_holm in zip(intervals, adjusted, strict=True)]
     met = [set(verdicts[start : start + len(sets)]) for start in range(0, len(verdicts), len(sets))]
@@ -45,7 +47,7 @@ def order_of(sets: Mapping[str, Comparison], arms: Sequence[str]) -> Order:
     return Order(holds=holds, turns=turns, untold=len(pairs) - holds - len(turns))
 
 
-def interactions(sets: Mapping[str, Comparison], arms: Sequence[str], baseline: str) -> pd.DataFrame:
+def interactions(sets: Mapping[str, Difference], arms: Sequence[str], baseline: str) -> pd.DataFrame:
     """How much an arm's difference to ``baseline`` changes from one data set to another: a row an arm and two sets.
 
     Data sets have neither subjects nor trainings in common, so that variances add; intervals are each at 95 %, with
@@ -53,19 +55,12 @@ def interactions(sets: Mapping[str, Comparison], arms: Sequence[str], baseline: 
     """
     rows = []
     for arm in (arm for arm in arms if arm != baseline):
-        differences = {name: _difference(one, arm, baseline) for name, one in sets.items()}
+        differences = {name: difference(arm, baseline) for name, difference in sets.items()}
         for first, second in combinations(sets, 2):
             rows.append(
                 {"arm": arm, "first": first, "second": second, **_change(differences[first], differences[second])}
             )
     return pd.DataFrame(rows, columns=["arm", "first", "second", "change", "low", "high", "limit"])
-
-
-def _difference(comparison: Comparison, first: str, second: str) -> Interval:
-    trained = dict(zip(comparison.arms["arm"], comparison.arms["trained"], strict=True))
-    return comparison.blocks.difference(
-        first, second, first_trained=bool(trained[first]), second_trained=bool(trained[second])
-    )
 
 
 def _change(one: Interval, other: Interval) -> dict[str, object]:
