@@ -9,7 +9,7 @@ weights begin at 0.5. Differences are those of ``shared_encoder``. In 3-D with f
 (the public one 1,423,252 with five classes and three inputs).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
@@ -27,6 +27,11 @@ from fusemorph.networks.unet import small_convolution
 
 SHARES = (1, 2, 4, 4)
 """Channels at each resolution, down to 1/8, in widths."""
+TWO_TASKS = TrainingLoss(
+    kl_weight=0.0, folding_weight=0.0, bending_weight=0.5, dice_weight=1.0,
+    supervision=Supervision(segmentation_weight=1.0),
+)  # fmt: skip
+"""Local NCC, bending 0.5, soft Dice of both tasks: the loss of both networks of Elmahdy et al. 2021."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +42,7 @@ class CrossStitch(SegmentingMethod):
     source: ClassVar[str] = "Elmahdy et al. 2021, IEEE Access 9:95551, built from the paper"
 
     width: int = 14
-    loss: TrainingLoss = field(
-        default_factory=lambda: TrainingLoss(
-            kl_weight=0.0, folding_weight=0.0, bending_weight=0.5, dice_weight=1.0,
-            supervision=Supervision(segmentation_weight=1.0),
-        )
-    )  # fmt: skip
+    loss: TrainingLoss = TWO_TASKS
 
     def network(self, dims: int) -> "StitchedNetworks":
         """A freshly initialised network for 2-D or 3-D images."""

@@ -11,7 +11,7 @@ resolution alone, where the paper's apply at three. In 3-D with four classes it 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
@@ -19,15 +19,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fusemorph.losses import Supervision, TrainingLoss
+from baselines.cross_stitch import SHARES, TWO_TASKS
+from fusemorph.losses import TrainingLoss
 from fusemorph.method import SegmentingMethod
 from fusemorph.networks.blocks import ConvBlock, downsample, upsample
 from fusemorph.networks.head import segmentation_logits
 from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.networks.registration import Registration
 from fusemorph.networks.unet import small_convolution
-
-SHARES = (1, 2, 4, 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +37,7 @@ class SharedEncoder(SegmentingMethod):
     source: ClassVar[str] = "Elmahdy et al. 2021, IEEE Access 9:95551, built from the paper"
 
     width: int = 14
-    loss: TrainingLoss = field(
-        default_factory=lambda: TrainingLoss(
-            kl_weight=0.0, folding_weight=0.0, bending_weight=0.5, dice_weight=1.0,
-            supervision=Supervision(segmentation_weight=1.0),
-        )
-    )  # fmt: skip
+    loss: TrainingLoss = TWO_TASKS
 
     def network(self, dims: int) -> "TwoDecoders":
         """A freshly initialised network for 2-D or 3-D images."""

@@ -45,17 +45,16 @@ class Unread:
         self._since = self._since if self._rows else began
         self._rows.append(terms)
 
-    @property
-    def due(self) -> bool:
-        """Whether it is time to read them."""
-        return len(self._rows) >= READ_EVERY or time.monotonic() - self._since > READ_EVERY_S
+    def read(self, progress: Progress, *, now: bool) -> bool:
+        """Where it is time, or ``now``: wait for the device, check what the steps gave, and count them as finished.
 
-    def read(self, progress: Progress) -> None:
-        """Wait for the device, check what the steps gave, and count them as finished.
+        Returns whether it was time.
 
         Raises:
             TrainingFailed: a loss or a gradient is not finite.
         """
+        if not now and len(self._rows) < READ_EVERY and time.monotonic() - self._since <= READ_EVERY_S:
+            return False
         numbers = torch.cat([torch.stack(tuple(terms.values())) for terms in self._rows]).tolist()
         took_s = time.monotonic() - self._since
         progress.seconds += took_s
@@ -71,6 +70,7 @@ class Unread:
             self.step_s.append(took_s / len(self._rows))
             self._on_step(progress.step, values)
         self._rows = []
+        return True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,36 +110,27 @@ def train(
         TrainingFailed: the loss or a gradient is not finite.
         ValueError: the checkpoint does not fit the network.
     """
-    network, objective = _start(method, dataset, budget, seed, device)
-    set_checkpointing(network, checkpointing)
-    step_of = TrainingStep(
-        network, objective, budget, label_ids=tuple(dataset.labels), spacing_mm=dataset.spacing_mm, device=device
-    )
-    optimiser = step_of.optimiser
-    progress = restore(checkpoint, network, optimiser) if checkpoint and checkpoint.exists() else Progress()
+    step_of = _start(method, dataset, budget, seed, device=device, checkpointing=checkpointing)
+    progress = _resume(checkpoint, step_of)
     resumed_at, saved, unread = progress.step, time.monotonic(), Unread(on_step)
-    with _feed(dataset, budget, objective, seed=seed, first=progress.step, device=device) as feed:
+    with _feed(dataset, budget, step_of.objective, seed=seed, first=progress.step, device=device) as feed:
         for step in range(progress.step, budget.steps):
             began = time.monotonic()
             unread.add(step_of(*feed.next(), seed=seed, step=step), began)
             validated, stop = step + 1 in budget.validation_steps(), interrupted()
             saving = checkpoint is not None and time.monotonic() - saved > CHECKPOINT_EVERY_S
-            if not (validated or stop or saving or unread.due or step + 1 == budget.steps):
+            if not unread.read(progress, now=validated or stop or saving or step + 1 == budget.steps):
                 continue
-            unread.read(progress)
             if validated:
                 feed.rest()
-                began = time.monotonic()
-                _record_validation(progress, network, dataset, budget, device=device)
-                progress.seconds += time.monotonic() - began
+                _record_validation(progress, step_of.network, dataset, budget, device=device)
                 stop = stops(progress.history) or stop
-            stop = stop and progress.step < budget.steps
-            if checkpoint and progress.step < budget.steps and (stop or saving):
-                save_checkpoint(checkpoint, network, optimiser, progress)
+            if checkpoint and (stop or saving) and progress.step < budget.steps:
+                save_checkpoint(checkpoint, step_of.network, step_of.optimiser, progress)
                 saved = time.monotonic()
             if stop:
                 break
-    return Trained(network=network, progress=progress, step_s=unread.step_s, resumed_at=resumed_at)
+    return Trained(network=step_of.network, progress=progress, step_s=unread.step_s, resumed_at=resumed_at)
 
 
 def _feed(
@@ -155,9 +146,9 @@ def _feed(
 
 
 def _start(
-    method: Method, dataset: Dataset, budget: Budget, seed: int, device: torch.device
-) -> tuple[nn.Module, TrainingLoss]:
-    """The network with the initial weights of the seed, and its training loss."""
+    method: Method, dataset: Dataset, budget: Budget, seed: int, *, device: torch.device, checkpointing: bool
+) -> TrainingStep:
+    """The steps of a network with the initial weights of the seed."""
     if method.objective is None:
         raise ValueError(f"train(): 'method' must have an objective, {method.name} has none")
     if method.objective.inverse_consistency_weight and not budget.symmetric:
@@ -165,12 +156,23 @@ def _start(
     with _seeded(seed):
         network = method.network(len(dataset.shape))
     assert network is not None
-    return network.to(device), method.objective
+    set_checkpointing(network, checkpointing)
+    return TrainingStep(
+        network.to(device), method.objective, budget,
+        label_ids=tuple(dataset.labels), spacing_mm=dataset.spacing_mm, device=device,
+    )  # fmt: skip
+
+
+def _resume(checkpoint: Path | None, step_of: TrainingStep) -> Progress:
+    if checkpoint and checkpoint.exists():
+        return restore(checkpoint, step_of.network, step_of.optimiser)
+    return Progress()
 
 
 def _record_validation(
     progress: Progress, network: nn.Module, dataset: Dataset, budget: Budget, *, device: torch.device
 ) -> None:
+    began = time.monotonic()
     since = progress.step - (int(progress.history[-1]["step"]) if progress.history else 0)
     means = {name: value / since for name, value in progress.sums.items()}
     outcome = validate(network, dataset, count=budget.validation_pairs, precision=budget.precision, device=device)
@@ -180,6 +182,7 @@ def _record_validation(
     progress.history.append(row | {"val_dice": outcome.dice} | regularity | segmented)
     progress.gates.extend({"step": progress.step, "stage": stage} | row for stage, row in outcome.gates.items())
     progress.sums = {}
+    progress.seconds += time.monotonic() - began
 
 
 @contextmanager
