@@ -8,7 +8,7 @@ from reports.plots.marks import mark
 from reports.plots.style import FAINT, GROUND, INK, as_label
 from reports.records.metric import DICE, Metric
 
-LABEL_WIDTH = 26
+LABEL_WIDTH = 40  # tells arms apart that differ in what comes after their plan and how they are matched
 
 
 def forest_plot(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DICE) -> Axes:
