@@ -72,6 +72,9 @@ class InstanceOptimisation(Method):
     def for_dataset(self, dataset: Dataset) -> Method:
         return replace(self, of=self.of.for_dataset(dataset))
 
+    def sees(self, dataset: Dataset) -> Dataset:
+        return self.of.sees(dataset)
+
     def missing(self) -> str | None:
         return self.of.missing()
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from baselines.instance_optimisation import InstanceOptimisation
 from fusemorph.catalogue import STUDIES, entries, load_entry
@@ -24,8 +24,9 @@ class Arm:
     """One method of a comparison, with its label and the group of arms that it belongs to.
 
     ``budget_changes``: what differs from the study's budget, such as the learning rate. ``labelled``: of how many
-    subjects training sees the labels; None: as the data set says. ``needs_labels``: where none are seen it is left out,
-    as an arm that then trains as another one does. ``strategy``: its label before the number of labelled subjects.
+    subjects training sees the labels; None: as the data set says. ``needs_labels``: of how many subjects it must see
+    them, or it is left out: ``some`` where it would train as another arm does without. ``strategy``: its label before
+    the number of labelled subjects.
     """
 
     label: str
@@ -33,7 +34,7 @@ class Arm:
     method: Method
     budget_changes: Mapping[str, Any] = field(default_factory=dict)
     labelled: int | None = None
-    needs_labels: bool = False
+    needs_labels: Literal["none", "some", "all"] = "none"
     strategy: str = ""
 
     @property

@@ -8,7 +8,7 @@ from types import FrameType
 
 from experiments.runner.command_line import parse
 from experiments.runner.confirmation import confirming_sweeps
-from experiments.runner.datasets import prepare, warn_of_headers
+from experiments.runner.datasets import prepare, warn_of_headers, warn_of_labels
 from experiments.runner.dry_run import describe_search, describe_sweep
 from experiments.runner.listing import listing
 from experiments.runner.options import SweepOptions
@@ -66,6 +66,7 @@ def plan_sweeps(study: Study, options: SweepOptions) -> Callable[[], int]:
     if options.dry_run:
         return partial(_show, "\n\n".join(describe_sweep(sweep) for sweep in sweeps))
     prepare([sweep.dataset for sweep in sweeps])
+    warn_of_labels([sweep.dataset for sweep in sweeps if sweep.study.labels])
     for sweep in sweeps:
         begin(sweep)
     return partial(run, sweeps)
@@ -78,6 +79,7 @@ def plan_search(study: SearchStudy, options: SweepOptions) -> Callable[[], int]:
     if options.dry_run:
         return partial(_show, describe_search(setup))
     prepare(setup.datasets)
+    warn_of_labels(setup.datasets if options.search.semi else ())
     require_storage(setup)
     return partial(run_searches, setup, [make_search(setup, control=control) for control in setup.controls])
 

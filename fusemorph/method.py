@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fusemorph.catalogue import METHODS, entries, load_entry
 from fusemorph.configuration import written_settings
-from fusemorph.data.dataset import Dataset, Pair
+from fusemorph.data.dataset import Dataset, Pair, Scan
 from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.networks.registration import Registration
 
@@ -68,6 +68,10 @@ class Method(ABC):
     def for_dataset(self, dataset: Dataset) -> "Method":
         """The method with what it must know of a data set, such as the labels that it segments."""
         return self
+
+    def sees(self, dataset: Dataset) -> Dataset:
+        """The data set as its training and registration see it: with label maps beside the images, for a control."""
+        return dataset
 
     def missing(self) -> str | None:
         """What this machine lacks for the method, with the line that installs it; None where nothing is missing."""
@@ -128,7 +132,7 @@ class LearnedMethod(Method):
 
     def registration(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Registration:
         assert network is not None
-        fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
+        fixed, moving = (input_tensor(scan, device) for scan in (pair.fixed, pair.moving))
         with torch.inference_mode():
             return network(fixed, moving)  # type: ignore[no-any-return]
 
@@ -155,6 +159,12 @@ def _from_json(value: Any, default: Any) -> Any:
 def image_tensor(image: Any, device: torch.device) -> Float[Tensor, "1 1 *s"]:
     """An image array as a batch of one with one channel."""
     return torch.tensor(image, dtype=torch.float32, device=device)[None, None]
+
+
+def input_tensor(scan: Scan, device: torch.device) -> Float[Tensor, "1 _ *s"]:
+    """A scan as a network takes it: its image and, as a second channel, the label map that it is given, if it is."""
+    image = image_tensor(scan.image, device)
+    return image if scan.given is None else torch.cat((image, image_tensor(scan.given, device)), dim=1)
 
 
 def known_methods() -> tuple[str, ...]:

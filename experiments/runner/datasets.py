@@ -9,7 +9,7 @@ from fusemorph.configuration import Json
 from fusemorph.data import open_dataset
 from fusemorph.data.dataset import Dataset
 from fusemorph.data.errors import printable
-from fusemorph.data.inspection import doubtful_headers
+from fusemorph.data.inspection import check_labels, doubtful_headers
 from fusemorph.data.settings import beside_parameters
 
 
@@ -54,6 +54,13 @@ def warn_of_headers(datasets: Sequence[Dataset]) -> None:
     """
     for dataset in datasets:
         for finding in doubtful_headers(dataset):
+            print(f"sweep: {finding.level}: {dataset.name}: {printable(finding.message)}", file=sys.stderr)
+
+
+def warn_of_labels(datasets: Sequence[Dataset]) -> None:
+    """Say which label is absent from some scans: what learns to segment learns that, too. Reads every label map."""
+    for dataset in datasets:
+        for finding in check_labels(dataset):
             print(f"sweep: {finding.level}: {dataset.name}: {printable(finding.message)}", file=sys.stderr)
 
 

@@ -27,10 +27,12 @@ def label_counts(dataset: Dataset, asked: Sequence[str]) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def over_labels(arms: Sequence[Arm], counts: Sequence[int]) -> list[Arm]:
-    """Every trained arm with each number of labelled subjects, arms that are not trained as they are."""
+def over_labels(arms: Sequence[Arm], counts: Sequence[int], *, subjects: int) -> list[Arm]:
+    """Every trained arm with each number of labelled subjects that it can have, of so many ``subjects``; arms that are
+    not trained as they are."""
     fixed = [arm for arm in arms if not arm.trained]
-    trained = [(arm, count) for count in counts for arm in arms if arm.trained and (count or not arm.needs_labels)]
+    least = {"none": 0, "some": 1, "all": subjects}
+    trained = [(arm, count) for count in counts for arm in arms if arm.trained and count >= least[arm.needs_labels]]
     return [*fixed, *(_with_count(arm, count) for arm, count in trained)]
 
 

@@ -128,7 +128,7 @@ def make_sweep(
     require_pairs(dataset, split)
     all_arms = [replace(arm, method=arm.method.for_dataset(dataset)) for arm in study.arms(dataset.shape, budget)]
     if asked := options.study.label_numbers or study.labels:
-        all_arms = over_labels(all_arms, label_counts(dataset, asked))
+        all_arms = over_labels(all_arms, label_counts(dataset, asked), subjects=len(dataset.labelled_subjects))
     if study.optimise_instances:
         all_arms += [fitted for arm in all_arms if arm.trained and (fitted := refined(arm)) not in all_arms]
     added = [*_replanned(all_arms, options.study), *_refined(all_arms, options.study)]

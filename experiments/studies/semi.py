@@ -18,6 +18,7 @@ from experiments.studies.fusion import TUNED
 from experiments.study import Arm, SearchStudy, Study
 from fusemorph.complexity import count_parameters
 from fusemorph.configuration import Budget, written_settings
+from fusemorph.data.given import Given
 from fusemorph.fusion.fusion_network import published_channels
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.segmentation import Segmentation
@@ -48,11 +49,14 @@ def strategy_arms(budget: Budget) -> list[Arm]:
     """The family: labels in the loss alone, and the four ways in which segmentation helps; the published form."""
     channels = published_channels(budget.width)
     own = {name: Fusion(plan=PLAN, channels=channels, loss=CORRECTED, segmentation=name) for name in STRATEGIES}
-    arms = [Arm(label=name, group="strategy", method=own[name], needs_labels=name == "loss") for name in STRATEGIES]
+    arms = [
+        Arm(label=name, group="strategy", method=own[name], needs_labels="some" if name == "loss" else "none")
+        for name in STRATEGIES
+    ]
     published = replace(own["all"], segmentation_input="argmax", loss=PUBLISHED)
-    arms.append(Arm(label="all, published terms", group="published", method=published, needs_labels=True))
+    arms.append(Arm(label="all, published terms", group="published", method=published, needs_labels="some"))
     direct = replace(published, plan="autofuse")
-    return [*arms, Arm(label="AutoFuse-Semi", group="published", method=direct, needs_labels=True)]
+    return [*arms, Arm(label="AutoFuse-Semi", group="published", method=direct, needs_labels="some")]
 
 
 BASELINES = (VoxelMorphSemi, DeepAtlas, SharedEncoder, CrossStitch, PcReg, Daff)
@@ -67,7 +71,18 @@ def baseline_arms(budget: Budget, dims: int) -> list[Arm]:
         width = min(sizes, key=lambda one: abs(sizes[one] / goal - 1))
         method = with_recipe(kind(width=width))
         arms.append(Arm(label=f"{kind.name}, parameters", group="baseline, matched", method=method))
-    return [replace(arm, needs_labels=True) for arm in arms]
+    return [replace(arm, needs_labels="some") for arm in arms]
+
+
+def control_arms(budget: Budget) -> list[Arm]:
+    """Input fusion with the true label maps in place of predictions, its upper bound, and with another subject's."""
+    channels = published_channels(budget.width)
+    labels = {"true": "input, true segmentation", "another": "input, another subject's segmentation"}
+    shown = [
+        (source, Fusion(plan=PLAN, channels=channels, loss=CORRECTED, segmentation="input", segmentation_input=source))
+        for source in get_args(Given)
+    ]
+    return [Arm(label=labels[source], group="control", method=method, needs_labels="all") for source, method in shown]
 
 
 def semi_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
@@ -77,7 +92,8 @@ def semi_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
         Arm(label="identity", group="floor", method=Identity()),
         Arm(label="greedy", group="control", method=Greedy()),
         *strategy_arms(budget),
-        Arm(label="segmentation alone", group="control", method=alone, needs_labels=True),
+        *control_arms(budget),
+        Arm(label="segmentation alone", group="control", method=alone, needs_labels="some"),
         *baseline_arms(budget, len(shape)),
     ]
 
@@ -107,6 +123,8 @@ STUDY = Study(
         "“none” has labels in the loss alone, and without labels is the unsupervised arm, given the same steps; so "
         "would “loss” be, whose two networks meet in the losses alone.",
         "Registration Dice is of warped moving labels, segmentation Dice of what the head predicts: two tasks, apart.",
+        "The controls of input fusion are shown label maps in place of predictions, in val and test too: the pair's "
+        "own, an upper bound, or another subject's, which say nothing of the pair.",
         "Labels reward rough fields: compare arms at their SD of the log Jacobian, too.",
     ),
     reference="none, unlabelled",

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,15 @@ from fusemorph.data import DataError, Dataset, known_datasets, open_dataset
 from fusemorph.data.cache import cache_folder, content_digest
 from fusemorph.data.errors import printable
 from fusemorph.data.files import FileDataset
-from fusemorph.data.inspection import EXAMPLES, Finding, check_headers, check_left_out, check_values, scans, summarise
+from fusemorph.data.inspection import (
+    Finding,
+    check_headers,
+    check_labels,
+    check_left_out,
+    check_values,
+    scans,
+    summarise,
+)
 from fusemorph.data.inventory import check_listing, check_skulls, foreground_ml, inventory, study_line
 from fusemorph.data.preprocess import Volume, read_labels, read_volume
 from fusemorph.data.settings import beside_parameters, parse_setting
@@ -99,7 +107,7 @@ def _inspect(
     if findings:
         return findings, []
     sources = [_source(dataset, scan_id) for scan_id in scans(dataset)]
-    findings = [*_check_splits(dataset), *_check_contents(dataset, cache_folder(cache)), *_check_labels(dataset)]
+    findings = [*_check_splits(dataset), *_check_contents(dataset, cache_folder(cache)), *check_labels(dataset)]
     findings += [*check_headers(dataset), *check_listing(dataset), *check_left_out(dataset)]
     findings += [*check_skulls(dataset, {source.path: source.filled_ml for source in sources if source.path})]
     findings += [*summarise(source.values for source in sources), *_check_sources(sources)]
@@ -142,28 +150,6 @@ def _check_contents(dataset: Dataset, cache: Path) -> Iterable[Finding]:
                     across = other_split != split
                     message = f"{path} ({split}): has the same content as {other} ({other_split})"
                     yield Finding(level="error" if across else "warning", message=message)
-
-
-def _check_labels(dataset: Dataset) -> Iterable[Finding]:
-    absent: dict[int, list[str]] = defaultdict(list)
-    for split in dataset.splits:
-        for scan_id in dataset.scan_ids(split):
-            labels = dataset.scan(scan_id).labels
-            for label in set(dataset.labels) - set(
-                np.unique(labels).tolist() if labels is not None else dataset.labels
-            ):
-                absent[label].append(scan_id)
-    count = len(scans(dataset))
-    nowhere = [f"{label} {dataset.labels[label]}" for label, lacking in absent.items() if len(lacking) == count]
-    if len(nowhere) > 1:
-        listed = ", ".join(sorted(nowhere)[:EXAMPLES]) + (", ..." if len(nowhere) > EXAMPLES else "")
-        message = f"{len(nowhere)} of the {len(dataset.labels)} labels are in no scan: {listed}"
-        yield Finding(level="warning", message=message)
-        absent = {label: lacking for label, lacking in absent.items() if len(lacking) < count}
-    for label, lacking in sorted(absent.items()):
-        first = f"{len(lacking)} scans, the first is {lacking[0]}"
-        message = f"label {label} ({dataset.labels[label]}) is absent from {first}"
-        yield Finding(level="warning", message=message)
 
 
 def _check_sources(sources: list[Source]) -> Iterable[Finding]:

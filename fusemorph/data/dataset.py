@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +28,7 @@ class Scan:
     """One preprocessed image of one subject: float32 in [0, 1], int16 labels on the same grid or None.
 
     ``affine`` maps voxels of this grid to RAS millimetres (4x4; 3x3 in 2-D), those of the reference where the scan was
-    aligned to one. The arrays are read-only memory maps.
+    aligned to one. ``given``: a label map that a control is shown, too. The arrays are read-only memory maps.
     """
 
     id: str
@@ -37,6 +37,7 @@ class Scan:
     labels: np.ndarray | None
     spacing_mm: tuple[float, ...]
     affine: np.ndarray
+    given: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,7 @@ class Dataset(ABC):
         self.shape, self.spacing_mm = shape, spacing_mm
         self.labels, self.settings = dict(labels), dict(settings)
         self._hidden: frozenset[str] = frozenset()
+        self.give: Callable[[str], np.ndarray | None] = lambda scan_id: None
         train, least = set(self._members.get("train", {}).values()), 1 if self.within_subjects else 2
         if len(train) < least:
             raise DataError(f"{self.name}: train must hold at least {least} subjects, got {len(train)}")
@@ -225,9 +227,10 @@ class Dataset(ABC):
         self._opened[scan_id] = arrays
         if len(self._opened) > OPEN_SCANS:
             del self._opened[next(iter(self._opened))]
-        image, affine = arrays["image"], arrays["affine"]
-        labels = None if subject in self._hidden else arrays.get("labels")
-        return Scan(id=scan_id, subject=subject, image=image, labels=labels, spacing_mm=self.spacing_mm, affine=affine)
+        return Scan(
+            id=scan_id, subject=subject, image=arrays["image"], affine=arrays["affine"], spacing_mm=self.spacing_mm,
+            labels=None if subject in self._hidden else arrays.get("labels"), given=self.give(scan_id),
+        )  # fmt: skip
 
     def prepare(self, *, progress: bool = False) -> None:
         """Read, check and cache every scan, with a progress bar on request; none stays open.

@@ -128,3 +128,26 @@ def counted(
     if paths:
         examples = ", ".join(map(str, paths[:EXAMPLES])) + (", ..." if len(paths) > EXAMPLES else "")
         yield Finding(level=level, message=f"{len(paths)} {what}{'s' * (len(paths) > 1)} {words}: {examples}")
+
+
+def check_labels(dataset: Dataset) -> Iterable[Finding]:
+    """Labels that are in some scans and not in others, or in none; scans without any labels do not count."""
+    absent: dict[int, list[str]] = defaultdict(list)
+    for split in dataset.splits:
+        for scan_id in dataset.scan_ids(split):
+            labels = dataset.scan(scan_id).labels
+            for label in set(dataset.labels) - set(
+                np.unique(labels).tolist() if labels is not None else dataset.labels
+            ):
+                absent[label].append(scan_id)
+    count = len(scans(dataset))
+    nowhere = [f"{label} {dataset.labels[label]}" for label, lacking in absent.items() if len(lacking) == count]
+    if len(nowhere) > 1:
+        listed = ", ".join(sorted(nowhere)[:EXAMPLES]) + (", ..." if len(nowhere) > EXAMPLES else "")
+        message = f"{len(nowhere)} of the {len(dataset.labels)} labels are in no scan: {listed}"
+        yield Finding(level="warning", message=message)
+        absent = {label: lacking for label, lacking in absent.items() if len(lacking) < count}
+    for label, lacking in sorted(absent.items()):
+        first = f"{len(lacking)} scans, the first is {lacking[0]}"
+        message = f"label {label} ({dataset.labels[label]}) is absent from {first}"
+        yield Finding(level="warning", message=message)

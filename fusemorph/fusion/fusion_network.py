@@ -6,13 +6,14 @@ Chung 2020 (LapIRN) and Meng et al. 2022 (NICE-Net): each stage of the decoder p
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from fusemorph.data.given import Given
 from fusemorph.fusion.alignment import Alignment, swap
 from fusemorph.fusion.elk import ElkBlock
 from fusemorph.fusion.operator import Features, GateSettings, build_operator
@@ -123,9 +124,12 @@ class FusionNetwork(PairNetwork):
             if self.coarse_to_fine and stage in PREDICTING[:-1]:
                 self.residuals[key] = ResidualHead(dims=dims, channels=count)
         self.head = VelocityHead(dims=dims, channels=channels[LEVEL[STAGES[-1]]])
+        self.classes = classes
         # Last, so that what registers begins with the weights that it has without.
         self.segments: SegmentationHead | SegmentationNetwork | None = None
-        if self.segmentation != "none":
+        if segmentation_input in get_args(Given):
+            self.inputs = 2
+        elif self.segmentation != "none":
             kind = SegmentationHead if self._shares else SegmentationNetwork
             self.segments = kind(dims=dims, channels=single_channels(channels), classes=classes)
 
@@ -167,7 +171,7 @@ class FusionNetwork(PairNetwork):
             self.operators[str(stage)].held = held and tuple(held[name] for name in card.weighs)  # type: ignore[assignment]
 
     def align(
-        self, fixed: Float[Tensor, "b 1 *s"], moving: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
+        self, fixed: Float[Tensor, "b n *s"], moving: Float[Tensor, "b n *s"], generator: torch.Generator | None
     ) -> Registration:
         """Predict the transformation on the padded grid.
 
@@ -184,7 +188,7 @@ class FusionNetwork(PairNetwork):
         return replace(registration, segmentation=(of_fixed, of_moving))
 
     def align_both(
-        self, first: Float[Tensor, "b 1 *s"], second: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
+        self, first: Float[Tensor, "b n *s"], second: Float[Tensor, "b n *s"], generator: torch.Generator | None
     ) -> Registration:
         """Both directions; the single-image path sees each image once."""
         features, logits, seen = self._look(torch.cat((first, second)))
@@ -192,9 +196,14 @@ class FusionNetwork(PairNetwork):
         registration = self._register(seen, swap(seen), singles, generator)
         return registration if logits is None else replace(registration, segmentation=(logits, swap(logits)))
 
-    def _look(self, images: Float[Tensor, "b2 1 *s"]) -> tuple[dict[int, Tensor], Tensor | None, Tensor]:
+    def _look(self, images: Float[Tensor, "b2 n *s"]) -> tuple[dict[int, Tensor], Tensor | None, Tensor]:
         """Each image by itself: its single-image features, the logits of its segmentation, and what of it the joint
         path sees."""
+        if self.inputs == 2:
+            given = images[:, 1:] if images.shape[1] == 2 else torch.zeros_like(images)
+            fed = torch.cat((images[:, :1], given / self.classes), dim=1)
+            alone = self._seen == 2
+            return self._single_features(images[:, :1] if alone else fed), None, fed if alone else images[:, :1]
         if self.segments is None:
             return self._single_features(images), None, images
         if self._shares:

@@ -5,6 +5,7 @@ from typing import ClassVar, get_args
 
 from fusemorph.configuration import LATER
 from fusemorph.data.dataset import Dataset
+from fusemorph.data.given import Given, giving
 from fusemorph.fusion.fusion_network import (
     SHARES,
     Backbone,
@@ -30,7 +31,8 @@ class Fusion(LearnedMethod):
     without one they are written as the defaults, so that equal networks have equal configurations.
 
     ``segmentation``: how predicted label maps help, see ``fusemorph.fusion.segmentation``; ``labels``: those that are
-    predicted beside background, by default three; ``segmentation_input``: how a prediction enters as an input.
+    predicted beside background, by default three; ``segmentation_input``: how a prediction enters as an input, or whose
+    label map takes its place.
     """
 
     name: ClassVar[str] = "fusion"
@@ -56,9 +58,23 @@ class Fusion(LearnedMethod):
         object.__setattr__(self, "segmentation", effective(self.segmentation, self.plan))
         if self.segmentation == "none":
             object.__setattr__(self, "labels", THREE_LABELS)
+        if self.segmentation == "none" or self.shown is not None:
             object.__setattr__(self, "loss", self.loss.without_predictions())
         if self.segmentation not in ("input", "all"):
             object.__setattr__(self, "segmentation_input", "soft")
+
+    @property
+    def shown(self) -> Given | None:
+        """Whose label maps are shown in place of predicted ones, in the controls of input fusion."""
+        return self.segmentation_input if self.segmentation_input in get_args(Given) else None  # type: ignore[return-value]
+
+    def sees(self, dataset: Dataset) -> Dataset:
+        return giving(dataset, self.shown) if self.shown else dataset
+
+    def skip(self, dataset: Dataset) -> str | None:
+        if self.shown and not dataset.labels:
+            return f"it is shown label maps, and {dataset.name} has none"
+        return super().skip(dataset)
 
     def for_dataset(self, dataset: Dataset) -> "Fusion":
         """The method that segments the labels of a data set."""
@@ -84,5 +100,10 @@ def check_segmentation(method: Fusion) -> None:
             raise ValueError(
                 f"Fusion(): '{name}' must be one of {', '.join(get_args(kinds))}, got {getattr(method, name)!r}"
             )
+    if method.shown and method.segmentation != "input":
+        raise ValueError(
+            f"Fusion(): 'segmentation' must be 'input' where label maps are shown in place of predictions, got "
+            f"{method.segmentation!r}"
+        )
     if not method.labels or min(method.labels) < 1 or len(set(method.labels)) < len(method.labels):
         raise ValueError(f"Fusion(): 'labels' must be positive and differ, got {method.labels}")

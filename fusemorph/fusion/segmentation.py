@@ -7,7 +7,8 @@
 - ``all``: the single-image path segments, and its predictions are further input channels: AutoFuse-Semi.
 
 Predictions go to wherever the joint path sees the images: at its beginning, and where a coarse-to-fine decoder reads
-them again. In a plan whose joint path sees none, those of ``input`` go to the single-image path.
+them again. In a plan whose joint path sees none, those of ``input`` go to the single-image path. Two controls of
+``input`` predict nothing: they are shown the ``true`` label map of each image, or that of ``another`` subject.
 
 Source: Meng et al. 2025, "AutoFuse", semi-supervised part.
 """
@@ -25,7 +26,7 @@ from fusemorph.networks.blocks import ConvBlock, upsample
 from fusemorph.networks.head import segmentation_logits
 
 Segmentation = Literal["none", "loss", "feature", "input", "all"]
-SegmentationInput = Literal["soft", "argmax"]
+SegmentationInput = Literal["soft", "argmax", "true", "another"]
 
 
 def rereading_stages(plan: str) -> frozenset[int]:

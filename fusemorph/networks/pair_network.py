@@ -12,7 +12,12 @@ from fusemorph.networks.registration import Registration
 
 
 class PairNetwork(nn.Module, ABC):
-    """A network for pairs of any shape from 8 voxels a side; ``align`` sees sides that are multiples of 16."""
+    """A network for pairs of any shape from 8 voxels a side; ``align`` sees sides that are multiples of 16.
+
+    ``inputs``: channels of an image that it reads; a second one is a label map that it is given.
+    """
+
+    inputs = 1
 
     def __init__(self, *, dims: int) -> None:
         super().__init__()
@@ -20,14 +25,14 @@ class PairNetwork(nn.Module, ABC):
 
     @abstractmethod
     def align(
-        self, fixed: Float[Tensor, "b 1 *s"], moving: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
+        self, fixed: Float[Tensor, "b n *s"], moving: Float[Tensor, "b n *s"], generator: torch.Generator | None
     ) -> Registration:
         """Predict the transformation on the padded grid."""
 
     def forward(
         self,
-        fixed: Float[Tensor, "b 1 *s"],
-        moving: Float[Tensor, "b 1 *s"],
+        fixed: Float[Tensor, "b n *s"],
+        moving: Float[Tensor, "b n *s"],
         *,
         generator: torch.Generator | None = None,
     ) -> Registration:
@@ -44,8 +49,8 @@ class PairNetwork(nn.Module, ABC):
 
     def both_directions(
         self,
-        first: Float[Tensor, "b 1 *s"],
-        second: Float[Tensor, "b 1 *s"],
+        first: Float[Tensor, "b n *s"],
+        second: Float[Tensor, "b n *s"],
         *,
         generator: torch.Generator | None = None,
     ) -> Registration:
@@ -61,16 +66,17 @@ class PairNetwork(nn.Module, ABC):
         return replace(_cropped(registration, shape), both_directions=True)
 
     def align_both(
-        self, first: Float[Tensor, "b 1 *s"], second: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
+        self, first: Float[Tensor, "b n *s"], second: Float[Tensor, "b n *s"], generator: torch.Generator | None
     ) -> Registration:
         """``align`` both ways; a network that can computes once what depends on one image alone."""
         return self.align(torch.cat((first, second)), torch.cat((second, first)), generator)
 
     def _require_pair(self, fixed: Tensor, moving: Tensor) -> None:
-        if fixed.shape != moving.shape or fixed.dim() != self.dims + 2 or fixed.shape[1] != 1:
+        if fixed.shape != moving.shape or fixed.dim() != self.dims + 2 or not 1 <= fixed.shape[1] <= self.inputs:
+            got = f"{tuple(fixed.shape)} and {tuple(moving.shape)}"
             raise ValueError(
-                f"{type(self).__name__}(): 'fixed' and 'moving' must both be (b, 1, *s) with {self.dims} spatial axes, "
-                f"got {tuple(fixed.shape)} and {tuple(moving.shape)}"
+                f"{type(self).__name__}(): 'fixed' and 'moving' must both be (b, {self.inputs}, *s) with {self.dims} "
+                f"spatial axes, got {got}"
             )
 
 

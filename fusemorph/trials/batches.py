@@ -75,12 +75,17 @@ def training_pairs(dataset: Dataset, size: int, *, seed: int, step: int) -> list
 def stack_images(
     pairs: Sequence[Pair], device: torch.device, *, held: HeldScans | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Fixed and moving images ``(b, 1, *s)`` of the pairs."""
+    """Fixed and moving images ``(b, 1, *s)`` of the pairs; as a second channel the label maps that they are given."""
     held = held or HeldScans(device, room=0)
-    fixed, moving = (
-        [held.get(scan.id, "image", scan.image, torch.float32) for scan in scans] for scans in _columns(pairs)
-    )
-    return torch.stack(fixed)[:, None], torch.stack(moving)[:, None]
+    fixed, moving = ([_input(scan, held) for scan in scans] for scans in _columns(pairs))
+    return torch.stack(fixed), torch.stack(moving)
+
+
+def _input(scan: Scan, held: HeldScans) -> Tensor:
+    channels = [held.get(scan.id, "image", scan.image, torch.float32)]
+    if scan.given is not None:
+        channels.append(held.get(scan.id, "given", scan.given, torch.float32))
+    return torch.stack(channels)
 
 
 def stack_labels(

@@ -165,7 +165,8 @@ def stays_stopped(job: Job, runs: Path) -> bool:
 def _do_missing(job: Job, folder: TrialFolder, *, claim: Claim, started: datetime, interruption: Interruption) -> None:
     for damage in folder.tidy():
         LOG.warning(damage)
-    dataset, method = job.open_dataset(), load_method(job.trial.method)
+    method = load_method(job.trial.method)
+    dataset = method.sees(job.open_dataset())
     if folder.status() != "finished":
         _train(job, folder, method, dataset, claim=claim, started=started, interruption=interruption)
     if folder.status() == "finished":

@@ -134,7 +134,7 @@ class TrainingStep:
         if self.budget.symmetric:
             images = both_ways(*images)
             labels = None if labels is None else both_ways(*labels)
-        fixed, moving = images
+        fixed, moving = (volume[:, :1] for volume in images)
         warped = warp(moving, registration.displacement)
         terms = self.objective.terms(registration, fixed=fixed, warped=warped, labels=labels, **self._told)
         return {"loss": total(terms)} | terms

@@ -10,7 +10,7 @@ from torch import nn
 
 from fusemorph.data.dataset import Dataset, Pair, PairIndex
 from fusemorph.fusion.operators.gate import describe_weights
-from fusemorph.method import image_tensor
+from fusemorph.method import input_tensor
 from fusemorph.metrics import (
     dice_per_label,
     folding_fraction,
@@ -51,7 +51,7 @@ def validate(
     pairs = [dataset.pair(index) for index in spread(dataset.pairs("val"), count)]
     dice, folding, spread_of_volume, gates, segmented = [], [], [], [], []
     for pair in pairs:
-        fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
+        fixed, moving = (input_tensor(scan, device) for scan in (pair.fixed, pair.moving))
         with torch.inference_mode(), autocast(precision, device):
             registration = network(fixed, moving)
         displacement = registration.displacement.cpu()

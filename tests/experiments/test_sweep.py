@@ -178,7 +178,7 @@ def test_every_study_has_a_reference_among_distinct_arms(name: str) -> None:
     study = find_study(name)
     assert isinstance(study, Study)
     arms = study.arms((24, 32, 24), BUDGETS["smoke"])
-    labels = [arm.label for arm in (over_labels(arms, (0, 5)) if study.labels else arms)]
+    labels = [arm.label for arm in (over_labels(arms, (0, 5), subjects=5) if study.labels else arms)]
     assert len(set(labels)) == len(labels)
     assert study.reference in labels
     find_budget(study.budget)

@@ -1,5 +1,6 @@
 """Training with some labels: hidden ones are never read, and what is not supervised trains as without them."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from fusemorph.configuration import Budget
 from fusemorph.data import Dataset, open_dataset
 from fusemorph.data.datasets.hippocampus import Hippocampus
+from fusemorph.data.given import giving
 from fusemorph.fusion.fusion_network import published_channels
 from fusemorph.fusion.method import Fusion
 from fusemorph.losses import Supervision, TrainingLoss
@@ -134,3 +136,41 @@ def test_segmentation_dice_stands_in_the_tables(brains_cache: Path) -> None:
     for name in ("pairs.csv", "labels.csv"):
         assert b"segmentation_dice" in files[name].splitlines()[0]
     assert b'"segmentation_dice"' in files["summary.json"]
+
+
+@pytest.mark.parametrize("plan", ["c2f-autofuse", "c2f-correlation", "ggggggg"])
+def test_controls_of_input_fusion_see_the_label_maps_that_they_are_shown(plan: str, brains_cache: Path) -> None:
+    """With the true ones the displacement depends on them, in evaluation too; nothing is predicted."""
+    dataset = brains(brains_cache)
+    method = replace(METHOD, plan=plan, segmentation="input", segmentation_input="true")
+    shown = method.sees(dataset)
+    run = trained(method, shown)
+    pair = shown.pair(shown.pairs("val")[0])
+    seen = method.registration(pair, network=run.network, device=CPU)
+    assert seen.segmentation is None
+    assert pair.fixed.given is not None
+    assert pair.fixed.given is pair.fixed.labels
+    blank = replace(pair, fixed=replace(pair.fixed, given=np.zeros_like(pair.fixed.given)))
+    assert not torch.equal(seen.displacement, method.registration(blank, network=run.network, device=CPU).displacement)
+    assert json.loads(evaluate(method, run.network, shown, "val", device=CPU)["summary.json"])["dice"]["mean"] > 0
+
+
+def test_another_subjects_label_map_is_of_train_and_stays_the_same(brains_cache: Path) -> None:
+    dataset = brains(brains_cache)
+    shown = giving(dataset, "another")
+    of_train = [dataset.scan(scan_id) for scan_id in dataset.scan_ids("train")]
+    for split in ("train", "val"):
+        for scan_id in shown.scan_ids(split):
+            given = shown.scan(scan_id).given
+            assert given is not None
+            (owner,) = [scan.subject for scan in of_train if scan.labels is not None and (scan.labels == given).all()]
+            assert owner != dataset.subject(scan_id)
+            assert giving(dataset, "another").scan(scan_id).given is given
+    assert shown.fingerprint() == dataset.fingerprint()
+    with pytest.raises(ValueError, match="only be shown where every subject of train is labelled"):
+        giving(brains(brains_cache, labelled=2), "true")
+
+
+def test_label_maps_are_shown_to_input_fusion_alone() -> None:
+    with pytest.raises(ValueError, match="'segmentation' must be 'input' where label maps are shown"):
+        replace(METHOD, segmentation="all", segmentation_input="true")

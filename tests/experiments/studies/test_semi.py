@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
+from experiments.runner.datasets import warn_of_labels
 from experiments.runner.labels import described, label_counts, over_labels
 from experiments.studies.semi import STUDY, semi_arms, strategy_arms
 from experiments.study import Arm
 from fusemorph.configuration import BUDGETS
 from fusemorph.data import Dataset, open_dataset
+from fusemorph.data.datasets.hippocampus import Hippocampus
 from fusemorph.fusion.method import Fusion
 
 SMOKE = BUDGETS["smoke"]
@@ -41,12 +45,14 @@ def test_counts_are_nested_each_once_the_smallest_first(dataset: Dataset) -> Non
 
 
 def test_arms_that_train_alike_without_labels_run_once(dataset: Dataset) -> None:
-    arms = over_labels(semi_arms(dataset.shape, SMOKE), (0, 3))
+    arms = over_labels(semi_arms(dataset.shape, SMOKE), (0, 3, 8), subjects=8)
     labels = [arm.label for arm in arms]
     assert labels.count("identity") == 1
     assert STUDY.reference in labels
     assert "loss, unlabelled" not in labels
     assert {"loss, 3 labelled", "all, unlabelled", "deepatlas, 3 labelled"} <= set(labels)
+    controls = [label for label in labels if "segmentation," in label and label.startswith("input")]
+    assert controls == ["input, true segmentation, 8 labelled", "input, another subject's segmentation, 8 labelled"]
     entries = {arm.label: described(dataset, arm) for arm in arms if arm.trained}
     assert entries["all, unlabelled"]["labelled"] == 0
     assert entries["all, 3 labelled"] == entries["loss, 3 labelled"]
@@ -66,3 +72,14 @@ def test_matched_baselines_are_about_as_large_as_the_family() -> None:
     assert len(matched) == 6
     for name in matched:
         assert count_parameters(arms[name], 3) / goal == pytest.approx(1, abs=0.1)
+
+
+def test_a_study_of_labels_says_which_label_some_scans_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Hippocampus.example(tmp_path)
+    path = sorted((tmp_path / "labelsTr").glob("*.nii.gz"))[0]
+    image = nib.Nifti1Image.from_filename(path)
+    without = np.minimum(np.asarray(image.dataobj), 1).astype(np.uint8)
+    nib.save(nib.Nifti1Image(without, image.affine), path)
+    dataset = open_dataset("hippocampus", tmp_path, cache=tmp_path / "cache", shape=[24, 24, 24])
+    warn_of_labels([dataset])
+    assert "sweep: warning: hippocampus: label 2 (posterior) is absent from 1 scans" in capsys.readouterr().err
