@@ -1,6 +1,7 @@
 """What ``register`` makes of headers that readers take differently, of slices, and of its own inputs."""
 
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -55,6 +56,34 @@ def test_forms_that_differ_by_12_mm_are_refused_and_settled_by_an_option(
         for name in ("warped", "displacement"):
             image = sitk.ReadImage(str(tmp_path / "out" / f"{name}.nii.gz"))
             np.testing.assert_allclose(image.GetOrigin(), [-at, 0, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sform_code", "right"),
+    [
+        ({"srow_x": [0, 0, 0, 0], "srow_y": [0, 0, 0, 0], "srow_z": [0, 0, 0, 0]}, 1, "qform"),
+        ({"srow_x": [0, 0, 0, 0], "srow_y": [0, 0, 0, 0], "srow_z": [0, 0, 0, 0]}, 2, "qform"),
+        ({"srow_y": [np.nan] * 4}, 2, "qform"),
+        ({"quatern_b": np.nan}, 2, "sform"),
+        ({"qoffset_x": np.inf}, 3, "sform"),
+    ],
+)
+def test_of_two_forms_the_one_that_cannot_be_is_refused_and_the_other_taken(
+    fields: dict[str, Any], sform_code: int, right: str, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    codes = {"sform_code": sform_code, "qform_code": 1}
+    image = textured((24, 24, 24), STRAIGHT)
+    fixed = write_raw(tmp_path / "fixed.nii", image, sform=STRAIGHT, qform=STRAIGHT, **codes, **fields)
+    wrong = {"qform": "sform", "sform": "qform"}[right]
+    for more, words in (((), f"--header {right}"), (("--header", wrong), f"the {wrong} must be finite and invertible")):
+        assert registered(fixed, fixed, runs, *more) == 1
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == 1
+        assert str(fixed) in said[0]
+        assert words in said[0]
+        assert not (tmp_path / "out").exists()
+    assert registered(fixed, fixed, runs, "--header", right) == 0
+    np.testing.assert_array_equal(nib.Nifti1Image.from_filename(tmp_path / "out" / "warped.nii.gz").affine, STRAIGHT)
 
 
 def test_forms_that_differ_by_rounding_are_noted(

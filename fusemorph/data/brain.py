@@ -14,7 +14,7 @@ from fusemorph.data.curation import TABLES, curated
 from fusemorph.data.header import Header
 from fusemorph.data.listed import ListedDataset
 from fusemorph.data.listing import FRACTIONS, Listed, Listing, with_drawn_splits
-from fusemorph.data.nifti import read_header
+from fusemorph.data.nifti import by_rule, read_header
 from fusemorph.data.preprocess import Volume, background, centred_start, orient, resampling
 from fusemorph.data.settings import (
     canonical,
@@ -109,7 +109,7 @@ class BrainDataset(ListedDataset):
         """What the field of view has, or where the images keep their grid, that of the first one."""
         if not self.keeps_grid:
             return tuple(round(side / spacing_mm) for side in FIELD_OF_VIEW_MM)
-        shape, own_mm = _canonical_grid(read_header(next(iter(listing.scans.values())).image))
+        shape, own_mm = _canonical_grid(by_rule(read_header(next(iter(listing.scans.values())).image)))
         return resampling(shape, own_mm, [spacing_mm] * len(shape))[2]
 
     def _start(self, scan_id: str, image: Volume) -> tuple[int, ...]:

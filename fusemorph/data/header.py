@@ -82,7 +82,7 @@ class Header:
     @property
     def ambiguous(self) -> bool:
         """Whether the two place it more than a tenth of a voxel apart, by different forms and not for want of any."""
-        return bool(self.forms) and self.apart_mm > APART_VOXELS * min(self.spacing_mm)
+        return bool(self.forms) and not self.apart_mm <= APART_VOXELS * min(self.spacing_mm)
 
     @property
     def plain(self) -> bool:
@@ -103,10 +103,10 @@ class Header:
     def disagreement(self) -> str:
         """Where ITK and where nibabel place the image, in words."""
         if self.itk is None:
-            said = "its sform is sheared and it has no qform, so that ITK does not read it"
-            return f"{said}; nibabel reads {_words(self.nibabel)}"
+            cause = "qform is not finite" if "qform" in self.forms else "sform is sheared and it has no qform"
+            return f"its {cause}, so that ITK does not read it; nibabel reads {_words(self.nibabel)}"
         if self.nibabel is None:
-            return f"nibabel does not read its qform; ITK reads {_words(self.itk)}"
+            return f"nibabel does not read its {next(iter(self.forms))}; ITK reads {_words(self.itk)}"
         return (
             f"ITK and nibabel place it {self.apart_mm:.3g} mm apart: "
             f"ITK reads {_words(self.itk)}, nibabel {_words(self.nibabel)}"
@@ -116,6 +116,8 @@ class Header:
 def parse_header(block: bytes, path: Path, *, series: bool | None = False) -> Header:
     """The header that a file begins with; ``series``: of a 4-D one, whose last axis counts ``frames``, None for either.
 
+    An affine that cannot be stays for ``check_affine`` where the other form is sound.
+
     Raises:
         DataError: not a NIfTI in one file, no 2-D or 3-D image (4-D where a series is due), or sizes, scaling or affine
             that cannot be.
@@ -124,11 +126,12 @@ def parse_header(block: bytes, path: Path, *, series: bool | None = False) -> He
     shape, frames = _shape(raw, path, series=series)
     signed = _mend_pixdim(raw)
     code = int(raw["xyzt_units"]) & 7
-    to_mm = np.diag([*[_UNIT_MM.get(code, 1.0)] * 3, 1.0])
+    to_mm = np.array([[_UNIT_MM.get(code, 1.0)]] * 3 + [[1.0]])
     forms = _forms(raw)
     affine = _by_rule(raw, forms)
     itk, nibabel = _itk(signed, forms, affine), _nibabel(raw)
-    check_affine(affine, path)
+    if not any(map(_sound, (affine, *forms.values()))):
+        check_affine(affine, path)
     try:
         dtype, (slope, inter) = raw.get_data_dtype(), raw.get_slope_inter()
     except (KeyError, nib.spatialimages.HeaderDataError) as error:
@@ -144,10 +147,10 @@ def parse_header(block: bytes, path: Path, *, series: bool | None = False) -> He
         offset=int(offset) or least,
         scaling=(1.0 if slope is None else slope, 0.0 if inter is None else inter),
         unit=_UNIT_NAME.get(code, ""),
-        affine=to_mm @ affine,
-        forms={name: to_mm @ form for name, form in forms.items()},
-        itk=None if itk is None else to_mm @ itk,
-        nibabel=None if nibabel is None else to_mm @ nibabel,
+        affine=to_mm * affine,
+        forms={name: to_mm * form for name, form in forms.items()},
+        itk=None if itk is None else to_mm * itk,
+        nibabel=None if nibabel is None else to_mm * nibabel,
         frames=frames,
     )
 
@@ -266,17 +269,21 @@ def _nibabel(raw: Any) -> np.ndarray | None:
     return affine if np.isfinite(affine).all() else None
 
 
-def check_affine(affine: np.ndarray, path: Path) -> None:
-    """Refuse a map to millimetres that is not finite, or that flattens the voxels.
+def check_affine(affine: np.ndarray, path: Path, *, what: str = "affine") -> None:
+    """Refuse a map to millimetres that is not finite, or that flattens the voxels; ``what`` names it in the message.
 
     Raises:
         DataError: naming the file.
     """
+    if not _sound(affine):
+        raise DataError(f"{path}: the {what} must be finite and invertible, got {affine.tolist()}")
+
+
+def _sound(affine: np.ndarray) -> bool:
     with np.errstate(all="ignore"):
         edges = np.linalg.norm(affine[:3, :3], axis=0)
         volume = abs(np.linalg.det(affine[:3, :3] / edges))
-    if not np.isfinite(affine).all() or not edges.min() > 0 or not volume >= _FLAT:
-        raise DataError(f"{path}: the affine must be finite and invertible, got {affine.tolist()}")
+    return bool(np.isfinite(affine).all() and edges.min() > 0 and volume >= _FLAT)
 
 
 def _mm(unit: str) -> float:

@@ -5,7 +5,7 @@ import gzip
 import io
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from fusemorph.data.header import (
     HEADER_BYTES,
     Form,
     Header,
+    check_affine,
     farthest_mm,
     parse_header,
     rigid,
@@ -33,6 +34,9 @@ SPARE_BYTES = 2**20
 """What may follow the voxels, as some programs leave; more is a file that its header does not describe."""
 LONGEST_SIDE = 32767
 _GZIP = b"\x1f\x8b"
+
+Place = Callable[[Header], Header]
+"""Refuses a header, or changes where it says that the image lies."""
 
 
 def read_header(path: Path, *, series: bool | None = False) -> Header:
@@ -105,6 +109,16 @@ def _unpacked(path: Path) -> Iterator[io.BufferedIOBase]:
         raise DataError(f"{path}: unreadable or truncated NIfTI ({error})") from error
 
 
+def by_rule(header: Header) -> Header:
+    """Take an image to lie where the rule of ``fusemorph.data.header`` says.
+
+    Raises:
+        DataError: that is nowhere.
+    """
+    check_affine(header.affine, header.path)
+    return header
+
+
 def settle(header: Header, *, form: Form | None = None) -> Header:
     """Where an image is taken to lie by whoever writes on its grid: where ITK reads it, if other readers agree.
 
@@ -112,15 +126,16 @@ def settle(header: Header, *, form: Form | None = None) -> Header:
     for rounding, is made so.
 
     Raises:
-        DataError: they disagree and no form is chosen, or one that the header lacks, or that is sheared.
+        DataError: they disagree and no form is chosen, or one that the header lacks, that is sheared or singular.
     """
     if not header.ambiguous:
-        return header if header.itk is None else replace(header, affine=header.itk)
+        return by_rule(header if header.itk is None else replace(header, affine=header.itk))
     if form is None:
         choice = " or ".join(f"--header {name}" for name in header.forms)
         raise DataError(f"{header.path}: {header.disagreement()}; say which form is right by {choice}")
     if form not in header.forms:
         raise DataError(f"{header.path}: has no {form} (its code is 0), but {' and '.join(header.forms)}")
+    check_affine(header.forms[form], header.path, what=form)
     affine = rigid(header.forms[form])
     away_mm = farthest_mm(affine, header.forms[form], header.shape)
     if away_mm > APART_VOXELS * min(header.spacing_mm):

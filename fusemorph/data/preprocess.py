@@ -1,7 +1,7 @@
 """From NIfTI files to arrays on a common grid: checked, canonical, resampled, normalised, cropped or padded."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from scipy import ndimage
 from fusemorph.bounds import SMALLEST_SIDE, grid_problem, sides
 from fusemorph.data.errors import DataError
 from fusemorph.data.header import Header, farthest_mm
-from fusemorph.data.nifti import read_nifti
+from fusemorph.data.nifti import Place, by_rule, read_nifti
 
 VERSION = 1
 """Counts changes of the arrays made here: caches and fingerprints follow it."""
@@ -36,14 +36,6 @@ class Volume:
     """That of the file that the array was read from."""
     notes: tuple[str, ...] = ()
     """What was done to its values, where that is worth knowing."""
-
-
-Place = Callable[[Header], Header]
-
-
-def by_rule(header: Header) -> Header:
-    """Take an image to lie where the rule of ``fusemorph.data.header`` says."""
-    return header
 
 
 def read_volume(path: Path, *, place: Place = by_rule, frame: int | None = None) -> Volume:

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from fusemorph.data.cache import cached_arrays, content_digest
 from fusemorph.data.listing import directions
-from fusemorph.data.nifti import read_nifti
+from fusemorph.data.nifti import by_rule, read_nifti
 from fusemorph.data.preprocess import background, read_volume
 
 VERSION = 1
@@ -34,6 +34,7 @@ def true_axes(image: Path, reference: Path, *, cache: Path) -> str:
 
 def _compare(image: Path, reference: Path) -> np.ndarray:
     header, array = read_nifti(image)
+    header = by_rule(header)
     spacing = np.linalg.norm(header.affine[:3, :3], axis=0)
     stored = _cube(np.asarray(array, np.float32), spacing)
     right = read_volume(reference)
