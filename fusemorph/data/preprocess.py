@@ -150,7 +150,9 @@ def _whole(array: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
         with np.errstate(invalid="ignore"):
             wrong |= ~(np.abs(array - whole) <= ROUNDING)
     if wrong.any():
-        raise DataError(f"{path}: labels must be whole numbers from 0 to {MOST_LABEL}, got {array[wrong][0]:.9g}")
+        value = array[wrong][0]
+        digits = int(value) if float(value).is_integer() and abs(float(value)) <= 2**64 else f"{value:.9g}"
+        raise DataError(f"{path}: labels must be whole numbers from 0 to {MOST_LABEL}, got {digits}")
     rounded = int((array != whole).sum())
     note = f"{rounded} voxels hold labels that are not whole, such as {{:.9g}}: rounded"
     notes = (note.format(array[array != whole][0]),) if rounded else ()

@@ -1,5 +1,6 @@
 """Tables of scans and pairs as people save them: separators and encodings are recognised, or named with the remedy."""
 
+import codecs
 import csv
 import io
 import re
@@ -17,11 +18,23 @@ BYTES_IN_MEMORY = 20
 """For each byte of a table, what its rows take."""
 MOST_LINES = 20
 """Of one error."""
+_REMEDY = "save the table as 'CSV UTF-8'"
+_INDEX_REMEDY = "give it a name, or leave the index out (pandas: index=False)"
+# UTF-32 before UTF-16, whose mark its own begins with.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 _MONTH = "[0-9]{1,2}|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _CHANGED = re.compile(
     rf"[0-9]{{1,4}}[-/. ]({_MONTH})[-/. ]?([0-9]{{1,4}})?.*|({_MONTH})-[0-9]+|[0-9.]+e[+-]?[0-9]+", re.I
 )
 """What spreadsheets make of ids: dates, and numbers with an exponent."""
+_INDEX = re.compile(r"Unnamed: [0-9]+")
+"""What pandas calls the column of an index that it wrote before."""
 
 
 def read_table(path: Path, *, required: Sequence[str], known: Sequence[str] | None) -> list[Row]:
@@ -31,7 +44,7 @@ def read_table(path: Path, *, required: Sequence[str], known: Sequence[str] | No
     the index that pandas writes, are left out.
 
     Raises:
-        DataError: unreadable, not text in UTF-8 or UTF-16, without rows, columns missing, unknown or twice, a required
+        DataError: unreadable, not text in UTF-8, UTF-16 or UTF-32, without rows, columns missing, unknown or twice, a required
             cell empty, a cell beyond the columns.
     """
     lines = io.StringIO(_text(path), newline="")
@@ -77,13 +90,15 @@ def _text(path: Path) -> str:
         if problem := file_problem(path) or memory_problem(BYTES_IN_MEMORY * path.stat().st_size):
             raise DataError(f"{path}: {problem}")
         content = path.read_bytes()
-        encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-        return content.decode(encoding)
+        text = content.decode(next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8"))
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {line}: is not UTF-8; save the table as 'CSV UTF-8'") from error
+        raise DataError(f"{path}, line {line}: is not UTF-8; {_REMEDY}") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read as CSV ({error.strerror})") from error
+    if "\0" in text:
+        raise DataError(f"{path}: holds zero bytes, as UTF-16 does (here without its mark); {_REMEDY}")
+    return text
 
 
 def _head(lines: io.StringIO, start: int, separator: str) -> list[str]:
@@ -110,7 +125,8 @@ def _columns(columns: list[str], path: Path, *, required: Sequence[str], known: 
     named = [column for column in columns if column]
     if not set(required) <= set(named) or not set(named) <= set(named if known is None else known):
         others = "" if known is None else f", others among {list(known)}"
-        raise DataError(f"{path}: must have rows, columns {list(required)}{others}, got {columns}")
+        index = next((f"; {column!r} is an index: {_INDEX_REMEDY}" for column in named if _INDEX.match(column)), "")
+        raise DataError(f"{path}: must have rows, columns {list(required)}{others}, got {columns}{index}")
     if twice := [column for column, count in Counter(named).items() if count > 1]:
         raise DataError(f"{path}: has the column {twice[0]!r} twice")
     return columns
@@ -129,8 +145,7 @@ def _filled(
         if beyond:
             wrong.append(f"{path}, row {number}: has {len(row)} cells, the table {len(columns)} columns")
         if lost:
-            advice = "give it a name, or leave the index out (pandas: index=False)"
-            wrong.append(f"{path}, row {number}: {lost[0]!r} stands in a column without a name; {advice}")
+            wrong.append(f"{path}, row {number}: {lost[0]!r} stands in a column without a name; {_INDEX_REMEDY}")
         wrong += [f"{path}, row {number}: {column!r} is empty" for column in required if not cells.get(column)]
         filled.append({column: cells.get(column, "") for column in columns if column})
     raise_all(wrong)

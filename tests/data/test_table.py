@@ -26,7 +26,7 @@ def written(path: Path, text: str, encoding: str = "utf-8") -> Path:
     return path
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_separators_and_encodings_are_recognised(separator: str, encoding: str, end: str, tmp_path: Path) -> None:
@@ -57,6 +57,7 @@ def test_what_says_nothing_is_passed_over(rows: list[str], tmp_path: Path) -> No
             [f",{ROWS[0]}", *(f"{n},{row}" for n, row in enumerate(ROWS[1:]))],
             r"row 2: '0' stands in a column without a name",
         ),
+        ([f"Unnamed: 0,{ROWS[0]}", f"0,{ROWS[1]}"], r"must have .*'Unnamed: 0' is an index: .*leave the index out"),
         ([ROWS[0], "s0,a,train,more"], r"row 2: has 4 cells, the table 3 columns"),
         ([ROWS[0], ",a,train"], r"row 2: 'image' is empty"),
         (["image.person", "s0.a"], r"must have rows, columns \['image'\]"),
@@ -73,6 +74,12 @@ def test_what_a_table_cannot_mean_is_named(rows: list[str], said: str, tmp_path:
 def test_an_encoding_that_is_not_recognised_has_its_line_and_remedy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"t\.csv, line 2: is not UTF-8; save the table as 'CSV UTF-8'"):
         read_table(written(tmp_path / "t.csv", "\n".join(ROWS), "cp1252"), **COLUMNS)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_an_encoding_without_its_mark_has_its_remedy(encoding: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"t\.csv: holds zero bytes, .*; save the table as 'CSV UTF-8'"):
+        read_table(written(tmp_path / "t.csv", "image\ns0\n", encoding), **COLUMNS)
 
 
 def test_many_wrong_rows_are_counted_and_the_first_are_shown(tmp_path: Path) -> None:
