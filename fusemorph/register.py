@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import reprlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,15 +22,7 @@ from fusemorph.data.dataset import Pair, Scan
 from fusemorph.data.errors import DataError, printable
 from fusemorph.data.header import Form
 from fusemorph.data.nifti import read_header, settle, unwritable
-from fusemorph.data.preprocess import (
-    Volume,
-    centred_start,
-    normalise,
-    read_image,
-    read_labels,
-    resample,
-    window,
-)
+from fusemorph.data.preprocess import Volume, centred_start, normalise, read_image, read_labels, resample, window
 from fusemorph.data.world import (
     after_start,
     centre_mm,
@@ -53,7 +46,7 @@ Estimate = Callable[[Pair], Tensor]
 """From two scans on one grid to the displacement ``(1, d, *s)`` in its voxels."""
 
 Start = Literal["world", "centres", "masses", "affine"]
-STARTS_OF_DATA: dict[str, Start] = {"affine": "affine", "centres": "masses"}
+STARTS_OF_DATA: dict[str, Start] = {"none": "world", "affine": "affine", "centres": "masses"}
 """How a data set's setting ``align`` brought its scans together, as a start here."""
 LEAST_SIDE = 2
 
@@ -239,13 +232,14 @@ def _run(call: argparse.Namespace) -> None:
         raise ValueError(f"{call.method}: a control, whose network must be shown the label maps of both images")
     for volume in labels or ():
         _check_segmented(volume, method)
+    start = _start(call, record)
     found: list[tuple[Pair, Registration]] = []
 
     def estimate(pair: Pair) -> Tensor:
         found.append((pair, method.registration(pair, network=network, device=torch.device("cpu"))))
         return found[-1][1].displacement
 
-    displacement_mm = register_images(fixed, moving, estimate=estimate, start=_start(call.start, record), **images)
+    displacement_mm = register_images(fixed, moving, estimate=estimate, start=start, **images)
     warped = read_at(moving, pulled_from(moving, fixed=fixed, displacement_mm=displacement_mm))
     for path in save(call.out, fixed=fixed, moving=moving, warped=warped, displacement_mm=displacement_mm):
         print(path)
@@ -286,14 +280,20 @@ def _check_fixed(fixed: Volume) -> None:
         raise DataError(f"{fixed.path}: a displacement on its grid of {sides(fixed.array.shape)} voxels {problem}")
 
 
-def _start(asked: Start | None, record: Mapping[str, Any]) -> Start:
-    """The start asked for, else that of the trial's data; said where it is not the place in space."""
+def _start(call: argparse.Namespace, record: Mapping[str, Any]) -> Start:
+    """The start asked for, else that of the trial's data; said where it is not the place in space.
+
+    Raises:
+        ValueError: none is asked for, and how the trial's data were aligned is not known here.
+    """
     align = record["configuration"]["dataset"].get("align", "none")
-    used = STARTS_OF_DATA.get(align, "world")
-    if asked not in (None, used):
-        if used != "world":
-            _say(f"warning: the trial was trained on aligned scans (align={align}), and starts from {asked} here")
-        return asked
-    if used != "world":
+    used = call.start or STARTS_OF_DATA.get(str(align))
+    if used is None:
+        raise ValueError(
+            f"{call.method}: its data were aligned by {reprlib.repr(align)}, unknown here; choose a --start"
+        )
+    if used == STARTS_OF_DATA.get(str(align)) != "world":
         _say(f"note: the moving image is aligned first ({used}), as the trial's data were (align={align})")
+    elif align != "none":
+        _say(f"warning: the trial was trained on aligned scans (align={align}), and starts from {used} here")
     return used

@@ -209,3 +209,18 @@ def test_scans_far_apart_are_aligned_as_those_of_the_training(
     assert apart < 0.6 < 0.95 < together
     assert "warning: the trial was trained on aligned scans (align=affine), and starts from world here" in warning
     assert "note: the moving image is aligned first (affine), as the trial's data were (align=affine)" in note
+
+
+@pytest.mark.parametrize("align", ["template", ["affine"], {}])
+def test_an_alignment_of_the_data_that_is_not_known_is_asked_for(
+    align: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained(tmp_path / "runs", align=align)
+    image = write_raw(tmp_path / "x.nii", textured((24, 24, 24), STRAIGHT), sform=STRAIGHT, sform_code=1)
+    assert registered(image, image, run) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert f"{run}: its data were aligned by {align!r}" in said[0]
+    assert not (tmp_path / "out").exists()
+    assert registered(image, image, run, "--start", "centres") == 0
+    assert "starts from centres here" in capsys.readouterr().err

@@ -44,8 +44,8 @@ def read_table(path: Path, *, required: Sequence[str], known: Sequence[str] | No
     the index that pandas writes, are left out.
 
     Raises:
-        DataError: unreadable, not text in UTF-8, UTF-16 or UTF-32, without rows, columns missing, unknown or twice, a required
-            cell empty, a cell beyond the columns.
+        DataError: unreadable, not text in UTF-8, UTF-16 or UTF-32, without rows, columns missing, unknown or twice, a
+            required cell empty, a cell beyond the columns.
     """
     lines = io.StringIO(_text(path), newline="")
     if not lines.readline().lower().startswith("sep="):  # the line by which Excel names the separator

@@ -98,11 +98,14 @@ def _require_size(folder: Path, method: Method, dims: int) -> None:
         return
     if network is None:
         return
-    due = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    stored = {name: tuple(tensor.shape) for name, tensor in load_weights(folder / WEIGHTS).items()}
+    due, stored = network.state_dict(), load_weights(folder / WEIGHTS)
+    shapes = [{name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (due, stored)]
     for name in (*due, *stored):
-        if due.get(name) != stored.get(name):
-            raise _unfit(folder, method, f"{name} has shape {stored.get(name)} and should have {due.get(name)}")
+        wanted, found = (shape.get(name) for shape in shapes)
+        if wanted != found:
+            raise _unfit(folder, method, f"{name} has shape {found} and should have {wanted}")
+        if due[name].is_floating_point() != stored[name].is_floating_point():
+            raise _unfit(folder, method, f"{name} holds {stored[name].dtype} and should hold {due[name].dtype}")
 
 
 def _made_with(folder: Path) -> str:

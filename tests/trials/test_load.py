@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save
 
 from fusemorph.cli import main
 from fusemorph.storage import RecordError
@@ -89,6 +90,13 @@ def test_weights_are_never_unpickled(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"weights\.safetensors cannot be read as weights"):
         load_trial(folder)
     assert not (tmp_path / "trace").exists()
+
+
+def test_weights_of_whole_numbers_are_no_weights(folder: Path) -> None:
+    path = folder / "weights.safetensors"
+    path.write_bytes(save({name: tensor.long() for name, tensor in load_file(path).items()}))
+    with pytest.raises(RecordError, match=r"do not fit .* holds torch\.int64 and should hold torch\.float32"):
+        load_trial(folder)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "link to nowhere"])
