@@ -1,21 +1,25 @@
 """Copy what a study measured out of a run folder: numbers only, compressed, without weights, pictures or paths.
 
 ``python -m experiments.export RUNS NAME OUT`` writes what ``python -m reports OUT`` reads. Files that are there are
-never overwritten with other numbers. ``--pictures`` takes the slices along, of simulated images alone.
+never overwritten with other numbers. ``--pictures`` takes the slices along, of simulated images alone;
+``--checkpoints`` weights, and what unfinished trials go on from: OUT is then a run folder that ``sweep --runs OUT``
+continues on another machine.
 """
 
 import argparse
 import gzip
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fusemorph.paths import path_argument
-from fusemorph.records import ENDED, read_record
+from fusemorph.records import CHECKPOINT, ENDED, RECORD, WEIGHTS, read_record
 from fusemorph.storage import RecordError, StorageError, read_json, write_bytes, write_json
+from fusemorph.trials.checkpoint import checkpoint_step
 
-PLAIN = ("record.json", "eval/*/summary.json")
+PLAIN = (RECORD, "eval/*/summary.json")
 MACHINE = ("measured.json", "cost.json")
 PICTURES = ("eval/*/pictures.npz", "eval/*/viewer.npz")
 COMPRESSED = ("history.csv", "gates.csv", "eval/*/pairs.csv", "eval/*/labels.csv", "eval/*/gates.csv")
@@ -30,9 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--pictures", action="store_true", help="take slices along too; only of simulated images, never of people"
     )
+    parser.add_argument(
+        "--checkpoints", action="store_true", help="take weights along, and unfinished trials with their checkpoints"
+    )
     options = parser.parse_args(argv)
+    taken = {"pictures": options.pictures, "checkpoints": options.checkpoints}
     try:
-        copied = export(options.runs, options.name, options.out, pictures=options.pictures)
+        copied = export(options.runs, options.name, options.out, **taken)
         print(f"{copied} trials in {options.out}")
     except (RecordError, StorageError) as error:
         print(f"export: {error}", file=sys.stderr)
@@ -40,18 +48,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def export(runs: Path, name: str, out: Path, *, pictures: bool = False) -> int:
+def export(runs: Path, name: str, out: Path, *, pictures: bool = False, checkpoints: bool = False) -> int:
     """Copy a study's definition and its ended trials, with their slices where ``pictures``; returns how many trials.
 
+    ``checkpoints``: trials that have not ended are copied too, and all with what training goes on from.
+
     Raises:
-        RecordError: the study cannot be read, OUT holds other numbers under the same name, or ``pictures`` of a study
-            whose images are not simulated.
+        RecordError: the study cannot be read, OUT holds other numbers under the same name or a trial that has gone on
+            further there, or ``pictures`` of a study whose images are not simulated.
     """
     path = runs / "studies" / f"{name}.json"
     study = read_json(path)
     if pictures and study["dataset"].get("synthetic") is not True:
         raise RecordError(f"{path} is not of simulated images: slices of people stay where they are")
-    keys = [key for arm in study["arms"] for key in arm["keys"].values() if _has_ended(runs / key)]
+    asked = [key for arm in study["arms"] for key in arm["keys"].values()]
+    keys = [key for key in asked if _has_ended(runs / key)]
+    if checkpoints:
+        keys += [key for key in asked if (runs / key / CHECKPOINT).exists() and key not in keys]
+        for key in keys:
+            _take_training(runs / key, out / key)
     for key in keys:
         for copied, content in _numbers(runs / key):
             _write_once(out / key / copied, content)
@@ -62,8 +77,29 @@ def export(runs: Path, name: str, out: Path, *, pictures: bool = False) -> int:
     return len(keys)
 
 
+def _take_training(folder: Path, out: Path) -> None:
+    """Copy weights and checkpoint of a trial, over what of it was further back."""
+    if not _has_ended(out):
+        if _trained_steps(folder) < _trained_steps(out):
+            raise RecordError(f"{out} has been trained further than {folder} and is never overwritten")
+        (out / RECORD).unlink(missing_ok=True)  # it says that the trial is running
+        (out / CHECKPOINT).unlink(missing_ok=True)
+    elif not _has_ended(folder):
+        raise RecordError(f"{out} has ended, {folder} has not: what has ended is never overwritten")
+    for name in (WEIGHTS, CHECKPOINT):
+        if (folder / name).exists():
+            _write_once(out / name, (folder / name).read_bytes())
+
+
+def _trained_steps(folder: Path) -> float:
+    """Steps of a trial so far: those of its checkpoint; infinitely many of one that has ended."""
+    if _has_ended(folder):
+        return math.inf
+    return checkpoint_step(folder / CHECKPOINT) if (folder / CHECKPOINT).exists() else 0
+
+
 def _has_ended(folder: Path) -> bool:
-    return (folder / "record.json").exists() and read_record(folder)["status"] in ENDED
+    return (folder / RECORD).exists() and read_record(folder)["status"] in ENDED
 
 
 def _numbers(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -38,6 +38,7 @@ ENDED = ("finished", "failed", "pruned")
 STATUSES = ("running", *ENDED)
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
 GIVEN_UP = "given_up.json"
 STATE = ("format", "key", "status", "reason", "configuration")
 """What a record says of its trial's state; all else in it are facts that the configuration determines."""
@@ -53,7 +54,7 @@ class TrialFolder:
     @property
     def checkpoint(self) -> Path:
         """The checkpoint that training resumes from; removed when the trial has ended."""
-        return self.path / "checkpoint.safetensors"
+        return self.path / CHECKPOINT
 
     @property
     def weights(self) -> Path:

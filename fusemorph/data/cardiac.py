@@ -46,7 +46,8 @@ class CardiacSettings:
 class CardiacDataset(MeasuredDataset):
     """Scans called ``PATIENT_ED`` and ``PATIENT_ES``; one window a patient, around the labels of both phases.
 
-    Where the heart lies says nothing of how it moves. Slices stay thick, since nothing between them was seen.
+    Where the heart lies says nothing of how it moves. Labels that the setting ``labelled`` hides place the window all
+    the same: the field of view is part of the data. Slices stay thick, since nothing between them was seen.
     """
 
     within_subjects = True

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from fusemorph.storage import write_bytes
+from fusemorph.storage import DamagedFile, write_bytes
 
 Row = dict[str, int | float]
 
@@ -80,3 +80,15 @@ def checkpoint_damage(path: Path) -> str | None:
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         return f"{path} cannot be read as a checkpoint: {error}"
     return None
+
+
+def checkpoint_step(path: Path) -> int:
+    """How many steps a checkpoint is of.
+
+    Raises:
+        DamagedFile: it cannot be read.
+    """
+    if damage := checkpoint_damage(path):
+        raise DamagedFile(damage)
+    with safe_open(path, framework="pt") as file:
+        return int(json.loads(file.metadata()["progress"])["step"])
