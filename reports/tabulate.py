@@ -39,7 +39,7 @@ def differences(
 
 
 def significance(records: pd.DataFrame, *, primary: str = "dice") -> pd.DataFrame:
-    """Every two trained arms: difference, interval, p-value after Holm correction over all of them, verdict."""
+    """Every two arms that register: difference, interval, p-value after Holm correction over all of them, verdict."""
     return Certainty(comparison_of(records, primary=primary)).pairs
 
 

@@ -17,6 +17,8 @@ from reports.statistics.blocks import Blocks
 from reports.statistics.equivalence import detectable_difference, equivalence, with_equivalence
 
 MIXED = "mixed versions"
+SIZES = ("parameters", "flops")
+"""What only networks have."""
 
 
 def summaries(records: StudyRecords, metric: Metric) -> pd.DataFrame:
@@ -176,6 +178,11 @@ def _over_pairs(reduce: Any, values: np.ndarray) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return reduce(values, axis=0)
+
+
+def with_sizes_of_networks(arms: pd.DataFrame) -> pd.DataFrame:
+    """``arms`` without the sizes of those that are no network: 0 parameters are not few."""
+    return arms.assign(**arms[list(SIZES)].where(arms["trained"]))
 
 
 def repeated(arms: pd.DataFrame) -> pd.DataFrame:

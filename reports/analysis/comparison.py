@@ -71,6 +71,11 @@ class Comparison:
         return scored.sort_values(self.metric.mean, ascending=not self.metric.higher_is_better, kind="stable")
 
     @property
+    def ranked_methods(self) -> pd.DataFrame:
+        """``methods``, trained or not, the best first; those without a mean last."""
+        return self.methods.sort_values(self.metric.mean, ascending=not self.metric.higher_is_better, kind="stable")
+
+    @property
     def compared(self) -> pd.DataFrame:
         """Evaluated arms beside the baseline."""
         return self.evaluated[self.evaluated["arm"] != self.baseline]

@@ -83,7 +83,7 @@ def _training(comparison: Comparison) -> Iterator[str]:
     budget = as_object(comparison.records.definition.get("budget"))
     steps = f" for {budget['steps']:,} steps" if isinstance(budget.get("steps"), int) else ""
     named = f" (budget {budget['name']})" if budget.get("name") else ""
-    losses = len(_losses(comparison))
+    losses = len(losses_of(comparison)[0])
     differing = {0: "", 1: ", with one loss"}.get(losses, f", with {losses} different losses")
     yield f"{plural(len(trained), 'trained arm')}, {seeds} each, trained{steps}{named}{differing}."
     changed = [str(arm["label"]) for arm in _planned(comparison) if arm.get("budget_changes")]
@@ -118,11 +118,16 @@ def _name(entry: dict[str, Any]) -> str:
     return str(as_object(entry.get("method")).get("name"))
 
 
-def _losses(comparison: Comparison) -> set[str]:
-    """The distinct losses that arms were trained with; instance optimisation is no training."""
-    entries = [arm for arm in _planned(comparison) if _name(arm) != OPTIMISATION]
-    losses = [as_object(arm.get("method")).get("loss") for arm in entries]
-    return {json.dumps(loss, sort_keys=True) for loss in losses if loss}
+def losses_of(comparison: Comparison) -> tuple[set[str], list[str]]:
+    """The distinct losses that arms with a result were trained with, and the arms whose loss is not recorded.
+
+    Instance optimisation is no training.
+    """
+    trained = set(comparison.evaluated["label"][comparison.evaluated["trained"]])
+    entries = [arm for arm in _planned(comparison) if _name(arm) != OPTIMISATION and arm["label"] in trained]
+    losses = {str(arm["label"]): as_object(arm.get("method")).get("loss") for arm in entries}
+    known = {json.dumps(loss, sort_keys=True) for loss in losses.values() if loss}
+    return known, [label for label, loss in losses.items() if not loss]
 
 
 def _seeds(trials: pd.DataFrame) -> int:
@@ -142,7 +147,7 @@ def _arms_lacking(comparison: Comparison) -> bool:
 
 
 _CLAIMS: tuple[tuple[str, Callable[[Comparison], bool]], ...] = (
-    ("one objective", lambda comparison: len(_losses(comparison)) > 1),
+    ("one objective", lambda comparison: len(losses_of(comparison)[0]) > 1),
     ("one schedule|same number of steps", _any_changed),
     ("trained once", lambda comparison: _seeds(comparison.records.trials) > 1),
     # Searches train with seed 0: where it is among the seeds, that training is not a fresh one.

@@ -41,8 +41,9 @@ class Certainty:
 
     @cached_property
     def arms(self) -> pd.DataFrame:
-        """The arms that may be ranked: trained ones with a value, of one version with the baseline."""
-        arms = self.comparison.trained
+        """The arms that may be ranked, the best first: methods with a value, trained or not, of one version with the
+        baseline."""
+        arms = self.comparison.ranked_methods
         scored = arms[arms[self.comparison.metric.name].notna()]
         return scored[scored["difference_limit"] != MIXED]
 
@@ -82,12 +83,12 @@ class Certainty:
 
 
 def pairwise(comparison: Comparison) -> pd.DataFrame:
-    """A row for each two trained arms: first minus second with its interval and what may be said of it.
+    """A row for each two methods, trained or not: the better minus the other with its interval and what may be said.
 
     Seeds are crossed with blocks as against the baseline, but Holm correction is over all pairs of arms, so that
     fewer differences are significant.
     """
-    arms = comparison.trained
+    arms = comparison.ranked_methods
     trained = dict(zip(arms["arm"], arms["trained"], strict=True))
     versions = versions_of(comparison.records)
     rows = []

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reports.analysis.comparison import Comparison
+from reports.analysis.protocol import losses_of
 from reports.checklist.evidence import IN_PART, NONE, NOT_SHOWN, SHOWN, Answer, Evidence, flat
 from reports.records.definitions import CONTROL, SEARCH
 from reports.records.files import EVALUATED, as_object
@@ -22,14 +23,18 @@ def same_benchmark(evidence: Evidence) -> Answer:
         records = comparison.records
         evaluated = records.trials[records.trials["state"] == EVALUATED]
         for column, what in (("fingerprint", "fingerprints of the data"), ("numerics", "versions of the numerics")):
-            values = evaluated[column].dropna().nunique() if column in evaluated else 0
-            if values != 1:
-                faults.append(f"{records.name}: {values or 'no'} {what}")
+            known = evaluated[column].dropna() if column in evaluated else evaluated["key"].iloc[:0]
+            if known.nunique() != 1:
+                faults.append(f"{records.name}: {known.nunique() or 'no'} {what}")
+            elif lacking := len(evaluated) - len(known):
+                faults.append(f"{records.name}: {plural(lacking, 'trial')} without {column}")
         changed = [arm["label"] for arm in records.definition["arms"] if arm.get("budget_changes")]
         faults += [f"{records.name}: {listing(changed)} trained with another budget"] if changed else []
-        widths = _differing_losses(records.definition)
-        faults += [f"{records.name}: trained with {widths} different losses"] if widths > 1 else []
-        benchmarks.append(f"{records.name}: one data set, split {records.split}, one budget")
+        losses, unknown = losses_of(comparison)
+        faults += [f"{records.name}: trained with {len(losses)} different losses"] if len(losses) > 1 else []
+        faults += [f"{records.name}: the loss of {plural(len(unknown), 'arm')} is not recorded"] if unknown else []
+        trained = ", one budget, one loss" if losses else ""
+        benchmarks.append(f"{records.name}: one data set, split {records.split}{trained}")
     for search in evidence.searches:
         spaces = {flat(entry["search"].get("space")) for part in search.entries.values() for entry in part}
         faults += [f"{search.name}: search and control have different spaces"] if len(spaces) > 1 else []
@@ -37,12 +42,6 @@ def same_benchmark(evidence: Evidence) -> Answer:
     if faults:
         return IN_PART, f"Not the same everywhere: {'; '.join(faults)}."
     return SHOWN, f"{'; '.join(benchmarks)}."
-
-
-def _differing_losses(definition: dict[str, Any]) -> int:
-    """How many losses the trained arms of a study were trained with."""
-    losses = [as_object(arm.get("method")).get("loss") for arm in definition["arms"]]
-    return len({flat(loss) for loss in losses if loss})
 
 
 def confounders(evidence: Evidence) -> Answer:
@@ -59,6 +58,12 @@ def confounders(evidence: Evidence) -> Answer:
     lacking = max(evidence.lacking(column) for column in columns.values())
     same = [f"{what} {values[0]}" for what, values in recorded.items() if len(values) == 1]
     several = [f"{what} ({_abridged(values)})" for what, values in recorded.items() if len(values) > 1]
+    costs = {"processor": "cost_host_cpu", "device": "cost_device", "threads": "cost_threads", "commit": "cost_commit"}
+    several += [
+        f"{what} of the cost measurements ({_abridged(values)})"
+        for what, column in costs.items()
+        if len(values := evidence.recorded(column)) > 1
+    ]
     shortest, longest = _training_times(evidence)
     several += [f"time to train ({shortest:.0f} to {longest:.0f} s a trial)"] if longest > 1.1 * shortest else []
     parts = [f"the same in all: {'; '.join(same)}"] if same else []

@@ -102,6 +102,7 @@ def setup(evidence: Evidence) -> Answer:
         "commit": "commit",
         "versions": "versions",
         "device": "device",
+        "host_cpu": "processor",
         "threads": "threads",
         "command": "command",
     }
@@ -124,9 +125,16 @@ def setup(evidence: Evidence) -> Answer:
         return IN_PART, f"Configurations are recorded; missing: {'; '.join(missing)}."
     return (
         IN_PART,
-        "Data, budget, configuration, commit, versions, device, threads and command of every trial are recorded; what "
-        "else ran on the machine is not.",
+        "Data, budget, configuration, commit, versions, device, processor, threads and command of every trial are "
+        f"recorded; what else ran on the machine during training is not.{_without_cost(evidence)}",
     )
+
+
+def _without_cost(evidence: Evidence) -> str:
+    """Of how many arms the cost was not measured."""
+    arms = [comparison.evaluated["latency_s"] for comparison in evidence.comparisons]
+    lacking = sum(int(latencies.isna().sum()) for latencies in arms)
+    return f" The latency of {plural(lacking, 'arm')} was not measured." if lacking else ""
 
 
 def _space(records: SearchRecords) -> str:

@@ -8,9 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fusemorph import pareto
-from reports.analysis.comparison import Comparison
+from reports.analysis.arms import SIZES
+from reports.analysis.comparison import ORACLE, Comparison
 from reports.figures.captioned import CaptionedFigure
 from reports.plots import arms as plots
+from reports.plots.fronts import better_corner, front_steps, logarithmic, stretched_at_zero
 from reports.plots.style import is_narrow, panels
 from reports.records.metric import Metric
 from reports.tables.table import caption
@@ -19,6 +21,8 @@ from reports.wording import listing
 # How much stands in a line of a legend of so many inches, and how high one is, in inches; smaller where it is long.
 LEGEND_CHARACTERS, LEGEND_LINE = 15, 0.18
 LONG_LEGEND, SMALL = 3, 7.0
+WIDE = 30.0
+"""How many times the least value the largest is on a logarithmic axis."""
 
 
 def against_columns(
@@ -35,7 +39,7 @@ def against_columns(
             said.append(f"{label}: measured in {int(values.notna().sum())} of the arms, not drawn.")
         else:
             known.append(column)
-            missing = list(arms[values.isna()]["arm"])
+            missing = list(arms[values.isna() & (arms["trained"] | (column not in SIZES))]["arm"])
             said += [f"{label}: not measured for {listing(missing)}."] if missing else []
     if arms[metric.name].notna().sum() < 2 or not known:
         return CaptionedFigure(
@@ -46,16 +50,18 @@ def against_columns(
         label, unit = plots.AXES[column]
         plots.against(ax, arms, column, label=label, unit=unit, metric=metric)
         _front(ax, arms, column, unit, metric)
-        plots.better_corner(ax, metric)
+        better_corner(ax, metric)
         if column == "folding_fraction":
-            plots.stretched_at_zero(ax, arms[column])
+            stretched_at_zero(ax, arms[column])
+        elif arms[column].min() > 0 and arms[column].max() > WIDE * arms[column].min():
+            logarithmic(ax)
     for ax in axes[1:]:
         ax.set_ylabel(ax.get_ylabel() if is_narrow() else "")
     legend_above(figure, arms)
     over = intervals_over(arms[arms["trained"]]["limit"]) if arms["trained"].any() else "over blocks"
     text = (
-        f"Means over blocks; pale lines are 95 % intervals, {over}. Grey steps: the front, on which no other "
-        f"trained arm is as good in both and better in one.{more}"
+        f"Means over blocks; pale lines are 95 % intervals, {over}. Grey steps: the front, on which no other arm "
+        f"{_but_the_truth(arms)}is as good in both and better in one.{more}"
     )
     if "parent" in arms and (arms["parent"].fillna("") != "").any():
         text += " Hollow: an arm that goes on from the results of the arm of its colour."
@@ -66,13 +72,17 @@ def against_columns(
     return CaptionedFigure(name=name, title=title, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
 
+def _but_the_truth(arms: pd.DataFrame) -> str:
+    return "but the true displacement " if (arms["method"] == ORACLE).any() else ""
+
+
 def _front(ax: Axes, arms: pd.DataFrame, column: str, unit: float, metric: Metric) -> None:
     across = f"{column}_blocks" if f"{column}_blocks" in arms else column
-    # What is not trained may know the truth, and bounds nothing that a network could reach.
-    known = (arms[arms["trained"]] if arms["trained"].any() else arms).dropna(subset=[across, f"{metric.name}_blocks"])
+    # The true displacement bounds nothing that a method could reach.
+    known = arms[arms["method"] != ORACLE].dropna(subset=[across, f"{metric.name}_blocks"])
     values = known[[across, f"{metric.name}_blocks"]].astype(float).to_numpy()
     kept = pareto.front(values.tolist(), ["minimize", "maximize" if metric.higher_is_better else "minimize"])
-    plots.front_steps(ax, values[sorted(kept, key=lambda place: values[place, 0])] / [unit, 1.0])
+    front_steps(ax, values[sorted(kept, key=lambda place: values[place, 0])] / [unit, 1.0])
 
 
 def intervals_over(limits: "pd.Series[str]") -> str:
@@ -86,9 +96,10 @@ def intervals_over(limits: "pd.Series[str]") -> str:
 def legend_above(figure: Figure, arms: pd.DataFrame, *, groups: bool = True) -> None:
     """Rows of families and, with ``groups``, a row of groups, above the panels; the figure grows with them.
 
-    An arm that goes on from another has the colour of that one, and no entry.
+    An arm that goes on from another has the colour of that one, and no entry unless it is a numeral.
     """
-    begun = arms[arms["parent"].fillna("") == ""] if "parent" in arms else arms
+    goes_on = arms["parent"].fillna("") != "" if "parent" in arms else pd.Series(False, index=arms.index)
+    begun = arms[~goes_on | plots.is_numeral(arms["marker"])]
     rows = [row for row in plots.legend(begun if len(begun) else arms, groups=groups) if len(row) > 1]
     if not rows:
         return

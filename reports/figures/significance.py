@@ -27,7 +27,7 @@ def significance(certainty: Certainty) -> CaptionedFigure:
     captioned = CaptionedFigure(name="significance", title="Every arm against every other")
     compared = pairs[pairs["difference"].notna()]
     if compared.empty:
-        return replace(captioned, caption="No two trained arms can be compared: nothing is drawn.")
+        return replace(captioned, caption="No two arms can be compared: nothing is drawn.")
     significant = compared.assign(significant=compared["verdict"].isin(["higher", "lower"]).astype(float))
     named = significant[significant["significant"] > 0]
     size = len({*compared["first"], *compared["second"]})
@@ -66,9 +66,9 @@ def critical_difference(certainty: Certainty) -> CaptionedFigure:
     plots.critical_difference(figure.subplots(), ranks, p_values, {arm: colours[arm] for arm in ranks.index})
     result = certainty.friedman
     text = (
-        f"Mean rank over {plural(result.blocks, 'block')}; a bar joins arms between which Wilcoxon's signed-rank test "
-        f"finds no significant difference after Holm correction. Friedman: {p_equals(result.p_value)}. Both are "
-        f"{CONDITIONAL}, so that they name no winner."
+        f"Mean rank over {plural(result.blocks, 'block')}; a bar joins the arms that have a dot on it, between which "
+        "Wilcoxon's signed-rank test finds no significant difference after Holm correction. Friedman: "
+        f"{p_equals(result.p_value)}. Both are {CONDITIONAL}, so that they name no winner."
     )
     values = "; ".join(f"{arm} {rank:.1f}" for arm, rank in ranks.sort_values().items())
     alt = f"Critical-difference diagram. Mean ranks: {values}"
@@ -80,7 +80,7 @@ def stability(certainty: Certainty) -> CaptionedFigure:
     comparison, shares = certainty.comparison, certainty.stability
     captioned = CaptionedFigure(name="stability", title="Stability of the ranking")
     if shares.empty:
-        return replace(captioned, caption="Fewer than two trained arms or two shared blocks: nothing is drawn.")
+        return replace(captioned, caption="Fewer than two arms or two shared blocks: nothing is drawn.")
     order = list(certainty.ranks.sort_values(kind="stable").index)
     if (shares.max(axis=1) == 1).all():
         ranking = listing([f"{arm} {shares.loc[arm].idxmax()}" for arm in order])
@@ -91,7 +91,7 @@ def stability(certainty: Certainty) -> CaptionedFigure:
         f"Percentage of {RESAMPLES:,} draws of blocks (for all arms together) and seeds (for each arm by itself) in "
         "which an arm takes a rank. It shows how stable the ranking is, and is no test."
     )
-    if (certainty.arms["seeds"] == 1).any():
+    if (certainty.arms["seeds"][certainty.arms["trained"]] == 1).any():
         text += " Arms with one seed are drawn over blocks alone."
     shares_first = "; ".join(f"{arm} first in {100 * shares.loc[arm, 1]:.0f} %" for arm in order)
     return replace(

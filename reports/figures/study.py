@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from reports.analysis.arms import repeated
+from reports.analysis.arms import repeated, with_sizes_of_networks
 from reports.analysis.comparison import Comparison
 from reports.analysis.simultaneous import with_simultaneous
 from reports.analysis.structures import structure_names
@@ -16,12 +16,13 @@ from reports.figures.captioned import CaptionedFigure
 from reports.plots import arms as plots
 from reports.plots.gates import gate_weight, weight_limits
 from reports.plots.groups import side_by_side
-from reports.plots.style import INK, as_label, is_narrow, new_figure, panels, style, told_apart, with_colours
+from reports.plots.style import as_label, is_narrow, new_figure, numbered, panels, style, told_apart, with_colours
 from reports.records.files import as_object
 from reports.tables.table import caption
-from reports.wording import listing, number
+from reports.wording import listing, number, plural
 
 MOST_STRUCTURES, MOST_SIDE_BY_SIDE = 24, 8
+NUMERALS = "Numerals: arms that are not trained (the table has their intervals)"
 STIFF = 1e-3
 """SD of the log determinant below which a field does not deform: identity, affine."""
 
@@ -44,12 +45,21 @@ def pairs_by_arm(comparison: Comparison) -> CaptionedFigure:
     figure = new_figure(0.6 + 0.36 * len(arms))
     plots.pairs_by_arm(figure.subplots(), pairs, arms, metric)
     text = (
-        "Each point is a pair, averaged over seeds; boxes hold the middle half, black ticks are the means of the seeds."
+        "Each point is a pair, averaged over seeds; boxes hold the middle half, black ticks are the means of the seeds "
+        f"over pairs{_apart_from_tables(comparison)}."
     )
     alt = f"Box plot of the pairs' {metric.title}. Median by arm: " + values_by_arm(
         arms, f"{metric.name}_median", metric
     )
     return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)
+
+
+def _apart_from_tables(comparison: Comparison) -> str:
+    """In what the middle of a box and its ticks are not the numbers of the tables."""
+    parts = ["not over blocks, as in the first figure"] if comparison.blocks_differ else []
+    if (comparison.evaluated["seeds"] > 1).any():
+        parts += ["the line in a box is the median of these points, where the table has the mean of the seeds' medians"]
+    return "".join(f"; {part}" for part in parts)
 
 
 def differences(comparison: Comparison) -> CaptionedFigure:
@@ -82,24 +92,13 @@ def regularity(comparison: Comparison) -> CaptionedFigure:
     columns = ("sd_log_jacobian", "folding_fraction")
     fronts = with_fronts(comparison.records.definition, comparison.arms)
     arms = replace(comparison, arms=fronts).evaluated
-    arms = _numbered(arms[arms["trained"] | (arms["sd_log_jacobian"] > STIFF)])
-    text = (
-        ""
-        if arms["trained"].all()
-        else " Numerals: arms that are not trained, and deform; the table has their intervals."
-    )
+    arms = numbered(arms[arms["trained"] | (arms["sd_log_jacobian"] > STIFF)])
+    text = "" if arms["trained"].all() else f" {NUMERALS}, and deform."
     if fronts["front"].notna().any():
         text += f" A line joins the arms of one strategy that differ in {fronts['varied'].dropna().iloc[0]} alone."
     return against_columns(
         comparison, arms, "regularity", f"{comparison.metric.title} against regularity", columns, text
     )
-
-
-def _numbered(arms: pd.DataFrame) -> pd.DataFrame:
-    """``arms`` with a numeral as marker where one is not trained: those share one colour."""
-    numerals = (~arms["trained"]).cumsum().map("${}$".format)
-    trained = arms["trained"]
-    return arms.assign(marker=arms["marker"].where(trained, numerals), colour=arms["colour"].where(trained, INK))
 
 
 def groups(comparison: Comparison) -> CaptionedFigure:
@@ -120,10 +119,11 @@ def groups(comparison: Comparison) -> CaptionedFigure:
 
 
 def price(comparison: Comparison) -> CaptionedFigure:
-    """The primary metric against how large, how dear and how slow an arm is."""
+    """The primary metric against how large, how dear and how slow an arm is; what is not trained has no size."""
     columns = ("parameters", "flops", "latency_s")
-    arms, title = comparison.evaluated, f"{comparison.metric.title} against parameters, FLOPs and latency"
-    return against_columns(comparison, arms[arms["trained"]], "price", title, columns, " Trained arms only.")
+    arms, title = comparison.methods, f"{comparison.metric.title} against parameters, FLOPs and latency"
+    more = "" if arms["trained"].all() else f" {NUMERALS}; only their latency is drawn, since they have no parameters."
+    return against_columns(comparison, numbered(with_sizes_of_networks(arms)), "price", title, columns, more)
 
 
 def training(comparison: Comparison) -> CaptionedFigure:
@@ -154,7 +154,7 @@ def training(comparison: Comparison) -> CaptionedFigure:
     for ax, label in zip(axes[:, 0], ("Val Dice", "Training loss"), strict=False):
         ax.set_ylabel(label)
     legend_above(figure, shown.assign(family=shown["arm"]), groups=False)
-    text = "Line: mean over seeds; band: their range. Validation Dice is of the val split at steps fixed by the budget."
+    text = f"Line: mean over seeds; band: their range. {_validated(comparison)}"
     if len(groups) > 1:
         text += f" Dashed and thin: {comparison.baseline}, repeated for comparison."
     if len(rows) == 1:
@@ -164,6 +164,19 @@ def training(comparison: Comparison) -> CaptionedFigure:
     values = "; ".join(f"{arm} {number(value)}" for arm, value in last.items())
     alt = f"Line plots of validation Dice and training loss by step. Last validation Dice: {values}"
     return replace(captioned, caption=text, alt=alt, figure=figure)
+
+
+def _validated(comparison: Comparison) -> str:
+    """What the curves are of, and why they do not end where the tables stand."""
+    budget = as_object(comparison.records.definition.get("budget"))
+    count, pairs = budget.get("validation_pairs"), int(comparison.evaluated["pairs"].max() or 0)
+    text = "Validation Dice is of the val split at steps fixed by the budget"
+    if not isinstance(count, int) or (count >= pairs and comparison.records.split == "val"):
+        return f"{text}, a mean over pairs."
+    return (
+        f"{text}, a mean over {plural(count, 'pair')} of it, so that a curve does not end at the mean of the tables, "
+        f"which are over all {plural(pairs, 'pair')} of {comparison.records.split}."
+    )
 
 
 def _one_loss(comparison: Comparison, arms: pd.DataFrame) -> bool:

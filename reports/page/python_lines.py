@@ -56,7 +56,7 @@ def _call(function: str, given: Mapping[str, str], more: str = "") -> str:
 
 def _figures(given: Mapping[str, str], comparison: Comparison) -> dict[str, str]:
     against = _call("against", given, ", column")
-    measured = comparison.trained.notna().any()
+    measured = comparison.methods.notna().any()
     panels = {
         name: f"[plot.{against} for column in {[column for column in columns if measured[column]]!r}]"
         for name, columns in (

@@ -14,7 +14,7 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.axes import Axes
 
-from reports.analysis.arms import repeated
+from reports.analysis.arms import repeated, with_sizes_of_networks
 from reports.analysis.comparison import Comparison, families
 from reports.analysis.significance import Certainty, square
 from reports.analysis.structures import structure_names
@@ -24,7 +24,7 @@ from reports.plots import groups
 from reports.plots import significance as significance_plots
 from reports.plots.forest_plot import forest_plot
 from reports.plots.gates import gate_weight
-from reports.plots.style import new_figure, style, with_colours
+from reports.plots.style import new_figure, numbered, style, with_colours
 from reports.records.metric import Metric
 from reports.records.trial import COST
 
@@ -82,15 +82,15 @@ def against(
     records: pd.DataFrame, column: str, *, ax: Axes | None = None, primary: str | Metric = "dice",
     colours: Names | None = None, labels: Names | None = None, order: Sequence[str] | None = None, legend: bool = True,
 ) -> Axes:  # fmt: skip
-    """The primary metric of the trained arms against ``column``: ``sd_log_jacobian``, ``parameters``, ``latency_s``."""
+    """The primary metric of the methods against ``column``: ``sd_log_jacobian``, ``parameters``, ``latency_s``."""
     own = _coloured("against", records, primary=primary, colours=colours, labels=labels, order=order)
-    trained = own.trained
-    _require("against", "column", column, [name for name in trained if pd.api.types.is_numeric_dtype(trained[name])])
-    if trained[column].isna().all():
+    arms = numbered(with_sizes_of_networks(own.methods))
+    _require("against", "column", column, [name for name in arms if pd.api.types.is_numeric_dtype(arms[name])])
+    if arms[column].isna().all():
         raise ValueError(f"against(): 'column' must be measured in some arm, got {column!r}, which is not")
     label, unit = plots.AXES.get(column, (column, 1.0))
     return _named(
-        plots.against(_axes(ax), trained, column, label=label, unit=unit, metric=own.metric), trained, legend=legend
+        plots.against(_axes(ax), arms, column, label=label, unit=unit, metric=own.metric), arms, legend=legend
     )
 
 
@@ -98,11 +98,11 @@ def significance(
     records: pd.DataFrame, *, ax: Axes | None = None, primary: str | Metric = "dice", labels: Names | None = None,
     order: Sequence[str] | None = None,
 ) -> Axes:  # fmt: skip
-    """Every trained arm against every other, in colour where the difference is significant after Holm correction."""
+    """Every arm against every other, in colour where the difference is significant after Holm correction."""
     own = _coloured("significance", records, primary=primary, labels=labels, order=order)
     pairs = Certainty(own).pairs.dropna(subset=["difference"])
     if pairs.empty:
-        raise ValueError("significance(): 'records' must have two trained arms that can be compared, got fewer")
+        raise ValueError("significance(): 'records' must have two arms that can be compared, got fewer")
     marked = pairs.assign(significant=pairs["verdict"].isin(["higher", "lower"]).astype(float))
     values = square(pairs, "difference", signed=True)
     significant = square(marked, "significant", signed=False).fillna(0) > 0
@@ -129,10 +129,10 @@ def critical_difference(
 def stability(
     records: pd.DataFrame, *, ax: Axes | None = None, primary: str | Metric = "dice", labels: Names | None = None
 ) -> Axes:
-    """How often each trained arm takes each rank in a crossed bootstrap of blocks and seeds."""
+    """How often each arm takes each rank in a crossed bootstrap of blocks and seeds."""
     certainty = Certainty(_coloured("stability", records, primary=primary, labels=labels))
     if certainty.stability.empty:
-        raise ValueError("stability(): 'records' must have two trained arms and two shared blocks, got fewer")
+        raise ValueError("stability(): 'records' must have two arms and two shared blocks, got fewer")
     ranked = list(certainty.ranks.sort_values(kind="stable").index)
     return significance_plots.stability(_axes(ax), certainty.stability.loc[ranked])
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
+from matplotlib.ticker import MaxNLocator
 
 from reports.plots.marks import mark
 from reports.plots.style import FAINT, GREY, GROUND, INK, as_label, jitter
@@ -104,7 +104,7 @@ def against(ax: Axes, arms: pd.DataFrame, column: str, *, label: str, unit: floa
     across = f"{column}_blocks" if f"{column}_blocks" in arms else column
     measured = arms.dropna(subset=[height, across])
     for (_, arm), numeral in zip(measured.iterrows(), is_numeral(measured["marker"]), strict=True):
-        hollow = bool(arm.get("parent"))
+        hollow = bool(arm.get("parent")) and not numeral
         drawn = ax.errorbar(
             arm[across] / unit,
             arm[height],
@@ -146,22 +146,6 @@ def in_sight(compared: pd.DataFrame) -> pd.DataFrame:
     return compared[compared["trained"] | compared["difference"].between(lowest, highest)]
 
 
-def front_steps(ax: Axes, places: np.ndarray) -> None:
-    """The front (n, 2) of arms, from the least across, as steps below and beside which no arm is better in both."""
-    if len(places) > 1:
-        ax.step(places[:, 0], places[:, 1], where="post", color=GREY, linewidth=0.9, zorder=1)
-
-
-def stretched_at_zero(ax: Axes, values: "pd.Series[float]") -> None:
-    """An axis on which 0 and values orders of magnitude apart are all told from each other."""
-    least = float(values[values > 0].min())
-    ax.set_xscale("symlog", linthresh=10.0 ** np.floor(np.log10(least)), linscale=0.6)
-    ax.set_xlim(left=-0.15 * 10.0 ** np.floor(np.log10(least)))
-    locator = SymmetricalLogLocator(ax.xaxis.get_transform(), subs=[1.0])
-    locator.set_params(numticks=6)
-    ax.xaxis.set_major_locator(locator)
-
-
 def structures_in_colour(ax: Axes, means: pd.DataFrame) -> Axes:
     """Mean Dice (structures by arms) less the mean of each structure, as a table of colours."""
     import seaborn
@@ -179,21 +163,6 @@ def structures_in_colour(ax: Axes, means: pd.DataFrame) -> Axes:
     ax.tick_params(axis="y", rotation=0)
     ax.tick_params(axis="x", rotation=90)
     return ax
-
-
-def better_corner(ax: Axes, metric: Metric, *, less_across: bool = True) -> None:
-    """An arrow into the corner where an arm would be better in both: less across, better up."""
-    end = (0.025 if less_across else 0.975, 0.975 if metric.higher_is_better else 0.025)
-    start = (0.1 if less_across else 0.9, 0.86 if metric.higher_is_better else 0.14)
-    ax.annotate(
-        "", end, start, xycoords="axes fraction", textcoords="axes fraction",
-        arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0},
-    )  # fmt: skip
-    ax.annotate(
-        "better", start, xytext=(2 if less_across else -2, 0), xycoords="axes fraction", textcoords="offset points",
-        color=INK, fontsize=7.5, ha="left" if less_across else "right",
-        va="top" if metric.higher_is_better else "bottom",
-    )  # fmt: skip
 
 
 def training_curve(
@@ -255,21 +224,23 @@ def is_numeral(markers: "pd.Series[str]") -> "pd.Series[bool]":
 def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[list[Line2D]]:
     """Handles that say which colour is which family and, with ``groups``, which marker is which group.
 
-    Where colours serve several families, the group of each is said beside it.
+    A family in one group has that group's marker. Where colours serve several families, the group of each is said
+    beside it.
     """
     families = arms.drop_duplicates("family")
+    several = families["family"].map(arms.groupby("family")["marker"].nunique()) > 1
     shapes = arms[~is_numeral(arms["marker"])].drop_duplicates("group")
     shared = families["colour"][families["trained"]].duplicated().any()
     lines = [
         Line2D(
             [], [], color=arm["colour"],
-            marker="o" if groups and not (shared or numeral) else arm["marker"],
+            marker="o" if groups and in_several else arm["marker"],
             markersize=6 if groups else 4.5,
             markeredgewidth=0,
             linestyle="none" if groups else arm.get("line", "-"),
             label=as_label(f"{arm['family']} ({arm['group']})" if shared and not groups else arm["family"]),
         )
-        for (_, arm), numeral in zip(families.iterrows(), is_numeral(families["marker"]), strict=True)
+        for (_, arm), in_several in zip(families.iterrows(), several, strict=True)
     ]  # fmt: skip
     points = [
         Line2D([], [], color=GREY, marker=shape, linestyle="none", label=as_label(group))

@@ -44,7 +44,7 @@ def parallel_coordinates(ax: Axes, levels: pd.DataFrame, candidates: pd.DataFram
             height = 0.5 if len(known) == 1 else order / (len(known) - 1)
             ax.text(
                 place, height, as_label(level, width=14), fontsize=6.5, color=INK, ha="center", va="center",
-                bbox={"facecolor": GROUND, "edgecolor": "none", "alpha": 0.8, "pad": 0.6},
+                bbox={"facecolor": GROUND, "edgecolor": "none", "alpha": 0.95, "pad": 1.0}, zorder=4,
             )  # fmt: skip
     ax.set_xticks(range(levels.shape[1] + 1), [*(as_label(name, width=12) for name in levels), "gain"])
     ax.yaxis.tick_right()

@@ -74,7 +74,8 @@ def stability(ax: Axes, shares: pd.DataFrame) -> Axes:
 
 
 def critical_difference(ax: Axes, ranks: "pd.Series[float]", p_values: pd.DataFrame, colours: dict[str, str]) -> Axes:
-    """Mean ranks on a line; a bar joins arms that Wilcoxon's test with Holm correction does not tell apart."""
+    """Mean ranks on a line; a bar joins the arms with a dot on it, which Wilcoxon's test with Holm correction does not
+    tell apart, and passes by the others."""
     import scikit_posthocs
 
     labels = {arm: as_label(arm, lines=99) for arm in ranks.index}
@@ -88,7 +89,7 @@ def critical_difference(ax: Axes, ranks: "pd.Series[float]", p_values: pd.DataFr
         label_props={"fontsize": 8.5},
         marker_props={"s": 22},
         elbow_props={"linewidth": 1.1},
-        crossbar_props={"color": INK, "linewidth": 2.2},
+        crossbar_props={"color": INK, "linewidth": 1.6, "marker": "o", "markersize": 5},
         text_h_margin=0.02 * max(1.0, float(np.ptp(ranks))),
     )
     for text in ax.texts:  # the lines have the colour; text of it would be too pale to read

@@ -181,6 +181,12 @@ def told_apart(arms: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def numbered(arms: pd.DataFrame) -> pd.DataFrame:
+    """``arms`` with a numeral as marker where one is not trained: those share one colour."""
+    numerals, trained = (~arms["trained"]).cumsum().map("${}$".format), arms["trained"]
+    return arms.assign(marker=arms["marker"].where(trained, numerals), colour=arms["colour"].where(trained, INK))
+
+
 def as_label(text: object, *, width: int = LABEL_WIDTH, lines: int = LABEL_LINES) -> str:
     """A name as text of a figure: wrapped, cut after so many lines, and never read as mathematics."""
     wrapped = wrap(str(text), width, max_lines=lines, placeholder=" …") or [""]

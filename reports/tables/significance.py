@@ -11,7 +11,7 @@ CONDITIONAL = "conditional on these trained networks: how trainings vary does no
 
 
 def significance(certainty: Certainty) -> Table:
-    """Every trained arm against every other, corrected over all of them."""
+    """Every method against every other, corrected over all of them."""
     comparison, pairs = certainty.comparison, certainty.pairs
     metric = comparison.metric
     shown = pd.DataFrame(
@@ -43,7 +43,7 @@ def ranks(certainty: Certainty) -> Table:
     comparison, table, shares = certainty.comparison, certainty.table, certainty.stability
     columns = ["arm", "mean_rank", "share_first", "rank_low", "rank_high"]
     if table.empty or shares.empty:
-        why = "Ranks need two trained arms and two blocks of pairs that all of them have."
+        why = "Ranks need two arms and two blocks of pairs that all of them have."
         empty = pd.DataFrame(columns=columns)
         return Table(title="Ranks", caption=caption(why, comparison.records), numbers=empty, shown=empty)
     numbers = pd.DataFrame(

@@ -12,7 +12,10 @@ import pytest
 
 from reports.analysis.comparison import Comparison, compare, compare_studies
 from reports.analysis.protocol import protocol
+from reports.analysis.significance import Certainty
 from reports.analysis.summary import PRICE, SURE, WHERE, WHICH, summary
+from reports.figures.significance import significance_figures
+from reports.figures.study import study_figures
 from reports.records import NothingToReportError
 from reports.records.loading import load_studies
 from reports.statistics.blocks import Blocks
@@ -289,3 +292,18 @@ def test_how_close_matched_arms_came_is_measured(tmp_path: Path) -> None:
     done = protocol(compared(tmp_path, arms=FUSION_ARMS)).done
     assert "Arms matched by parameters have 1.00 of AutoFuse's parameters." in done
     assert any(re.match(r"Arms matched by FLOPs have 1\.00( to 1\.0\d)? of AutoFuse's FLOPs\.", one) for one in done)
+
+
+def test_the_best_arm_is_in_price_ranks_significance_and_stability_though_it_is_not_trained(tmp_path: Path) -> None:
+    comparison = compared(tmp_path, arms=(*ARMS, Arm(label="syn", group="classical", dice=0.79)))
+    certainty = Certainty(comparison)
+    assert certainty.ranks.index[0] == certainty.stability.index[0] == "syn"
+    assert set(certainty.pairs["first"].iloc[:3]) == {"syn"}
+    assert set(certainty.pairs["verdict"].iloc[:3]) == {"higher"}
+    assert "identity" not in certainty.ranks, "it bounds what can be had"
+    figures = {one.name: one for one in (*study_figures(comparison), *significance_figures(certainty))}
+    assert all("syn" in figures[name].alt for name in ("price", "ranks", "significance", "stability"))
+    drawn = figures["price"].figure
+    assert drawn is not None
+    markers = {ax.get_xlabel(): [line.get_marker() for line in ax.lines].count("$1$") for ax in drawn.axes}
+    assert markers == {"Parameters (millions)": 0, "Forward FLOPs (G)": 0, "Latency (s)": 1}

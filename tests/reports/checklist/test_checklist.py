@@ -80,11 +80,53 @@ def test_the_split_of_selection_is_not_the_best_protocol(tmp_path: Path) -> None
 
 def test_other_data_is_not_the_same_benchmark(tmp_path: Path) -> None:
     folders = write_records(tmp_path, Records(arms=ARMS[:2], seeds=1))
-    assert answers(tmp_path)["2a"][0] == "shown"
+    with_losses(tmp_path, {"kl_weight": 0.1}, {"kl_weight": 0.1})
+    assert answers(tmp_path)["2a"] == ("shown", "fusion: one data set, split val, one budget, one loss.")
     record = folders["early", "0"] / "record.json"
     configuration = json.loads(record.read_text())["configuration"]
     change(record, configuration=configuration | {"dataset": {"name": "hippocampus", "fingerprint": "0" * 16}})
     assert answers(tmp_path)["2a"] == ("in part", "Not the same everywhere: fusion: 2 fingerprints of the data.")
+
+
+def with_losses(runs: Path, *losses: dict[str, float] | None) -> None:
+    study = runs / "studies" / "fusion.json"
+    arms = json.loads(study.read_text())["arms"]
+    for arm, loss in zip(arms, losses, strict=True):
+        arm["method"]["loss"] = loss
+    change(study, arms=arms)
+
+
+@pytest.mark.parametrize(
+    ("losses", "ground"),
+    [
+        (({"kl_weight": 0.1}, {"kl_weight": 0.2}), "fusion: trained with 2 different losses"),
+        (({"kl_weight": 0.1}, None), "fusion: the loss of 1 arm is not recorded"),
+    ],
+)
+def test_losses_that_differ_or_are_not_known_are_not_the_same_training(
+    tmp_path: Path, losses: tuple[dict[str, float] | None, ...], ground: str
+) -> None:
+    write_records(tmp_path, Records(arms=ARMS[:2], seeds=1))
+    with_losses(tmp_path, *losses)
+    assert answers(tmp_path)["2a"] == ("in part", f"Not the same everywhere: {ground}.")
+
+
+def test_a_trial_that_names_no_data_is_not_shown_to_have_the_same(tmp_path: Path) -> None:
+    folders = write_records(tmp_path, Records(arms=ARMS[:2], seeds=1))
+    with_losses(tmp_path, {"kl_weight": 0.1}, {"kl_weight": 0.1})
+    record = folders["early", "0"] / "record.json"
+    configuration = json.loads(record.read_text())["configuration"]
+    change(record, configuration=configuration | {"dataset": {"name": "hippocampus"}})
+    assert answers(tmp_path)["2a"] == ("in part", "Not the same everywhere: fusion: 1 trial without fingerprint.")
+
+
+def test_costs_that_were_measured_on_two_machines_are_a_confounder(tmp_path: Path) -> None:
+    folders = write_records(tmp_path, Records(arms=ARMS[:2], seeds=1))
+    for (label, _), folder in folders.items():
+        change(folder / "cost.json", host_cpu=f"CPU of {label}")
+    assert "processor of the cost measurements (" in answers(tmp_path)["2b"][1]
+    (folders["early", "0"] / "cost.json").unlink()
+    assert answers(tmp_path)["3c"][1].endswith(" The latency of 1 arm was not measured.")
 
 
 def test_arms_that_differ_in_one_setting_are_an_ablation(tmp_path: Path) -> None:

@@ -63,6 +63,23 @@ def test_more_families_than_colours_are_told_apart_by_colour_and_group(tmp_path:
     assert legend.get_window_extent().x1 <= figure.bbox.x1
 
 
+def test_a_legend_has_the_marker_that_is_drawn(arms: pd.DataFrame) -> None:
+    drawn = arms.drop_duplicates("family").set_index("family")["marker"]
+    handles = {str(line.get_label()): line.get_marker() for line in plots.legend(arms)[0]}
+    assert handles["AutoFuse"] == drawn["AutoFuse"]
+    assert handles["identity"] == drawn["identity"] != "o"
+
+
+def test_a_curve_says_why_it_does_not_end_at_the_mean_of_the_tables(comparison: Comparison) -> None:
+    definition = dict(comparison.records.definition)
+    definition["budget"] = {"validation_pairs": 10}
+    ten = replace(comparison, records=replace(comparison.records, definition=definition))
+    captions = {one.name: one.caption for one in study_figures(ten) if one.name in ("training", "distribution")}
+    assert "a mean over 10 pairs of it, so that a curve does not end at the mean of the tables" in captions["training"]
+    assert "where the table has the mean of the seeds' medians" in captions["distribution"]
+    assert "not over blocks" not in captions["distribution"], "blocks are of equal size here"
+
+
 def test_a_second_arm_of_a_plan_in_one_group_is_of_a_family_of_its_own(tmp_path: Path) -> None:
     other = Arm(label="AutoFuse, transformer", plan="ggggggg", dice=0.7)
     write_records(tmp_path, Records(arms=(*ARMS, other)))

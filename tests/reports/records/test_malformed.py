@@ -129,7 +129,7 @@ def test_equal_trainings_without_any_spread_claim_nothing(tmp_path: Path) -> Non
     [
         ({"seeds": 1}, "No claim can be made about early against AutoFuse (one seed)."),
         ({"blocks": 1}, "No claim can be made about early against AutoFuse (one block)."),
-        ({"seeds": 1, "blocks": 1}, "Fewer than two trained arms or two shared blocks: nothing is drawn."),
+        ({"seeds": 1, "blocks": 1}, "Fewer than two arms or two shared blocks: nothing is drawn."),
         ({"blocks": 3}, "No Friedman test: it needs 3 arms, there are 2."),
         ({"arms": ARMS[:1]}, "Nothing is compared: AutoFuse is the only arm with an evaluated trial."),
         ({"arms": ARMS[3:]}, "Nothing is compared: identity is the only arm with an evaluated trial."),
