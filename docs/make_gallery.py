@@ -67,7 +67,10 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     records = load(RECORDS)
     parts = [OPENING, "## Figures\n", *_figures(records)]
-    parts.append("Drawn where strategies stand in several groups: `plot.side_by_side(records)`.\n")
+    parts.append(
+        "Drawn where strategies stand in several groups, and where there are several data sets: "
+        "`plot.side_by_side(records)`, `plot.across_datasets(records)`.\n"
+    )
     parts += ["## Tables\n", *_tables(records)]
     parts.append(
         "Where strategies stand in several groups, and where there are several data sets: "
@@ -114,6 +117,7 @@ def _tables(records: pd.DataFrame) -> list[str]:
         (tabulate.differences, "records", (records,)),
         (tabulate.significance, "records", (records,)),
         (tabulate.ranks, "records", (records,)),
+        (tabulate.robustness, "records", (records,)),
         (tabulate.wilcoxon, "records", (records,)),
         (tabulate.regularity, "records", (records,)),
         (tabulate.cost, "records", (records,)),

@@ -48,6 +48,11 @@ def ranks(records: pd.DataFrame, *, primary: str = "dice") -> pd.DataFrame:
     return certainty_tables.ranks(Certainty(comparison_of(records, primary=primary))).numbers
 
 
+def robustness(records: pd.DataFrame, *, primary: str = "dice") -> pd.DataFrame:
+    """Rank of each arm by several ways of ranking: from means, from ranks of each block, from tests."""
+    return certainty_tables.robustness(Certainty(comparison_of(records, primary=primary))).numbers
+
+
 def wilcoxon(records: pd.DataFrame, *, primary: str = "dice") -> pd.DataFrame:
     """p-values of Wilcoxon's test on block means after Holm correction, arms by arms; of these trained networks."""
     return Certainty(comparison_of(records, primary=primary)).wilcoxon

@@ -20,6 +20,7 @@ from reports.statistics.ranking import (
     stability,
     wilcoxon_holm,
 )
+from reports.statistics.ranking_methods import rankings
 
 # A fixed seed, so that the same records give the same report.
 SEED = 20261122
@@ -70,6 +71,24 @@ class Certainty:
     @cached_property
     def wilcoxon(self) -> pd.DataFrame:
         return wilcoxon_holm(self.table)
+
+    @cached_property
+    def rankings(self) -> pd.DataFrame:
+        """Each arm's rank by several ways of ranking; empty below two arms or two blocks."""
+        if self.table.shape[1] < 2 or len(self.table) < 2:
+            return pd.DataFrame()
+        return rankings(self.table, self._wins, higher_is_better=self.comparison.metric.higher_is_better)
+
+    @property
+    def _wins(self) -> "pd.Series[float] | None":
+        """Over how many arms each is significantly better; None where none is, or of some two no claim is made."""
+        metric, pairs = self.comparison.metric, self.pairs
+        if pairs["verdict"].str.startswith("no claim").any():
+            return None
+        winners = pairs["first"].where(pairs["verdict"] == metric.better)
+        winners = winners.fillna(pairs["second"].where(pairs["verdict"] == metric.worse))
+        wins = winners.value_counts().reindex(self.table.columns, fill_value=0).astype(float)
+        return wins if wins.any() else None
 
     @cached_property
     def stability(self) -> pd.DataFrame:

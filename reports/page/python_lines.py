@@ -13,7 +13,7 @@ _TAKES_PRIMARY = frozenset(
     {
         "distribution", "differences", "forest", "side_by_side", "against", "significance",
         "critical_difference", "stability",
-        "overview", "leaderboard", "ranks",
+        "overview", "leaderboard", "ranks", "robustness",
     }
 )  # fmt: skip
 
@@ -80,7 +80,7 @@ def _figures(given: Mapping[str, str], comparison: Comparison) -> dict[str, str]
 
 
 def _tables(given: Mapping[str, str]) -> dict[str, str]:
-    names = ("overview", "leaderboard", "differences", "side_by_side", "cost", "ranks")
+    names = ("overview", "leaderboard", "differences", "side_by_side", "cost", "ranks", "robustness")
     lines = {name: f"tabulate.{_call(name, given)}" for name in names}
     plain = {name: f"tabulate.{name}(records)" for name in ("regularity", "seeds")}
     return lines | plain | {"structures": f"tabulate.structures({_LABELS})"}

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from reports.analysis.comparison import Comparison, compare_studies
 from reports.analysis.protocol import protocol
+from reports.analysis.results_text import results_text
 from reports.analysis.significance import Certainty
 from reports.analysis.summary import summary
 from reports.checklist.checklist import checklist
@@ -24,9 +25,11 @@ from reports.figures.pairs import pictured
 from reports.figures.significance import significance_figures
 from reports.figures.study import study_figures
 from reports.page.datasets import across_sections
+from reports.page.overview import studies_overview
 from reports.page.python_lines import preamble, python_lines
 from reports.page.render import cells, drawn, said_once
 from reports.page.search import search_section
+from reports.page.sections import not_drawn, sections
 from reports.page.shown_pairs import shown_pairs
 from reports.page.table_library import table_library
 from reports.page.trials import trial_section
@@ -87,10 +90,15 @@ def write_report(
         len(search.trials) for search in searches
     )
     made = _make([partial(_in_look, width, font, part) for part in parts], trials=trials)
-    sections = [*made[: len(comparisons)], *across_sections(comparisons, out), *made[len(comparisons) :]]
+    studies = [*made[: len(comparisons)], *across_sections(comparisons, out), *made[len(comparisons) :]]
     practices = checklist(comparisons, searches)
     (out / "CHECKLIST.md").write_text(practices.markdown(), encoding="utf-8", errors="replace")
-    text = _template().render(studies=sections, checklist=_checklist(practices), table_library=table_library())
+    text = _template().render(
+        studies=studies,
+        overview=studies_overview(comparisons),
+        checklist=_checklist(practices),
+        table_library=table_library(),
+    )
     return _replace(out / "index.html", text)
 
 
@@ -161,9 +169,20 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
         "notes": comparison.notes,
         "skipped": {str(label): str(reason) for label, reason in as_object(definition.get("skipped")).items()},
         "problems": [*records.problems, *map(_untrue, done.contradicted)],
+        **_results(certainty, out),
         **trial_section(comparison),
     }
+    section |= {"sections": sections(section), "not_drawn": list(not_drawn(section))}
     return said_once(section, warning(records))
+
+
+def _results(certainty: Certainty, out: Path) -> Section:
+    """The text for a paper, and the file that it is written to."""
+    text, file = results_text(certainty), f"text/{certainty.comparison.records.stem}_results.txt"
+    if text:
+        (out / "text").mkdir(exist_ok=True)
+        (out / file).write_text("\n\n".join(text) + "\n", encoding="utf-8", errors="replace")
+    return {"results": text, "results_file": file}
 
 
 def _pictures(

@@ -3,6 +3,7 @@
 ``ax`` is where it is drawn (default: Axes of a new figure).
 """
 
+from reports.plot.datasets import across_datasets
 from reports.plot.search import (
     effect,
     fidelity,
@@ -32,6 +33,7 @@ from reports.plot.study import (
 )
 
 __all__ = [
+    "across_datasets",
     "against", "critical_difference", "differences", "distribution", "effect", "fidelity", "forest", "front", "gates",
     "importance", "incumbent", "interactions", "load_search", "parallel", "path", "placement", "plan", "side_by_side",
     "significance", "stability", "stage_effects", "structures", "training",

@@ -154,7 +154,7 @@ def structures_in_colour(ax: Axes, means: pd.DataFrame) -> Axes:
     reach = float(np.nanmax(np.abs(apart.to_numpy()))) or 1.0
     seaborn.heatmap(
         apart, ax=ax, cmap="PuOr", vmin=-reach, vmax=reach, linewidths=0.5, linecolor=FAINT,
-        cbar_kws={"label": "Dice less the mean of the arms", "fraction": 0.04, "pad": 0.02},
+        cbar_kws={"label": "Difference", "fraction": 0.04, "pad": 0.02},
         xticklabels=[as_label(arm, width=24) for arm in means.columns], yticklabels=[as_label(n) for n in means.index],
     )  # fmt: skip
     ax.grid(visible=False)

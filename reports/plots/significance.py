@@ -9,7 +9,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgba
 
 from reports.plots.style import COLOURS, FAINT, INK, as_label
 from reports.records.metric import DICE, Metric
-from reports.wording import MINUS
+from reports.wording import number
 
 MOST_ANNOTATED, MOST_IN_WORDS = 26, 12
 """Arms of a matrix with numbers, and of one with numbers as long as they are; between them, the last decimals alone."""
@@ -47,7 +47,7 @@ def significance(ax: Axes, differences: pd.DataFrame, significant: pd.DataFrame,
 
 def _short(value: float, unit: float, metric: Metric) -> str:
     """A difference in full, or in units of the last decimal that means something."""
-    return metric.number(value, signed=True) if unit == 1 else f"{value * unit:+.0f}".replace("-", MINUS)
+    return metric.number(value, signed=True) if unit == 1 else number(value * unit, 0, signed=True)
 
 
 def stability(ax: Axes, shares: pd.DataFrame) -> Axes:

@@ -4,8 +4,9 @@ import pandas as pd
 
 from reports.analysis.significance import COLUMNS, Certainty
 from reports.statistics.ranking import RESAMPLES, least_p
+from reports.statistics.ranking_methods import TESTS, agreement
 from reports.tables.table import Table, caption
-from reports.wording import number, p_equals, plural, probability
+from reports.wording import listing, number, p_equals, plural, probability
 
 CONDITIONAL = "conditional on these trained networks: how trainings vary does not enter"
 
@@ -71,6 +72,24 @@ def ranks(certainty: Certainty) -> Table:
         "ranking is and are no test."
     )
     return Table(title="Ranks", caption=caption(text, comparison.records), numbers=numbers, shown=shown)
+
+
+def robustness(certainty: Certainty) -> Table:
+    """Each arm's rank by several ways of ranking, and how far these agree."""
+    ranked, title = certainty.rankings, "Robustness of the ranking to how it is made"
+    if ranked.empty:
+        return Table(title=title, caption="", numbers=pd.DataFrame(), shown=pd.DataFrame())
+    numbers = ranked.rename_axis("arm").reset_index()
+    shown = numbers.rename(columns={"arm": "Arm"}).astype(str)
+    taus = {str(name): tau for name, tau in agreement(ranked).iloc[1:].items()}
+    agreed = listing([f"{name.lower()} {number(tau, 2) if tau == tau else 'none'}" for name, tau in taus.items()])
+    text = (
+        f"Ranks of the arms over {plural(len(certainty.table), 'block')}, 1 the best, ties sharing the better rank. "
+        f"Kendall's τ with the ranking by means: {agreed}."
+    )
+    if TESTS in ranked:
+        text += " Significant wins: over how many arms an arm is significantly better, as in the table of all pairs."
+    return Table(title=title, caption=caption(text, certainty.comparison.records), numbers=numbers, shown=shown)
 
 
 def tests(certainty: Certainty) -> str:

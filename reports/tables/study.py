@@ -19,7 +19,7 @@ from reports.tables.groups import side_by_side
 from reports.tables.labels import labels
 from reports.tables.published import published
 from reports.tables.search import search_text
-from reports.tables.significance import ranks, significance
+from reports.tables.significance import ranks, robustness, significance
 from reports.tables.table import Table, caption, write_csv
 from reports.tables.terminal import underlined
 from reports.wording import MINUS, NOT_MEASURED, number
@@ -102,7 +102,8 @@ def all_tables(certainty: Certainty) -> dict[str, Table]:
     tables = {table.__name__: table(certainty.comparison) for table in made}
     if certainty.comparison.arms["labelled"].notna().any():
         tables["labels"] = labels(certainty.comparison)
-    return tables | {"significance": significance(certainty), "ranks": ranks(certainty)}
+    of_ranks = {"ranks": ranks(certainty), "robustness": robustness(certainty)}
+    return tables | {"significance": significance(certainty)} | of_ranks
 
 
 def arms_numbers(comparison: Comparison) -> pd.DataFrame:
@@ -113,10 +114,11 @@ def arms_numbers(comparison: Comparison) -> pd.DataFrame:
 
 
 def write_tables(comparison: Comparison, tables: Mapping[str, Table], folder: Path) -> None:
-    """``STUDY_NAME.csv``, ``.md`` and ``.tex`` for every table."""
+    """``STUDY_NAME.csv``, ``.md`` and ``.tex`` for every table that has a row."""
     stem = comparison.records.stem
     for name, table in tables.items():
-        table.write(folder, f"{stem}_{name}")
+        if len(table.numbers):
+            table.write(folder, f"{stem}_{name}")
     write_csv(arms_numbers(comparison), folder / f"{stem}_arms.csv")
 
 

@@ -18,7 +18,7 @@ def bars(separated: list[tuple[str, str]]) -> tuple[list[float], list[list[float
     ax = Figure().subplots()
     critical_difference(ax, RANKS, p_values, dict.fromkeys(RANKS.index, "#0072b2"))
     places = [float(x) for points in ax.collections for x in np.asarray(points.get_offsets())[:, 0]]
-    dotted = [[float(x) for x in line.get_xdata()] for line in ax.lines if line.get_marker() == "o"]
+    dotted = [np.asarray(line.get_xdata(), dtype=float).tolist() for line in ax.lines if line.get_marker() == "o"]
     return sorted(places), sorted(dotted)
 
 

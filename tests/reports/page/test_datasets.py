@@ -4,13 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from reports import plot
 from reports.__main__ import main
 from reports.analysis.comparison import compare_studies
 from reports.analysis.datasets import across, across_summary
 from reports.analysis.weight_sweeps import with_fronts
+from reports.dataframe import load
 from reports.page.datasets import across_sections
+from reports.page.overview import studies_overview
 from reports.records.files import METRICS
 from reports.records.metric import KNOWN
 from reports.tables.datasets import across_table, interaction_table
@@ -86,6 +90,27 @@ def test_an_arm_that_a_set_lacks_is_left_out(tmp_path: Path) -> None:
     assert "left out: c" in across_table(study).caption
 
 
+def test_a_line_an_arm_and_a_column_a_set_show_a_turn(tmp_path: Path) -> None:
+    write_sets(tmp_path, SETS, seeds=1)
+    ax = plot.across_datasets(load(tmp_path))
+    drawn = [list(np.asarray(line.get_ydata())) for line in ax.lines]
+    assert drawn == [[2, 1], [1, 2], [3, 3]]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["brains", "hearts"]
+    assert {"a", "b", "c", "0.7"} <= {text.get_text()[:3] for text in ax.texts}
+    with pytest.raises(ValueError, match="must be of two arms on several data sets"):
+        plot.across_datasets(load(tmp_path, study="fusion-brains"))
+
+
+def test_an_overview_leads_to_each_study(tmp_path: Path) -> None:
+    write_sets(tmp_path, SETS, seeds=1)
+    comparisons = compare_studies([tmp_path])
+    overview = studies_overview(comparisons)
+    assert overview is not None
+    assert [row["links"][0] for row in overview["rows"]] == ["#fusion-brains", "#fusion-hearts"]
+    assert [row["cells"][2] for row in overview["rows"]] == ["b", "a"], "the best of each, baseline or not"
+    assert studies_overview(comparisons[:1]) is None
+
+
 def test_one_data_set_is_not_across(runs: Path) -> None:
     assert across(compare_studies([runs])) == []
 
@@ -94,6 +119,8 @@ def test_section_of_several_sets(tmp_path: Path) -> None:
     write_sets(tmp_path, SETS, seeds=1)
     section = next(iter(across_sections(compare_studies([tmp_path]), tmp_path / "out")))
     assert section["summary"][0] == SHARED
+    assert section["figure"]["svg"]
+    assert (tmp_path / "out" / section["figure"]["files"]["PDF"]).is_file()
     assert (tmp_path / "out" / "tables" / "fusion-quick-across-data-sets.tex").is_file()
 
 

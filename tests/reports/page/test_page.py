@@ -162,7 +162,7 @@ def test_incomplete_and_malformed_records(tmp_path: Path) -> None:
     assert "Incomplete: 6 of 9 planned trials evaluated; 1 failed, 1 missing, 1 unreadable." in text
     assert "loss &lt;nan&gt; at 7" in text
     assert "cannot be read: Expecting" in text
-    assert "The records hold no pictures" in text
+    assert "Pictures of pairs. None were kept with the records" in text
     assert "no claim: one seed" in text
 
 

@@ -1,0 +1,39 @@
+"""The figure of a study on several data sets, composed and captioned."""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from reports.analysis.datasets import Across
+from reports.figures.captioned import CaptionedFigure
+from reports.plots.datasets import ranks_across
+from reports.plots.style import new_figure, style, with_colours
+from reports.wording import listing
+
+
+def across_figure(study: Across) -> CaptionedFigure:
+    """A line an arm and a column a data set, so that a turn of the order is seen at once."""
+    captioned = CaptionedFigure(name="order", title="Order of the arms on each data set")
+    if study.means.shape[1] < 2:
+        return replace(captioned, caption="Fewer than two arms have a result on each data set: nothing is drawn.")
+    arms = coloured(study)
+    with style():
+        figure = new_figure(0.6 + 0.24 * len(arms))
+        ranks_across(figure.subplots(), study.means, arms, study.metric)
+    text = (
+        f"Arms by rank on each data set, the best on top, with the mean {study.metric.label} over blocks beside each "
+        "mark. Lines that cross are arms whose means change places, which intervals may not bear out: "
+        f"{study.order.sentence[:1].lower()}{study.order.sentence[1:]}"
+    )
+    rising = not study.metric.higher_is_better
+    orders = {name: list(map(str, row.sort_values(ascending=rising).index)) for name, row in study.means.iterrows()}
+    told = "; ".join(f"{dataset}: {listing(order)}" for dataset, order in orders.items())
+    alt = f"Arms by rank on each data set, the best first. {told}"
+    return replace(captioned, caption=text, alt=alt, figure=figure)
+
+
+def coloured(study: Across) -> pd.DataFrame:
+    """The arms that all sets have, with the look that they have on the first."""
+    first = next(iter(study.sets.values()))
+    arms = with_colours(first.arms, first.baseline)
+    return arms.set_index("arm", drop=False).loc[list(study.means)].reset_index(drop=True)
