@@ -21,13 +21,13 @@ def test_what_is_significant_stands_with_difference_interval_and_p(tmp_path: Pat
     methods, scores, differences, ranking = results_text(certainty)
     assert "5 methods were compared on 40 image pairs of Hippocampus" in methods
     assert "(the val split, on which choices had been made), in 10 blocks" in methods
-    arms = certainty.comparison.arms.set_index("arm")
-    assert f"syn {arms.loc['syn', 'dice_blocks']:.3f} (95 % CI " in scores
+    syn = certainty.comparison.ranked.iloc[0]
+    assert f"syn {float(syn['dice_blocks']):.3f} (95 % CI " in scores
     found = re.search(
         r"significantly higher than that of AutoFuse for syn \(\+(0\.\d+), 95 % CI .*?, p < 0.001\)", differences
     )
     assert found is not None
-    assert float(found.group(1)) == round(float(arms.loc["syn", "difference"]), 3)
+    assert float(found.group(1)) == round(float(syn["difference"]), 3)
     assert "syn ranked first in 100 %." in ranking
     assert TESTS in certainty.rankings
 
