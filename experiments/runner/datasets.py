@@ -71,7 +71,7 @@ def require_pairs(dataset: Dataset, split: str) -> None:
         ValueError: there are none.
     """
     if not dataset.pairs(split):
-        raise ValueError(f"{dataset.name}: split {split!r} must hold pairs of different persons, it has none")
+        raise ValueError(f"{dataset.name}: split {split!r} must hold pairs of different subjects, it has none")
 
 
 def dataset_entry(dataset: Dataset) -> Json:

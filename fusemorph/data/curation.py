@@ -1,7 +1,7 @@
 """What is known to be wrong with published data sets: tables in ``curated``, of which each line names its source.
 
 ``excluded.csv``: scans that are left out. ``same_subject.csv``: one subject under two names. ``wrong_headers.csv``:
-images that do not lie as their headers say. ``overlaps.csv``: data sets that show some of the same people.
+images that do not lie as their headers say. ``overlaps.csv``: data sets that share subjects.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ def wrong_headers(dataset: str) -> dict[str, str]:
 
 
 def overlaps(dataset: str) -> dict[str, str]:
-    """Other data sets that show some of the same people, and which."""
+    """Other data sets that share subjects, and which."""
     found = {row["other"]: _sourced(row, "who") for row in _rows("overlaps", dataset)}
     return found | {row["dataset"]: _sourced(row, "who") for row in _table("overlaps") if row["other"] == dataset}
 

@@ -94,7 +94,7 @@ class Dataset(ABC):
     variants: ClassVar[tuple[str, ...]] = ()
     """Names of the layouts that ``example`` writes, where there are several; the first is its default."""
     official_subjects: ClassVar[int] = 0
-    """How many people the whole set shows, where that is known."""
+    """How many subjects the whole set has, where that is known."""
     brains: bool = False
     """Whether its images show brains, whose skulls should be removed."""
     synthetic: ClassVar[bool] = False

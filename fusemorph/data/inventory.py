@@ -43,7 +43,7 @@ def _subjects(dataset: Dataset) -> int:
 
 def check_listing(dataset: Dataset) -> Iterable[Finding]:
     """Images that are left out, each with its reason; headers that were put right; subjects that are not here; data
-    sets of the same people."""
+    sets of the same subjects."""
     missing = dataset.official_subjects - _subjects(dataset)
     if dataset.official_subjects and missing > 0:
         without = len(excluded(dataset.name))
@@ -54,7 +54,7 @@ def check_listing(dataset: Dataset) -> Iterable[Finding]:
         message = "has no labels: a study can train on it, but needs a set with labels to compare by Dice"
         yield Finding(level="note", message=message)
     for other, who in overlaps(dataset.name).items():
-        yield Finding(level="note", message=f"shows people whom {other} shows too: {who}")
+        yield Finding(level="note", message=f"shares subjects with {other}: {who}")
     righted = dataset.listing.righted if isinstance(dataset, ListedDataset) else {}
     for path, reason in righted.items():
         yield Finding(level="warning", message=f"{path}: {reason}")

@@ -1,1 +1,1 @@
-"""What the records of a study or of a search come to; nothing here draws or sets text in tables."""
+"""Analysis of the records of a study or of a search; nothing here draws or sets text in tables."""

@@ -68,7 +68,7 @@ class Ablation:
 
 
 def analyse(records: SearchRecords) -> Ablation:
-    """Everything at the last step that all candidates came to; the search and its control apart.
+    """Everything at the last step that all candidates reached; the search and its control apart.
 
     The control is drawn at random, so that its means are fair; a searcher proposes more of what did well.
     """
@@ -89,7 +89,7 @@ def analyse(records: SearchRecords) -> Ablation:
 
 
 def effects_of(records: SearchRecords) -> pd.DataFrame:
-    """Main effects in search and control, at the step that all came to and at the last, of finished candidates alone.
+    """Main effects in search and control, at the step that all reached and at the last, of finished candidates alone.
 
     Where nothing was stopped early the two are the same, and only the first is given.
     """

@@ -1,4 +1,4 @@
-"""What a table of candidates comes to: which are judged, at which step, the best, and the front of the objectives."""
+"""A table of candidates evaluated: which are judged, at which step, the best, and the front of the objectives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def steps_of(candidates: pd.DataFrame) -> list[int]:
 
 
 def shared_step(candidates: pd.DataFrame) -> int | None:
-    """The last step that every candidate has come to that ended and has a gain at all, pruned ones included."""
+    """The last step reached by every candidate that ended and has a gain at all, pruned ones included."""
     ended = candidates[candidates["state"].isin(ENDED)]
     measured = [step for step in steps_of(candidates) if ended[f"gain_{step}"].notna().any()]
     having = ended[[f"gain_{step}" for step in measured]].dropna(how="all")

@@ -19,7 +19,7 @@ from reports.wording import listing
 
 IDENTITY, ORACLE = "identity", "oracle"
 BOUNDS = (IDENTITY, ORACLE)
-"""Methods that stand beside others as floor and ceiling."""
+"""Methods that bound the others from below and above."""
 
 MATCHED = "matched by "
 """How the groups of arms of equal capacity begin; the measure follows."""

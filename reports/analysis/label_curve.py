@@ -58,7 +58,7 @@ def _ends(interval: Interval, name: str, prefix: str) -> dict[str, float]:
 
 def worth_of_labels(comparison: Comparison, curve: pd.DataFrame) -> list[str]:
     """A sentence for each number of labelled subjects: what its best strategy gains over training without labels."""
-    metric, base, said = comparison.metric, unsupervised_arm(comparison), []
+    metric, base, sentences = comparison.metric, unsupervised_arm(comparison), []
     # What does not deform, a segmentation network by itself, is no strategy of registration.
     gained = curve[(curve["labelled"] > 0) & curve["gain"].notna() & (curve["sd_log_jacobian"] > 0)]
     gained = gained.sort_values(["labelled", "value"], ascending=[True, not metric.higher_is_better], kind="stable")
@@ -68,9 +68,9 @@ def worth_of_labels(comparison: Comparison, curve: pd.DataFrame) -> list[str]:
         if low == low:
             interval = f"95 % interval {metric.between(low, high, signed=True)}"
             interval += "" if low > 0 or high < 0 else ", which does not exclude 0"
-        said.append(
+        sentences.append(
             f"{best['labelled']} labelled subjects are worth {metric.number(best['gain'], signed=True)} {metric.title} "
             f"over “{base}” with the best strategy, {best['strategy']} ({interval}), at an SD of the log determinant "
             f"of {best['sd_log_jacobian']:.2f}."
         )
-    return said
+    return sentences

@@ -10,7 +10,7 @@ from reports.records.loading import OPTIMISED
 
 
 def optimised_arms(comparison: Comparison) -> dict[str, str]:
-    """For each arm, the arm that goes on from its results; the one with the fewest steps where there are several."""
+    """For each arm, the arm that starts from its results; the one with the fewest steps where there are several."""
     records = comparison.records
     methods = {str(entry["label"]): as_object(entry.get("method")) for entry in records.definition.get("arms") or []}
     arms = {_identity(methods[label]): arm for arm, label in _named(comparison) if label in methods}

@@ -18,7 +18,7 @@ _GLOSS = {
 
 
 def plan_of(comparison: Comparison, arm: str) -> str | None:
-    """The canonical plan of an arm's network, or of the network whose results it goes on from; None without one."""
+    """The canonical plan of an arm's network, or of the network whose results it starts from; None without one."""
     row = comparison.arms[comparison.arms["arm"] == arm].iloc[0]
     if isinstance(row["canonical_plan"], str) and is_plan(row["canonical_plan"]):
         return str(row["canonical_plan"])

@@ -1,4 +1,4 @@
-"""What a search and its control come to: incumbent, random band, fidelity, and what they are called."""
+"""A search and its control: incumbent, random band, fidelity, and what they are called."""
 
 from dataclasses import dataclass
 from math import nan
@@ -75,7 +75,7 @@ def incumbent(records: SearchRecords, part: str) -> pd.DataFrame:
 
 
 def random_band(records: SearchRecords, *, level: float = 0.9) -> pd.DataFrame:
-    """What random search of ``order`` candidates comes to: ``middle`` (median) and the ends of the ``level`` interval.
+    """Best gain of random search with ``order`` candidates: ``middle`` (median) and the ends of the ``level`` interval.
 
     Exact for candidates drawn from those of the random control, with replacement: the best of n is no better than the
     k-th of N in (k / N)^n of the draws. Those that did not finish are worse than all that did: where ``low`` falls

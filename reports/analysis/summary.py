@@ -128,7 +128,7 @@ def _verdicts(comparison: Comparison, others: pd.DataFrame) -> Iterator[str]:
     several = others["group"].nunique() > 1
     worse, better = (others[others["verdict"] == verdict] for verdict in (metric.worse, metric.better))
     same, level = (others[others["verdict"] == verdict] for verdict in ("no difference shown", LEVEL_WITH))
-    silent = others[others["verdict"].str.startswith("no claim")]
+    without_claim = others[others["verdict"].str.startswith("no claim")]
     what = "trained arm" if bool(others["trained"].all()) else "arm"
     scores = f"{'an' if metric.better[0] in 'aeiou' else 'a'} {metric.better} mean {metric.title}"
     if len(worse):
@@ -146,9 +146,9 @@ def _verdicts(comparison: Comparison, others: pd.DataFrame) -> Iterator[str]:
         yield f"no difference in mean {metric.title} is shown between {baseline} and {whom}"
     elif len(same):
         yield f"no difference is shown between {baseline} and {_named(same, several=several)}"
-    if len(silent):
-        reasons = listing(sorted({str(limit) for limit in silent["difference_limit"]}))
-        yield f"no claim can be made about {_number_of(silent, others, what)} against {baseline} ({reasons})"
+    if len(without_claim):
+        reasons = listing(sorted({str(limit) for limit in without_claim["difference_limit"]}))
+        yield f"no claim can be made about {_number_of(without_claim, others, what)} against {baseline} ({reasons})"
 
 
 def _number_of(some: pd.DataFrame, every: pd.DataFrame, what: str) -> str:

@@ -33,7 +33,7 @@ _ITEMS: tuple[tuple[str, str, Callable[[Evidence], Answer]], ...] = (
     ("2f", "Is there a comparison with random search?", comparing.random_search),
     ("2g", "Was everything run several times, with the seeds reported?", comparing.several_runs),
     ("2h", "Were tabular or surrogate benchmarks used to look deeper?", comparing.benchmarks),
-    ("3a", "Is it said how settings were tuned, and what time and resources that took?", practices.tuning),
+    ("3a", "Is it stated how settings were tuned, and what time and resources that took?", practices.tuning),
     ("3b", "Is the time of the whole method given, from end to end?", practices.whole_time),
     ("3c", "Are all details of the setup given?", practices.setup),
 )

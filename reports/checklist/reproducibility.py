@@ -1,4 +1,4 @@
-"""What records show of the code, the settings and the whole effort behind them: items 1 and 3 of the checklist."""
+"""What records show of the code, the settings and the total effort behind them: items 1 and 3 of the checklist."""
 
 from reports.analysis.effort import effort, training_hours
 from reports.analysis.protocol import protocol

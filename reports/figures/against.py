@@ -28,25 +28,25 @@ WIDE = 30.0
 def against_columns(
     comparison: Comparison, arms: pd.DataFrame, name: str, title: str, columns: Sequence[str], more: str = ""
 ) -> CaptionedFigure:
-    """The primary metric of ``arms`` against each of ``columns`` that is known of two of them, with their front."""
+    """The primary metric of ``arms`` against each of ``columns`` that two of them have, with their front."""
     metric = comparison.metric
-    known, said = [], []
+    drawable, omitted = [], []
     for column in (name for name in columns if name != metric.name):
         label, values = plots.AXES[column][0], arms[column]
         if len(arms) and (values == 0).all():
-            said.append(f"{label}: 0 in every arm, not drawn.")
+            omitted.append(f"{label}: 0 in every arm, not drawn.")
         elif values.notna().sum() < 2:
-            said.append(f"{label}: measured in {int(values.notna().sum())} of the arms, not drawn.")
+            omitted.append(f"{label}: measured in {int(values.notna().sum())} of the arms, not drawn.")
         else:
-            known.append(column)
+            drawable.append(column)
             missing = list(arms[values.isna() & (arms["trained"] | (column not in SIZES))]["arm"])
-            said += [f"{label}: not measured for {listing(missing)}."] if missing else []
-    if arms[metric.name].notna().sum() < 2 or not known:
+            omitted += [f"{label}: not measured for {listing(missing)}."] if missing else []
+    if arms[metric.name].notna().sum() < 2 or not drawable:
         return CaptionedFigure(
             name=name, title=title, caption="Fewer than two arms have these figures: nothing is drawn."
         )
-    figure, axes = panels(3.2, len(known), sharey=True)
-    for ax, column in zip(axes, known, strict=True):
+    figure, axes = panels(3.2, len(drawable), sharey=True)
+    for ax, column in zip(axes, drawable, strict=True):
         label, unit = plots.AXES[column]
         plots.against(ax, arms, column, label=label, unit=unit, metric=metric)
         _front(ax, arms, column, unit, metric)
@@ -64,10 +64,10 @@ def against_columns(
         f"{_but_the_truth(arms)}is as good in both and better in one.{more}"
     )
     if "parent" in arms and (arms["parent"].fillna("") != "").any():
-        text += " Hollow: an arm that goes on from the results of the arm of its colour."
+        text += " Hollow: an arm that starts from the results of the arm of its colour."
     means = values_by_arm(arms, f"{metric.name}_blocks", metric)
-    alt = f"Scatter plots of mean {metric.title} against {listing([plots.AXES[c][0] for c in known])}. "
-    text = " ".join([text, *said])
+    alt = f"Scatter plots of mean {metric.title} against {listing([plots.AXES[c][0] for c in drawable])}. "
+    text = " ".join([text, *omitted])
     alt += f"Mean {metric.title}: {means}"
     return CaptionedFigure(name=name, title=title, caption=caption(text, comparison.records), alt=alt, figure=figure)
 
@@ -79,8 +79,8 @@ def _but_the_truth(arms: pd.DataFrame) -> str:
 def _front(ax: Axes, arms: pd.DataFrame, column: str, unit: float, metric: Metric) -> None:
     across = f"{column}_blocks" if f"{column}_blocks" in arms else column
     # The true displacement bounds nothing that a method could reach.
-    known = arms[arms["method"] != ORACLE].dropna(subset=[across, f"{metric.name}_blocks"])
-    values = known[[across, f"{metric.name}_blocks"]].astype(float).to_numpy()
+    reachable = arms[arms["method"] != ORACLE].dropna(subset=[across, f"{metric.name}_blocks"])
+    values = reachable[[across, f"{metric.name}_blocks"]].astype(float).to_numpy()
     kept = pareto.front(values.tolist(), ["minimize", "maximize" if metric.higher_is_better else "minimize"])
     front_steps(ax, values[sorted(kept, key=lambda place: values[place, 0])] / [unit, 1.0])
 
@@ -96,10 +96,10 @@ def intervals_over(limits: "pd.Series[str]") -> str:
 def legend_above(figure: Figure, arms: pd.DataFrame, *, groups: bool = True) -> None:
     """Rows of families and, with ``groups``, a row of groups, above the panels; the figure grows with them.
 
-    An arm that goes on from another has the colour of that one, and no entry unless it is a numeral.
+    An arm that starts from another has the colour of that one, and no entry unless it is a numeral.
     """
-    goes_on = arms["parent"].fillna("") != "" if "parent" in arms else pd.Series(False, index=arms.index)
-    begun = arms[~goes_on | plots.is_numeral(arms["marker"])]
+    optimised = arms["parent"].fillna("") != "" if "parent" in arms else pd.Series(False, index=arms.index)
+    begun = arms[~optimised | plots.is_numeral(arms["marker"])]
     rows = [row for row in plots.legend(begun if len(begun) else arms, groups=groups) if len(row) > 1]
     if not rows:
         return

@@ -27,8 +27,8 @@ def across_figure(study: Across) -> CaptionedFigure:
     )
     rising = not study.metric.higher_is_better
     orders = {name: list(map(str, row.sort_values(ascending=rising).index)) for name, row in study.means.iterrows()}
-    told = "; ".join(f"{dataset}: {listing(order)}" for dataset, order in orders.items())
-    alt = f"Arms by rank on each data set, the best first. {told}"
+    order_text = "; ".join(f"{dataset}: {listing(order)}" for dataset, order in orders.items())
+    alt = f"Arms by rank on each data set, the best first. {order_text}"
     return replace(captioned, caption=text, alt=alt, figure=figure)
 
 

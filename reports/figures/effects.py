@@ -41,7 +41,7 @@ def stage_effects(ablation: Ablation) -> CaptionedFigure:
     part_legend(figure, part_names(ablation.records))
     text = (
         f"Mean gain of the candidates with an operator at a stage, with 95 % intervals over them (Student's), at step "
-        f"{ablation.step}, the last that all came to"
+        f"{ablation.step}, the last that all reached"
         + (", and below at the end of those that were trained to it: early stopping chose these, which makes the means "
            "of weak operators too high. " if FINISHED in bases else ". ")
         + f"Hollow: fewer than {FEWEST_FOR_COLOUR} candidates, no interval. Dotted: the mean of all. "
@@ -82,7 +82,7 @@ def setting_effects(ablation: Ablation) -> CaptionedFigure:
         ax.set_ylabel(f"Gain at step {ablation.step}")
     part_legend(figure, part_names(records))
     text = (
-        f"Points are candidates, judged at step {ablation.step}, the last that all came to, so that stopped ones "
+        f"Points are candidates, judged at step {ablation.step}, the last that all reached, so that stopped ones "
         "count; bars are means of a value, or of a part of a range, with 95 % intervals over candidates (Student's) "
         f"where there are {FEWEST_FOR_COLOUR}. Candidates of one value differ in the other settings too. "
         + (_A_SEARCHER if SEARCH in set(effects["part"]) else "")

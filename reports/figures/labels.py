@@ -28,8 +28,8 @@ def label_figure(comparison: Comparison) -> CaptionedFigure:
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
     text = "Means over blocks with 95 % intervals over blocks and seeds; places of equal distance, nested subjects."
     text += f" Dashed: {base}, the line to beat." if len(beat) else ""
-    said = "; ".join(f"{row['arm']} {number(row['value'])}" for row in curve[["arm", "value"]].to_dict("records"))
+    values = "; ".join(f"{row['arm']} {number(row['value'])}" for row in curve[["arm", "value"]].to_dict("records"))
     return CaptionedFigure(
         name=name, title=title, caption=caption(text, comparison.records),
-        alt=f"Line plots of mean {metric.title} by the number of labelled subjects. {said}", figure=figure,
+        alt=f"Line plots of mean {metric.title} by the number of labelled subjects. {values}", figure=figure,
     )  # fmt: skip

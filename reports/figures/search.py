@@ -61,8 +61,8 @@ def incumbent(records: SearchRecords) -> CaptionedFigure:
     )
     if len(band):
         text += (
-            "Band: what random search of so many candidates comes to in 9 of 10 cases, dotted its median, drawn from "
-            "the candidates of the control as they ended. The search was run once: where it lies within the band, "
+            "Band: the best gain of random search with as many candidates in 9 of 10 cases; dotted: its median; drawn "
+            "from the candidates of the control as they ended. The search was run once: where it lies within the band, "
             "there is no evidence that it did better than chance."
         )
     else:
@@ -96,7 +96,7 @@ def placement(records: SearchRecords) -> CaptionedFigure:
     figure.colorbar(mesh, ax=list(axes), label=f"Mean gain at step {step}", fraction=0.04, pad=0.02)
     left_out = int(records.candidates["state"].isin(candidates.ENDED).sum()) - len(judged)
     text = (
-        f"Mean gain in val Dice over identity at step {step}, the last that all candidates came to, so that stopped "
+        f"Mean gain in val Dice over identity at step {step}, the last that all candidates reached, so that stopped "
         f"ones count; below it the number of candidates. A cell's candidates differ at the other stages too, and "
         f"{'a searcher proposes more of what did well, so its cells are no fair sample; ' if SEARCH in cells else ''}"
         "an early gain is not a final one. Cells of fewer than "
@@ -132,7 +132,7 @@ def fidelity(records: SearchRecords) -> CaptionedFigure:
     text = f"Rank correlation (Spearman) with the final gain: {correlations}. Each finished candidate once."
     if (records.candidates["state"] == "pruned").any():
         text += (
-            " Only those that early stopping let through can be seen here: what it says of the others is not known, "
+            " Only those that early stopping let through can be seen here: how it ranks the others is unknown, "
             "least of all whether one of them would have finished better."
         )
     alt = f"Scatter plots of final gain against earlier gains. Rank correlation: {correlations}"
@@ -151,13 +151,15 @@ def parallel(records: SearchRecords) -> CaptionedFigure:
     parallel_coordinates(figure.subplots(), levels, shown)
     text = (
         f"A line a candidate, through the level of each setting that it chose to its gain at step {step}, the last "
-        "that all came to; light lines gained most. Whole: the search; dashed: its control."
+        "that all reached; light lines gained most. Whole: the search; dashed: its control."
     )
     if len(shown) > MOST_LINES:
         text += f" Of {len(shown)} candidates the {MOST_LINES // 2} best and the {MOST_LINES // 2} worst."
     top = shown.sort_values("shared_gain", ascending=False, kind="stable").head(3)
-    said = "; ".join(f"{row['label']} {number(float(row['shared_gain']), 3, signed=True)}" for _, row in top.iterrows())
-    alt = f"Parallel coordinates of {plural(len(shown), 'candidate')}. Highest gains: {said}"
+    highest = "; ".join(
+        f"{row['label']} {number(float(row['shared_gain']), 3, signed=True)}" for _, row in top.iterrows()
+    )
+    alt = f"Parallel coordinates of {plural(len(shown), 'candidate')}. Highest gains: {highest}"
     return replace(captioned, caption=caption(text, records), alt=alt, figure=figure)
 
 

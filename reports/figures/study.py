@@ -16,14 +16,14 @@ from reports.figures.captioned import CaptionedFigure
 from reports.plots import arms as plots
 from reports.plots.gates import gate_weight, weight_limits
 from reports.plots.groups import side_by_side
-from reports.plots.style import as_label, is_narrow, new_figure, numbered, panels, style, told_apart, with_colours
+from reports.plots.style import as_label, is_narrow, new_figure, numbered, panels, style, with_colours, with_line_styles
 from reports.records.files import as_object
 from reports.tables.table import caption
 from reports.wording import listing, number, plural
 
 MOST_STRUCTURES, MOST_SIDE_BY_SIDE = 24, 8
 NUMERALS = "Numerals: arms that are not trained (the table has their intervals)"
-STIFF = 1e-3
+LEAST_SD_LOG_JACOBIAN = 1e-3
 """SD of the log determinant below which a field does not deform: identity, affine."""
 
 
@@ -92,7 +92,7 @@ def regularity(comparison: Comparison) -> CaptionedFigure:
     columns = ("sd_log_jacobian", "folding_fraction")
     fronts = with_fronts(comparison.records.definition, comparison.arms)
     arms = replace(comparison, arms=fronts).evaluated
-    arms = numbered(arms[arms["trained"] | (arms["sd_log_jacobian"] > STIFF)])
+    arms = numbered(arms[arms["trained"] | (arms["sd_log_jacobian"] > LEAST_SD_LOG_JACOBIAN)])
     text = "" if arms["trained"].all() else f" {NUMERALS}, and deform."
     if fronts["front"].notna().any():
         text += f" A line joins the arms of one strategy that differ in {fronts['varied'].dropna().iloc[0]} alone."
@@ -135,7 +135,7 @@ def training(comparison: Comparison) -> CaptionedFigure:
         return replace(captioned, caption="No trial has a history: nothing is drawn.")
     rows = ("val_dice", "loss") if _one_loss(comparison, shown) else ("val_dice",)
     groups = list(shown["group"].unique())
-    shown = told_apart(shown)
+    shown = with_line_styles(shown)
     if is_narrow():
         figure = new_figure(1.8 * len(groups))
         axes = figure.subplots(len(groups), len(rows), sharex=True, sharey="col", squeeze=False).T
@@ -195,7 +195,7 @@ def gates(comparison: Comparison) -> CaptionedFigure:
     if shown.empty:
         return replace(captioned, caption="No trial has a live gate, or none was read: nothing is drawn.")
     stages = sorted(int(stage) for stage in table["stage"].unique())
-    shown = told_apart(shown)
+    shown = with_line_styles(shown)
     figure, axes = panels(2.2 if len(shown) == 1 else 2.5, len(stages), sharex=True, sharey=True)
     for ax, stage in zip(axes, stages, strict=True):
         gate_weight(ax, table, shown, stage)

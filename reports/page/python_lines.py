@@ -92,6 +92,6 @@ def search_lines(records: SearchRecords) -> dict[str, str]:
     lines = {name: f"plot.{name}(search)" for name in names}
     if len(aims := objectives_of(records)) > 1:
         lines["front"] = f"plot.front(search, {aims[1].name!r})"
-    settings = [str(one["name"]) for one in records.searched["space"].get("parameters") or []]
+    settings = [str(entry["name"]) for entry in records.searched["space"].get("parameters") or []]
     drawn = f"[plot.effect(search, name) for name in {settings!r}]"
     return lines | {"stages": "plot.stage_effects(search)", "plans": "plot.plan(search)", "effects": drawn}

@@ -70,7 +70,7 @@ def cells(table: Table, *, stem: str, name: str, written: bool = True, python: s
     return shown | {"id": f"{stem}-table-{name}", "python": python}
 
 
-def said_once(section: dict[str, Any], sentence: str) -> dict[str, Any]:
+def without_repeated(section: dict[str, Any], sentence: str) -> dict[str, Any]:
     """A section without a sentence at the end of every caption, which the section says once itself."""
 
     def without(value: Any) -> Any:

@@ -27,7 +27,7 @@ from reports.figures.study import study_figures
 from reports.page.datasets import across_sections
 from reports.page.overview import studies_overview
 from reports.page.python_lines import preamble, python_lines
-from reports.page.render import cells, drawn, said_once
+from reports.page.render import cells, drawn, without_repeated
 from reports.page.search import search_section
 from reports.page.sections import not_drawn, sections
 from reports.page.shown_pairs import shown_pairs
@@ -49,7 +49,7 @@ from reports.wording import plural
 # Below the 8 MB that go into a mail, with room for text and tables.
 MOST_PICTURE_BYTES = 7_000_000
 VIEWED = 0.75  # the share of what figures leave that slices to scroll may take
-MANY = 1_000  # trials; fewer are drawn before other processes have begun
+MANY_TRIALS = 1_000  # trials; fewer are drawn before other processes have begun
 
 Section = dict[str, Any]
 
@@ -118,7 +118,7 @@ def _in_look(width: str, font: str, part: Callable[[], Section]) -> Section:
 
 def _make(parts: Sequence[Callable[[], Section]], *, trials: int) -> list[Section]:
     """The sections of the page; those of many trials side by side, each in a process of its own."""
-    if len(parts) < 2 or trials < MANY:
+    if len(parts) < 2 or trials < MANY_TRIALS:
         return [part() for part in parts]
     with ProcessPoolExecutor(min(len(parts), os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
         return list(pool.map(call, parts))
@@ -173,7 +173,7 @@ def _section(comparison: Comparison, out: Path, budget: int, beside: Sequence[Co
         **trial_section(comparison),
     }
     section |= {"sections": sections(section), "not_drawn": list(not_drawn(section))}
-    return said_once(section, warning(records))
+    return without_repeated(section, warning(records))
 
 
 def _results(certainty: Certainty, out: Path) -> Section:

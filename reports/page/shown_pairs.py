@@ -32,7 +32,7 @@ def shown_pairs(comparison: Comparison, viewers: Mapping[str, Mapping[str, Any]]
             "Pair": found["pair"],
         }
     )
-    text = caption("The pairs whose slices can be gone through below, worst first; a pair leads to them.", records)
+    text = caption("The pairs whose slices are shown below, worst first; each links to its slices.", records)
     table = Table(title="Pairs that are shown", caption=text, numbers=shown, shown=shown)
     content = cells(table, stem=records.stem, name="shown_pairs", written=False)
     for place, (row, link) in enumerate(zip(content["rows"], found["link"], strict=True)):

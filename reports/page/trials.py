@@ -66,14 +66,14 @@ def _details(comparison: Comparison, trials: pd.DataFrame) -> Iterator[dict[str,
         yield {
             "id": f"{records.stem}-details-{place}",
             "title": f"{trial['arm']}, seed {trial['seed']}: {trial['key']}",
-            "said": _said(trial),
+            "summary": _state_and_size(trial),
             "history": _history(histories, str(trial["arm"]), str(trial["seed"])),
             "configuration": _configuration(str(trial["folder"])),
             "pictures": f"{records.stem}-figure-pairs{pictured[trial['arm']]}" if has_pictures else "",
         }
 
 
-def _said(trial: "pd.Series[Any]") -> str:
+def _state_and_size(trial: "pd.Series[Any]") -> str:
     state = str(trial["state"]) if trial["state"] == EVALUATED else f"{trial['state']}: {trial['reason']}"
     size = [f"{float(trial['parameters']):,.0f} parameters"] if pd.notna(trial["parameters"]) else []
     machine = [f"on {trial['device']}"] if isinstance(trial.get("device"), str) else []

@@ -80,9 +80,9 @@ def _read(pictures: Pictures) -> Stored:
     for rank in RANKS:
         for axis in (-1, 0, 1, 2):
             prefix = f"{rank}_{axis}_"
-            own = {name.removeprefix(prefix): array for name, array in stored.items() if name.startswith(prefix)}
-            if own and fault(own) is None:
-                views[rank, axis] = own | shared
+            of_view = {name.removeprefix(prefix): array for name, array in stored.items() if name.startswith(prefix)}
+            if of_view and fault(of_view) is None:
+                views[rank, axis] = of_view | shared
     return views
 
 

@@ -45,7 +45,7 @@ def load_search(runs: Sequence[Path | str] | Path | str, *, study: str | None = 
 
 
 def incumbent(records: SearchRecords, *, ax: Axes | None = None, legend: bool = True) -> Axes:
-    """The best candidate so far over the candidates, beside what random search comes to."""
+    """The best candidate so far over the candidates, beside that of random search."""
     aim, finished = search.objectives_of(records)[0], _finished("incumbent", records)
     curves = pd.concat([search.incumbent(records, part) for part in records.parts])
     drawn = plots.incumbent(
@@ -81,12 +81,12 @@ def placement(records: SearchRecords, part: str = SEARCH, *, ax: Axes | None = N
 
 def effect(records: SearchRecords, parameter: str, *, ax: Axes | None = None, legend: bool = True) -> Axes:
     """Gain by value of a setting that is not a stage: a point a candidate, means with intervals."""
-    known = {str(one["name"]): one for one in _space(records, "effect", "parameters")}
-    if parameter not in known:
-        raise ValueError(f"effect(): 'parameter' must be of {', '.join(known)}, got {parameter!r}")
-    points, effects = candidates.effect(records.candidates, known[parameter]), analyse(records).effects
-    own = effects[(effects["basis"] == ALL) & (effects["setting"] == parameter)]
-    drawn = plots.effect(_axes(ax), points, own, known[parameter])
+    parameters = {str(entry["name"]): entry for entry in _space(records, "effect", "parameters")}
+    if parameter not in parameters:
+        raise ValueError(f"effect(): 'parameter' must be of {', '.join(parameters)}, got {parameter!r}")
+    points, effects = candidates.effect(records.candidates, parameters[parameter]), analyse(records).effects
+    shown = effects[(effects["basis"] == ALL) & (effects["setting"] == parameter)]
+    drawn = plots.effect(_axes(ax), points, shown, parameters[parameter])
     drawn.set_ylabel("Gain at the last shared step")
     return _named(drawn, records, legend=legend)
 
@@ -94,11 +94,11 @@ def effect(records: SearchRecords, parameter: str, *, ax: Axes | None = None, le
 def stage_effects(records: SearchRecords, *, ax: Axes | None = None, legend: bool = True) -> Axes:
     """Mean gain by stage and operator, with intervals."""
     effects = analyse(records).effects
-    own = effects[(effects["basis"] == ALL) & effects["setting"].map(is_stage)]
-    if own.empty:
+    shown = effects[(effects["basis"] == ALL) & effects["setting"].map(is_stage)]
+    if shown.empty:
         raise ValueError("stage_effects(): 'records' must have stages whose operator varies, got none")
-    drawn = ablation_plots.main_effects(_axes(ax), own)
-    drawn.set_ylabel(f"Gain at step {own['step'].iloc[0]:.0f}")
+    drawn = ablation_plots.main_effects(_axes(ax), shown)
+    drawn.set_ylabel(f"Gain at step {shown['step'].iloc[0]:.0f}")
     return _named(drawn, records, legend=legend)
 
 
@@ -116,11 +116,11 @@ def importance(records: SearchRecords, method: str = FANOVA, *, ax: Axes | None 
 def interactions(records: SearchRecords, part: str = SEARCH, *, ax: Axes | None = None) -> Axes:
     """What each pair of settings adds to the two, in per cent of the variance."""
     pairs = analyse(records).pairs
-    own = pairs[pairs["part"] == part]
-    if own.empty:
+    shown = pairs[pairs["part"] == part]
+    if shown.empty:
         raise ValueError(f"interactions(): 'part' must have candidates enough for pairs of settings, got {part!r}")
     drawn = _axes(ax)
-    ablation_plots.interactions(drawn, own, norm=Normalize(0, float(own[["importance", "chance"]].max().max())))
+    ablation_plots.interactions(drawn, shown, norm=Normalize(0, float(shown[["importance", "chance"]].max().max())))
     return drawn
 
 
@@ -148,23 +148,23 @@ def plan(records: SearchRecords, plan: str | None = None, *, ax: Axes | None = N
 
 def fidelity(records: SearchRecords, step: int | None = None, *, ax: Axes | None = None, legend: bool = True) -> Axes:
     """Final gain against the gain at an earlier ``step`` (default: the first)."""
-    known = {one.step: one for one in search.fidelity(records)}
-    if not known or (step is not None and step not in known):
-        there = ", ".join(map(str, known)) or "nothing: no finished candidate was validated more than once"
+    fidelities = {estimate.step: estimate for estimate in search.fidelity(records)}
+    if not fidelities or (step is not None and step not in fidelities):
+        there = ", ".join(map(str, fidelities)) or "nothing: no finished candidate was validated more than once"
         raise ValueError(f"fidelity(): 'step' must be of {there}, got {step}")
-    own = known[next(iter(known)) if step is None else step]
-    drawn = plots.fidelity(_axes(ax), own.gains)
-    drawn.set(xlabel=f"Gain at step {own.step}", ylabel=f"Final gain, step {own.last}")
+    chosen = fidelities[next(iter(fidelities)) if step is None else step]
+    drawn = plots.fidelity(_axes(ax), chosen.gains)
+    drawn.set(xlabel=f"Gain at step {chosen.step}", ylabel=f"Final gain, step {chosen.last}")
     return _named(drawn, records, legend=legend)
 
 
 def parallel(records: SearchRecords, *, ax: Axes | None = None) -> Axes:
-    """Every candidate as a line through what it chose to its gain at the last step that all came to."""
-    known = judged(records.candidates)
-    levels = settings(known, records.searched["space"])
+    """Every candidate as a line through what it chose to its gain at the last step that all reached."""
+    finished = judged(records.candidates)
+    levels = settings(finished, records.searched["space"])
     if levels.empty or not levels.shape[1]:
         raise ValueError("parallel(): 'records' must have candidates that differ and have a gain, got none")
-    return parallel_coordinates(_axes(ax), levels, known.loc[levels.index])
+    return parallel_coordinates(_axes(ax), levels, finished.loc[levels.index])
 
 
 def _axes(ax: Axes | None) -> Axes:

@@ -9,13 +9,13 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from reports.plots.parts import FEWEST_FOR_COLOUR, PART_LOOK, SCALE, ink_on
-from reports.plots.style import COLOURS, GREY, GROUND, INK, as_label
+from reports.plots.style import BACKGROUND, COLOURS, GREY, INK, as_label
 from reports.records.plans import is_plan
 from reports.statistics.importance import LEVEL
 from reports.wording import number
 
 FRAME = COLOURS[1]
-MOST_TOLD = 2
+MOST_NAMED_CHANGES = 2
 """Changes in one label."""
 
 
@@ -29,7 +29,7 @@ def main_effects(ax: Axes, effects: pd.DataFrame) -> Axes:
         across = np.array([places[name] for name in zip(rows["setting"], rows["level"], strict=True)]) + shift
         several = (rows["candidates"] >= FEWEST_FOR_COLOUR).to_numpy()
         ax.vlines(across[several], rows["low"][several], rows["high"][several], color=colour, linewidth=1.4)
-        for chosen, face in ((several, colour), (~several, GROUND)):
+        for chosen, face in ((several, colour), (~several, BACKGROUND)):
             ax.plot(
                 across[chosen], rows["mean"][chosen], marker, color=colour, markersize=4, linestyle="none",
                 markerfacecolor=face,
@@ -74,7 +74,7 @@ def importance(ax: Axes, shares: pd.DataFrame) -> Axes:
         colour, marker = PART_LOOK[str(part)]
         up = np.array([names.index(name) for name in rows["setting"]]) + (place - (len(parts) - 1) / 2) * 0.3
         ax.hlines(up, 0, rows["importance"], color=colour, linewidth=0.8, alpha=0.6)
-        for shown, face in ((rows["p_value"] <= LEVEL, colour), (rows["p_value"] > LEVEL, GROUND)):
+        for shown, face in ((rows["p_value"] <= LEVEL, colour), (rows["p_value"] > LEVEL, BACKGROUND)):
             ax.plot(
                 rows["importance"][shown], up[shown.to_numpy()], marker, color=colour, markerfacecolor=face,
                 markersize=5, linestyle="none",
@@ -114,7 +114,7 @@ def interactions(ax: Axes, pairs: pd.DataFrame, *, norm: Normalize) -> QuadMesh:
 def ablation_path(ax: Axes, steps: pd.DataFrame) -> Axes:
     """Gain along a path: filled at the early step, hollow at the end of training; a cross where nobody trained."""
     places = np.arange(len(steps))
-    for column, colour, marker, face in (("gain", COLOURS[0], "o", COLOURS[0]), ("final", COLOURS[1], "s", GROUND)):
+    for column, colour, marker, face in (("gain", COLOURS[0], "o", COLOURS[0]), ("final", COLOURS[1], "s", BACKGROUND)):
         measured = steps[column].notna().to_numpy()
         values = steps[column].to_numpy(dtype=float)
         # Whole lines join neighbours alone; across a gap the line is dotted.
@@ -135,8 +135,8 @@ def ablation_path(ax: Axes, steps: pd.DataFrame) -> Axes:
 def _step(configuration: str, change: str) -> str:
     """A step as the label of a tick: its plan, and what was changed, in short lines."""
     parts = change.split(", ")
-    more = f"\nand {len(parts) - MOST_TOLD} more" if len(parts) > MOST_TOLD else ""
-    words = ",\n".join(parts[:MOST_TOLD]).replace(" → ", "\n→ ") + more
+    more = f"\nand {len(parts) - MOST_NAMED_CHANGES} more" if len(parts) > MOST_NAMED_CHANGES else ""
+    words = ",\n".join(parts[:MOST_NAMED_CHANGES]).replace(" → ", "\n→ ") + more
     plan = configuration.split(",")[0]
     text = f"{plan}\n{words}" if is_plan(plan) else words or "start"
     return "\n".join(as_label(line, width=28) for line in text.split("\n"))

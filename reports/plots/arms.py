@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from reports.plots.marks import mark
-from reports.plots.style import FAINT, GREY, GROUND, INK, as_label, jitter
+from reports.plots.style import BACKGROUND, FAINT, GREY, INK, as_label, jitter
 from reports.records.metric import DICE, Metric
 
 AXES = {
@@ -52,12 +52,12 @@ def pairs_by_arm(ax: Axes, pairs: pd.DataFrame, arms: pd.DataFrame, metric: Metr
         mark([artist for parts in box.values() for artist in parts], arm)
         up = place + jitter(len(values), 0.44)
         points = ax.scatter(values.to_numpy(), up, s=7, color=colour, alpha=0.55, linewidth=0, zorder=3)
-        mark(points, arm, told=[f"{pair}: {metric.label} {metric.number(value)}" for pair, value in values.items()])
+        mark(points, arm, tooltips=[f"{pair}: {metric.label} {metric.number(value)}" for pair, value in values.items()])
         seeds = pairs[pairs["arm"] == arm].groupby("seed")[metric.name].mean()
         ticks = ax.scatter(
             seeds, np.full(len(seeds), place), marker="|", s=150, color=INK, linewidth=1.1, zorder=4,
         )  # fmt: skip
-        mark(ticks, arm, told=[of_seed(seed, metric, value) for seed, value in seeds.items()])
+        mark(ticks, arm, tooltips=[of_seed(seed, metric, value) for seed, value in seeds.items()])
     _arms_axis(ax, shown["arm"])
     ax.set_xlabel(f"{metric.label} of a pair (mean over seeds)")
     return ax
@@ -83,11 +83,13 @@ def differences(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DI
             if low in arm and not np.isnan(arm[low]):
                 drawn += ax.plot([arm[low], arm[high]], [place, place], color=colour, linewidth=width)
         named = arm["verdict"] in ("higher", "lower")
-        face = colour if named else GROUND
+        face = colour if named else BACKGROUND
         point = ax.plot(arm["difference"], place, arm["marker"], color=colour, markerfacecolor=face, markersize=6.5)
         mark(drawn, arm["arm"])
         interval = metric.between(arm["difference_low"], arm["difference_high"], signed=True)
-        mark(point, arm["arm"], told=[f"{metric.number(arm['difference'], signed=True)} {metric.title} ({interval})"])
+        mark(
+            point, arm["arm"], tooltips=[f"{metric.number(arm['difference'], signed=True)} {metric.title} ({interval})"]
+        )
     ax.axvline(0, color=INK, linewidth=0.9)
     _arms_axis(ax, shown["arm"])
     ax.set_xlabel(f"Difference in mean {metric.label} to {as_label(baseline)}, 95 % interval")
@@ -98,7 +100,7 @@ def against(ax: Axes, arms: pd.DataFrame, column: str, *, label: str, unit: floa
     """Means of the arms over blocks against another column, with intervals where there are any.
 
     A numeral has no interval, which would cross it out. Arms of one ``front`` are joined by a line, in the order of
-    their ``weight``. Hollow: an arm that goes on from the results of another, whose colour it has.
+    their ``weight``. Hollow: an arm that starts from the results of another, whose colour it has.
     """
     height = f"{metric.name}_blocks"
     across = f"{column}_blocks" if f"{column}_blocks" in arms else column
@@ -114,7 +116,7 @@ def against(ax: Axes, arms: pd.DataFrame, column: str, *, label: str, unit: floa
             linestyle="none",
             color=arm["colour"],
             markersize=6,
-            markerfacecolor=GROUND if hollow else arm["colour"],
+            markerfacecolor=BACKGROUND if hollow else arm["colour"],
             markeredgewidth=1.2 if hollow else 0,
             elinewidth=0.7,
             zorder=3,
@@ -125,7 +127,7 @@ def against(ax: Axes, arms: pd.DataFrame, column: str, *, label: str, unit: floa
         mark(
             drawn[0],
             arm["arm"],
-            told=[f"{metric.label} {metric.number(arm[height])}, {label} {arm[across] / unit:.4g}"],
+            tooltips=[f"{metric.label} {metric.number(arm[height])}, {label} {arm[across] / unit:.4g}"],
         )
     for _, front in arms.dropna(subset=[height, across]).groupby("front") if "front" in arms else ():
         line = front.sort_values("weight")
@@ -183,7 +185,7 @@ def training_curve(
             linewidth=1.1 if aside else 1.5, marker=arm.get("marker", "o"), markevery=[len(mean) - 1], markersize=4.5,
             markeredgewidth=0,
         )  # fmt: skip
-        mark(drawn, arm["arm"], told=[f"step {mean.index[-1]}: {column} {mean.iloc[-1]:.4g}"])
+        mark(drawn, arm["arm"], tooltips=[f"step {mean.index[-1]}: {column} {mean.iloc[-1]:.4g}"])
         if not aside:
             mark(
                 ax.fill_between(mean.index, seeds.min(), seeds.max(), color=colour, alpha=0.18, linewidth=0), arm["arm"]
@@ -204,8 +206,8 @@ def structures(ax: Axes, labels: pd.DataFrame, arms: pd.DataFrame) -> Axes:
         if several:
             mark(ax.hlines(places, values["min"], values["max"], color=colour, linewidth=1.2), arm["arm"])
         drawn = ax.plot(values["mean"], places, arm["marker"], color=colour, markersize=4.5, linestyle="none")
-        told = [f"{name}: Dice {value:.3f}" for name, value in values["mean"].items() if not np.isnan(value)]
-        mark(drawn, arm["arm"], told=told)
+        tooltips = [f"{name}: Dice {value:.3f}" for name, value in values["mean"].items() if not np.isnan(value)]
+        mark(drawn, arm["arm"], tooltips=tooltips)
     for edge in range(1, len(names)):
         ax.axhline(edge - 0.5, color=FAINT, linewidth=0.8)
     ax.set_yticks(range(len(names)), [as_label(name) for name in names])
@@ -224,7 +226,7 @@ def is_numeral(markers: "pd.Series[str]") -> "pd.Series[bool]":
 def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[list[Line2D]]:
     """Handles that say which colour is which family and, with ``groups``, which marker is which group.
 
-    A family in one group has that group's marker. Where colours serve several families, the group of each is said
+    A family in one group has that group's marker. Where families share a colour, the group of each is named
     beside it.
     """
     families = arms.drop_duplicates("family")

@@ -24,11 +24,11 @@ def ranks_across(ax: Axes, means: pd.DataFrame, arms: pd.DataFrame, metric: Metr
             range(len(places)), places, linestyle=arm["line"], marker=arm["marker"], color=arm["colour"], markersize=5,
             linewidth=1.2,
         )  # fmt: skip
-        told = [
+        tooltips = [
             f"{dataset}: rank {place:.0f}, {metric.label} {value}"
             for dataset, place, value in zip(means.index, places, values, strict=True)
         ]
-        mark(drawn, name, told=told)
+        mark(drawn, name, tooltips=tooltips)
         for column, (place, value) in enumerate(zip(places, values, strict=True)):
             words = ax.annotate(
                 value, (column, place), xytext=(0, 3.5), textcoords="offset points", ha="center", fontsize=6, color=INK

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.plots.marks import mark
-from reports.plots.style import FAINT, GROUND, INK, as_label
+from reports.plots.style import BACKGROUND, FAINT, INK, as_label
 from reports.records.metric import DICE, Metric
 
 LABEL_WIDTH = 40  # tells arms apart that differ in what comes after their plan and how they are matched
@@ -23,10 +23,10 @@ def forest_plot(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DI
         if not np.isnan(ends[0]):
             line = ax.plot(list(ends), [place, place], color=arm["colour"], linewidth=1.5, solid_capstyle="butt")
             mark(line, arm["arm"])
-        face = arm["colour"] if arm["trained"] else GROUND
+        face = arm["colour"] if arm["trained"] else BACKGROUND
         point = ax.plot(arm[metric.mean], place, arm["marker"], color=arm["colour"], markerfacecolor=face, markersize=5)
         interval = metric.between(*ends)
-        mark(point, arm["arm"], told=[f"{metric.label} {metric.number(arm[metric.mean])} ({interval})"])
+        mark(point, arm["arm"], tooltips=[f"{metric.label} {metric.number(arm[metric.mean])} ({interval})"])
         words = ax.annotate(
             metric.number(arm[metric.mean]), (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8
         )

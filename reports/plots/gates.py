@@ -33,7 +33,7 @@ def gate_weight(ax: Axes, gates: pd.DataFrame, arms: pd.DataFrame, stage: int) -
                 mean.index, mean, linestyle=arm.get("line", "-"), color=colour, linewidth=width,
                 marker=arm.get("marker", "o"), markevery=[len(mean) - 1], markersize=4, markeredgewidth=0,
             )  # fmt: skip
-            mark(drawn, arm["arm"], told=[f"stage {stage}, step {mean.index[-1]}: {mean.iloc[-1]:.3f}"])
+            mark(drawn, arm["arm"], tooltips=[f"stage {stage}, step {mean.index[-1]}: {mean.iloc[-1]:.3f}"])
             band = ax.fill_between(mean.index, seeds.min(), seeds.max(), color=colour, alpha=0.2, linewidth=0)
             mark(band, arm["arm"])
     ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
@@ -64,7 +64,7 @@ def weights_of_pairs(ax: Axes, table: pd.DataFrame, arms: pd.DataFrame) -> Axes:
                 values.mean(), middle - 0.4 * width, middle + 0.4 * width, color=INK, linewidth=1.2, zorder=3
             )
             mark(mean, arm["arm"])
-            mark(points, arm["arm"], told=[f"stage {stages[at]}: {value:.3f}" for value in values])
+            mark(points, arm["arm"], tooltips=[f"stage {stages[at]}: {value:.3f}" for value in values])
     ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     ax.set_ylim(*weight_limits(pairs.to_numpy()))
     ax.set_xticks(range(len(stages)), [str(stage) for stage in stages])

@@ -12,7 +12,7 @@ from reports.records.metric import DICE, Metric
 
 
 def side_by_side(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DICE) -> Axes:
-    """Mean over blocks of each family in each group with its interval; a dashed line where the baseline lies."""
+    """Mean over blocks of each family in each group with its interval; a dashed line at the baseline."""
     shown, name = repeated(arms), metric.name
     groups, families = list(dict.fromkeys(shown["group"])), list(dict.fromkeys(shown["family"]))
     for place, family in enumerate(families):
@@ -24,8 +24,8 @@ def side_by_side(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = D
             across, middle, yerr=reach, fmt="o-", color=members["colour"].iloc[0], linewidth=1.0, elinewidth=0.9
         )
         means = zip(members["arm"], middle, strict=True)
-        told = [f"{arm}: {metric.label} {metric.number(value)}" for arm, value in means]
-        mark([drawn[0], *drawn[2]], family, told=told)
+        tooltips = [f"{arm}: {metric.label} {metric.number(value)}" for arm, value in means]
+        mark([drawn[0], *drawn[2]], family, tooltips=tooltips)
     level = float(arms[arms["arm"] == baseline][f"{name}_blocks"].iloc[0])
     if not isnan(level):
         ax.axhline(level, color=GREY, linewidth=0.9, linestyle="--")

@@ -16,14 +16,17 @@ def by_labels(ax: Axes, curve: pd.DataFrame, *, prefix: str = "", base: float | 
     column = "segmentation" if prefix else "value"
     strategies = list(dict.fromkeys(curve["strategy"]))
     for number, strategy in enumerate(strategies):
-        own = curve[(curve["strategy"] == strategy) & curve[column].notna()].sort_values("labelled")
-        if own.empty:
+        points = curve[(curve["strategy"] == strategy) & curve[column].notna()].sort_values("labelled")
+        if points.empty:
             continue
         shift = 0.4 * ((number + 0.5) / len(strategies) - 0.5)
-        places = [counts.index(count) + shift for count in own["labelled"]]
-        low, high = (own[column] - own[f"{prefix}low"]).fillna(0), (own[f"{prefix}high"] - own[column]).fillna(0)
+        places = [counts.index(count) + shift for count in points["labelled"]]
+        low, high = (
+            (points[column] - points[f"{prefix}low"]).fillna(0),
+            (points[f"{prefix}high"] - points[column]).fillna(0),
+        )
         ax.errorbar(
-            places, own[column], yerr=[low, high], color=COLOURS[number % len(COLOURS)],
+            places, points[column], yerr=[low, high], color=COLOURS[number % len(COLOURS)],
             marker=MARKERS[number % len(MARKERS)], markersize=4.5, linewidth=1.1, elinewidth=0.9, label=strategy,
         )  # fmt: skip
     if base is not None:

@@ -14,27 +14,31 @@ from matplotlib.artist import Artist
 
 from fusemorph.text import printable
 
-_SIGN = "mark:"
+_MARK_PREFIX = "mark:"
 
 
-def mark(artists: Artist | Iterable[Artist], arm: object, *, other: object = "", told: Sequence[str] = ()) -> None:
+def mark(artists: Artist | Iterable[Artist], arm: object, *, other: object = "", tooltips: Sequence[str] = ()) -> None:
     """Say that ``artists`` belong to ``arm``, and to ``other`` where they compare two arms.
 
-    ``told``: what each of their points says, in the order in which they are drawn; a tab parts the words from the seed
-    of the trial that a click leads to.
+    ``tooltips``: the text of each of their points, in the order in which they are drawn; a tab separates it from the
+    seed of the trial that a click leads to.
     """
-    facts = {"arm": str(arm), **({"other": str(other)} if other else {}), **({"told": list(told)} if told else {})}
+    facts = {
+        "arm": str(arm),
+        **({"other": str(other)} if other else {}),
+        **({"tooltips": list(tooltips)} if tooltips else {}),
+    }
     for artist in [artists] if isinstance(artists, Artist) else artists:
-        artist.set_gid(_SIGN + quote(json.dumps(facts)))
+        artist.set_gid(_MARK_PREFIX + quote(json.dumps(facts)))
 
 
 def as_attributes(document: str) -> str:
-    """An SVG document with marks as ``data-arm``, ``data-other`` and ``data-told``."""
-    return re.sub(rf'\bid="{_SIGN}([^"]*)"', _attributes, document)
+    """An SVG document with marks as ``data-arm``, ``data-other`` and ``data-tooltips``."""
+    return re.sub(rf'\bid="{_MARK_PREFIX}([^"]*)"', _attributes, document)
 
 
 def _attributes(found: re.Match[str]) -> str:
     facts = json.loads(unquote(found.group(1)))
-    told = facts.pop("told", None)
-    facts |= {"told": json.dumps(told, ensure_ascii=False, separators=(",", ":"))} if told else {}
+    tooltips = facts.pop("tooltips", None)
+    facts |= {"tooltips": json.dumps(tooltips, ensure_ascii=False, separators=(",", ":"))} if tooltips else {}
     return " ".join(f'data-{name}="{html.escape(printable(text))}"' for name, text in facts.items())

@@ -8,7 +8,7 @@ from matplotlib.colors import Normalize
 
 from reports.plots.marks import mark
 from reports.plots.parts import SCALE
-from reports.plots.style import FAINT, GROUND, INK, as_label, jitter
+from reports.plots.style import BACKGROUND, FAINT, INK, as_label, jitter
 from reports.records.definitions import SEARCH
 from reports.wording import number
 
@@ -36,7 +36,7 @@ def parallel_coordinates(ax: Axes, levels: pd.DataFrame, candidates: pd.DataFram
             alpha=0.75,
             linestyle="-" if row["part"] == SEARCH else "--",
         )  # fmt: skip
-        mark(line, row["part"], told=[f"{row['label']}: gain {number(gain, 4, signed=True)}\t{row['order']}"])
+        mark(line, row["part"], tooltips=[f"{row['label']}: gain {number(gain, 4, signed=True)}\t{row['order']}"])
     for place, name in enumerate(levels):
         ax.axvline(place, color=FAINT, linewidth=0.8, zorder=0.5)
         known = levels[name].cat.categories
@@ -44,7 +44,7 @@ def parallel_coordinates(ax: Axes, levels: pd.DataFrame, candidates: pd.DataFram
             height = 0.5 if len(known) == 1 else order / (len(known) - 1)
             ax.text(
                 place, height, as_label(level, width=14), fontsize=6.5, color=INK, ha="center", va="center",
-                bbox={"facecolor": GROUND, "edgecolor": "none", "alpha": 0.95, "pad": 1.0}, zorder=4,
+                bbox={"facecolor": BACKGROUND, "edgecolor": "none", "alpha": 0.95, "pad": 1.0}, zorder=4,
             )  # fmt: skip
     ax.set_xticks(range(levels.shape[1] + 1), [*(as_label(name, width=12) for name in levels), "gain"])
     ax.yaxis.tick_right()

@@ -29,7 +29,7 @@ def incumbent(
 ) -> Axes:
     """Best so far as steps for each part, the finished candidates as points, those with a name called by it.
 
-    ``band``: ``low``, ``middle`` and ``high`` of what random search comes to.
+    ``band``: ``low``, ``middle`` and ``high`` of the best gain of random search.
     """
     if len(band):
         colour = PART_LOOK[CONTROL][0]
@@ -46,7 +46,7 @@ def incumbent(
             points[across], points[column] / unit, marker, color=colour, markersize=4, alpha=0.55, linestyle="none",
             markeredgewidth=0,
         )  # fmt: skip
-        mark(drawn, part, told=_told(points, points[column] / unit))
+        mark(drawn, part, tooltips=_tooltips(points, points[column] / unit))
         _call(ax, points.assign(across=points[across], up=points[column] / unit))
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=across == "order"))
     ax.margins(x=0.06)
@@ -91,7 +91,7 @@ def effect(ax: Axes, points: pd.DataFrame, effects: pd.DataFrame, parameter: dic
             across + aside, candidates["shared_gain"], marker, color=colour, markersize=3.4, alpha=0.45,
             linestyle="none", markeredgewidth=0, rasterized=not few,
         )  # fmt: skip
-        mark(drawn, part, told=_told(candidates, candidates["shared_gain"]) if few else ())
+        mark(drawn, part, tooltips=_tooltips(candidates, candidates["shared_gain"]) if few else ())
         for _, level in effects[effects["part"] == part].iterrows():
             low, middle, high = _extent(level["level"], parameter, shift)
             ax.hlines(level["mean"], low, high, color=colour, linewidth=2)
@@ -121,7 +121,7 @@ def fidelity(ax: Axes, gains: pd.DataFrame) -> Axes:
     for part, rows in gains.groupby("part", sort=False):
         colour, marker = PART_LOOK[str(part)]
         points = ax.plot(rows["early"], rows["gain"], marker, color=colour, markersize=5, alpha=0.8, linestyle="none")
-        mark(points, part, told=_told(rows, rows["gain"]))
+        mark(points, part, tooltips=_tooltips(rows, rows["gain"]))
     _call(ax, gains.assign(across=gains["early"], up=gains["gain"]))
     correlation = rank_correlation(gains["early"], gains["gain"])
     ranks = [] if np.isnan(correlation) else [f"ρ = {number(correlation, 2)}"]
@@ -139,7 +139,7 @@ def front(ax: Axes, finished: pd.DataFrame, across: Objective, up: Objective) ->
             rows[across.column] / across.unit, rows[up.column] / up.unit, marker, color=colour, markerfacecolor=face,
             markersize=5, linestyle="none",
         )  # fmt: skip
-        mark(points, part, told=_told(rows, rows[up.column] / up.unit))
+        mark(points, part, tooltips=_tooltips(rows, rows[up.column] / up.unit))
     _call(ax, finished.assign(across=finished[across.column] / across.unit, up=finished[up.column] / up.unit))
     ax.set_xlabel(across.label)
     ax.set_ylabel(up.label)
@@ -147,7 +147,7 @@ def front(ax: Axes, finished: pd.DataFrame, across: Objective, up: Objective) ->
     return ax
 
 
-def _told(candidates: pd.DataFrame, values: "pd.Series[Any]") -> list[str]:
+def _tooltips(candidates: pd.DataFrame, values: "pd.Series[Any]") -> list[str]:
     """What the point of each candidate says: what it is, and its value."""
     rows = zip(candidates["label"], candidates["order"], values, strict=True)
     return [f"{label}: {float(value):.4g}\t{order}" for label, order, value in rows]

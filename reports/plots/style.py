@@ -22,7 +22,7 @@ from reports.plots.marks import as_attributes
 INK = "#24292f"
 FAINT = "#c9ced6"
 GREY = "#868e99"
-GROUND = "#fffffe"
+BACKGROUND = "#fffffe"
 # Okabe and Ito's blue and orange, and what lies farthest from them and from each other under deuteranopia, protanopia
 # and tritanopia, with a contrast of 3 and more on the white and on the dark ground (tests/reports/figures).
 COLOURS = ("#0072b2", "#d55e00", "#1fa3b8", "#a64a2c", "#8f85ff", "#c2857a", "#6652f5", "#8f5270")
@@ -48,7 +48,7 @@ _IN_PAGE = {
     INK: "currentColor",
     FAINT: "var(--faint)",
     GREY: "var(--grey)",
-    GROUND: "var(--ground)",
+    BACKGROUND: "var(--ground)",
 }
 
 _STYLE: Any = {
@@ -147,7 +147,7 @@ def with_colours(arms: pd.DataFrame, baseline: str, *, colours: Mapping[str, str
     """``arms`` with a ``colour`` by family (the baseline's first, grey if untrained), a ``marker`` and a ``line`` by
     group.
 
-    An arm that goes on from the results of another (``parent``) takes its colour. Where there are more families than
+    An arm that starts from the results of another (``parent``) takes its colour. Where there are more families than
     colours, those of each group begin anew, so that marker and line tell them apart. ``colours``: of arms or families
     that the caller wants otherwise.
     """
@@ -169,11 +169,11 @@ def with_colours(arms: pd.DataFrame, baseline: str, *, colours: Mapping[str, str
 
 
 def _parents(arms: pd.DataFrame) -> "pd.Series[str]":
-    """The arm that each goes on from, or nothing."""
+    """The arm whose results each starts from, or nothing."""
     return arms["parent"].fillna("") if "parent" in arms else pd.Series("", index=arms.index)
 
 
-def told_apart(arms: pd.DataFrame) -> pd.DataFrame:
+def with_line_styles(arms: pd.DataFrame) -> pd.DataFrame:
     """``arms`` as lines of one panel, each with a ``line`` and a ``marker`` that no neighbour of its colour has."""
     places = range(len(arms))
     return arms.assign(

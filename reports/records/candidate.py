@@ -11,7 +11,7 @@ from reports.records.files import as_object
 from reports.records.plans import NAMED_PLANS
 from reports.wording import number
 
-_ENDED_BADLY = ("failed", "unreadable", "pruned", "running", "missing")
+_UNSUCCESSFUL = ("failed", "unreadable", "pruned", "running", "missing")
 FACTS = ("parameters", "flops")
 
 Entry = dict[str, Any]
@@ -19,7 +19,7 @@ Curve = dict[int, tuple[float, float, float]]
 
 
 def candidate_row(search: Entry, arm: Entry, rows: Sequence[dict[str, Any]], curves: Sequence[Curve]) -> dict[str, Any]:
-    """A candidate's row: means over its trials, at the steps that all of them have come to.
+    """A candidate's row: means over its trials, at the steps that all of them have reached.
 
     One that the search has stopped counts as it was then, whatever another study has trained of it since.
     """
@@ -52,7 +52,7 @@ def candidate_row(search: Entry, arm: Entry, rows: Sequence[dict[str, Any]], cur
 
 def _ending(rows: Sequence[dict[str, Any]], candidate: dict[str, Any], limits: Entry) -> tuple[str, str]:
     """How a candidate has ended, and why: with its worst trial, or with a limit that it does not keep."""
-    for state in _ENDED_BADLY:
+    for state in _UNSUCCESSFUL:
         for row in (row for row in rows if row["state"] == state):
             return state, str(row["reason"])
     if not rows:

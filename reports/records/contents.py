@@ -10,7 +10,7 @@ import pandas as pd
 from fusemorph.storage import RecordError, read_json
 from fusemorph.text import printable
 
-DEEPEST = 40
+MOST_NESTED = 40
 LARGEST_WHOLE = 2**63 - 1
 _NAME = re.compile(r"\w[\w.-]{0,199}")
 
@@ -19,10 +19,10 @@ def read_object(path: Path, *, format: int | None = None) -> dict[str, Any]:
     """The JSON object in a file, of that ``format``, its texts on one line each and without what cannot be printed.
 
     Raises:
-        RecordError: unreadable, no JSON, no object or another format; nested more than ``DEEPEST`` levels; a number
+        RecordError: unreadable, no JSON, no object or another format; nested more than ``MOST_NESTED`` levels; a number
             that is not finite, or a whole one that 64 bits do not hold.
     """
-    content = {one_line(name): _checked(path, value, DEEPEST - 1) for name, value in read_json(path).items()}
+    content = {one_line(name): _checked(path, value, MOST_NESTED - 1) for name, value in read_json(path).items()}
     if format is not None and content.get("format") != format:
         raise RecordError(f"{path}: has format {shortly(content.get('format'))}; this report reads format {format}")
     return content
@@ -38,7 +38,7 @@ def _checked(path: Path, value: Any, levels: int) -> Any:
     if not isinstance(value, dict | list):
         return value
     if not levels:
-        raise RecordError(f"{path}: is nested more than {DEEPEST} levels deep")
+        raise RecordError(f"{path}: is nested more than {MOST_NESTED} levels deep")
     if isinstance(value, list):
         return [_checked(path, item, levels - 1) for item in value]
     return {one_line(name): _checked(path, item, levels - 1) for name, item in value.items()}

@@ -21,7 +21,7 @@ from fusemorph.storage import RecordError
 EVALUATED = "evaluated"
 """The state of a trial that has figures on the reported split."""
 LONGEST_STEM = 80
-PERSONS = ("fixed_person", "moving_person")
+SUBJECT_COLUMNS = ("fixed_person", "moving_person")
 
 METRICS = (
     "dice",
@@ -74,7 +74,7 @@ def read_pairs(path: Path) -> pd.DataFrame:
         text=("pair", "block"),
         numbers=("dice",),
         others=(*METRICS, "dice_gates_held"),
-        optional_text=(*PERSONS, "failure"),
+        optional_text=(*SUBJECT_COLUMNS, "failure"),
     )
     twice = pairs["pair"][pairs["pair"].duplicated()]
     if len(twice):

@@ -16,7 +16,7 @@ from reports.records.study import Pictures, StudyRecords
 from reports.records.trial import MACHINE, load_trial
 
 OPTIMISED = "instance_optimisation"
-"""The method that goes on from another one's results."""
+"""The method that starts from another one's results."""
 
 
 def load_studies(
@@ -114,7 +114,7 @@ def labelled_subjects(arm: dict[str, Any]) -> float:
 
 
 def _parents(names: Sequence[str], labels: Sequence[str], methods: Sequence[dict[str, Any]]) -> list[str]:
-    """The arm whose results each arm goes on from (instance optimisation), or nothing."""
+    """The arm whose results each arm starts from (instance optimisation), or nothing."""
     known = {json.dumps(method, sort_keys=True): name for name, method in zip(names, methods, strict=True)}
     of = (as_object(method.get("of")) if method.get("name") == OPTIMISED else {} for method in methods)
     return [known.get(json.dumps(parent, sort_keys=True), "") if parent else "" for parent in of]

@@ -22,10 +22,10 @@ from reports.records.files import (
 
 COST = ("latency_s", "train_step_s", "peak_memory_mib", "train_peak_memory_mib")
 _MEASURED = ("training_s", "step_s", "peak_memory_mib", "threads", "resumed_at")
-_SAID = ("started", "ended", "device", "host_cpu", "precision", "commit", "command")
-_COST_NUMBERS, _COST_SAID = (*COST, "threads", "load_average"), ("device", "host_cpu", "commit")
-_OF_COST = tuple(f"cost_{name}" for name in (*_COST_NUMBERS, *_COST_SAID, "shape"))
-MACHINE = (*_MEASURED, *_SAID, "versions", *_OF_COST)
+_PROVENANCE = ("started", "ended", "device", "host_cpu", "precision", "commit", "command")
+_COST_NUMBERS, _COST_PROVENANCE = (*COST, "threads", "load_average"), ("device", "host_cpu", "commit")
+_OF_COST = tuple(f"cost_{name}" for name in (*_COST_NUMBERS, *_COST_PROVENANCE, "shape"))
+MACHINE = (*_MEASURED, *_PROVENANCE, "versions", *_OF_COST)
 
 
 STATUSES = ("running", "pruned", "finished", "failed")
@@ -128,8 +128,8 @@ def _of_machine(folder: Path, problems: Problems) -> dict[str, Any]:
     """What the machine determined, in the sweep (``measured.json``) and alone on it (``cost.json``)."""
     row: dict[str, Any] = {}
     for file, prefix, numbers, texts in (
-        ("measured.json", "", _MEASURED, _SAID),
-        ("cost.json", "cost_", _COST_NUMBERS, _COST_SAID),
+        ("measured.json", "", _MEASURED, _PROVENANCE),
+        ("cost.json", "cost_", _COST_NUMBERS, _COST_PROVENANCE),
     ):
         path = folder / file
         if not path.is_file():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reports.records.files import PERSONS
+from reports.records.files import SUBJECT_COLUMNS
 from reports.statistics.intervals import Interval, Sampling, difference_interval, mean_interval, subject_sampling
 
 Values = NDArray[np.float64]
@@ -26,8 +26,8 @@ class Blocks:
         blocks = first_rows["block"].astype(str).to_numpy()
         self.blocks, block_of_pair = np.unique(blocks, return_inverse=True)
         self._members = (np.arange(len(self.blocks))[:, None] == block_of_pair[None, :]).astype(np.float64)
-        named = all(name in first_rows and (first_rows[name].fillna("") != "").all() for name in PERSONS)
-        self._subjects = first_rows[list(PERSONS)].astype(str).to_numpy().T if named else None
+        named = all(name in first_rows and (first_rows[name].fillna("") != "").all() for name in SUBJECT_COLUMNS)
+        self._subjects = first_rows[list(SUBJECT_COLUMNS)].astype(str).to_numpy().T if named else None
         self._values: dict[str, Values] = {}
         scores = pairs[metric].to_numpy(np.float64)
         for arm, rows in pairs.groupby("arm", sort=False).indices.items():

@@ -31,7 +31,7 @@ SHUFFLES = {FANOVA: 39, PED_ANOVA: 399}
 LEVEL = 0.05
 MOST_FOR_FOREST = 500
 """Larger searches are thinned to so many candidates for fANOVA, evenly, or the shuffles would take minutes."""
-_NOT_THERE = (DEAD_NAME, INACTIVE)
+_INACTIVE_LEVELS = (DEAD_NAME, INACTIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +110,8 @@ def ped_anova(
 
 def _divergence(levels: "pd.Series[str]", masks: np.ndarray) -> np.ndarray:
     """Pearson divergence of the best candidates' choices from all candidates', weighed as the paper does."""
-    active = ~levels.isin(_NOT_THERE).to_numpy()
-    choices = [level for level in levels.cat.categories if level not in _NOT_THERE]
+    active = ~levels.isin(_INACTIVE_LEVELS).to_numpy()
+    choices = [level for level in levels.cat.categories if level not in _INACTIVE_LEVELS]
     if len(choices) < 2 or active.sum() < 2:
         return np.zeros(len(masks))
     chosen = np.stack([(levels == level).to_numpy() for level in choices], axis=1).astype(float)

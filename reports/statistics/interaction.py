@@ -17,21 +17,21 @@ Difference = Callable[[str, str], Interval]
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """Of how many pairs of arms the order holds on every data set, turns between two, or cannot be told."""
+    """Of how many pairs of arms the order holds on every data set, is reversed between two, or is undecided."""
 
     holds: int
-    turns: tuple[tuple[str, str], ...]
-    untold: int
+    reversed_pairs: tuple[tuple[str, str], ...]
+    undecided: int
 
     @property
     def sentence(self) -> str:
-        """``The order holds``, ``turns`` or ``cannot be told``, with the numbers of pairs behind it."""
-        counts = f"of {plural(self.holds + len(self.turns) + self.untold, 'pair')} of arms"
-        if self.turns:
-            named = "; ".join(f"{one} and {other}" for one, other in self.turns[:3])
-            return f"The order turns for {len(self.turns)} {counts} ({named})."
-        if self.untold:
-            return f"Whether the order holds cannot be told for {self.untold} {counts}; it holds for {self.holds}."
+        """``The order holds``, ``is reversed`` or ``is undecided``, with the numbers of pairs behind it."""
+        counts = f"of {plural(self.holds + len(self.reversed_pairs) + self.undecided, 'pair')} of arms"
+        if self.reversed_pairs:
+            named = "; ".join(f"{first} and {second}" for first, second in self.reversed_pairs[:3])
+            return f"The order is reversed for {len(self.reversed_pairs)} {counts} ({named})."
+        if self.undecided:
+            return f"Whether the order holds is undecided for {self.undecided} {counts}; it holds for {self.holds}."
         return f"The order holds for all {counts.removeprefix('of ')}."
 
 
@@ -42,9 +42,9 @@ def order_of(sets: Mapping[str, Difference], arms: Sequence[str]) -> Order:
     adjusted = holm([interval.p_value for interval in intervals])
     verdicts = [verdict(interval, float(p_holm)) for interval, p_holm in zip(intervals, adjusted, strict=True)]
     met = [set(verdicts[start : start + len(sets)]) for start in range(0, len(verdicts), len(sets))]
-    turns = tuple(pair for pair, own in zip(pairs, met, strict=True) if {"higher", "lower"} <= own)
-    holds = sum(own in ({"higher"}, {"lower"}) for own in met)
-    return Order(holds=holds, turns=turns, untold=len(pairs) - holds - len(turns))
+    reversed_pairs = tuple(pair for pair, of_pair in zip(pairs, met, strict=True) if {"higher", "lower"} <= of_pair)
+    holds = sum(of_pair in ({"higher"}, {"lower"}) for of_pair in met)
+    return Order(holds=holds, reversed_pairs=reversed_pairs, undecided=len(pairs) - holds - len(reversed_pairs))
 
 
 def interactions(sets: Mapping[str, Difference], arms: Sequence[str], baseline: str) -> pd.DataFrame:
@@ -63,12 +63,12 @@ def interactions(sets: Mapping[str, Difference], arms: Sequence[str], baseline: 
     return pd.DataFrame(rows, columns=["arm", "first", "second", "change", "low", "high", "limit"])
 
 
-def _change(one: Interval, other: Interval) -> dict[str, object]:
-    estimate, limit = one.estimate - other.estimate, one.limit or other.limit
-    terms = [(i.standard_error**2, i.degrees_of_freedom) for i in (one, other)]
+def _change(first: Interval, second: Interval) -> dict[str, object]:
+    estimate, limit = first.estimate - second.estimate, first.limit or second.limit
+    terms = [(i.standard_error**2, i.degrees_of_freedom) for i in (first, second)]
     variance = sum(value for value, _ in terms)
     if isnan(variance) or variance == 0 or any(isnan(degrees) for _, degrees in terms):
         return {"change": estimate, "low": nan, "high": nan, "limit": limit}
-    degrees = variance**2 / sum(value**2 / own for value, own in terms)
+    degrees = variance**2 / sum(value**2 / number for value, number in terms)
     half = sqrt(variance) * float(stats.t.ppf(0.975, degrees))
     return {"change": estimate, "low": estimate - half, "high": estimate + half, "limit": limit}

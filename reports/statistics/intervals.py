@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 SEEDS_FOR_A_CLAIM = 3
-FEWEST_PERSONS = 4
+FEWEST_SUBJECTS = 4
 # A spread below the rounding of the values themselves is none.
 _ROUNDING = 1e-12
 
@@ -71,7 +71,7 @@ def subject_sampling(values: ArrayLike, fixed: ArrayLike, moving: ArrayLike) -> 
     ends, count = codes.reshape(2, -1), len(subjects)
     components = connected_components(coo_array((np.ones(len(given)), tuple(ends)), shape=(count, count)))[0]
     left = (np.arange(count)[:, None, None] != ends).all(axis=1)
-    if components > 1 or count < FEWEST_PERSONS or not left.any(axis=1).all():
+    if components > 1 or count < FEWEST_SUBJECTS or not left.any(axis=1).all():
         return None
     means = left @ given / left.sum(axis=1)
     return Sampling(variance=float(means.var()) * (count - 1), subjects=count)

@@ -108,7 +108,7 @@ def leaderboard(comparison: Comparison) -> Table:
 
 
 def differences(comparison: Comparison) -> Table:
-    """Every arm against the baseline: how far apart, how sure, and what may be said."""
+    """Every arm against the baseline: difference, interval, p-values and verdict."""
     metric = comparison.metric
     columns: Columns = {
         "Arm": lambda row: str(row["arm"]),

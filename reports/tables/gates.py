@@ -1,4 +1,4 @@
-"""What trained gates weigh, and the plan without gates that they amount to."""
+"""What trained gates weigh, and the equivalent plan without gates."""
 
 import json
 from collections.abc import Sequence

@@ -39,8 +39,8 @@ def labels(comparison: Comparison) -> Table:
         "segmentation by the predicted labels of both images of a pair. Intervals are over blocks and seeds; gains are "
         f"over “{unsupervised_arm(comparison)}”."
     )
-    if said := worth_of_labels(comparison, curve):
-        text = f"{' '.join(said)} {text}"
+    if sentences := worth_of_labels(comparison, curve):
+        text = f"{' '.join(sentences)} {text}"
     if numbers.empty:
         text = "No arm of this study has a number of labelled subjects."
     return Table(title="What labels are worth", caption=caption(text, comparison.records), numbers=numbers, shown=shown)

@@ -43,13 +43,13 @@ def origin(
         "Data": _data(dataset),
         "Licence": str(dataset.get("licence") or "not stated"),
         "Budget": _settings(definition.get("budget"), without=("precision",)),
-        "Data settings": _settings(dataset, without=_SAID_ELSEWHERE),
+        "Data settings": _settings(dataset, without=_SHOWN_ELSEWHERE),
     }
     shown = pd.DataFrame(list(rows.items()), columns=["What", "Value"])
     return Table(title="Provenance", caption="Over all trials of the study.", numbers=shown, shown=shown)
 
 
-_SAID_ELSEWHERE = ("name", "title", "source", "licence", "synthetic", "labels", "fingerprint")
+_SHOWN_ELSEWHERE = ("name", "title", "source", "licence", "synthetic", "labels", "fingerprint")
 
 
 def _called(definition: Mapping[str, Any]) -> list[str]:

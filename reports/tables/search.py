@@ -90,27 +90,27 @@ def _outcome(row: Row) -> str:
 
 def proposals(records: SearchRecords) -> Table:
     """Every candidate with what it chose, in the order of its proposal."""
-    own = records.candidates
-    names = list(dict.fromkeys(name for values in own["values"] for name in values if name != "plan"))
+    candidates = records.candidates
+    names = list(dict.fromkeys(name for values in candidates["values"] for name in values if name != "plan"))
     settings: dict[str, list[str]] = {
-        name: [word(v[name]) if name in v else "" for v in own["values"]] for name in names
+        name: [word(v[name]) if name in v else "" for v in candidates["values"]] for name in names
     }
-    if own["plan"].map(is_plan).any():
-        settings = {"Plan": [str(plan) for plan in own["plan"].fillna("")], **settings}
+    if candidates["plan"].map(is_plan).any():
+        settings = {"Plan": [str(plan) for plan in candidates["plan"].fillna("")], **settings}
     shown = pd.DataFrame(
         {
-            "Proposed": own["order"].map(count),
+            "Proposed": candidates["order"].map(count),
             **settings,
-            "Gain": [number(value, 4, signed=True) for value in own["last_gain"]],
-            "at step": own["step"].map(count),
-            "State": own["state"].astype(str),
-            "SD log J": own["regularity"].map(number),
-            "Folding fraction": own["folding"].map(share),
-            "Parameters": own["parameters"].map(count),
+            "Gain": [number(value, 4, signed=True) for value in candidates["last_gain"]],
+            "at step": candidates["step"].map(count),
+            "State": candidates["state"].astype(str),
+            "SD log J": candidates["regularity"].map(number),
+            "Folding fraction": candidates["folding"].map(share),
+            "Parameters": candidates["parameters"].map(count),
         }
     )
-    groups = tuple(proposer(records, str(part), opens=True) for part in own["part"])
-    text = caption("Every candidate, in the order of its proposal; gain: at the last step that it came to.", records)
+    groups = tuple(proposer(records, str(part), opens=True) for part in candidates["part"])
+    text = caption("Every candidate, in the order of its proposal; gain: at the last step that it reached.", records)
     return Table(title="All candidates", caption=text, numbers=shown, shown=shown, groups=groups)
 
 

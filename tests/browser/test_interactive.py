@@ -127,7 +127,7 @@ def test_an_arm_is_switched_off_in_all_figures(browser: Any, study: Path, by: st
 
 def test_a_point_tells_what_it_is_and_leads_to_its_trial(browser: Any, study: Path) -> None:
     with opened(browser, study) as page:
-        group = page.locator("[id$=figure-distribution] [data-told*='seed 1']").first
+        group = page.locator("[id$=figure-distribution] [data-tooltips*='seed 1']").first
         group.locator("use, path").last.hover(force=True)
         tip = page.locator(".tip").inner_text()
         assert tip.startswith(group.get_attribute("data-arm") + ", seed ")

@@ -1,4 +1,4 @@
-"""ABIDE I: T1 brains of persons with autism and controls from 17 sites, without labels."""
+"""ABIDE I: T1 brains of subjects with autism and controls from 17 sites, without labels."""
 
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class Abide(IndiDataset):
 
     @staticmethod
     def example(folder: Path, layout: str = "INDI") -> dict[str, Any]:
-        """Nine persons of two sites in one of the layouts, one scanned twice in a visit; a table of sites."""
+        """Nine subjects of two sites in one of the layouts, one scanned twice in a visit; a table of sites."""
         rng = np.random.default_rng(0)
         rows = ["SITE_ID,SUB_ID,DX_GROUP,AGE_AT_SCAN,SEX"]
         for number in range(50952, 50961):

@@ -9,7 +9,7 @@ from fusemorph.data.indi import IndiDataset
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.walk import Layout
 
-# The anatomical file is called rest as the functional one is: the folder tells them apart. SITE_ID_SESSION: the person
+# The anatomical file is called rest as the functional one is: the folder tells them apart. SITE_ID_SESSION: the subject
 # is what stands before the last underscore. Source: the downloads of NITRC, read from public loaders.
 NITRC = Layout(
     name="NITRC",
@@ -21,7 +21,7 @@ NITRC = Layout(
 class Adhd200(IndiDataset):
     """Layouts of INDI (``SITE/0026001/session_1/anat_1/mprage.nii.gz``), NITRC (``SITE_ID_SESSION``) and BIDS.
 
-    15 persons of WashU have two sessions, which are two scans of one subject. Splits are drawn by subject.
+    15 subjects of WashU have two sessions, which are two scans of one subject. Splits are drawn by subject.
     """
 
     name = "adhd200"
@@ -39,7 +39,7 @@ class Adhd200(IndiDataset):
 
     @staticmethod
     def example(folder: Path, layout: str = "NITRC") -> dict[str, Any]:
-        """Eight persons of two sites in one of the layouts, one with two sessions, one with a functional scan."""
+        """Eight subjects of two sites in one of the layouts, one with two sessions, one with a functional scan."""
         rng = np.random.default_rng(0)
         scans = [(26001 + number, 1) for number in range(8)] + [(26001, 2)]
         for number, session in scans:

@@ -1,4 +1,4 @@
-"""ADNI: T1 brains of older persons at many visits, without labels."""
+"""ADNI: T1 brains of older subjects at many visits, without labels."""
 
 import re
 from pathlib import Path
@@ -24,9 +24,9 @@ IDA = Layout(
 class Adni(BrainDataset):
     """The archive's layout (``027_S_0074/DESCRIPTION/DATE/I12345/*.nii``) and BIDS as Clinica writes it.
 
-    A person has many visits, and a visit repeats and processed copies of its scans: one a visit is read, that of
+    A subject has many visits, and a visit repeats and processed copies of its scans: one a visit is read, that of
     ``IMAGEUID`` in ``ADNIMERGE.csv`` where the table is there, else that of the lowest number. Splits are drawn by
-    person.
+    subject.
     """
 
     name = "adni"
@@ -49,14 +49,14 @@ class Adni(BrainDataset):
 
     @staticmethod
     def example(folder: Path, layout: str = "IDA") -> dict[str, Any]:
-        """Eight persons, one with two visits and one with a repeat of which the table names the second."""
+        """Eight subjects, one with two visits and one with a repeat of which the table names the second."""
         rng = np.random.default_rng(0)
-        scans = [(person, "2006-01-31", 100 + person) for person in range(8)]
-        for person, date, image in [*scans, (0, "2007-02-01", 200), (1, "2006-01-31", 201)]:
+        scans = [(subject, "2006-01-31", 100 + subject) for subject in range(8)]
+        for subject, date, image in [*scans, (0, "2007-02-01", 200), (1, "2006-01-31", 201)]:
             path = {
-                "IDA": f"027_S_{74 + person:04d}/MPRAGE/{date}_10_33_46.0/I{image}/ADNI_027_S_{image}.nii",
-                "BIDS": f"sub-ADNI027S{74 + person:04d}/ses-M{12 * (date > '2007'):02d}/anat/"
-                f"sub-ADNI027S{74 + person:04d}_ses-M{12 * (date > '2007'):02d}_run-{1 + (image == 201)}_T1w.nii.gz",
+                "IDA": f"027_S_{74 + subject:04d}/MPRAGE/{date}_10_33_46.0/I{image}/ADNI_027_S_{image}.nii",
+                "BIDS": f"sub-ADNI027S{74 + subject:04d}/ses-M{12 * (date > '2007'):02d}/anat/"
+                f"sub-ADNI027S{74 + subject:04d}_ses-M{12 * (date > '2007'):02d}_run-{1 + (image == 201)}_T1w.nii.gz",
             }[layout]
             write_phantom(folder / path, rng=rng)
         table = ["RID,PTID,VISCODE,IMAGEUID,Month", "74,027_S_0074,m12,200,12", "75,027_S_0075,bl,201,0"]

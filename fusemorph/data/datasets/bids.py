@@ -87,7 +87,7 @@ def _list(folder: Path, options: BidsSettings) -> Listing:
     if not images:
         raise DataError(f"{folder}: no name of a {options.suffix} image holds 'match' ({options.match!r})")
     segmentations = _segmentations(folder, options.segmentation)
-    people = _participants(folder)
+    participants = _participants(folder)
     scans: dict[str, Listed] = {}
     excluded: dict[Path, str] = {}
     for image in runs_in_order(images):
@@ -95,13 +95,13 @@ def _list(folder: Path, options: BidsSettings) -> Listing:
         if scan_id in scans:
             excluded[image.path] = f"is another image of the same session; {scans[scan_id].image} is used"
             continue
-        person = people.get(image["subject"], {})
+        participant = participants.get(image["subject"], {})
         scans[scan_id] = Listed(
             image=image.path,
             labels=_one(segmentations.get(scan_id, []), image.path),
             subject=image["subject"],
-            split=person.get("split", ""),
-            site=person.get("site", ""),
+            split=participant.get("split", ""),
+            site=participant.get("site", ""),
             visit=image["session"],
         )
     _require_partners(scans, segmentations, (f"_{options.suffix}.", "_dseg."))

@@ -32,7 +32,7 @@ class BucknerSettings(BrainSettings):
 class Buckner(BrainDataset):
     """A subjects folder of FreeSurfer, of Buckner40 or any other: ``SUBJECT/mri/{norm, aseg, aparc+aseg}.mgz``.
 
-    ``norm`` has no skull. A folder is a person; ``fsaverage`` and its kin are none. Splits are drawn by person.
+    ``norm`` has no skull. Each folder is a subject; ``fsaverage`` and its kin are none. Splits are drawn by subject.
     """
 
     name = "buckner"
@@ -60,7 +60,7 @@ class Buckner(BrainDataset):
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
-        """Eight persons as FreeSurfer stores them, beside fsaverage."""
+        """Eight subjects as FreeSurfer stores them, beside fsaverage."""
         rng = np.random.default_rng(0)
         for subject in (*(f"subject{number:02d}" for number in range(8)), "fsaverage"):
             mri = folder / subject / "mri"

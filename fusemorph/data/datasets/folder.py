@@ -72,9 +72,9 @@ class Folder(MeasuredDataset):
     def example(folder: Path) -> dict[str, Any]:
         """Images and labels of eight subjects at two spacings, one of them seen twice, with ``splits.csv``."""
         rng = np.random.default_rng(0)
-        people = {"train": ["a", "a", "b", "c"], "val": ["d", "e", "f"], "test": ["g", "h"]}
+        subjects_of = {"train": ["a", "a", "b", "c"], "val": ["d", "e", "f"], "test": ["g", "h"]}
         rows = ["image,person,split"]
-        for split, subjects in people.items():
+        for split, subjects in subjects_of.items():
             for number, subject in enumerate(subjects):
                 image, labels = (folder / part / f"{split}{number}.nii.gz" for part in ("images", "labels"))
                 write_phantom(image, labels, rng=rng, spacing_mm=1.0 + number % 2 / 4)

@@ -30,11 +30,11 @@ class IxiSettings(BrainSettings):
 
 
 class Ixi(BrainDataset):
-    """Files ``IXI002-Guys-0828-T1.nii.gz`` in any folder (person, hospital, number of the scan, modality), or BIDS.
+    """Files ``IXI002-Guys-0828-T1.nii.gz`` in any folder (subject, hospital, number of the scan, modality), or BIDS.
 
     T1 is stored in sagittal slices, T2 and PD in axial ones: all are brought to the orientation nearest RAS as they are
-    read. The spreadsheet is not used, in which 26 persons stand twice and 15 of those with images do not stand. Splits
-    are drawn by person.
+    read. The spreadsheet is not used, in which 26 subjects stand twice and 15 of those with images do not stand. Splits
+    are drawn by subject.
     """
 
     name = "ixi"
@@ -62,7 +62,7 @@ class Ixi(BrainDataset):
 
     @staticmethod
     def example(folder: Path, layout: str = "official") -> dict[str, Any]:
-        """Eight persons of three hospitals, T1 in sagittal slices, one of them with axial T2."""
+        """Eight subjects of three hospitals, T1 in sagittal slices, one of them with axial T2."""
         rng = np.random.default_rng(0)
         for number, site in enumerate(("Guys", "HH", "IOP", "Guys", "HH", "IOP", "Guys", "HH"), start=2):
             subject = f"IXI{number:03d}"

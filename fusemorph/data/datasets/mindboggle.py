@@ -41,9 +41,9 @@ class MindboggleSettings(BrainSettings):
 class Mindboggle(BrainDataset):
     """``COHORT_volumes/SUBJECT/t1weighted_brain[.MNI152].nii.gz`` with ``labels.DKT31.manual[.MNI152].nii.gz``.
 
-    Two persons are in two cohorts, and stay in one split; cohorts are the sites. The headers of 14 native images have
+    Two subjects are in two cohorts, and stay in one split; cohorts are the sites. The headers of 14 native images have
     axes that are not those of the brain: what they are is found by comparison with the copy in MNI152 of the same
-    scan, without which the scan is left out. Splits are drawn by person.
+    scan, without which the scan is left out. Splits are drawn by subject.
     """
 
     name = "mindboggle"
@@ -69,7 +69,7 @@ class Mindboggle(BrainDataset):
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
-        """Ten scans of eight persons, one with a header whose axes are wrong, in both spaces."""
+        """Ten scans of eight subjects, one with a header whose axes are wrong, in both spaces."""
         scans = (
             "HLN-12-1", "HLN-12-3", "MMRR-21-2", "NKI-RS-22-3", "NKI-TRT-20-5", "NKI-RS-22-14", "NKI-TRT-20-14",
             "OASIS-TRT-20-1", "OASIS-TRT-20-2", "MMRR-21-3",

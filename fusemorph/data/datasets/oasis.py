@@ -40,7 +40,7 @@ class Oasis(BrainDataset):
     """``OASIS_OAS1_0001_MR1/{aligned_norm, aligned_seg35, slice_norm, slice_seg24}.nii.gz`` of neurite-oasis.
 
     Structures have the names that ``seg35_labels.txt`` and ``seg24_labels.txt`` of the download give, else numbers.
-    Splits are drawn by person, who is the number after ``OAS1``.
+    Splits are drawn by subject, the number after ``OAS1``.
     """
 
     name = "oasis"
@@ -79,7 +79,7 @@ class Oasis(BrainDataset):
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
-        """Eight persons, one scanned twice, each with its slice; names of the 35 structures."""
+        """Eight subjects, one scanned twice, each with its slice; names of the 35 structures."""
         rng = np.random.default_rng(0)
         for number, session in [*((number, 1) for number in range(1, 9)), (1, 2)]:
             scan = folder / f"OASIS_OAS1_{number:04d}_MR{session}"

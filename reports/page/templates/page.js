@@ -61,27 +61,27 @@ function pointsOf(group) {
 }
 function show(point) {
   all("svg .at").forEach((other) => other.classList.remove("at"));
-  const group = point && point.closest("[data-told]");
-  const told = group && JSON.parse(group.dataset.told)[pointsOf(group).indexOf(point)];
-  if (!told) return (tip.textContent = "");
+  const group = point && point.closest("[data-tooltips]");
+  const tooltip = group && JSON.parse(group.dataset.tooltips)[pointsOf(group).indexOf(point)];
+  if (!tooltip) return (tip.textContent = "");
   const box = point.getBoundingClientRect();
   point.classList.add("at");
-  tip.textContent = `${group.dataset.arm}, ${told.split("\t")[0]}`;
+  tip.textContent = `${group.dataset.arm}, ${tooltip.split("\t")[0]}`;
   tip.style.left = `${Math.max(4, Math.min(box.right + 10, innerWidth - tip.offsetWidth - 8))}px`;
   tip.style.top = `${Math.max(4, Math.min(box.bottom + 8, innerHeight - tip.offsetHeight - 8))}px`;
 }
 function follow(point) {
-  const group = point.closest("[data-told]"), seed = JSON.parse(group.dataset.told)[pointsOf(group).indexOf(point)].split("\t")[1];
+  const group = point.closest("[data-tooltips]"), seed = JSON.parse(group.dataset.tooltips)[pointsOf(group).indexOf(point)].split("\t")[1];
   const rows = all("tr[data-seed]", group.closest("article")).filter((row) => row.dataset.arm === group.dataset.arm);
   if (rows.length) location.hash = (rows.find((one) => one.dataset.seed === seed) || rows[0]).id;
 }
-document.addEventListener("pointerover", (event) => show(event.target.closest("[data-told] use, [data-told] path")));
-document.addEventListener("click", (event) => { const point = event.target.closest("[data-told] use, [data-told] path"); if (point) follow(point); });
+document.addEventListener("pointerover", (event) => show(event.target.closest("[data-tooltips] use, [data-tooltips] path")));
+document.addEventListener("click", (event) => { const point = event.target.closest("[data-tooltips] use, [data-tooltips] path"); if (point) follow(point); });
 document.addEventListener("keydown", (event) => {
   const figure = event.target.closest(".figure"), step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
   if (event.key === "Escape") show(null);
   if (!figure || !(step || event.key === "Enter")) return;
-  const points = all("[data-told]:not(.off)", figure).flatMap(pointsOf), at = points.findIndex((one) => one.classList.contains("at"));
+  const points = all("[data-tooltips]:not(.off)", figure).flatMap(pointsOf), at = points.findIndex((one) => one.classList.contains("at"));
   if (!points.length) return;
   event.preventDefault();
   if (step) show(points[(Math.max(at, step < 0 ? 0 : -1) + step + points.length) % points.length]);

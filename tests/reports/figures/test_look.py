@@ -70,6 +70,6 @@ def test_marks_stand_in_the_svg_as_data_and_nowhere_else(tmp_path: Path) -> None
         mark(line, 'a "quoted" <arm>', other="b", told=["one: 0.5\t0", "two"])
         document = save(figure, tmp_path, "figure")
     assert 'data-arm="a &quot;quoted&quot; &lt;arm&gt;" data-other="b"' in document
-    assert "data-told=" in document
+    assert "data-tooltips=" in document
     assert "mark:" not in document
     assert as_attributes(document) == document

@@ -36,7 +36,7 @@ def write_sets(runs: Path, sets: dict[str, dict[str, float]], **records: Any) ->
 SETS = {"brains": {"a": 0.6, "b": 0.7, "c": 0.5}, "hearts": {"a": 0.8, "b": 0.7, "c": 0.5}}
 
 SHARED = (
-    "Whether the order holds cannot be told for 3 of 3 pairs of arms; it holds for 0. a and b share the best mean rank "
+    "Whether the order holds is undecided for 3 of 3 pairs of arms; it holds for 0. a and b share the best mean rank "
     "over 2 data sets; no test confirms this order, which rests on 1 seed."
 )
 
@@ -62,13 +62,13 @@ def test_ranks_across_by_hand(tmp_path: Path) -> None:
 def test_a_turn_of_the_order_is_shown_with_the_interaction_and_its_interval(tmp_path: Path) -> None:
     write_sets(tmp_path, SETS, seeds=3)
     study = across(compare_studies([tmp_path]))[0]
-    assert study.order.turns == (("a", "b"),)
+    assert study.order.reversed_pairs == (("a", "b"),)
     assert study.order.holds == 2
-    assert across_summary(study)[0].startswith("The order turns for 1 of 3 pairs of arms (a and b).")
+    assert across_summary(study)[0].startswith("The order is reversed for 1 of 3 pairs of arms (a and b).")
     change = study.interactions.set_index("arm").loc["b"]
     assert change["change"] == pytest.approx(0.2, abs=0.03)
     assert change["low"] < change["change"] < change["high"]
-    assert interaction_table(study).caption.endswith("The order turns for 1 of 3 pairs of arms (a and b).")
+    assert interaction_table(study).caption.endswith("The order is reversed for 1 of 3 pairs of arms (a and b).")
 
 
 def test_an_order_that_is_the_same_everywhere_holds(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_several_studies_share_a_page_made_side_by_side_or_one_by_one(
         write_records(folder, Records(arms=ARMS[:2], seeds=1, name=name))
     pages = []
     for many in (1_000_000, 1):
-        monkeypatch.setattr(reports.page.report, "MANY", many)
+        monkeypatch.setattr(reports.page.report, "MANY_TRIALS", many)
         pages.append(write_report(runs, tmp_path / f"from {many}").read_text(encoding="utf-8"))
         assert (tmp_path / f"from {many}" / "tables" / "gate-settings_arms.csv").is_file()
     assert pages[0] == pages[1]

@@ -15,7 +15,7 @@ from reports.analysis.comparison import compare_studies
 from reports.analysis.significance import Certainty
 from reports.checklist.checklist import checklist
 from reports.records import NothingToReportError
-from reports.records.contents import DEEPEST, read_object
+from reports.records.contents import MOST_NESTED, read_object
 from reports.records.files import LONGEST_STEM, MOST_PICTURE_BYTES, file_stem, read_pairs, read_pictures
 from reports.records.loading import load_studies
 from reports.tables.provenance import provenance
@@ -98,7 +98,7 @@ def test_depths_and_long_numbers_are_named_problems(small: Path, content: str) -
 
 def test_json_that_is_nested_deeper_than_anything_needs_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "deep.json"
-    for levels, fits in ((DEEPEST, True), (DEEPEST + 1, False)):
+    for levels, fits in ((MOST_NESTED, True), (MOST_NESTED + 1, False)):
         path.write_text('{"a": ' * levels + "1" + "}" * levels)
         if fits:
             assert read_object(path)
