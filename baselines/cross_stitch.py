@@ -9,6 +9,7 @@ weights begin at 0.5. Differences are those of ``shared_encoder``. In 3-D with f
 (the public one 1,423,252 with five classes and three inputs).
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -49,20 +50,15 @@ class CrossStitch(SegmentingMethod):
         return StitchedNetworks(dims=dims, width=self.width, classes=len(self.labels) + 1)
 
 
-class StitchedNetworks(PairNetwork):
-    """Two U-Nets over the concatenated pair, stitched after each level."""
+class TwoTaskNetwork(PairNetwork):
+    """Registers a pair and segments its images, each in the pair in which it is the fixed one."""
 
-    def __init__(self, *, dims: int, width: int, classes: int) -> None:
-        super().__init__(dims=dims)
-        channels = [share * width for share in SHARES]
-        down = list(zip((2, *channels[:-1]), channels, strict=True))
-        up = [(fine + coarse, fine) for fine, coarse in pairwise(channels)][::-1]
-        self.registering, self.segmenting = (
-            nn.ModuleList(ConvBlock(dims, *counts) for counts in (*down, *up)) for _ in range(2)
-        )
-        self.stitches = nn.ModuleList(CrossStitchUnit(dims, outputs) for _, outputs in (*down[1:], *up))
-        self.logits = segmentation_logits(dims, channels[0], classes)
-        self.displacement = small_convolution(dims, channels[0])
+    logits: nn.Module
+    displacement: nn.Module
+
+    @abstractmethod
+    def features(self, pairs: Float[Tensor, "b 2 *s"]) -> tuple[Tensor, Tensor]:
+        """The features for registration and for segmentation at full resolution."""
 
     def align(
         self, fixed: Float[Tensor, "b 1 *s"], moving: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
@@ -78,14 +74,29 @@ class StitchedNetworks(PairNetwork):
     ) -> Registration:
         """Both directions: the segmentation of an image is that of the pair in which it is the fixed one."""
         pairs = torch.cat((torch.cat((first, second)), torch.cat((second, first))), dim=1)
-        registering, segmenting = self._features(pairs)
+        registering, segmenting = self.features(pairs)
         logits = self.logits(segmenting).float().contiguous()
         swapped = torch.cat(tuple(reversed(logits.chunk(2))))
         displacement = self.displacement(registering).float().contiguous()
         return Registration(displacement=displacement, segmentation=(logits, swapped))
 
-    def _features(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """The features of both networks at full resolution."""
+
+class StitchedNetworks(TwoTaskNetwork):
+    """Two U-Nets over the concatenated pair, stitched after each level."""
+
+    def __init__(self, *, dims: int, width: int, classes: int) -> None:
+        super().__init__(dims=dims)
+        channels = [share * width for share in SHARES]
+        down = list(zip((2, *channels[:-1]), channels, strict=True))
+        up = [(fine + coarse, fine) for fine, coarse in pairwise(channels)][::-1]
+        self.registering, self.segmenting = (
+            nn.ModuleList(ConvBlock(dims, *counts) for counts in (*down, *up)) for _ in range(2)
+        )
+        self.stitches = nn.ModuleList(CrossStitchUnit(dims, outputs) for _, outputs in (*down[1:], *up))
+        self.logits = segmentation_logits(dims, channels[0], classes)
+        self.displacement = small_convolution(dims, channels[0])
+
+    def features(self, pairs: Float[Tensor, "b 2 *s"]) -> tuple[Tensor, Tensor]:
         levels = list(zip(self.registering, self.segmenting, strict=True))
         both = levels[0][0](pairs), levels[0][1](pairs)
         skips = [both]

@@ -15,17 +15,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from baselines.cross_stitch import SHARES, TWO_TASKS
+from baselines.cross_stitch import SHARES, TWO_TASKS, TwoTaskNetwork
 from fusemorph.losses import TrainingLoss
 from fusemorph.method import SegmentingMethod
 from fusemorph.networks.blocks import ConvBlock, downsample, upsample
 from fusemorph.networks.head import segmentation_logits
-from fusemorph.networks.pair_network import PairNetwork
-from fusemorph.networks.registration import Registration
 from fusemorph.networks.unet import small_convolution
 
 
@@ -44,7 +41,7 @@ class SharedEncoder(SegmentingMethod):
         return TwoDecoders(dims=dims, width=self.width, classes=len(self.labels) + 1)
 
 
-class TwoDecoders(PairNetwork):
+class TwoDecoders(TwoTaskNetwork):
     """A U-Net over the concatenated pair whose decoder stands twice."""
 
     def __init__(self, *, dims: int, width: int, classes: int) -> None:
@@ -56,27 +53,11 @@ class TwoDecoders(PairNetwork):
         self.logits = segmentation_logits(dims, channels[0], classes)
         self.displacement = small_convolution(dims, channels[0])
 
-    def align(
-        self, fixed: Float[Tensor, "b 1 *s"], moving: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
-    ) -> Registration:
-        both = self.align_both(fixed, moving, generator)
-        assert both.segmentation is not None
-        count = len(fixed)
-        of_fixed, of_moving = (logits[:count] for logits in both.segmentation)
-        return Registration(displacement=both.displacement[:count], segmentation=(of_fixed, of_moving))
-
-    def align_both(
-        self, first: Float[Tensor, "b 1 *s"], second: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
-    ) -> Registration:
-        """Both directions: the segmentation of an image is that of the pair in which it is the fixed one."""
-        images = torch.cat((first, second))
-        features = [self.encoder[0](torch.cat((images, torch.cat((second, first))), dim=1))]
+    def features(self, pairs: Float[Tensor, "b 2 *s"]) -> tuple[Tensor, Tensor]:
+        encoded = [self.encoder[0](pairs)]
         for block in self.encoder[1:]:
-            features.append(block(downsample(features[-1])))
-        logits = self.logits(self.segmenting(features)).float().contiguous()
-        displacement = self.displacement(self.registering(features)).float().contiguous()
-        swapped = torch.cat(tuple(reversed(logits.chunk(2))))
-        return Registration(displacement=displacement, segmentation=(logits, swapped))
+            encoded.append(block(downsample(encoded[-1])))
+        return self.registering(encoded), self.segmenting(encoded)
 
 
 class _Decoder(nn.Module):

@@ -64,10 +64,10 @@ def _parser() -> argparse.ArgumentParser:
         "--width",
         choices=("page", "column", "two-columns"),
         default="page",
-        help="of figures: the page's, a journal's column, or two columns",
+        help="width of figures: the page's, one column of a journal, or two columns",
     )
     parser.add_argument(
-        "--font", choices=("sans", "serif", "dejavu"), default="sans", help="of figures (default: sans)"
+        "--font", choices=("sans", "serif", "dejavu"), default="sans", help="font of figures (default: sans)"
     )
     return parser
 

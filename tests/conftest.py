@@ -16,6 +16,12 @@ def brains_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("brains")
 
 
+@pytest.fixture
+def svg_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures as SVG without PNG and PDF, which take half of a report's time, for tests that look at the page alone."""
+    monkeypatch.setattr("reports.plots.style.FILES", {})
+
+
 @pytest.fixture(scope="module")
 def no_token() -> Iterator[None]:
     """Keep Ray from leaving a token in the home directory."""

@@ -86,14 +86,18 @@ class StudyOptions(Options):
     seeds: int | None = option(
         Whole(least=1, most=AT_MOST["seeds"]), "train with seeds 0 to N-1; default: the study's own", metavar="N"
     )
-    arms: tuple[str, ...] = option(Text(), "run these arms alone", flag="--arm", metavar="LABEL", many=True)
-    labels: str | None = option(
-        Text(), "labelled training subjects, numbers or shares with commas: 0,5,10%%,100%%", metavar="N,..."
+    arms: tuple[str, ...] = option(
+        Text(), "run only this arm; repeat for several", flag="--arm", metavar="LABEL", many=True
     )
-    plan: str | None = option(Text(), "train the arms of --arm with this plan beside their own, too", metavar="PLAN")
+    labels: str | None = option(
+        Text(), "numbers or shares of labelled training subjects, separated by commas: 0,5,10%%,100%%", metavar="N,..."
+    )
+    plan: str | None = option(
+        Text(), "also train the arms of --arm with this plan in place of their own", metavar="PLAN"
+    )
     refine: int | None = option(
         Whole(least=1, most=AT_MOST["steps"]),
-        "run the arms of --arm with instance optimisation in so many steps, too",
+        "also run the arms of --arm with instance optimisation in this many steps",
         metavar="STEPS",
     )
     compile: Compiler | None = option(  # noqa: RUF009
@@ -127,7 +131,11 @@ class DataOptions(Options):
     """On which images."""
 
     datasets: tuple[str, ...] = option(
-        Text(), "default: the study's own; again for several", flag="--dataset", metavar="NAME", many=True
+        Text(),
+        "data set to train and evaluate on; repeat for several; default: the study's own",
+        flag="--dataset",
+        metavar="NAME",
+        many=True,
     )
     named_folders: tuple[tuple[str, Path], ...] = option(
         NamedFolder(), "where a dataset's files lie", flag="--data", metavar="NAME=DIR", many=True
@@ -162,9 +170,9 @@ class ExecutionOptions(Options):
     threads: int = option(
         Whole(least=1, most=AT_MOST["workers"]), "threads a trial; default: 1", default=1, metavar="N"
     )
-    device: str = option(Device(), "default: cuda where there is one, else cpu", default="cpu")
+    device: str = option(Device(), "device that trials run on; default: cuda if available, else cpu", default="cpu")
     checkpointing: bool = option(
-        Switch(), "save memory: compute activations again in the backward pass, for the same numbers", default=False
+        Switch(), "save memory by computing activations again in the backward pass; results are the same", default=False
     )
     card_memory: float | None = option(
         Number(least=0.001, most=1e6),
@@ -173,15 +181,18 @@ class ExecutionOptions(Options):
     )
     retry_failed: bool = option(Switch(), "run failed trials again; their records are kept", default=False)
     tensorboard: Path | None = option(  # noqa: RUF009
-        Folder(), "write scalars of the trials that run", metavar="DIR"
+        Folder(), "write scalars of running trials for TensorBoard", metavar="DIR"
     )
-    address: str | None = option(Text(), "of a Ray cluster, or auto; default: start Ray on this machine")
+    address: str | None = option(Text(), "address of a Ray cluster, or auto; default: start Ray on this machine")
     cpus_per_trial: float = option(
-        Number(least=0.001, most=1024, whole_beyond_1=True), "of Ray's; default: 1", default=1.0, metavar="N"
+        Number(least=0.001, most=1024, whole_beyond_1=True),
+        "CPUs that Ray reserves for a trial; default: 1",
+        default=1.0,
+        metavar="N",
     )
     gpus_per_trial: float = option(
         Number(least=0, most=1024, whole_beyond_1=True),
-        "of Ray's, may be a fraction; default: 0",
+        "GPUs that Ray reserves for a trial, fractions allowed; default: 0",
         default=0.0,
         metavar="N",
     )
@@ -205,28 +216,38 @@ class SearchOptions(Options):
         Word(among=SEARCHERS), "what proposes configurations; default: random, or as --driver says"
     )
     trials: int | None = option(
-        Whole(least=1, most=AT_MOST["trials"]), "distinct configurations in all, those done included", metavar="N"
+        Whole(least=1, most=AT_MOST["trials"]),
+        "distinct configurations in total, including those already done",
+        metavar="N",
     )
     operators: str | None = option(Text(), "symbols that a stage may take; default: the study's own")
-    semi: bool = option(Switch(), "learn from labels, and search how segmentation helps, too", default=False)
+    semi: bool = option(Switch(), "learn from labels, and also search how segmentation helps", default=False)
     objectives: tuple[str, ...] = option(
-        Word(among=tuple(OBJECTIVES)), f"of {', '.join(OBJECTIVES)}; default: dice; again for several",
+        Word(among=tuple(OBJECTIVES)), f"what is optimised: {', '.join(OBJECTIVES)}; repeat for several; default: dice",
         flag="--objective", metavar="NAME", many=True,
     )  # fmt: skip
     early_stopping: str | None = option(
         Word(among=("halving", "none")),
-        "of weak trials; default: halving with the one objective dice, one dataset and one seed",
+        "how weak trials are stopped early; default: halving for the single objective dice, one dataset and one seed",
     )
     max_parameters: float | None = option(Number(least=1, most=1e15), "refuse larger networks", metavar="N")
     max_flops: float | None = option(Number(least=1, most=1e21), "refuse networks of more forward FLOPs", metavar="N")
-    max_folding: float | None = option(Number(least=0, most=1), "disregard results that fold more", metavar="X")
-    search_seed: int = option(Whole(least=0, most=2**32 - 2), "of the searcher; default: 0", default=0, metavar="N")
+    max_folding: float | None = option(
+        Number(least=0, most=1), "exclude results with a larger folding fraction", metavar="X"
+    )
+    search_seed: int = option(
+        Whole(least=0, most=2**32 - 2), "seed of the searcher; default: 0", default=0, metavar="N"
+    )
     confirm: int | None = option(
         Whole(least=0, most=1_000), "train the best K again; 0: none; default: the study's own", metavar="K"
     )
-    confirm_budget: str | None = option(BudgetName(), "default: the study's own", metavar="NAME")
-    confirm_seeds: int | None = option(Whole(least=1, most=AT_MOST["seeds"]), "default: the study's own", metavar="N")
-    no_control: bool = option(Switch(), "no random search of the same size beside it", default=False)
+    confirm_budget: str | None = option(
+        BudgetName(), "budget of the confirmation; default: the study's own", metavar="NAME"
+    )
+    confirm_seeds: int | None = option(
+        Whole(least=1, most=AT_MOST["seeds"]), "its training seeds; default: the study's own", metavar="N"
+    )
+    no_control: bool = option(Switch(), "leave out the control, a random search of the same size", default=False)
     price: float = option(
         Number(least=0, most=1e9), "price of an hour of a trial's core or GPU, for --dry-run", default=0.0, metavar="P"
     )

@@ -79,11 +79,10 @@ def evaluate(
     summary = json.dumps(summarise(split, rows) | {"pictures": shown}, indent=1) + "\n"
     files = {"pairs.csv": table(rows), "pictures.npz": archive(arrays), "summary.json": summary.encode()}
     if viewed:
-        views = {rank: view for rank, view in measured.extremes.items() if view.number != chosen["median"]}
-        others = [
-            view_planes(dataset.pair(indices[view.number]), view.displacement, rank) for rank, view in views.items()
-        ]
-        files |= _viewer(method, network, dataset.pair(indices[chosen["median"]]), others, device=device)
+        median = chosen["median"]
+        others = {rank: view for rank, view in measured.extremes.items() if view.number != median}
+        views = [view_planes(dataset.pair(indices[v.number]), v.displacement, rank) for rank, v in others.items()]
+        files |= _viewer(method, network, dataset.pair(indices[median]), views, device=device)
     tables = {"labels.csv": measured.label_rows, "gates.csv": measured.gate_rows}
     return files | {name: table(entries) for name, entries in tables.items() if entries}
 

@@ -40,6 +40,11 @@ FONTS = {
 MOST_HEIGHT = 9.0
 """Inches, so that a figure with its caption fits a page of a paper."""
 PNG_DPI = 300
+FILES: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+"""Formats beside SVG in which a figure is written, with the metadata that would change its bytes from day to day."""
 LEGIBLE = 9.0
 """Pixels of the smallest text of a figure on a phone."""
 LABEL_WIDTH, LABEL_LINES = 44, 3
@@ -208,10 +213,8 @@ def save(figure: Figure, folder: Path, name: str) -> str:
         document = _svg(figure)
         # What is laid out once need not be again: it takes as long as the drawing.
         figure.set_layout_engine("none")
-        figure.savefig(folder / f"{name}.png", dpi=PNG_DPI, metadata={"Software": None})
-        figure.savefig(
-            folder / f"{name}.pdf", dpi=PNG_DPI, metadata={"CreationDate": None, "Creator": None, "Producer": None}
-        )
+        for ending, metadata in FILES.items():
+            figure.savefig(folder / f"{name}.{ending}", dpi=PNG_DPI, metadata=metadata)
     (folder / f"{name}.svg").write_text(document, encoding="utf-8")
     return document
 

@@ -41,7 +41,7 @@ def test_a_set_is_counted_and_the_line_that_runs_a_study_is_one_that_the_sweep_t
     assert "58 of the 62 labels are in no scan: 1003 left caudal middle frontal, " in said
     assert re.search(r"warning: .*HLN-12-1/t1weighted_brain.nii.gz: the header .*issues/186\); its axes are LIA", said)
     assert "warning: 91 of the 99 subjects of the whole set are not here\n" in said
-    assert "note: shows people whom oasis shows too: OASIS-TRT-20" in said
+    assert "note: shares subjects with oasis: OASIS-TRT-20" in said
     line = re.search("^to run a study: python -m experiments.sweep (.*)$", said, flags=re.MULTILINE)
     assert line is not None
     options = parse(shlex.split(line[1]))

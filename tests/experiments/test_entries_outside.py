@@ -1,9 +1,6 @@
 """A study, a data set, a method and an operator from outside the checkout, from the check to the registration."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +15,6 @@ from fusemorph.catalogue import FOLDERS
 from fusemorph.cli import main as fusemorph
 from tests.entry_files import write_entries
 
-ROOT = Path(__file__).parents[2]
 SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--set", "test=4"]
 
 
@@ -53,26 +49,23 @@ def line(elsewhere: Path, runs: str, *arguments: str) -> list[str]:
     return ["elsewhere", *SMALL, *map(str, folders), *arguments]
 
 
-@pytest.fixture(scope="module")
-def inline(elsewhere: Path) -> Path:
+def run(elsewhere: Path, runs: str, *arguments: str) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FOLDERS, "")
-        assert sweep(line(elsewhere, "inline")) == 0
-    return elsewhere / "inline"
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setattr("reports.plots.style.FILES", {})
+        assert sweep(line(elsewhere, runs, *arguments)) == 0
+    return elsewhere / runs
+
+
+@pytest.fixture(scope="module")
+def inline(elsewhere: Path) -> Path:
+    return run(elsewhere, "inline")
 
 
 @pytest.fixture(scope="module")
 def ray(elsewhere: Path, address: str) -> Path:
-    command = [
-        sys.executable,
-        "-m",
-        "experiments.sweep",
-        *line(elsewhere, "ray", "--driver", "ray", "--address", address),
-    ]
-    environment = os.environ | {"RAY_AUTH_MODE": "disabled", FOLDERS: ""}
-    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return elsewhere / "ray"
+    return run(elsewhere, "ray", "--driver", "ray", "--address", address)
 
 
 def test_a_check_reads_a_data_set_from_outside(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,7 +110,7 @@ def test_tables_of_a_report(case: int, records: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", range(16))
 def test_a_report(case: int, records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports.plots.style, "PNG_DPI", 15)
+    monkeypatch.setattr(reports.plots.style, "FILES", {})
     runs, out = tmp_path / "runs", tmp_path / "out"
     shutil.copytree(records, runs)
     what = spoil_runs(runs, np.random.default_rng([8, case]))

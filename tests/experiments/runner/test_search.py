@@ -7,28 +7,49 @@ import pytest
 
 from experiments.runner.command_line import parse
 from experiments.runner.search_setup import stops_early
-from experiments.studies.fusion import COARSE_TO_FINE, DIRECT
+from experiments.studies.fusion import COARSE_TO_FINE
 from experiments.sweep import main
+from fusemorph.catalogue import FOLDERS
 from nas.objectives import find_objectives
 from reports.page import write_report
 from tests.data.folder_files import fill
+from tests.entry_files import write_entries
 
-SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--set", "test=4", "--budget", "smoke"]
+STUDY = '''"""The search over placements, confirmed beside two arms alone. Source: made up for a test."""
+
+from dataclasses import replace
+
+from experiments.studies import placement
+
+STUDY = replace(placement.STUDY, comparison_arms=lambda budget: placement.STUDY.comparison_arms(budget)[-2:])
+'''
 CONFIRM = ["--confirm", "1", "--confirm-budget", "smoke", "--confirm-seeds", "1"]
-NAME = "placement-virtual_brains-smoke"
+NAME = "few-folder-smoke"
 CONFIRMED = f"{NAME}-best-of-3-1-smoke"
 
 
 @pytest.fixture(scope="module")
-def folder(brains_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Slices, and the study: what is trained costs little, since the search is under test."""
     folder = tmp_path_factory.mktemp("search")
-    (folder / "cache").symlink_to(brains_cache)
+    write_entries(folder / "entries", {"studies/few.py": STUDY})
+    names = fill(folder / "set", 6, shape=(20, 18))
+    splits = [split for split in ("train", "val", "test") for _ in range(2)]
+    rows = [f"{name},{name},{split}" for name, split in zip(names, splits, strict=True)]
+    (folder / "set" / "splits.csv").write_text("\n".join(["image,person,split", *rows]) + "\n")
     return folder
 
 
-def call(folder: Path, *arguments: str) -> int:
-    place = ["--dataset", "virtual_brains", *SMALL, "--runs", str(folder / "runs"), "--cache", str(folder / "cache")]
-    return main([arguments[0], *place, *arguments[1:]])
+@pytest.fixture(autouse=True)
+def nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``--entries`` names is forgotten after each test."""
+    monkeypatch.setenv(FOLDERS, "")
+
+
+def call(folder: Path, study: str, *arguments: str) -> int:
+    data = ["--dataset", "folder", "--data", f"folder={folder / 'set'}", "--budget", "smoke"]
+    places = (("--entries", "entries"), ("--runs", "runs"), ("--cache", "cache"))
+    return main([study, *data, *(word for option, name in places for word in (option, str(folder / name))), *arguments])
 
 
 def arms(folder: Path, name: str) -> list[dict[str, object]]:
@@ -36,7 +57,7 @@ def arms(folder: Path, name: str) -> list[dict[str, object]]:
 
 
 def test_a_search_is_run_confirmed_and_extended(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(folder, "placement", "--driver", "optuna", "--trials", "3", *CONFIRM) == 0
+    assert call(folder, "few", "--driver", "optuna", "--trials", "3", *CONFIRM) == 0
     said = capsys.readouterr().out
     assert "search by tpe: 3 configurations" in said
     assert "random control: 3 configurations" in said
@@ -44,7 +65,7 @@ def test_a_search_is_run_confirmed_and_extended(folder: Path, capsys: pytest.Cap
     first = arms(folder, NAME)
     assert (len(first), len(arms(folder, f"{NAME}-random"))) == (3, 3)
     confirmed = [arm["label"] for arm in arms(folder, CONFIRMED)]
-    assert confirmed[:9] == ["identity", *DIRECT, *COARSE_TO_FINE]
+    assert confirmed[:3] == ["identity", *COARSE_TO_FINE[-2:]]
     for arm in arms(folder, CONFIRMED):
         (key,) = arm["keys"].values()  # type: ignore[attr-defined]
         assert (folder / "runs" / key / "eval" / "test").is_dir()
@@ -53,10 +74,10 @@ def test_a_search_is_run_confirmed_and_extended(folder: Path, capsys: pytest.Cap
         if not any(key in other["keys"].values() for other in arms(folder, CONFIRMED)):  # type: ignore[attr-defined]
             assert not (folder / "runs" / key / "eval").exists()
     chosen = (folder / "runs" / "studies" / f"{CONFIRMED}.json").read_bytes()
-    assert call(folder, "placement", "--driver", "optuna", "--trials", "3", "--no-control", *CONFIRM) == 0
+    assert call(folder, "few", "--driver", "optuna", "--trials", "3", "--no-control", *CONFIRM) == 0
     assert (folder / "runs" / "studies" / f"{CONFIRMED}.json").read_bytes() == chosen
     capsys.readouterr()
-    assert call(folder, "placement", "--driver", "optuna", "--trials", "5", "--no-control", "--confirm", "0") == 0
+    assert call(folder, "few", "--driver", "optuna", "--trials", "5", "--no-control", "--confirm", "0") == 0
     assert "5 configurations, 3 of them known" in capsys.readouterr().out
     assert arms(folder, NAME)[:3] == first
     assert len({json.dumps(arm["method"]) for arm in arms(folder, NAME)}) == 5
@@ -67,14 +88,14 @@ def test_a_search_is_run_confirmed_and_extended(folder: Path, capsys: pytest.Cap
 def test_points_with_many_values_are_known_again(folder: Path, study: str, capsys: pytest.CaptureFixture[str]) -> None:
     alone = ["--driver", "optuna", "--no-control", "--confirm", "0"]
     assert call(folder, study, *alone, "--trials", "1") == 0
-    first = arms(folder, f"{study}-virtual_brains-smoke")
+    first = arms(folder, f"{study}-folder-smoke")
     assert call(folder, study, *alone, "--trials", "2") == 0
     assert "2 configurations, 1 of them known" in capsys.readouterr().out
-    assert arms(folder, f"{study}-virtual_brains-smoke")[:1] == first
+    assert arms(folder, f"{study}-folder-smoke")[:1] == first
 
 
 def test_another_definition_of_the_name_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(folder, "placement", "--driver", "optuna", "--trials", "3", "--operators", "js") == 2
+    assert call(folder, "few", "--driver", "optuna", "--trials", "3", "--operators", "js") == 2
     assert "defines another study of the name" in capsys.readouterr().err
 
 
@@ -104,7 +125,7 @@ def test_several_objectives_give_a_front(folder: Path, capsys: pytest.CaptureFix
     ("arguments", "message"),
     [
         (["--objective", "dice", "--objective", "flops", "--early-stopping", "halving"], "judges val Dice alone"),
-        (["--max-parameters", "10"], "no configuration of the space keeps to it"),
+        (["--max-parameters", "10", "--operators", "js"], "no configuration of the space keeps to it"),
         (["--driver", "inline", "--searcher", "tpe"], "driver inline offers random, grid, got 'tpe'"),
         (["--driver", "ray", "--searcher", "grid"], "driver ray offers tpe, nsga2, random, got 'grid'"),
         (["--operators", "jx"], "unknown operator"),
@@ -122,7 +143,8 @@ def test_what_cannot_be_is_said_before_anything_starts(
     message: str,
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    (tmp_path / "cache").symlink_to(folder / "cache")
+    for name in ("entries", "set"):
+        (tmp_path / name).symlink_to(folder / name)
     assert call(tmp_path, "placement", "--trials", "2", *arguments) == 2
     assert message in capsys.readouterr().err
     assert not list((tmp_path / "runs").glob("*/record.json"))

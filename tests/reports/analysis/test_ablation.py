@@ -218,7 +218,7 @@ def test_a_study_beside_a_search_changes_nothing(tmp_path: Path) -> None:
     assert load_searches([tmp_path])[0].related.empty
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("svg_alone")
 def test_the_committed_search(tmp_path: Path) -> None:
     results = Path(__file__).parents[3] / "experiments" / "results"
     page = write_report(

@@ -67,7 +67,7 @@ def test_marks_stand_in_the_svg_as_data_and_nowhere_else(tmp_path: Path) -> None
     with style():
         figure = Figure()
         (line,) = figure.subplots().plot([0, 1], [0, 1], "o")
-        mark(line, 'a "quoted" <arm>', other="b", told=["one: 0.5\t0", "two"])
+        mark(line, 'a "quoted" <arm>', other="b", tooltips=["one: 0.5\t0", "two"])
         document = save(figure, tmp_path, "figure")
     assert 'data-arm="a &quot;quoted&quot; &lt;arm&gt;" data-other="b"' in document
     assert "data-tooltips=" in document

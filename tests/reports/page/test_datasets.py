@@ -22,7 +22,7 @@ from reports.tables.groups import side_by_side
 from reports.tables.published import published
 from tests.reports.records_fixture import FUSION_ARMS, Arm, Records, write_records
 
-pytestmark = pytest.mark.usefixtures("coarse")
+pytestmark = pytest.mark.usefixtures("svg_alone")
 
 
 def write_sets(runs: Path, sets: dict[str, dict[str, float]], **records: Any) -> None:

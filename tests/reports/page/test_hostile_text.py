@@ -57,7 +57,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def out(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reports.plots.style, "PNG_DPI", 15)
+        patch.setattr(reports.plots.style, "FILES", {})
         return write_report([runs], tmp_path_factory.mktemp("report")).parent
 
 

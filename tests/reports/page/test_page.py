@@ -151,7 +151,7 @@ def test_what_concerns_all_figures_and_tables_is_said_once(page: Path) -> None:
     assert "Split: val, the selection split (choices were made on it)." in table
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("svg_alone")
 def test_incomplete_and_malformed_records(tmp_path: Path) -> None:
     folders = write_records(tmp_path / "runs", Records(arms=ARMS[:3]))
     shutil.rmtree(folders["early", "2"])
@@ -166,7 +166,7 @@ def test_incomplete_and_malformed_records(tmp_path: Path) -> None:
     assert "no claim: one seed" in text
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("svg_alone")
 def test_records_without_any_result(tmp_path: Path) -> None:
     for folder in write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=1)).values():
         shutil.rmtree(folder)
@@ -175,7 +175,7 @@ def test_records_without_any_result(tmp_path: Path) -> None:
     assert "nothing is drawn" in text
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("svg_alone")
 @pytest.mark.parametrize("records", [{"seeds": 1, "blocks": 1}, {"arms": ARMS[:1], "seeds": 2}])
 def test_thin_records(tmp_path: Path, records: dict[str, object]) -> None:
     write_records(tmp_path / "runs", Records(**{"arms": ARMS[:2]} | records))  # type: ignore[arg-type]
@@ -183,7 +183,7 @@ def test_thin_records(tmp_path: Path, records: dict[str, object]) -> None:
     assert ">nan<" not in text_of(page)
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("svg_alone")
 def test_metrics_that_are_all_nan(tmp_path: Path) -> None:
     write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=2))
     for path in tmp_path.glob("runs/*/eval/val/pairs.csv"):
@@ -194,7 +194,7 @@ def test_metrics_that_are_all_nan(tmp_path: Path) -> None:
     assert "No claim can be made about early against AutoFuse (no values)." in text
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("svg_alone")
 def test_broken_pictures_are_said(tmp_path: Path) -> None:
     folders = write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=1, pictures=True))
     (folders["AutoFuse", "0"] / "eval" / "val" / "pictures.npz").write_bytes(b"no archive")
@@ -204,7 +204,7 @@ def test_broken_pictures_are_said(tmp_path: Path) -> None:
     assert "holds no complete pair" in text
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("svg_alone")
 def test_a_page_too_large_leaves_pictures_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=1, pictures=True, shape=(300, 200)))
     monkeypatch.setattr(reports.page.report, "MOST_PICTURE_BYTES", 700_000)
@@ -212,7 +212,7 @@ def test_a_page_too_large_leaves_pictures_out(tmp_path: Path, monkeypatch: pytes
     assert "Left out to keep the page small: see figures/fusion_pairs1.svg." in text
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("svg_alone")
 def test_several_studies_share_a_page_made_side_by_side_or_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,7 +231,7 @@ def test_several_studies_share_a_page_made_side_by_side_or_one_by_one(
     assert len(elements.ids) == len(set(elements.ids))
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("svg_alone")
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_records(tmp_path / "runs", Records(arms=ARMS[:2], seeds=1))
     out = tmp_path / "out"
@@ -240,7 +240,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "more than the baseline, early, at 0." in text_of(out / "index.html")
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("svg_alone")
 def test_the_margin_of_equivalence_is_set_on_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ RESULTS = Path(__file__).parents[3] / "experiments" / "results"
 
 
 # Of the baselines' three data sets one is drawn: the others' numbers are held to what is known below.
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("svg_alone")
 @pytest.mark.parametrize(
     ("name", "dataset"),
     [("baselines", "acdc"), *((name, None) for name in ("fusion", "quickstart", "regularity", "standard", "tuning"))],

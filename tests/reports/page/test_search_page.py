@@ -45,7 +45,7 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
-pytestmark = pytest.mark.usefixtures("coarse")
+pytestmark = pytest.mark.usefixtures("svg_alone")
 
 
 def page_of(folder: Path) -> Path:
@@ -80,7 +80,7 @@ def test_a_search_with_its_control_and_confirmation(tmp_path: Path) -> None:
         "Mean gain in val Dice over identity at step 50",
     ):
         assert words in text
-    figures = {path.stem for path in (tmp_path / "out" / "figures").glob("placement_*.png")}
+    figures = {path.stem for path in (tmp_path / "out" / "figures").glob("placement_*.svg")}
     assert figures == {
         f"placement_{name}" for name in ("incumbent", "placement", "fidelity", "stages", "parallel", "plans")
     }
@@ -121,7 +121,7 @@ def test_failed_and_pruned_trials_alone(tmp_path: Path) -> None:
         "No confirmation of it is in these records.",
     ):
         assert words in text
-    assert (tmp_path / "out" / "figures" / "placement_placement.png").is_file()
+    assert (tmp_path / "out" / "figures" / "placement_placement.svg").is_file()
 
 
 def test_failed_trials_alone(tmp_path: Path) -> None:
@@ -157,8 +157,8 @@ def test_several_objectives_show_their_front(tmp_path: Path) -> None:
     write_search(tmp_path / "runs", Entry(proposals=[FOUND[0], *FOUND[3:]], search=goals))
     text = text_of(page_of(tmp_path))
     assert "Of 3 finished configurations, 2 are on the front of val Dice, regularity and FLOPs: no other" in text
-    assert (tmp_path / "out" / "figures" / "placement_front.png").is_file()
-    assert not (tmp_path / "out" / "figures" / "placement_incumbent.png").exists()
+    assert (tmp_path / "out" / "figures" / "placement_front.svg").is_file()
+    assert not (tmp_path / "out" / "figures" / "placement_incumbent.svg").exists()
     shown = search_tables(load_searches([tmp_path / "runs"])[0])["candidates"].shown
     assert list(shown["Front"]) == ["yes", "yes", ""]
 

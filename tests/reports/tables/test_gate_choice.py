@@ -52,6 +52,7 @@ def test_records_that_do_not_tell_give_no_table_and_no_sentence(tmp_path: Path) 
     assert gates_in_a_sentence(table) == ""
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_the_sentence_stands_on_the_page(tmp_path: Path) -> None:
     compared(tmp_path / "runs", {"AutoFuse": 0.03})
     page = write_report([tmp_path / "runs"], tmp_path / "page").read_text(encoding="utf-8")
