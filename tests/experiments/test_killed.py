@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.sweep import main
+
 ROOT = Path(__file__).parents[2]
 ARMS = ("identity", "C2F correlation", "C2F AutoFuse")
 SMALL = [
@@ -30,8 +32,7 @@ MACHINE_MADE = ("measured.json", "cost.json")
 
 
 def line(runs: Path, cache: Path, driver: str) -> list[str]:
-    call = [sys.executable, str(ROOT / "experiments" / "sweep.py"), "quickstart", *SMALL, *DRIVERS[driver]]
-    return [*call, "--runs", str(runs), "--cache", str(cache)]
+    return ["quickstart", *SMALL, *DRIVERS[driver], "--runs", str(runs), "--cache", str(cache)]
 
 
 def finished(runs: Path) -> list[Path]:
@@ -60,9 +61,9 @@ def determined(runs: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def unbroken(brains_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("unbroken") / "runs"
-    call = line(runs, brains_cache, "inline")
-    ended = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reports.plots.style.FILES", {})
+        assert main(line(runs, brains_cache, "inline")) == 0
     assert len(finished(runs)) == TRIALS
     return runs
 
@@ -91,7 +92,7 @@ def test_kills_cost_nothing_but_time(
     unbroken: Path, brains_cache: Path, tmp_path: Path, driver: str, kills: int
 ) -> None:
     runs, rng = tmp_path / "runs", random.Random(kills)
-    call = line(runs, brains_cache, driver)
+    call = [sys.executable, str(ROOT / "experiments" / "sweep.py"), *line(runs, brains_cache, driver)]
     for number in range(kills):
         before = digests(finished(runs))
         done = min(TRIALS - 1, number * TRIALS // kills + rng.randrange(2))

@@ -65,7 +65,7 @@ def test_a_search_is_run_confirmed_and_extended(folder: Path, capsys: pytest.Cap
     first = arms(folder, NAME)
     assert (len(first), len(arms(folder, f"{NAME}-random"))) == (3, 3)
     confirmed = [arm["label"] for arm in arms(folder, CONFIRMED)]
-    assert confirmed[:3] == ["identity", *COARSE_TO_FINE[-2:]]
+    assert confirmed[:3] == ["identity", *list(COARSE_TO_FINE)[-2:]]
     for arm in arms(folder, CONFIRMED):
         (key,) = arm["keys"].values()  # type: ignore[attr-defined]
         assert (folder / "runs" / key / "eval" / "test").is_dir()
@@ -101,10 +101,10 @@ def test_another_definition_of_the_name_is_refused(folder: Path, capsys: pytest.
 
 def test_a_dry_run_tells_size_hours_and_price(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted((folder / "runs").rglob("*"))
-    assert call(folder, "placement", "--trials", "60", "--price", "2.5", "--dry-run", "--driver", "optuna") == 0
+    assert call(folder, "placement", "--trials", "20", "--price", "2.5", "--dry-run", "--driver", "optuna") == 0
     said = capsys.readouterr().out
     assert "691 distinct plans, 691 configurations" in said
-    assert "2 x 60 configurations x 1 trials" in said
+    assert "2 x 20 configurations x 1 trials" in said
     assert "core-hours" in said
     assert "at 2.5 an hour" in said
     assert sorted((folder / "runs").rglob("*")) == before
@@ -130,7 +130,6 @@ def test_several_objectives_give_a_front(folder: Path, capsys: pytest.CaptureFix
         (["--driver", "ray", "--searcher", "grid"], "driver ray offers tpe, nsga2, random, got 'grid'"),
         (["--operators", "jx"], "unknown operator"),
         (["--confirm-budget", "huge"], "unknown budget 'huge'"),
-        (["--driver", "ray", "--cpus-per-trial", "512"], "512 CPUs"),
         (["--driver", "ray", "--address", "127.0.0.1:1"], "no cluster"),
     ],
 )
