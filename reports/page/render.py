@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from reports.figures.captioned import CaptionedFigure
-from reports.plots.style import inline, save
+from reports.plots.style import formats, inline, save
 from reports.tables.table import Table, is_number
 from reports.wording import MINUS
 
@@ -38,7 +38,7 @@ def drawn(
         shown["id"] = f"{stem}-figure-{captioned.name}"
         if captioned.figure is not None:
             element = inline(save(captioned.figure, out / "figures", name), name=name, alt=captioned.alt)
-            shown |= {"files": {kind: f"figures/{name}.{kind.lower()}" for kind in ("SVG", "PNG", "PDF")}}
+            shown |= {"files": {ending.upper(): f"figures/{name}.{ending}" for ending in formats()}}
             shown["python"] = (python or {}).get(captioned.name, "")
             budget -= len(element)
             if budget >= 0:

@@ -203,6 +203,11 @@ def jitter(count: int, width: float) -> np.ndarray:
     return (np.arange(count) * 0.618034 % 1 - 0.5) * width
 
 
+def formats() -> tuple[str, ...]:
+    """The endings of the files that ``save`` writes."""
+    return ("svg", *FILES)
+
+
 def save(figure: Figure, folder: Path, name: str) -> str:
     """Write ``NAME.svg``, ``NAME.pdf`` and, at 300 dpi, ``NAME.png``, the same bytes for the same figure; the SVG.
 
