@@ -218,7 +218,10 @@ def _loaded(entry: Entry, contract: type | tuple[type, ...]) -> Any:
     if len(objects) != 1:
         kinds = contract if isinstance(contract, tuple) else (contract,)
         wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise ValueError(f"{entry}: must define one {wanted}, has {len(objects)}; a file without one begins with _")
+        raise ValueError(
+            f"{entry}: must define exactly one {wanted}, got {len(objects)}; a file that is no entry needs a name that "
+            "begins with _"
+        )
     if getattr(objects[0], "name", entry.name) != entry.name:
         raise ValueError(f"{entry}: calls itself {objects[0].name!r}; the name must be that of the module")
     return objects[0]

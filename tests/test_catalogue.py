@@ -93,8 +93,8 @@ PRIVATE = METHOD + "\n\nclass _Again(Nudge):\n    pass\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('"""Nothing."""\n', r"must define one Method, has 0"),
-        (SECOND, r"must define one Method, has 2"),
+        ('"""Nothing."""\n', r"must define exactly one Method, got 0"),
+        (SECOND, r"must define exactly one Method, got 2"),
         (METHOD.replace("import torch", "import torch_of_another_name"), r"cannot be imported: ModuleNotFoundError: "),
         (METHOD.replace("class Nudge(", "class Nudge["), r"cannot be imported: SyntaxError: "),
         (METHOD.replace('"nudge"', '"shove"'), r"calls itself 'shove'; the name must be that of the module"),
@@ -134,7 +134,7 @@ def test_an_operator_that_declares_something_else_is_named(folder: Path, text: s
 def test_an_operator_is_one_module(folder: Path) -> None:
     (folder / "operators" / "larger.py").write_text(OPERATOR + "\n\nclass Smaller(nn.Module):\n    pass\n")
     add_folders([folder])
-    with pytest.raises(ValueError, match=r"larger\.py\): must define one Module, has 2"):
+    with pytest.raises(ValueError, match=r"larger\.py\): must define exactly one Module, got 2"):
         build_operator("z", dims=2, channels=8, gate=GateSettings())
 
 
@@ -192,8 +192,8 @@ def test_an_installed_package_brings_entries(tmp_path: Path, module: str) -> Non
     ("module", "message"),
     [
         ("made_up.shove", "method 'nudge' of made-up 1.5: there is no module made_up.shove"),
-        ("made_up:Shove", "must define one Method, has 0"),
-        ("made_up.larger", "must define one Method, has 0"),
+        ("made_up:Shove", "must define exactly one Method, got 0"),
+        ("made_up.larger", "must define exactly one Method, got 0"),
     ],
 )
 def test_a_wrong_entry_point_is_named_with_its_package(tmp_path: Path, module: str, message: str) -> None:

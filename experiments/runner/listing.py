@@ -1,14 +1,14 @@
 """What ``--list`` shows: all that can be named on the command line of a sweep."""
 
 from experiments.study import find_study
-from fusemorph.catalogue import DATASETS, METHODS, OPERATORS, STUDIES, entries
+from fusemorph.catalogue import DATASETS, METHODS, OPERATORS, STUDIES, Entry, entries
 from fusemorph.configuration import BUDGETS
 from fusemorph.fusion.plan import NAMED_PLANS, parse_plan, vocabulary
 
 
 def listing() -> str:
     """Everything that can be named on the command line, and where each entry comes from."""
-    studies = [f"  {name}: {_question(name)} ({entry.origin})" for name, entry in entries(STUDIES).items()]
+    studies = [f"  {name}: {_question(entry)} ({entry.origin})" for name, entry in entries(STUDIES).items()]
     datasets, methods = ([f"  {name} ({e.origin})" for name, e in entries(k).items()] for k in (DATASETS, METHODS))
     plans = [f"  {name}: {parse_plan(plan)}" for name, plan in NAMED_PLANS.items()]
     operators = [
@@ -23,9 +23,9 @@ def listing() -> str:
     return "\n\n".join("\n".join([title, *lines]) for title, lines in parts.items())
 
 
-def _question(name: str) -> str:
+def _question(entry: Entry) -> str:
     """The study's question, or why there is none: one broken file hides no other."""
     try:
-        return find_study(name).question
+        return find_study(entry.name).question
     except ValueError as error:
-        return str(error)
+        return str(error).removeprefix(f"{entry}: ")

@@ -82,7 +82,8 @@ def test_the_list_says_where_they_are(elsewhere: Path, tmp_path: Path, capsys: p
     listed = capsys.readouterr().out
     for name in ("datasets/elsewhere_brains", "methods/nudge", "operators/larger", "studies/elsewhere"):
         assert f"({elsewhere / 'entries' / name}.py)" in listed
-    assert "unfinished.py): cannot be imported: SyntaxError" in listed
+    assert "\n  unfinished: cannot be imported: SyntaxError" in listed
+    assert f"({tmp_path / 'studies' / 'unfinished.py'})" in listed
 
 
 def test_a_folder_that_is_not_there_is_a_wrong_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
