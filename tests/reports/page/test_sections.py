@@ -11,7 +11,7 @@ from tests.reports.records_fixture import ARMS, Records, write_records
 FIGURE = re.compile(r'<figure(?: class="table")? id="([^"]+)">(.*?)</figure>', re.DOTALL)
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("svg_alone")
 def test_nothing_empty_is_printed_or_written(tmp_path: Path) -> None:
     folders = write_records(tmp_path / "runs", Records(arms=(ARMS[1], ARMS[-1]), seeds=1))
     for folder in folders.values():
