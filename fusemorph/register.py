@@ -46,7 +46,7 @@ Estimate = Callable[[Pair], Tensor]
 """From two scans on one grid to the displacement ``(1, d, *s)`` in its voxels."""
 
 Start = Literal["world", "centres", "masses", "affine"]
-STARTS_OF_DATA: dict[str, Start] = {"none": "world", "affine": "affine", "centres": "masses"}
+STARTS_OF_DATA: dict[str, Start] = {"none": "world", "affine": "affine", "mni": "affine", "centres": "masses"}
 """How a data set's setting ``align`` brought its scans together, as a start here."""
 LEAST_SIDE = 2
 

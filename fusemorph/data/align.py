@@ -12,8 +12,12 @@ from fusemorph.affine import register_affine
 from fusemorph.data.cache import Arrays
 from fusemorph.data.errors import DataError
 from fusemorph.data.preprocess import Volume, resample, resampling, smoothed, window
+from fusemorph.data.template import centred_on_brain, template_at
 from fusemorph.data.world import read_at, read_labels_at
 from fusemorph.grid import identity_grid
+
+COARSE_MM = 2.0
+"""A finer grid tells no more of an affine map of a brain."""
 
 
 def align(
@@ -28,6 +32,19 @@ def align(
         DataError: the images cannot be aligned, or a label voxel would be lost.
     """
     matrix = affine_voxels(image, reference)
+    return _on_window(image, labels, matrix, reference=reference, start=start, shape=shape)
+
+
+def _on_window(
+    image: Volume,
+    labels: Volume | None,
+    matrix: Float[Tensor, "d e"],
+    *,
+    reference: Volume,
+    start: Sequence[int],
+    shape: Sequence[int],
+) -> Arrays:
+    """``matrix`` maps voxels of the reference to voxels of the image."""
     matrix[:, -1] += matrix[:, :-1] @ torch.tensor(start, dtype=torch.float64)
     grid = identity_grid(shape, dtype=torch.float64)
     places = torch.einsum("ij,j...->i...", matrix[:, :-1], grid) + matrix[:, -1].view(-1, *[1] * len(shape))
@@ -38,6 +55,28 @@ def align(
         _check_labels(labels, matrix, shape)
         arrays["labels"] = read_labels_at(labels, places)
     return arrays
+
+
+def align_to_template(
+    image: Volume, labels: Volume | None, *, spacing_mm: Sequence[float], shape: Sequence[int]
+) -> Arrays:
+    """What ``align`` returns, on a grid in the space of the MNI152 template with its brain in the middle.
+
+    ``image`` must be normalised. The map is found at 2 mm, or at a coarser ``spacing_mm``.
+
+    Raises:
+        DataError: as ``align``.
+    """
+    reference, coarse = (template_at(spacing) for spacing in (tuple(spacing_mm), _at_least(spacing_mm, COARSE_MM)))
+    start = centred_on_brain(reference, shape)
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[:-1] = affine_voxels(image, coarse)
+    between = torch.from_numpy(np.linalg.solve(coarse.affine, reference.affine))
+    return _on_window(image, labels, (matrix @ between)[:-1], reference=reference, start=start, shape=shape)
+
+
+def _at_least(spacing_mm: Sequence[float], least_mm: float) -> tuple[float, ...]:
+    return tuple(max(float(spacing), least_mm) for spacing in spacing_mm)
 
 
 def affine_voxels(image: Volume, reference: Volume) -> Float[Tensor, "d e"]:

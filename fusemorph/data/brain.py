@@ -27,7 +27,7 @@ from fusemorph.data.settings import (
 from fusemorph.data.table import read_table
 
 FIELD_OF_VIEW_MM = (160.0, 224.0, 160.0)
-PROTOCOLS = {"paper": {"spacing_mm": 1.0, "shape": (144, 192, 160), "align": "affine"}}
+PROTOCOLS = {"paper": {"spacing_mm": 1.0, "shape": (144, 192, 160), "align": "mni"}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class BrainSettings:
 
     ``align``: as in ``FileDataset``; with ``none``, each brain's centre of mass lies in the middle of the grid, to the
     nearest voxel. ``seed`` and ``fractions`` (train, val, test) draw the split of each subject. ``protocol``: ``paper``
-    for an affine step and 144x192x160 at 1 mm, where nothing else is said.
+    for an affine step to MNI152 and 144x192x160 at 1 mm, where nothing else is said.
     """
 
     dataset: ClassVar[str] = "brains"
@@ -70,6 +70,7 @@ class BrainDataset(ListedDataset):
     middle is that of the common one, and whose shape it has by default; else its middle is the brain's centre of mass.
     """
 
+    alignments = ("none", "affine", "mni")
     brains = True
     strays = True
     settings_kind: ClassVar[type[BrainSettings]] = BrainSettings

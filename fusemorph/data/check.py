@@ -1,6 +1,8 @@
 """``fusemorph check``: check a data set before training on it."""
 
 import argparse
+import math
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from fusemorph.bounds import size
 from fusemorph.catalogue import add_folders, add_option
 from fusemorph.data import DataError, Dataset, known_datasets, open_dataset
 from fusemorph.data.cache import cache_folder, content_digest
@@ -103,9 +106,11 @@ def _inspect(
         dataset = open_dataset(name, data, cache=cache, **settings)
     except DataError as error:
         return _errors(error), []
-    findings = _check_scans(dataset)
-    if findings:
-        return findings, []
+    room = _check_room(dataset, cache_folder(cache))
+    for finding in room:
+        print(f"fusemorph check: {finding.level}: {printable(finding.message)}", file=sys.stderr)
+    if findings := _check_scans(dataset):
+        return [*room, *findings], []
     sources = [_source(dataset, scan_id) for scan_id in scans(dataset)]
     findings = [*_check_splits(dataset), *_check_contents(dataset, cache_folder(cache)), *check_labels(dataset)]
     findings += [*check_headers(dataset), *check_listing(dataset), *check_left_out(dataset)]
@@ -200,6 +205,29 @@ def _described(scan_id: str, array: np.ndarray, spacing_mm: tuple[float, ...], a
     )
 
 
+def cache_bytes(dataset: Dataset) -> int:
+    """What the preprocessed scans take of the disk: images as float32, labels as int16."""
+    each = (4 + (2 if dataset.has_labels(scan_id) else 0) for scan_id in scans(dataset))
+    return sum(each) * math.prod(dataset.shape)
+
+
+def _cached(dataset: Dataset) -> str:
+    grid = _sides(dataset.shape)
+    return f"{size(cache_bytes(dataset))} on the disk, {len(scans(dataset))} scans of {grid}"
+
+
+def _check_room(dataset: Dataset, cache: Path) -> list[Finding]:
+    """A warning, before any scan is read, where the cache may not have the room."""
+    place = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
+    need, free = cache_bytes(dataset), shutil.disk_usage(place).free
+    if need <= free:
+        return []
+    message = (
+        f"preprocessed scans take {size(need)}, {size(free)} are free in {place}; choose another folder by --cache"
+    )
+    return [Finding(level="warning", message=message)]
+
+
 def _rows(dataset: Dataset, sources: list[Source]) -> list[tuple[str, str]]:
     shapes = np.asarray([source.shape for source in sources])
     lows, highs = [source.low for source in sources], [source.high for source in sources]
@@ -213,6 +241,7 @@ def _rows(dataset: Dataset, sources: list[Source]) -> list[tuple[str, str]]:
         ("scans", ", ".join(f"{count} {split}" for split, count in splits.items())),
         *inventory(dataset),
         ("evaluation pairs", pairs),
+        ("preprocessed", _cached(dataset)),
         ("labelled in training", _labelled(dataset)),
         ("shapes", f"{_sides(shapes.min(axis=0).tolist())} to {_sides(shapes.max(axis=0).tolist())}"),
         ("spacing, mm", _counted(_sides(source.spacing_mm) for source in sources)),

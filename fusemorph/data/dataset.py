@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from rich.progress import track
 
 from fusemorph.bounds import grid_problem
 from fusemorph.data.cache import cache_folder
 from fusemorph.data.errors import DataError
 from fusemorph.data.labelled import LABELLED, choose_labelled, in_order
 from fusemorph.data.pairing import check_subjects, connected_blocks, mirrored_pairs, pairs_within
+from fusemorph.data.prepare import prepare_all
 
 OPEN_SCANS = 64
 """How many scans a dataset keeps open: each holds three files, and a process may hold 1024, or 256 on macOS."""
@@ -123,7 +123,7 @@ class Dataset(ABC):
         self.shape, self.spacing_mm = shape, spacing_mm
         self.labels, self.settings = dict(labels), dict(settings)
         self._hidden: frozenset[str] = frozenset()
-        self.give: Callable[[str], np.ndarray | None] = lambda scan_id: None
+        self.give: Callable[[str], np.ndarray | None] | None = None
         train, least = set(self._members.get("train", {}).values()), 1 if self.within_subjects else 2
         if len(train) < least:
             raise DataError(f"{self.name}: train must hold at least {least} subjects, got {len(train)}")
@@ -229,18 +229,18 @@ class Dataset(ABC):
             del self._opened[next(iter(self._opened))]
         return Scan(
             id=scan_id, subject=subject, image=arrays["image"], affine=arrays["affine"], spacing_mm=self.spacing_mm,
-            labels=None if subject in self._hidden else arrays.get("labels"), given=self.give(scan_id),
+            labels=None if subject in self._hidden else arrays.get("labels"),
+            given=self.give(scan_id) if self.give else None,
         )  # fmt: skip
 
     def prepare(self, *, progress: bool = False) -> None:
-        """Read, check and cache every scan, with a progress bar on request; none stays open.
+        """Read, check and cache every scan, several at a time, with a progress bar on request; none stays open.
 
         Raises:
             DataError: an unusable file, named.
             StorageError: the cache cannot be written.
         """
-        for scan_id in track(list(self._subject), f"preparing {self.name}", disable=not progress, transient=True):
-            self._arrays(scan_id)
+        prepare_all(self._arrays, list(self._subject), title=f"preparing {self.name}", progress=progress)
 
     def fingerprint(self) -> str:
         """sha256 of what training and selection see: the contents behind train and val, never those of test."""

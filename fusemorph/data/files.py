@@ -10,6 +10,7 @@ import numpy as np
 from fusemorph.data.cache import Arrays, cached_arrays, content_digest
 from fusemorph.data.dataset import Dataset
 from fusemorph.data.preprocess import VERSION, Volume, background, normalise, resample, window
+from fusemorph.data.template import MNI152
 
 READING = 2
 """Counts changes of how unusual files are read: those whose header ITK and nibabel read otherwise, or that hold stray
@@ -23,7 +24,8 @@ class FileDataset(Dataset):
 
     With the setting ``align=affine`` each scan is mapped affinely to a reference scan instead: the first of train, so
     that no choice is made and neither val nor test takes part in it; where pairs are within subjects, the subject's
-    first scan, so that a subject's scans keep their own shape. Image and labels are interpolated once.
+    first scan, so that a subject's scans keep their own shape. With ``align=mni``, where brains are shown,
+    they are mapped to the MNI152 template, in the middle of the grid. Image and labels are interpolated once.
     """
 
     alignments: ClassVar[tuple[str, ...]] = ("none", "affine")
@@ -36,6 +38,8 @@ class FileDataset(Dataset):
         given = {name: value for name, value in settings.items() if (name, value) != ("align", "none")}
         self._digests: dict[Path, str] = {}
         super().__init__(settings=given, **rest)
+        if align == "mni" and (self.within_subjects or len(self.shape) != 3):
+            raise ValueError(f"{self.name}: 'align' can be 'mni' for 3-D images of different subjects alone")
 
     def reference(self, scan_id: str) -> str | None:
         """The scan to which this one is aligned; None for a reference itself, and where nothing is aligned."""
@@ -57,6 +61,8 @@ class FileDataset(Dataset):
     def _content(self, scan_id: str) -> Any:
         digests = [self._digest(path) for path in self.files(scan_id)]
         own = [VERSION, *digests, *([] if self._plain(scan_id, digests) else [{"reading": READING}])]
+        if self._align == "mni":
+            return [*own, ALIGNMENT, MNI152]
         reference = self.reference(scan_id)
         return own if reference is None else [*own, ALIGNMENT, self._content(reference)]
 
@@ -85,6 +91,12 @@ class FileDataset(Dataset):
 
     def _preprocess(self, scan_id: str, reference: str | None) -> Arrays:
         image, labels = self._read(scan_id)
+        if self._align == "mni":
+            # Imported here, as below.
+            from fusemorph.data.align import align_to_template
+
+            image = normalise(image, self._percentiles)
+            return align_to_template(image, labels, spacing_mm=self.spacing_mm, shape=self.shape)
         first = image if reference is None else self._read(reference)[0]
         first = normalise(resample(first, self.spacing_mm), self._percentiles)
         start = self._start(reference or scan_id, first)

@@ -1,6 +1,8 @@
 """What a grid common to many files depends on, measured once a file: its grid, its foreground, its labels."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from fusemorph.bounds import SMALLEST_SIDE
 from fusemorph.data.cache import Arrays, cached_arrays, content_digest
 from fusemorph.data.errors import DataError
 from fusemorph.data.listing import Listed
+from fusemorph.data.prepare import threads
 from fusemorph.data.preprocess import (
     VERSION,
     centred_start,
@@ -37,16 +40,28 @@ def survey_scans(
     Raises:
         DataError: with a line for each unusable file.
     """
-    surveys, wrong = {}, []
-    for scan_id, scan in scans.items():
+    if dimensions is None:
+        dimensions = _dimensions_of_first(scans.values())
+
+    def attempt(scan: Listed) -> Arrays | str:
         try:
-            dimensions = dimensions or read_volume(scan.image).array.ndim
-            surveys[scan_id] = _survey(scan, dimensions=dimensions, smallest_side=smallest_side, cache=cache)
+            return _survey(scan, dimensions=dimensions, smallest_side=smallest_side, cache=cache)
         except DataError as error:
-            wrong.append(str(error))
-    if wrong:
+            return str(error)
+
+    with ThreadPoolExecutor(threads()) as pool:
+        found = dict(zip(scans, pool.map(attempt, scans.values()), strict=True))
+    if wrong := [problem for problem in found.values() if isinstance(problem, str)]:
         raise DataError("\n".join(wrong))
-    return surveys
+    return {scan_id: survey for scan_id, survey in found.items() if not isinstance(survey, str)}
+
+
+def _dimensions_of_first(scans: Iterable[Listed]) -> int:
+    """Those of the first image that can be read; 3 where none can."""
+    for scan in scans:
+        with suppress(DataError):
+            return read_volume(scan.image).array.ndim
+    return 3
 
 
 def _survey(scan: Listed, *, dimensions: int, smallest_side: int | Sequence[int], cache: Path) -> Arrays:

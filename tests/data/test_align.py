@@ -107,7 +107,7 @@ def test_what_would_leave_the_grid_is_named(folder: Path) -> None:
 
 
 def test_an_unknown_alignment_is_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match="folder: 'align' must be one of none, affine, got 'rigid'"):
+    with pytest.raises(ValueError, match="folder: 'align' must be one of none, affine, mni, got 'rigid'"):
         opened(folder, align="rigid")
     with pytest.raises(ValueError, match=r"settings of 'virtual_brains' must be among .*, got \['align'\]"):
         open_dataset("virtual_brains", align="affine")

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from fusemorph.bounds import sides, size
 from fusemorph.cli import main
-from fusemorph.data.check import check
+from fusemorph.data import open_dataset
+from fusemorph.data.check import cache_bytes, check
 from fusemorph.data.datasets.folder import Folder
 from fusemorph.data.datasets.hippocampus import Hippocampus
 
@@ -133,3 +136,18 @@ def test_a_path_that_no_file_system_holds_is_refused(capsys: pytest.CaptureFixtu
         main(["check", "folder", "--data", "a" * 5000])
     assert ended.value.code == 2
     assert "argument --data: must be a path of 4095 bytes at most" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_what_preprocessed_scans_take_of_the_disk_is_foretold(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = folder.parent / "cache"
+    dataset = open_dataset("folder", folder, cache=cache)
+    dataset.prepare()
+    arrays = [path for path in (cache / "scans").glob("*/*.npy") if path.stem in ("image", "labels")]
+    assert cache_bytes(dataset) == sum(np.load(path).nbytes for path in arrays)
+    assert run("folder", folder) == 0
+    assert f"{size(cache_bytes(dataset))} on the disk, 9 scans of {sides(dataset.shape)}" in capsys.readouterr().out
+    monkeypatch.setattr("shutil.disk_usage", lambda place: SimpleNamespace(free=1024))
+    assert run("folder", folder) == 0
+    assert "1 KiB are free in" in capsys.readouterr().err

@@ -37,6 +37,7 @@ class Folder(MeasuredDataset):
     licence = "that of the files"
     download = "nothing: images of your own"
     layout = "{images, labels}/NAME.nii.gz and splits.csv, or pairs.csv"
+    alignments = ("none", "affine", "mni")
     companions = frozenset({"pairs.csv", "splits.csv", "scans.csv"})
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:

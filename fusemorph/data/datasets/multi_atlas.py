@@ -70,8 +70,8 @@ FIELD_OF_VIEW_MM = (160.0, 224.0, 160.0)
 class MultiAtlasSettings:
     """``spacing_mm`` of all axes: 2, or 1 as acquired. ``shape``: by default 160x224x160 mm, which holds every brain.
 
-    ``align``: ``affine`` to the first scan of train (``FileDataset``), or ``centres``: each brain's centre of mass in
-    the middle of the grid, to the nearest voxel.
+    ``align``: ``affine`` to the first scan of train, ``mni`` to the MNI152 template (``FileDataset``), or ``centres``:
+    each brain's centre of mass in the middle of the grid, to the nearest voxel.
     """
 
     spacing_mm: float = 2.0
@@ -108,7 +108,7 @@ class MultiAtlas(FileDataset):
     licence = "CC BY-NC 3.0"
     download = "the images and labels of the MICCAI 2012 multi-atlas challenge (Neuromorphometrics), without skulls"
     layout = "{images, labels}/1000.nii.gz"
-    alignments = ("affine", "centres")
+    alignments = ("affine", "mni", "centres")
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
         options = read_settings(MultiAtlasSettings, settings, dataset=self.name)

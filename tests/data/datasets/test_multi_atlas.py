@@ -72,7 +72,7 @@ def test_a_scan_that_is_none_of_the_35_is_named(arguments: dict[str, Any]) -> No
         ({"spacing_mm": 0.5}, "'spacing_mm' must lie within 1 and 8, got 0.5"),
         ({"shape": [24, 24]}, "'shape' must be 3 sides of 8 or more"),
         ({"percentiles": [99, 1]}, "'percentiles' must rise within 0 and 100"),
-        ({"align": "none"}, "'align' must be one of affine, centres, got 'none'"),
+        ({"align": "none"}, "'align' must be one of affine, mni, centres, got 'none'"),
     ],
 )
 def test_a_setting_against_its_rule_is_named(arguments: dict[str, Any], setting: dict[str, Any], message: str) -> None:
