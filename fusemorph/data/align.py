@@ -1,6 +1,6 @@
 """A scan brought to the space of a reference scan by one affine map and one interpolation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,9 +21,12 @@ COARSE_MM = 2.0
 
 
 def align(
-    image: Volume, labels: Volume | None, *, reference: Volume, start: Sequence[int], shape: Sequence[int]
+    image: Volume, maps: Mapping[str, Volume], *, reference: Volume, start: Sequence[int], shape: Sequence[int]
 ) -> Arrays:
-    """``image``, ``affine`` and ``labels`` (argmax of linear one-hot) on a window of ``reference``, 0 outside the scan.
+    """``image``, ``affine`` and the ``maps`` (argmax of linear one-hot) on a window of ``reference``, 0 outside.
+
+    ``matrix`` is ``A|b`` from voxels of the window to voxels of the image. ``maps``: ``labels``, none of which may be
+    lost, and ``mask``.
 
     Both images must be normalised; they are registered whole, whatever the window. The affine is the reference's, in
     whose space the scan lies from now on: there its millimetres are those of the grid, whatever the map scales.
@@ -32,12 +35,12 @@ def align(
         DataError: the images cannot be aligned, or a label voxel would be lost.
     """
     matrix = affine_voxels(image, reference)
-    return _on_window(image, labels, matrix, reference=reference, start=start, shape=shape)
+    return _on_window(image, maps, matrix, reference=reference, start=start, shape=shape)
 
 
 def _on_window(
     image: Volume,
-    labels: Volume | None,
+    maps: Mapping[str, Volume],
     matrix: Float[Tensor, "d e"],
     *,
     reference: Volume,
@@ -51,14 +54,14 @@ def _on_window(
     ratio = resampling(image.array.shape, image.spacing_mm, reference.spacing_mm)[0]
     image = replace(image, array=smoothed(image.array, ratio))
     arrays = {"image": read_at(image, places), "affine": window(reference, start=start, shape=shape).affine}
-    if labels is not None:
-        _check_labels(labels, matrix, shape)
-        arrays["labels"] = read_labels_at(labels, places)
-    return arrays
+    if "labels" in maps:
+        _check_labels(maps["labels"], matrix, shape)
+    arrays |= {name: read_labels_at(volume, places) for name, volume in maps.items()}
+    return arrays | {"matrix": matrix.numpy()}
 
 
 def align_to_template(
-    image: Volume, labels: Volume | None, *, spacing_mm: Sequence[float], shape: Sequence[int]
+    image: Volume, maps: Mapping[str, Volume], *, spacing_mm: Sequence[float], shape: Sequence[int]
 ) -> Arrays:
     """What ``align`` returns, on a grid in the space of the MNI152 template with its brain in the middle.
 
@@ -72,7 +75,7 @@ def align_to_template(
     matrix = torch.eye(4, dtype=torch.float64)
     matrix[:-1] = affine_voxels(image, coarse)
     between = torch.from_numpy(np.linalg.solve(coarse.affine, reference.affine))
-    return _on_window(image, labels, (matrix @ between)[:-1], reference=reference, start=start, shape=shape)
+    return _on_window(image, maps, (matrix @ between)[:-1], reference=reference, start=start, shape=shape)
 
 
 def _at_least(spacing_mm: Sequence[float], least_mm: float) -> tuple[float, ...]:

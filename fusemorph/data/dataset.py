@@ -1,11 +1,10 @@
-"""The contract of a data set: scans, pairs, and the sets that hold them."""
+"""The contract of a data set: scans in splits, and the pairs that are made of them."""
 
 import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,64 +15,16 @@ from fusemorph.bounds import grid_problem
 from fusemorph.data.cache import cache_folder
 from fusemorph.data.errors import DataError
 from fusemorph.data.labelled import LABELLED, choose_labelled, in_order
+from fusemorph.data.pair import Pair, PairIndex, Scan
 from fusemorph.data.pairing import check_subjects, connected_blocks, mirrored_pairs, pairs_within
 from fusemorph.data.prepare import prepare_all
 
+__all__ = ["Dataset", "Pair", "PairIndex", "Scan"]
+
+SELECT_ON = "select_on"
+"""What a configuration calls the data set whose val pairs select, where that is another one."""
 OPEN_SCANS = 64
 """How many scans a dataset keeps open: each holds three files, and a process may hold 1024, or 256 on macOS."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scan:
-    """One preprocessed image of one subject: float32 in [0, 1], int16 labels on the same grid or None.
-
-    ``affine`` maps voxels of this grid to RAS millimetres (4x4; 3x3 in 2-D), those of the reference where the scan was
-    aligned to one. ``given``: a label map that a control is shown, too. The arrays are read-only memory maps.
-    """
-
-    id: str
-    subject: str
-    image: np.ndarray
-    labels: np.ndarray | None
-    spacing_mm: tuple[float, ...]
-    affine: np.ndarray
-    given: np.ndarray | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairIndex:
-    """An evaluation pair by the ids of its scans, without the arrays."""
-
-    split: str
-    fixed: str
-    moving: str
-    block: str
-
-    @property
-    def name(self) -> str:
-        """``fixed<-moving``."""
-        return f"{self.fixed}<-{self.moving}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """Two scans on one grid; ``displacement`` is the true one ``(d, *s)`` in voxels where it is known."""
-
-    split: str
-    fixed: Scan
-    moving: Scan
-    block: str
-    displacement: np.ndarray | None = None
-
-    @property
-    def name(self) -> str:
-        """``fixed<-moving``, as in ``PairIndex``."""
-        return f"{self.fixed.id}<-{self.moving.id}"
-
-    @property
-    def foreground(self) -> np.ndarray:
-        """Mask ``(*s)`` of the fixed scan: its labels where it has any, else its voxels above zero."""
-        return np.asarray((self.fixed.image if self.fixed.labels is None else self.fixed.labels) > 0)
 
 
 class Dataset(ABC):
@@ -124,6 +75,7 @@ class Dataset(ABC):
         self.labels, self.settings = dict(labels), dict(settings)
         self._hidden: frozenset[str] = frozenset()
         self.give: Callable[[str], np.ndarray | None] | None = None
+        self._selection: Dataset | None = None
         train, least = set(self._members.get("train", {}).values()), 1 if self.within_subjects else 2
         if len(train) < least:
             raise DataError(f"{self.name}: train must hold at least {least} subjects, got {len(train)}")
@@ -179,6 +131,23 @@ class Dataset(ABC):
             seen.settings[LABELLED] = len(chosen) if chosen == having[: len(chosen)] else list(chosen)
         return seen
 
+    @property
+    def selection(self) -> "Dataset":
+        """The data set whose val pairs select: this one, unless ``selecting_on`` has named another."""
+        return self._selection or self
+
+    def selecting_on(self, other: "Dataset") -> "Dataset":
+        """The same data, trained on as they are, with the val pairs of another set to select on.
+
+        Raises:
+            ValueError: its images have another number of axes.
+        """
+        if len(other.shape) != len(self.shape):
+            raise ValueError(f"{other.name} has {len(other.shape)}-D images, {self.name} has {len(self.shape)}-D ones")
+        selecting = copy(self)
+        selecting._selection = other
+        return selecting
+
     def missing(self, split: str) -> tuple[str, ...]:
         """Messages about what is missing here of the official split; empty when it is complete."""
         return () if split in self._members else (f"{self.name} has no split {split!r} here",)
@@ -231,6 +200,7 @@ class Dataset(ABC):
             id=scan_id, subject=subject, image=arrays["image"], affine=arrays["affine"], spacing_mm=self.spacing_mm,
             labels=None if subject in self._hidden else arrays.get("labels"),
             given=self.give(scan_id) if self.give else None,
+            landmarks=arrays.get("landmarks"), mask=arrays.get("mask"),
         )  # fmt: skip
 
     def prepare(self, *, progress: bool = False) -> None:
@@ -258,11 +228,16 @@ class Dataset(ABC):
 
     def configuration(self) -> dict[str, Any]:
         """Name, fingerprint and settings: what the key of a trial says of its data."""
-        return {"name": self.name, "fingerprint": self.fingerprint(), **self.settings}
+        selection = {SELECT_ON: self._selection.configuration()} if self._selection else {}
+        return {"name": self.name, "fingerprint": self.fingerprint(), **self.settings, **selection}
 
     def files(self, scan_id: str) -> tuple[Path, ...]:
         """The image file of a scan, then its label file where there is one; none for made-up scans."""
         return ()
+
+    def beside(self, scan_id: str) -> Mapping[str, Path]:
+        """Other files of a scan: its ``landmarks`` and its ``mask``, where it has them."""
+        return {}
 
     def folders(self) -> tuple[Path, ...]:
         """The folders that hold this data set and nothing else, whose files ``check`` accounts for."""

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,7 +10,10 @@ import numpy as np
 
 from fusemorph.data.cache import Arrays, cached_arrays, content_digest
 from fusemorph.data.dataset import Dataset
-from fusemorph.data.preprocess import VERSION, Volume, background, normalise, resample, window
+from fusemorph.data.errors import DataError
+from fusemorph.data.header import Header
+from fusemorph.data.landmarks import read_landmarks
+from fusemorph.data.preprocess import VERSION, Volume, background, normalise, read_labels, resample, window
 from fusemorph.data.template import MNI152
 
 READING = 2
@@ -58,9 +62,24 @@ class FileDataset(Dataset):
         """
         return self._read(scan_id)
 
+    def prepare(self, *, progress: bool = False) -> None:
+        """As ``Dataset.prepare``; the landmarks of the evaluation pairs must go together.
+
+        Raises:
+            DataError: two scans of a pair have landmarks, but not as many.
+        """
+        super().prepare(progress=progress)
+        for index in (index for split in self.splits if split != "train" for index in self.pairs(split)):
+            paths = [self.beside(scan_id).get("landmarks") for scan_id in (index.fixed, index.moving)]
+            if None not in paths:
+                counts = [len(self._arrays(scan_id)["landmarks"]) for scan_id in (index.fixed, index.moving)]
+                if counts[0] != counts[1]:
+                    raise DataError(f"{paths[1]}: has {counts[1]} landmarks, {paths[0]} of the same pair {counts[0]}")
+
     def _content(self, scan_id: str) -> Any:
         digests = [self._digest(path) for path in self.files(scan_id)]
         own = [VERSION, *digests, *([] if self._plain(scan_id, digests) else [{"reading": READING}])]
+        own += [{name: self._digest(path)} for name, path in self.beside(scan_id).items()]
         if self._align == "mni":
             return [*own, ALIGNMENT, MNI152]
         reference = self.reference(scan_id)
@@ -86,31 +105,61 @@ class FileDataset(Dataset):
     def _arrays(self, scan_id: str) -> Arrays:
         reference = self.reference(scan_id)
         key = {"dataset": self.name, "content": self._content(scan_id), **self._grid_key(reference or scan_id)}
-        sources = {path: self._digest(path) for one in (scan_id, reference) if one for path in self.files(one)}
+        paths = [*self.files(scan_id), *self.beside(scan_id).values(), *(self.files(reference) if reference else ())]
+        sources = {path: self._digest(path) for path in paths}
         return cached_arrays(key, lambda: self._preprocess(scan_id, reference), sources=sources, cache=self._cache)
 
     def _preprocess(self, scan_id: str, reference: str | None) -> Arrays:
         image, labels = self._read(scan_id)
-        if self._align == "mni":
-            # Imported here, as below.
-            from fusemorph.data.align import align_to_template
-
-            image = normalise(image, self._percentiles)
-            return align_to_template(image, labels, spacing_mm=self.spacing_mm, shape=self.shape)
-        first = image if reference is None else self._read(reference)[0]
-        first = normalise(resample(first, self.spacing_mm), self._percentiles)
-        start = self._start(reference or scan_id, first)
-        if reference is not None:
-            # Imported here: what stays as it is needs no torch.
-            from fusemorph.data.align import align
-
-            image = normalise(image, self._percentiles)
-            return align(image, labels, reference=first, start=start, shape=self.shape)
+        if reference is not None or self._align == "mni":
+            return self._preprocess_aligned(scan_id, image, labels, reference)
+        first = normalise(resample(image, self.spacing_mm), self._percentiles)
+        start = self._start(scan_id, first)
         placed = window(first, start=start, shape=self.shape)
         arrays = {"image": placed.array, "affine": placed.affine}
         if labels is not None:
             arrays["labels"] = window(resample(labels, self.spacing_mm), start=start, shape=self.shape).array
-        return arrays
+        if (mask := self._mask(scan_id, image)) is not None:
+            mask = resample(mask, self.spacing_mm)
+            cut = replace(mask, array=mask.array.astype(np.float32))  # which may lose voxels, unlike labels
+            arrays["mask"] = window(cut, start=start, shape=self.shape).array.astype(np.int16)
+        return arrays | self._landmarks(scan_id, image, grid=placed.affine)
+
+    def _preprocess_aligned(self, scan_id: str, image: Volume, labels: Volume | None, reference: str | None) -> Arrays:
+        # Imported here: what stays as it is needs no torch.
+        from fusemorph.data.align import align, align_to_template
+
+        image = normalise(image, self._percentiles)
+        named = {"labels": labels, "mask": self._mask(scan_id, image)}
+        maps = {name: volume for name, volume in named.items() if volume is not None}
+        if reference is None:
+            arrays = align_to_template(image, maps, spacing_mm=self.spacing_mm, shape=self.shape)
+        else:
+            first = normalise(resample(self._read(reference)[0], self.spacing_mm), self._percentiles)
+            start = self._start(reference, first)
+            arrays = align(image, maps, reference=first, start=start, shape=self.shape)
+        matrix = np.eye(len(self.shape) + 1)
+        matrix[:-1] = arrays.pop("matrix")
+        return arrays | self._landmarks(scan_id, image, grid=image.affine @ matrix)
+
+    def _mask(self, scan_id: str, image: Volume) -> Volume | None:
+        """The mask of a scan, 0 and above, on the grid of its image."""
+        path = self.beside(scan_id).get("mask")
+        return None if path is None else read_labels(path, image=image)
+
+    def _landmarks(self, scan_id: str, image: Volume, *, grid: np.ndarray) -> Arrays:
+        """The landmarks of a scan in voxels of a grid; ``grid`` maps its voxels to the millimetres of the image."""
+        path = self.beside(scan_id).get("landmarks")
+        if path is None:
+            return {}
+        if image.array.ndim != 3 or image.header is None:
+            raise DataError(f"{path}: landmarks must be of 3-D images, {image.path} is {image.array.ndim}-D")
+        points = self._read_landmarks(path, image.header)
+        return {"landmarks": np.linalg.solve(grid[:3, :3], (points - grid[:3, 3]).T).T}
+
+    def _read_landmarks(self, path: Path, header: Header) -> np.ndarray:
+        """The landmarks of a file in RAS millimetres."""
+        return read_landmarks(path, header=header)
 
     @abstractmethod
     def _read(self, scan_id: str) -> tuple[Volume, Volume | None]:

@@ -8,10 +8,15 @@ from itertools import count
 from pathlib import Path
 
 from fusemorph.data.errors import DataError
+from fusemorph.data.landmarks import ENDINGS as LANDMARKS
 from fusemorph.data.listing import ENDINGS, SPLITS, Listed, ListedPair, Listing, draw_splits, without_ending
 from fusemorph.data.pairing import connected_blocks
 from fusemorph.data.table import Row, raise_all, read_table
 from fusemorph.paths import expanded
+
+FILES = ("labels", "landmarks", "mask")
+"""What an image may have beside it; in ``pairs.csv`` the ends of the columns' names."""
+COLUMNS = ("fixed", "moving", *(f"{role}_{part}" for part in FILES for role in ("fixed", "moving")))
 
 
 def list_folder(folder: Path, *, task: str, seed: int, fractions: Sequence[float], unlabelled: bool = False) -> Listing:
@@ -40,13 +45,16 @@ def _require_labels(scans: Iterable[Listed], *, unlabelled: bool) -> None:
 
 
 def _list_images(folder: Path, *, task: str, seed: int, fractions: Sequence[float]) -> Listing:
-    images, labels = _nifti(folder / "images"), _nifti(folder / "labels")
+    images, labels, masks = (_files(folder / part) for part in ("images", "labels", "masks"))
+    landmarks = _files(folder / "landmarks", LANDMARKS)
     if not images:
         raise DataError(f"{folder}: holds neither pairs.csv nor NIfTI images in {folder / 'images'}")
     if (folder / "labels").is_dir():
         if not labels:
             raise_all(f"{image}: image without label" for _, image in sorted(images.items()))
         raise_all(f"{labels[name]}: label without image" for name in sorted(set(labels) - set(images)))
+    for files, what in ((masks, "mask"), (landmarks, "landmarks")):
+        raise_all(f"{files[name]}: {what} without image" for name in sorted(set(files) - set(images)))
     table, rows = _scan_rows(folder, images)
     ids = {name: without_ending(path.name) for name, path in images.items()}
     subjects = {name: rows[name].get("person") or ids[name] for name in images}
@@ -57,10 +65,13 @@ def _list_images(folder: Path, *, task: str, seed: int, fractions: Sequence[floa
         splits = {name: drawn[subjects[name]] for name in images}
     return Listing(
         scans={
-            ids[name]: Listed(image=images[name], labels=labels.get(name), subject=subjects[name], split=splits[name])
+            ids[name]: Listed(
+                image=images[name], labels=labels.get(name), landmarks=landmarks.get(name), mask=masks.get(name),
+                subject=subjects[name], split=splits[name],
+            )
             for name in sorted(images, key=ids.__getitem__)
         }
-    )
+    )  # fmt: skip
 
 
 def _scan_rows(folder: Path, images: Mapping[str, Path]) -> tuple[Path | None, dict[str, Row]]:
@@ -86,7 +97,7 @@ def _scan_rows(folder: Path, images: Mapping[str, Path]) -> tuple[Path | None, d
 
 def _list_pairs(folder: Path, *, task: str, seed: int, fractions: Sequence[float]) -> Listing:
     table = folder / "pairs.csv"
-    optional = ("fixed_labels", "moving_labels", "fixed_person", "moving_person", "split", "block")
+    optional = (*(f"{role}_{part}" for part in (*FILES, "person") for role in ("fixed", "moving")), "split", "block")
     rows = read_table(table, required=("fixed", "moving"), known=("fixed", "moving", *optional))
     rows = _written_alike(rows)
     groups, ids, files = _groups(rows), _ids(rows), _on_disk(folder, rows)
@@ -102,7 +113,7 @@ def _list_pairs(folder: Path, *, task: str, seed: int, fractions: Sequence[float
         sides = [_side(files, row, role, ids[row[role]], subject, split) for role in ("fixed", "moving")]
         for name, listed in sides:
             if scans.setdefault(name, listed) != listed:
-                raise DataError(f"{table}, row {number}: {name} has other labels, subject or split than in a row above")
+                raise DataError(f"{table}, row {number}: {name} has other files, subject or split than in a row above")
         same = sides[0][1].subject == sides[1][1].subject
         if same != (task == "intra") or sides[0][0] == sides[1][0]:
             rule = "different subjects" if task == "inter" else "two images of one subject"
@@ -119,7 +130,7 @@ def _groups(rows: Sequence[Row]) -> list[str]:
 
 def _written_alike(rows: Sequence[Row]) -> list[Row]:
     """The rows with one way of writing each path: ``./a.nii`` and ``b/../a.nii`` are ``a.nii``."""
-    paths = ("fixed", "moving", "fixed_labels", "moving_labels")
+    paths = COLUMNS
     return [row | {name: os.path.normpath(expanded(row[name])) for name in paths if row.get(name)} for row in rows]
 
 
@@ -144,10 +155,12 @@ def _ids(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _side(files: Mapping[str, Path], row: Row, role: str, name: str, group: str, split: str) -> tuple[str, Listed]:
-    labels = row.get(f"{role}_labels")
+    named = {part: files[path] if (path := row.get(f"{role}_{part}")) else None for part in FILES}
     return name, Listed(
         image=files[row[role]],
-        labels=files[labels] if labels else None,
+        labels=named["labels"],
+        landmarks=named["landmarks"],
+        mask=named["mask"],
         subject=row.get(f"{role}_person") or group or name,
         split=split,
     )
@@ -159,18 +172,23 @@ def _split(row: Row, place: str) -> str:
     return row["split"]
 
 
-def _nifti(folder: Path) -> dict[str, Path]:
+def _files(folder: Path, endings: tuple[str, ...] = ENDINGS) -> dict[str, Path]:
     """Files by name less ending, whose form of Unicode does not count; hidden ones are left out."""
     named: dict[str, Path] = {}
     for path in sorted(folder.glob("*")):
-        if not path.name.lower().endswith(ENDINGS) or path.name[0] == ".":
+        if not path.name.lower().endswith(endings) or path.name[0] == ".":
             continue
         if not path.name.isprintable():
             raise DataError(f"{folder}: the name {path.name!a} must be text that can be printed; rename the file")
-        if named.setdefault(_normal(without_ending(path.name)), path) != path:
-            other = named[_normal(without_ending(path.name))]
+        if named.setdefault(_normal(_stem(path, endings)), path) != path:
+            other = named[_normal(_stem(path, endings))]
             raise DataError(f"{path}: has the same name as {other.name}{_code_points(path.name, other.name)}")
     return named
+
+
+def _stem(path: Path, endings: Sequence[str]) -> str:
+    ending = next(ending for ending in endings if path.name.lower().endswith(ending))
+    return path.name[: -len(ending)]
 
 
 def _normal(name: str) -> str:
@@ -184,9 +202,8 @@ def _code_points(first: str, second: str) -> str:
 
 def _on_disk(folder: Path, rows: Sequence[Row]) -> dict[str, Path]:
     """The file of each path in a table, which may differ from it in the form of its Unicode."""
-    columns = ("fixed", "moving", "fixed_labels", "moving_labels")
     files = {
-        cell: folder / cell for cell in dict.fromkeys(row[name] for row in rows for name in columns if row.get(name))
+        cell: folder / cell for cell in dict.fromkeys(row[name] for row in rows for name in COLUMNS if row.get(name))
     }
     there: dict[Path, dict[str, Path]] = {}
     for cell, path in files.items():

@@ -97,7 +97,7 @@ def summarise(found: Iterable[dict[str, Path]]) -> Iterator[Finding]:
 
 def check_left_out(dataset: Dataset) -> Iterable[Finding]:
     """Files of the data set's folders that it does not use: images are worth a look."""
-    paths = [path for scan_id in scans(dataset) for path in dataset.files(scan_id)]
+    paths = [path for own in scans(dataset) for path in (*dataset.files(own), *dataset.beside(own).values())]
     used = {os.path.realpath(path) for path in (*paths, *dataset.excluded())}
     for folder in dataset.folders():
         images: list[Path] = []

@@ -30,6 +30,12 @@ class ListedDataset(FileDataset):
         scan = self.listing.scans[scan_id]
         return tuple(path for path in (scan.image, scan.labels) if path is not None)
 
+    def beside(self, scan_id: str) -> Mapping[str, Path]:
+        """The files of its landmarks and its mask."""
+        scan = self.listing.scans[scan_id]
+        named = {"landmarks": scan.landmarks, "mask": scan.mask}
+        return {name: path for name, path in named.items() if path is not None}
+
     def has_labels(self, scan_id: str) -> bool:
         """Whether a label file is listed for it."""
         return self.listing.scans[scan_id].labels is not None

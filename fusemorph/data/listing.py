@@ -78,6 +78,8 @@ class Listed:
 
     image: Path
     labels: Path | None = None
+    landmarks: Path | None = None
+    mask: Path | None = None
     subject: str
     split: str = ""
     site: str = ""

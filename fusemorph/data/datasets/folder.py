@@ -25,10 +25,12 @@ class FolderSettings(MeasuredSettings):
 class Folder(MeasuredDataset):
     """Images in ``images/`` and their labels under the same names in ``labels/``, or both named in ``pairs.csv``.
 
+    ``landmarks/NAME.csv`` or ``.json`` (see ``fusemorph.data.landmarks``; the same points in the same order in both
+    images of a pair) and ``masks/NAME.nii.gz`` may lie beside them.
     ``splits.csv`` (or ``scans.csv``) has columns ``image``, and ``person`` (the subject) and ``split`` where known.
-    ``pairs.csv`` has ``fixed``, ``moving``, and where known ``fixed_labels``, ``moving_labels``, ``fixed_person``,
-    ``moving_person``, ``split``, ``block``; its pairs are the only ones then, for training too. Labels may be absent
-    altogether.
+    ``pairs.csv`` has ``fixed``, ``moving``, and where known ``fixed_labels``, ``fixed_landmarks``, ``fixed_mask``,
+    ``fixed_person``, the same of ``moving``, ``split``, ``block``; its pairs are the only ones then, for training too.
+    Labels may be absent altogether.
     """
 
     name = "folder"
@@ -36,7 +38,7 @@ class Folder(MeasuredDataset):
     source = "files of the user"
     licence = "that of the files"
     download = "nothing: images of your own"
-    layout = "{images, labels}/NAME.nii.gz and splits.csv, or pairs.csv"
+    layout = "{images, labels, masks}/NAME.nii.gz, landmarks/NAME.csv and splits.csv, or pairs.csv"
     alignments = ("none", "affine", "mni")
     companions = frozenset({"pairs.csv", "splits.csv", "scans.csv"})
 

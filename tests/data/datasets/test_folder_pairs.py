@@ -76,7 +76,7 @@ def test_a_pair_of_a_missing_file_names_it(folder: Path, opened: Open) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["s00,s01,train", "s00,s02,val"], "row 3: s00 has other labels, subject or split"),
+        (["s00,s01,train", "s00,s02,val"], "row 3: s00 has other files, subject or split"),
         (["s00,s00,train"], "row 2: a pair must hold different subjects"),
         (["s00,s01,exam"], r"row 2: 'split' must be among \['train', 'val', 'test'\], got 'exam'"),
         (["s00,,train"], "row 2: 'moving' is empty"),
