@@ -22,7 +22,14 @@ from fusemorph.trials.checkpoint import checkpoint_step
 PLAIN = (RECORD, "eval/*/summary.json")
 MACHINE = ("measured.json", "cost.json")
 PICTURES = ("eval/*/pictures.npz", "eval/*/viewer.npz")
-COMPRESSED = ("history.csv", "gates.csv", "eval/*/pairs.csv", "eval/*/labels.csv", "eval/*/gates.csv")
+COMPRESSED = (
+    "history.csv",
+    "gates.csv",
+    "eval/*/pairs.csv",
+    "eval/*/labels.csv",
+    "eval/*/gates.csv",
+    "eval/*/landmarks.csv",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -141,6 +141,8 @@ def register_study(runs: Path, entry: Mapping[str, Any]) -> None:
             raise RecordError(f"{path} has {', '.join(changed)} with other settings, data or numerics; {OWN_NAME}")
         merged["arms"] = arms = _merged_arms(old, new, last="search" in entry)
         merged["skipped"] = {k: v for k, v in entry["skipped"].items() if k not in {arm["label"] for arm in arms}}
+        if others := _merged_others(path, present, entry):
+            merged["evaluated_on"] = others
         merged["seeds"] = sorted({*present["seeds"], *entry["seeds"]})
         merged["command"] = list(dict.fromkeys([*present.get("command", []), command_line()]))
     write_json(path, {"format": FORMAT} | merged)
@@ -170,6 +172,19 @@ def _entry_path(runs: Path, entry: Mapping[str, Any]) -> Path:
 
 def _taken(path: Path, entry: Mapping[str, Any]) -> RecordError:
     return RecordError(f"{path} defines another study of the name {entry['name']!r}; {OWN_NAME}")
+
+
+def _merged_others(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Json]:
+    """The data sets of both entries that trials are evaluated on beside their own, each once.
+
+    Raises:
+        RecordError: one of them has other files or settings than before.
+    """
+    others = {other["folder"]: other for entry in (new, old) for other in entry.get("evaluated_on", [])}
+    for other in new.get("evaluated_on", []):
+        if others[other["folder"]] != other:
+            raise RecordError(f"{path} is evaluated on {other['folder']} with other files or settings; {OWN_NAME}")
+    return list(others.values())
 
 
 def _merged_arms(old: Mapping[str, Json], new: Mapping[str, Json], *, last: bool) -> list[Json]:

@@ -8,7 +8,7 @@ from types import FrameType
 
 from experiments.runner.command_line import parse
 from experiments.runner.confirmation import confirming_sweeps
-from experiments.runner.datasets import prepare, warn_of_headers, warn_of_labels
+from experiments.runner.datasets import prepare, taking_part, warn_of_headers, warn_of_labels, warn_of_overlaps
 from experiments.runner.dry_run import describe_search, describe_sweep
 from experiments.runner.listing import listing
 from experiments.runner.options import SweepOptions
@@ -62,10 +62,13 @@ def _main(argv: Sequence[str] | None) -> int:
 def plan_sweeps(study: Study, options: SweepOptions) -> Callable[[], int]:
     """Check all that a fixed study needs, and return what is to be done: show it, or run it."""
     sweeps = make_sweeps(study, options)
-    warn_of_headers([sweep.dataset for sweep in sweeps])
+    trained_on, others = [sweep.dataset for sweep in sweeps], sweeps[0].others
+    warn_of_overlaps(trained_on, others)
+    datasets = taking_part(trained_on, others)
+    warn_of_headers(datasets)
     if options.dry_run:
         return partial(_show, "\n\n".join(describe_sweep(sweep) for sweep in sweeps))
-    prepare([sweep.dataset for sweep in sweeps])
+    prepare(datasets)
     warn_of_labels([sweep.dataset for sweep in sweeps if sweep.study.labels])
     for sweep in sweeps:
         begin(sweep)
@@ -75,10 +78,12 @@ def plan_sweeps(study: Study, options: SweepOptions) -> Callable[[], int]:
 def plan_search(study: SearchStudy, options: SweepOptions) -> Callable[[], int]:
     """Check all that a search needs, and return what is to be done: show it, or run it."""
     setup = prepare_search(semi_supervised(study) if options.search.semi else study, options)
-    warn_of_headers(setup.datasets)
+    warn_of_overlaps(setup.datasets, setup.others)
+    datasets = taking_part(setup.datasets, setup.others)
+    warn_of_headers(datasets)
     if options.dry_run:
         return partial(_show, describe_search(setup))
-    prepare(setup.datasets)
+    prepare(datasets)
     warn_of_labels(setup.datasets if options.search.semi else ())
     require_storage(setup)
     return partial(run_searches, setup, [make_search(setup, control=control) for control in setup.controls])

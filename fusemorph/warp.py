@@ -74,9 +74,12 @@ def warp_labels(
     return winners.view_as(labels)
 
 
-def warp_moving_labels(labels: np.ndarray, displacement: Float[Tensor, "1 d *s"]) -> np.ndarray:
-    """Labels (*s) warped as one-hot, linearly, then argmax: the way in which every Dice here is measured."""
-    return warp_labels(torch.tensor(labels)[None, None], displacement)[0, 0].numpy()
+def warp_moving_labels(
+    labels: np.ndarray, displacement: Float[Tensor, "1 d *s"], *, mode: Mode = "linear"
+) -> np.ndarray:
+    """Labels (*s) warped as one-hot, linearly, then argmax: the way in which Dice is measured here, unless an
+    evaluation asks for the nearest voxel."""
+    return warp_labels(torch.tensor(labels)[None, None], displacement, mode=mode)[0, 0].numpy()
 
 
 def _targets(displacement: Tensor) -> Tensor:

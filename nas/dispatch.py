@@ -9,7 +9,8 @@ from pathlib import Path
 from fusemorph.records import TrialFolder
 from fusemorph.storage import RecordError
 from fusemorph.trials.claims import holder, release_orphan, take_claim
-from fusemorph.trials.run import Job, is_missing
+from fusemorph.trials.job import Job
+from fusemorph.trials.run import is_missing
 from nas.jobs import Facts, JobQueue, Report, Status
 
 ATTEMPTS = 3

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from fusemorph.storage import StorageError
 from fusemorph.trials.interruption import Interruption
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import Job
 from nas.dispatch import Death, Dispatcher
 from nas.jobs import JobQueue, Report, Status, do_job
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from fusemorph.data import DataError
 from fusemorph.storage import RecordError
 from fusemorph.trials.interruption import Interruption
-from fusemorph.trials.run import Job, is_missing, run_job
+from fusemorph.trials.job import Job
+from fusemorph.trials.run import is_missing, run_job
 
 Facts = Mapping[str, Any]
 """What the claim of a running job says: host, process, step, ..."""

@@ -11,7 +11,7 @@ import numpy as np
 from fusemorph.pareto import Direction
 from fusemorph.records import history_of, read_record
 from fusemorph.storage import RecordError
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import Job
 
 
 @dataclass(frozen=True, kw_only=True)

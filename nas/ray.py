@@ -27,7 +27,7 @@ from ray.tune.search import Searcher as TuneSearcher
 
 from fusemorph.storage import StorageError
 from fusemorph.trials.interruption import Interruption
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import Job
 from nas.dispatch import Death, Dispatcher
 from nas.jobs import JobQueue, Report, Status, do_job
 from nas.ray_cluster import CONNECT_S, connect

@@ -9,7 +9,8 @@ import numpy as np
 
 from fusemorph.records import TrialFolder
 from fusemorph.storage import DamagedFile, RecordError
-from fusemorph.trials.run import Job, stays_stopped
+from fusemorph.trials.job import Job
+from fusemorph.trials.run import stays_stopped
 from nas.objectives import OBJECTIVES, Result, gains_by_step, measure
 from nas.search_plan import Candidate, SearchPlan, identity
 from nas.searcher import Outcome, Searcher, point_key

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusemorph.configuration import Json, canonical_json
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import Job
 from nas.objectives import Objective
 from nas.space import Space, Values
 

@@ -140,6 +140,7 @@ def _study_of(records: pd.DataFrame, metric: Metric) -> StudyRecords:
         .reset_index(drop=True),
         pictures={},
         problems=(),
+        others=(),
         **tables,
     )
 

@@ -23,7 +23,8 @@ from fusemorph.data.dataset import Dataset, Pair, Scan
 from fusemorph.external import ExternalMethod, Package
 from fusemorph.method import Method, PairFailed
 from fusemorph.trials.evaluation import evaluate
-from fusemorph.trials.run import Job, run_job
+from fusemorph.trials.job import Job
+from fusemorph.trials.run import run_job
 
 CPU = torch.device("cpu")
 BRAINS: dict[str, Any] = {"spacing_mm": 8.0, "train": 2, "val": 3}

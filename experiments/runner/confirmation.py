@@ -51,7 +51,7 @@ def confirming_sweeps(setup: SearchSetup, search: Search) -> list[Sweep]:
     sweeps = [
         make_sweep(
             confirmation(setup, chosen), setup.options, budget_name=plan.budget_name, dataset=dataset, name=name,
-            seeds=plan.seeds,
+            seeds=plan.seeds, others=setup.others,
         )
         for dataset, name in zip(setup.datasets, names, strict=True)
     ]  # fmt: skip

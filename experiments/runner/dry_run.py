@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 
 from experiments.runner.confirmation import plan_confirmation
+from experiments.runner.datasets import selection_split
 from experiments.runner.drivers import worker_count
 from experiments.runner.options import ExecutionOptions
 from experiments.runner.progress import clock
@@ -55,10 +56,25 @@ def describe_sweep(sweep: Sweep) -> str:
     damaged = "".join(f"\nproblem: {key}: {reason}" for key, reason in queue.problems.items())
     workers = worker_count(sweep.options.execution)
     return (
-        f"{sweep.title()}; evaluated on {sweep.split}\n{table}{skipped}{damaged}\n{_judge_memory(sweep, memory)}"
+        f"{sweep.title()}; evaluated on {', '.join([sweep.evaluation, *(other.folder for other in sweep.others)])}"
+        f"{_selected_on(sweep)}\n{table}{skipped}{damaged}\n{_judge_memory(sweep, memory)}"
         f"estimate of the training that is left: {clock(left / workers)} with {workers} workers; registering pairs, "
         "which is most of a classical method's time, comes on top"
     )
+
+
+def _selected_on(sweep: Sweep) -> str:
+    """Which data set selects, where it is another one, and which arms are not evaluated on others."""
+    split = selection_split(sweep.dataset)
+    text = f"; selected on {split}" if split != "val" else ""
+    for other in sweep.others:
+        named = (other.dataset.name, other.split)
+        evaluated = {
+            arm.label: [(own.dataset["name"], own.split) for own in sweep.others_of(arm)] for arm in sweep.arms
+        }
+        lacking = [label for label, own in evaluated.items() if named not in own]
+        text += f"\nnot applicable on {other.folder}: {', '.join(lacking)}" if lacking else ""
+    return text
 
 
 def training_memory(sweep: Sweep) -> dict[str, int]:

@@ -20,6 +20,7 @@ from experiments.runner.option_types import (
     Word,
 )
 from fusemorph.configuration import BUDGETS, Budget, Compiler, find_budget
+from fusemorph.grid import Mode
 from nas.objectives import OBJECTIVES
 
 EXECUTORS = ("inline", "ray")
@@ -103,6 +104,11 @@ class StudyOptions(Options):
     compile: Compiler | None = option(  # noqa: RUF009
         Word(among=COMPILERS), "train compiled networks (torch.compile); alone: inductor", bare=COMPILERS[0]
     )
+    label_warp: Mode = option(  # noqa: RUF009
+        Word(among=get_args(Mode)),
+        "how moving labels are warped for evaluation, default: linear (as one-hot); nearest: as Learn2Reg does",
+        default="linear",
+    )
     name: str | None = option(StudyName(), "what the study is called in RUNS; default: STUDY-DATASET-BUDGET")
 
     def __post_init__(self) -> None:
@@ -123,7 +129,8 @@ class StudyOptions(Options):
 
     def study_name(self, *parts: str) -> str:
         """What a study is called that has no name of its own."""
-        return "-".join((*parts, "compiled") if self.compile else parts)
+        added = ["compiled"] * bool(self.compile) + [self.label_warp] * (self.label_warp != "linear")
+        return "-".join((*parts, *added))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +148,16 @@ class DataOptions(Options):
         NamedFolder(), "where a dataset's files lie", flag="--data", metavar="NAME=DIR", many=True
     )
     named_settings: tuple[tuple[str, Any], ...] = option(
-        Setting(), "a setting of the dataset", flag="--set", metavar="KEY=VALUE", many=True
+        Setting(), "a setting of every dataset, or NAME.KEY=VALUE: of that one", flag="--set", metavar="KEY=VALUE",
+        many=True,
+    )  # fmt: skip
+    select_on: str | None = option(
+        Text(), "the dataset whose val pairs select; default: the one that is trained on", metavar="NAME"
     )
+    evaluate_on: tuple[str, ...] = option(
+        Text(), "a dataset to test on as well, by default on its test pairs; again for several",
+        metavar="NAME[-SPLIT]", many=True,
+    )  # fmt: skip
     cache: Path | None = option(Folder(), "where preprocessed images are kept", metavar="DIR")  # noqa: RUF009
 
     @property

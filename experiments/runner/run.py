@@ -83,7 +83,7 @@ def conclude(sweep: Sweep, status: Status) -> int:
         if reason is not None:
             failed += 1
             print(f"failed: {job.label} ({job.trial.key}): {reason}")
-        elif (summary := folder.path / "eval" / sweep.split / "summary.json").exists():
+        elif (summary := folder.path / "eval" / sweep.evaluation / "summary.json").exists():
             facts = read_json(summary)
             if lost := facts.get("failed_pairs"):
                 print(f"failed: {lost} of {facts['pairs']} pairs of {job.label} ({job.trial.key}); the report says why")

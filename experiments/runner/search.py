@@ -19,7 +19,7 @@ from fusemorph.data.dataset import Dataset
 from fusemorph.method import load_method
 from fusemorph.networks.padding import padded_shape
 from fusemorph.trials.claims import take_claim
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import Job
 from nas.search import Search
 from nas.search_plan import Candidate, SearchPlan
 from nas.searcher import RandomSearcher, Searcher
@@ -81,7 +81,7 @@ def candidate_maker(setup: SearchSetup, *, control: bool) -> Callable[[Values], 
         return Job(
             trial=trial, data=data.folders.get(dataset.name), cache=data.cache, splits=(), threads=execution.threads,
             device=execution.device, checkpointing=execution.checkpointing, stop=stop, label=label,
-            work=float(budget.steps),
+            work=float(budget.steps), selection=data.folders.get(data.select_on) if data.select_on else None,
         )  # fmt: skip
 
     def make(values: Values) -> Candidate:

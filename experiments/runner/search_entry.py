@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.runner.datasets import dataset_entry
+from experiments.runner.datasets import dataset_entry, selection_split
 from experiments.runner.search_setup import SearchSetup
 from experiments.study import read_entry, register_study
 from fusemorph.configuration import Json, written_settings
@@ -68,7 +68,7 @@ def search_entry(
         "question": setup.study.question, "protocol": list(setup.study.protocol), "dataset": dataset_entry(dataset),
         "budget": {"name": setup.budget_name} | written_settings(setup.budget), "seeds": list(range(setup.seeds)),
         "reference": "", "reported_split": "val", "selection_split": "val", "skipped": {}, "search": search,
-        "split_note": "a search selects on val; only its confirmation is evaluated on test",
+        "split_note": f"a search selects on {selection_split(dataset)}; only its confirmation is evaluated on test",
         "arms": [_arm_entry(candidate, dataset) for candidate in candidates],
     }  # fmt: skip
 

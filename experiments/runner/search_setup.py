@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from experiments.runner.datasets import open_datasets
+from experiments.runner.datasets import Other, open_datasets, open_others
 from experiments.runner.drivers import choose_searcher
 from experiments.runner.option_types import StudyName
 from experiments.runner.options import SweepOptions
@@ -26,7 +26,8 @@ PROBES = 200
 class SearchSetup:
     """A search study on its opened datasets, with all that its options settled.
 
-    ``limits`` holds the largest parameters, flops and folding allowed.
+    ``others``: data sets that what it finds is evaluated on, too. ``limits`` holds the largest parameters, flops and
+    folding allowed.
     """
 
     name: str
@@ -42,6 +43,7 @@ class SearchSetup:
     seeds: int
     early_stopping: bool
     limits: Mapping[str, float]
+    others: tuple[Other, ...] = ()
 
     @property
     def controls(self) -> tuple[bool, ...]:
@@ -77,7 +79,7 @@ def prepare_search(study: SearchStudy, options: SweepOptions) -> SearchSetup:
     space = study.space(budget, search.operators or study.operators)
     space.check()
     datasets = open_datasets(options.data, study.dataset)
-    _require_labels([dataset.name for dataset in datasets if not dataset.labels], objectives)
+    _require_labels([dataset.selection.name for dataset in datasets if not dataset.selection.labels], objectives)
     given = {"parameters": search.max_parameters, "flops": search.max_flops, "folding": search.max_folding}
     setup = SearchSetup(
         name=_name(options, datasets, budget_name), study=study, options=options, datasets=datasets,
@@ -85,6 +87,7 @@ def prepare_search(study: SearchStudy, options: SweepOptions) -> SearchSetup:
         searcher=choose_searcher(search, options.execution, objectives), trials=search.trials or study.trials,
         seeds=options.study.seeds or study.seeds, early_stopping=stops_early(options, objectives),
         limits={name: value for name, value in given.items() if value is not None},
+        others=open_others(options.data, datasets),
     )  # fmt: skip
     _require_feasible(setup)
     return setup

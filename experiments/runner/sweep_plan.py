@@ -6,7 +6,7 @@ from functools import cached_property
 
 import torch
 
-from experiments.runner.datasets import dataset_entry, open_datasets, require_pairs
+from experiments.runner.datasets import Other, dataset_entry, open_datasets, open_others, require_pairs, selection_split
 from experiments.runner.labels import described, label_counts, over_labels
 from experiments.runner.option_types import StudyName, meant
 from experiments.runner.options import StudyOptions, SweepOptions
@@ -18,7 +18,7 @@ from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.plan import parse_plan
 from fusemorph.networks.padding import padded_shape
 from fusemorph.precision import computed_in
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import Job, OtherData, evaluation_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,7 @@ class Sweep:
 
     ``split``: where figures are reported: test, or val where test is absent or the study itself selects. ``skipped``:
     arms that are not applicable here, with the reason. ``trials`` may leave arms out that were not asked for.
+    ``others``: data sets that trials are evaluated on, too.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Sweep:
     skipped: Mapping[str, str]
     split: str
     trials: tuple[tuple[Arm, Trial], ...]
+    others: tuple[Other, ...] = ()
 
     def jobs(self) -> list[Job]:
         """The distinct trials, with where and how they run here."""
@@ -49,10 +51,32 @@ class Sweep:
                 trial=trial, splits=(self.split,), data=data.folders.get(self.dataset.name), cache=data.cache,
                 threads=execution.threads, device=execution.device,
                 checkpointing=execution.checkpointing, label=self.labels[trial.key],
-                work=self.work(arm, trial),
+                work=self.work(arm, trial), others=self.others_of(arm),
+                label_warp=self.options.study.label_warp,
+                selection=data.folders.get(data.select_on) if data.select_on else None,
             )
             for arm, trial in {trial.key: (arm, trial) for arm, trial in self.trials}.values()
         ]  # fmt: skip
+
+    @property
+    def evaluation(self) -> str:
+        """What the folder of the evaluation on the reported split is called in a trial's ``eval``."""
+        return evaluation_name(self.split, self.options.study.label_warp)
+
+    def others_of(self, arm: Arm) -> tuple[OtherData, ...]:
+        """What an arm is evaluated on beside its own data: sets to which it is applicable as it is.
+
+        A method that segments the labels of the data that it is trained on is not applicable where there are others.
+        """
+        folders = self.options.data.folders
+        return tuple(
+            OtherData(
+                dataset=other.dataset.configuration(), split=other.split, data=folders.get(other.dataset.name),
+                label_warp=self.options.study.label_warp,
+            )
+            for other in self.others
+            if arm.method.skip(other.dataset) is None and arm.method.for_dataset(other.dataset) == arm.method
+        )  # fmt: skip
 
     @cached_property
     def labels(self) -> Mapping[str, str]:
@@ -92,12 +116,16 @@ def make_sweeps(study: Study, options: SweepOptions) -> list[Sweep]:
         ValueError: a wrong name, setting or file, or a split without pairs; the message says which.
     """
     budget_name = options.study.budget or study.budget
+    if study.selects and options.data.select_on:
+        raise ValueError(f"--select-on: {options.study_name} makes its choices on val of the dataset that it trains on")
+    datasets = open_datasets(options.data, study.dataset, study.dataset_settings)
+    others = open_others(options.data, datasets)
     return [
         make_sweep(
             study, options, budget_name=budget_name, dataset=dataset, seeds=options.study.seeds or study.seeds,
-            name=sweep_name(options, dataset.name, budget_name),
+            name=sweep_name(options, dataset.name, budget_name), others=others,
         )
-        for dataset in open_datasets(options.data, study.dataset, study.dataset_settings)
+        for dataset in datasets
     ]  # fmt: skip
 
 
@@ -116,8 +144,9 @@ def sweep_name(options: SweepOptions, dataset: str, budget: str) -> str:
 
 
 def make_sweep(
-    study: Study, options: SweepOptions, *, name: str, dataset: Dataset, budget_name: str, seeds: int
-) -> Sweep:
+    study: Study, options: SweepOptions, *, name: str, dataset: Dataset, budget_name: str, seeds: int,
+    others: tuple[Other, ...] = (),
+) -> Sweep:  # fmt: skip
     """A study on one dataset: its arms, and the trials of those asked for.
 
     Raises:
@@ -142,6 +171,7 @@ def make_sweep(
     return Sweep(
         name=name, study=study, options=options, dataset=dataset, budget_name=budget_name, budget=budget,
         seeds=tuple(range(seeds)), arms=arms, skipped=skipped, split=split, trials=trials,
+        others=others,
     )  # fmt: skip
 
 
@@ -184,12 +214,22 @@ def study_entry(sweep: Sweep) -> Json:
         "budget": {"name": sweep.budget_name} | written_settings(sweep.budget),
         "seeds": list(sweep.seeds),
         "reference": sweep.study.reference,
-        "reported_split": sweep.split,
-        "selection_split": "val",
+        "reported_split": sweep.evaluation,
+        "selection_split": evaluation_name(selection_split(sweep.dataset), sweep.options.study.label_warp),
         "split_note": f"val is reported, the split of selection. {missing}".strip() if sweep.split == "val" else "",
         "skipped": dict(sweep.skipped),
         "arms": [_arm_entry(sweep, arm) for arm in sweep.arms],
-    }
+    } | evaluated_on(sweep)
+
+
+def evaluated_on(sweep: Sweep) -> Json:
+    """What a study says of the data sets that it is evaluated on without being trained on them."""
+    warp = sweep.options.study.label_warp
+    entries = [
+        {"folder": evaluation_name(other.folder, warp), "split": other.split, "dataset": dataset_entry(other.dataset)}
+        for other in sweep.others
+    ]
+    return {"evaluated_on": entries} if entries else {}
 
 
 def _arm_entry(sweep: Sweep, arm: Arm) -> Json:

@@ -3,18 +3,18 @@
 import logging
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from safetensors.torch import save
 
-from fusemorph.catalogue import add_folders, folders
+from fusemorph.catalogue import add_folders
 from fusemorph.complexity import describe
-from fusemorph.configuration import Budget, Json, Trial
-from fusemorph.data import DataError, open_dataset
+from fusemorph.configuration import Budget, Json
+from fusemorph.data import DataError
 from fusemorph.data.dataset import Dataset
 from fusemorph.machine import commit, describe_machine
 from fusemorph.method import Method, PairFailed, load_method
@@ -25,60 +25,12 @@ from fusemorph.trials.checkpoint import Row, checkpoint_damage
 from fusemorph.trials.claims import Claim, TakenOver, take_claim
 from fusemorph.trials.evaluation import evaluate
 from fusemorph.trials.interruption import Interruption
+from fusemorph.trials.job import Job
 from fusemorph.trials.load import load_network, load_weights
 from fusemorph.trials.step import TrainingFailed
 from fusemorph.trials.training import Trained, train
 
 LOG = logging.getLogger(__name__)
-
-
-@runtime_checkable
-class StopRule(Protocol):
-    """Asked after each validation, with the run folder and the history so far, for a reason to stop a trial early.
-
-    ``study``: the name of the study whose rule it is.
-    """
-
-    @property
-    def study(self) -> str: ...
-
-    def __call__(self, runs: Path, history: Sequence[Row], /) -> str | None: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A trial with what a machine needs to run it: where the data lie, what to evaluate, with how many threads.
-
-    ``checkpointing``: activations are computed again in the backward pass, which saves memory and changes no number.
-    ``stop`` is the rule that may end the trial early.
-    ``label`` and ``work`` are for displays of progress: what the trial is called, and how much there is to compute.
-    ``entries``: folders outside the project that the trial's method and data set may come from, by default those that
-    this process searches.
-    """
-
-    trial: Trial
-    data: Path | None
-    cache: Path | None
-    splits: tuple[str, ...]
-    threads: int = 1
-    device: str = "cpu"
-    checkpointing: bool = False
-    stop: StopRule | None = None
-    label: str = ""
-    work: float = 1.0
-    entries: tuple[Path, ...] = field(default_factory=folders)
-
-    def open_dataset(self) -> Dataset:
-        """The trial's dataset; its settings are those of the configuration.
-
-        Raises:
-            DataError: the files are not those that the trial was planned with.
-        """
-        settings = {k: v for k, v in self.trial.dataset.items() if k not in ("name", "fingerprint")}
-        dataset = open_dataset(self.trial.dataset["name"], self.data, cache=self.cache, **settings)
-        if dataset.fingerprint() != self.trial.dataset["fingerprint"]:
-            raise DataError(f"{dataset.name}: the files in {self.data} have changed since the trial was planned")
-        return dataset
 
 
 def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -> str | None:
@@ -141,7 +93,11 @@ def is_missing(job: Job, runs: Path) -> bool:
         return True
     if status == "failed" or (status == "pruned" and stays_stopped(job, runs)):
         return False
-    return status != "finished" or not all(folder.evaluated(split) for split in job.splits)
+    done = (
+        *(folder.evaluated(job.evaluation(split)) for split in job.splits),
+        *(other.evaluated(folder) for other in job.others),
+    )
+    return status != "finished" or not all(done)
 
 
 def stays_stopped(job: Job, runs: Path) -> bool:
@@ -278,12 +234,19 @@ def _evaluate(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *
         claim.require()
 
     for split in job.splits:
-        if not folder.evaluated(split):
+        if not folder.evaluated(job.evaluation(split)):
             files = evaluate(
-                method, network, dataset, split,
-                device=device, on_pair=on_pair, viewed=job.trial.seed == 0,  # one trial an arm is shown
+                method, network, dataset, split, device=device, on_pair=on_pair, label_warp=job.label_warp,
+                viewed=job.trial.seed == 0,  # one trial an arm is shown
             )  # fmt: skip
-            folder.write_evaluation(split, files)
+            folder.write_evaluation(job.evaluation(split), files)
+    for other in job.others:
+        if not other.evaluated(folder):
+            files = evaluate(
+                method, network, other.open(job.cache), other.split, device=device, on_pair=on_pair,
+                viewed=job.trial.seed == 0, label_warp=job.label_warp, facts=other.facts(job.trial.dataset),
+            )  # fmt: skip
+            folder.write_evaluation(other.folder, files)
 
 
 def _measured(job: Job, started: datetime) -> dict[str, Any]:

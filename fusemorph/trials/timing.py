@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fusemorph.configuration import Budget, Json, Trial
-from fusemorph.data.dataset import Pair
+from fusemorph.data.dataset import SELECT_ON, Pair
 from fusemorph.external import peak_of_programs_mib
 from fusemorph.losses.training_loss import total
 from fusemorph.machine import describe_machine, peak_memory_mib
@@ -20,7 +20,7 @@ from fusemorph.paths import path_argument
 from fusemorph.precision import autocast
 from fusemorph.records import read_record
 from fusemorph.storage import write_json
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import open_planned
 from fusemorph.warp import warp
 
 REPEATS = 10
@@ -108,8 +108,8 @@ def measure(method: Method, budget: Budget | None, pair: Pair, *, device: torch.
 
 
 def main() -> None:
-    """Measure the method of a trial on its first val pair: ``python -m fusemorph.trials.timing RUNS/KEY``, into
-    ``cost.json``, with the machine's load average over the minute before."""
+    """Measure the method of a trial on its first val pair, or of train where val has none: ``python -m
+    fusemorph.trials.timing RUNS/KEY``, into ``cost.json``, with the machine's load average over the minute before."""
     parser = argparse.ArgumentParser(prog="python -m fusemorph.trials.timing", description=main.__doc__)
     parser.add_argument("folder", type=path_argument)
     parser.add_argument("--data", type=path_argument)
@@ -121,8 +121,9 @@ def main() -> None:
     device = torch.device(options.device)
     configuration = read_record(options.folder)["configuration"]
     trial = Trial(**{name: configuration[name] for name in ("method", "dataset", "budget", "seed")})
-    dataset = Job(trial=trial, data=options.data, cache=options.cache, splits=()).open_dataset()
-    pair = dataset.pair(dataset.pairs("val")[0])
+    own = {name: value for name, value in trial.dataset.items() if name != SELECT_ON}
+    dataset = open_planned(own, options.data, cache=options.cache)
+    pair = dataset.pair(dataset.pairs("val" if "val" in dataset.splits else "train")[0])
     budget = Budget(**trial.budget) if trial.budget else None
     load = getloadavg()[0]
     cost = measure(load_method(trial.method), budget, pair, device=device) | {

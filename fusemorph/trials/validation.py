@@ -48,6 +48,7 @@ def validate(
     network: nn.Module, dataset: Dataset, *, count: int, precision: Precision, device: torch.device
 ) -> Validation:
     """Register ``count`` val pairs with the mean velocity, in the precision of the training, and measure them."""
+    dataset = dataset.selection
     pairs = [dataset.pair(index) for index in spread(dataset.pairs("val"), count)]
     dice, folding, spread_of_volume, gates, segmented = [], [], [], [], []
     for pair in pairs:
@@ -89,6 +90,7 @@ def segmentation_scores(
 
 def unregistered_dice(dataset: Dataset, *, count: int) -> float:
     """Mean Dice of the pairs that ``validate`` takes, before registration: the val Dice of identity."""
+    dataset = dataset.selection
     pairs = [dataset.pair(index) for index in spread(dataset.pairs("val"), count)]
     still = torch.zeros(1, len(dataset.shape), *dataset.shape)
     return nan_mean([pair_dice(pair, still, dataset) for pair in pairs])

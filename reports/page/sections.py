@@ -5,12 +5,14 @@ from typing import Any
 
 _SECTIONS = {
     "question": "Question", "accuracy": "Accuracy", "certainty": "How sure", "regularity": "Regularity",
-    "cost": "Size and cost", "labels": "Labels", "structures": "Structures", "training": "Training", "pairs": "Pairs",
+    "cost": "Size and cost", "labels": "Labels", "others": "Other data sets",
+    "structures": "Structures", "training": "Training", "pairs": "Pairs",
     "trials": "Trials", "results": "Text for a paper", "missing": "What is missing", "provenance": "Provenance",
 }  # fmt: skip
 _HOLDS = {
     "certainty": ("significance", "ranks", "stability", "robustness"),
     "labels": ("labels",),
+    "others": ("other_data",),
     "structures": ("structures",),
     "training": ("training", "gates", "pair_gates", "gate_weights"),
 }

@@ -12,13 +12,14 @@ from fusemorph.storage import RecordError
 from reports.records import NothingToReportError
 from reports.records.contents import is_name, is_number, read_object, require, shortly
 from reports.records.files import Problems, as_object
+from reports.records.other_data import require_others
 
 SEARCH, CONTROL = "search", "random control"
 """The parts of a search: the search itself and the random search beside it."""
 _SEED = re.compile("[0-9]{1,18}")
 _OF_STUDY = {
     "question": str, "reference": str, "study": str, "selection_split": str, "split_note": str, "protocol": list,
-    "skipped": dict, "dataset": dict, "budget": dict, "seeds": list,
+    "skipped": dict, "dataset": dict, "budget": dict, "seeds": list, "evaluated_on": list,
 }  # fmt: skip
 _OF_ARM = {"group": str, "method": dict, "budget_changes": dict, "values": dict, "ended": dict, "published": list}
 
@@ -108,7 +109,8 @@ def _join(first: dict[str, Any], second: dict[str, Any], path: Path, problems: P
                 f"{path}: arm {arm['label']!r} has other trials at seed {', '.join(clash)}; left out"
             )
         planned["keys"] = {**arm["keys"], **planned["keys"]}
-    return {**first, "arms": list(arms.values())}
+    others = {other["folder"]: other for one in (second, first) for other in one.get("evaluated_on") or []}
+    return {**first, "arms": list(arms.values())} | ({"evaluated_on": list(others.values())} if others else {})
 
 
 def _identity(arm: dict[str, Any]) -> tuple[str, ...]:
@@ -126,6 +128,7 @@ def read_study(path: Path) -> dict[str, Any]:
     study = read_object(path, format=FORMAT)
     require(path, study, {"name": str, "reported_split": str, "arms": list})
     require(path, study, _OF_STUDY, optional=True)
+    require_others(path, study)
     if not is_name(study["reported_split"]):
         raise RecordError(f"{path}: 'reported_split' must name a folder, is {shortly(study['reported_split'])}")
     for position, arm in enumerate(study["arms"]):

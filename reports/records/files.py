@@ -33,6 +33,8 @@ METRICS = (
     "sd_log_jacobian",
     "sdlogj_l2r",
     "endpoint_error_mm",
+    "tre_mm",
+    "tre_before_mm",
     "segmentation_dice",
 )
 MOST_PICTURE_BYTES = 2**28
@@ -206,6 +208,11 @@ def _numbers(path: Path, name: str, column: Sequence[str], *, finite: bool) -> n
         raise RecordError(f"{path}: column '{name}' holds a value above {LARGEST:g} in row {int(np.argmax(large)) + 1}")
     values[large] = np.nan
     return values
+
+
+def csv_path(stem: Path) -> Path | None:
+    """``stem.csv``, plain or compressed."""
+    return next((path for path in (stem.with_suffix(".csv"), stem.with_suffix(".csv.gz")) if path.is_file()), None)
 
 
 def as_object(value: Any) -> dict[str, Any]:

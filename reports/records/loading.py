@@ -12,6 +12,7 @@ import pandas as pd
 from reports.records.contents import read_object
 from reports.records.definitions import Definitions, load_definitions
 from reports.records.files import EVALUATED, Problems, as_object
+from reports.records.other_data import load_others
 from reports.records.study import Pictures, StudyRecords
 from reports.records.trial import MACHINE, load_trial
 
@@ -59,6 +60,7 @@ def _load_study(definition: dict[str, Any], runs: Sequence[Path], problems: Prob
         planned = str(as_object(definition.get("dataset")).get("fingerprint"))
         loaded["fingerprint"] = _whatever_is_labelled(loaded, arms, planned)
     problems.messages.extend(_mixtures(loaded))
+    others = load_others(definition, loaded, problems)
     empty = pd.DataFrame({"arm": pd.Series(dtype=str), "seed": pd.Series(dtype=str)})
     joined = {name: pd.concat(parts, ignore_index=True) if parts else empty.copy() for name, parts in tables.items()}
     return StudyRecords(
@@ -67,6 +69,7 @@ def _load_study(definition: dict[str, Any], runs: Sequence[Path], problems: Prob
         arms=arms,
         trials=loaded,
         pictures=pictures,
+        others=others,
         problems=tuple(dict.fromkeys(problems.messages)),
         **joined,
     )

@@ -74,6 +74,8 @@ KNOWN = {
         Metric(name="sd_log_jacobian", title="SD log J"),
         Metric(name="sdlogj_l2r", title="SD log J (L2R)"),
         Metric(name="endpoint_error_mm", title="endpoint error", unit="mm", digits=2),
+        Metric(name="tre_mm", title="TRE", unit="mm", digits=2),
+        Metric(name="tre_before_mm", title="TRE before registration", unit="mm", digits=2),
         Metric(name="segmentation_dice", title="segmentation Dice", higher_is_better=True),
     )
 }

@@ -12,11 +12,11 @@ import pandas as pd
 
 from reports.records.candidate import FACTS, Curve, Entry, candidate_row
 from reports.records.definitions import CONTROL, SEARCH, Definitions, load_definitions
-from reports.records.files import EVALUATED, Problems, as_object, file_stem, read_curve
+from reports.records.files import EVALUATED, Problems, as_object, csv_path, file_stem, read_curve
 from reports.records.levels import is_parameter
 from reports.records.related import related_arms
 from reports.records.reused import reused, start_times
-from reports.records.trial import MACHINE, csv_path, load_trial
+from reports.records.trial import MACHINE, load_trial
 from reports.wording import listing
 
 _COLUMNS = (

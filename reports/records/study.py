@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from reports.records.files import EVALUATED, as_object, file_stem
+from reports.records.other_data import OtherData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class StudyRecords:
 
     ``trials`` has a row for each planned trial: its ``state`` (evaluated, not evaluated, running, pruned, failed,
     missing, unreadable) and ``reason``, what it is, what it cost. ``pairs``, ``labels`` and
-    ``pair_gates`` are of the reported split.
+    ``pair_gates`` are of the reported split. ``others``: evaluations on data sets that were not trained on.
     """
 
     name: str
@@ -38,6 +39,7 @@ class StudyRecords:
     pair_gates: pd.DataFrame
     pictures: dict[str, Pictures]
     problems: tuple[str, ...]
+    others: tuple[OtherData, ...] = ()
 
     @property
     def stem(self) -> str:

@@ -13,6 +13,7 @@ from reports.records.files import (
     EVALUATED,
     Problems,
     as_object,
+    csv_path,
     read_gates,
     read_history,
     read_labels,
@@ -81,11 +82,6 @@ def _evaluation(folder: Path, problems: Problems) -> tuple[dict[str, str], Table
 def _rank(folder: Path, split: str) -> tuple[bool, bool]:
     """Evaluated copies of a trial first, then those with a record."""
     return csv_path(folder / "eval" / split / "pairs") is None, not (folder / "record.json").is_file()
-
-
-def csv_path(stem: Path) -> Path | None:
-    """``stem.csv``, plain or compressed."""
-    return next((path for path in (stem.with_suffix(".csv"), stem.with_suffix(".csv.gz")) if path.is_file()), None)
 
 
 def read_record(path: Path) -> dict[str, Any]:

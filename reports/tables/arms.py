@@ -19,6 +19,8 @@ _DIFFERENCE = (
     "blocks_shared", "p_value", "p_holm", "detectable", "p_equivalence", "verdict",
 )  # fmt: skip
 
+OF_LANDMARKS = ("tre_mm", "tre_before_mm")
+"""Shown where there are landmarks."""
 IN_OVERVIEW = ("dice", "hd95_mm", "endpoint_error_mm", "folding_fraction", "sd_log_jacobian")
 OVER_BLOCKS = "Over blocks"
 
@@ -26,6 +28,7 @@ OVER_BLOCKS = "Over blocks"
 def overview(comparison: Comparison) -> Table:
     """Every arm in one row: what it scores, how regular it is, what it costs; in the order of the study."""
     metric = comparison.metric
+    shown = [*IN_OVERVIEW, *(name for name in OF_LANDMARKS if comparison.arms[name].notna().any())]
     columns: Columns = {
         "Arm": lambda row: str(row["arm"]),
         _titled(metric.name): lambda row: measured(metric.name, row) or "no result",
@@ -33,7 +36,7 @@ def overview(comparison: Comparison) -> Table:
         OVER_BLOCKS: lambda row: result(row, metric.number(row[metric.mean])),
         "95 % interval": lambda row: result(row, interval(row, metric)),
         **_after_optimisation(comparison),
-        **{_titled(other): partial(measured, other) for other in IN_OVERVIEW if other != metric.name},
+        **{_titled(other): partial(measured, other) for other in shown if other != metric.name},
         "Parameters": lambda row: count(row["parameters"]),
         "Latency (s)": lambda row: significant(row["latency_s"]),
         "Memory (MiB)": lambda row: count(row["peak_memory_mib"]),

@@ -17,6 +17,7 @@ from reports.tables.arms import differences, leaderboard, overview
 from reports.tables.cost import cost, regularity
 from reports.tables.groups import side_by_side
 from reports.tables.labels import labels
+from reports.tables.other_data import other_data
 from reports.tables.published import published
 from reports.tables.search import search_text
 from reports.tables.significance import ranks, robustness, significance
@@ -102,6 +103,8 @@ def all_tables(certainty: Certainty) -> dict[str, Table]:
     tables = {table.__name__: table(certainty.comparison) for table in made}
     if certainty.comparison.arms["labelled"].notna().any():
         tables["labels"] = labels(certainty.comparison)
+    if certainty.comparison.records.others:
+        tables["other_data"] = other_data(certainty.comparison)
     of_ranks = {"ranks": ranks(certainty), "robustness": robustness(certainty)}
     return tables | {"significance": significance(certainty)} | of_ranks
 
@@ -135,9 +138,21 @@ def arms_text(runs: Sequence[Path], *, study: str | None = None, baseline: str |
 
 
 def _text(comparison: Comparison) -> str:
-    shown = overview(comparison).shown
-    lines = [[str(cell).replace(NOT_MEASURED, "-").replace(MINUS, "-") for cell in row] for row in shown.to_numpy()]
-    body = underlined([str(name) for name in shown.columns], lines)
+    body = _body(overview(comparison))
     title = caption(f"{comparison.records.name}:", comparison.records)
     unequal = ["Blocks are of unequal size: the interval is of the mean over blocks, which gives each the same weight."]
-    return "\n".join([title, *body, *(unequal if comparison.blocks_differ else []), *comparison.notes])
+    lines = [title, *body, *(unequal if comparison.blocks_differ else []), *comparison.notes]
+    if comparison.records.others:
+        lines += ["", *_table_text(other_data(comparison))]
+    return "\n".join(lines)
+
+
+def _table_text(table: Table) -> list[str]:
+    """A table as lines for a terminal, its caption below it."""
+    return [f"{table.title}:", *_body(table), table.caption]
+
+
+def _body(table: Table) -> list[str]:
+    shown = table.shown
+    rows = [[str(cell).replace(NOT_MEASURED, "-").replace(MINUS, "-") for cell in row] for row in shown.to_numpy()]
+    return underlined([str(name) for name in shown.columns], rows)

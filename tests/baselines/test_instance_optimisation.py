@@ -20,8 +20,9 @@ from fusemorph.losses.training_loss import NCC_AND_DIFFUSION, TrainingLoss, tota
 from fusemorph.method import Method, PairFailed, image_tensor, known_methods, load_method
 from fusemorph.metrics import folding_fraction
 from fusemorph.networks.registration import Registration
+from fusemorph.trials.job import Job
 from fusemorph.trials.load import load_trial
-from fusemorph.trials.run import Job, run_job
+from fusemorph.trials.run import run_job
 from fusemorph.warp import warp
 
 CPU = torch.device("cpu")

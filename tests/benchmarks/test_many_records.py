@@ -14,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from fusemorph.configuration import BUDGETS, Trial
 from fusemorph.fusion.method import Fusion
 from fusemorph.records import TrialFolder
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import Job
 from nas.jobs import JobList
 from nas.objectives import find_objectives
 from nas.optuna import OptunaSearcher

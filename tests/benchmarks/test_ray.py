@@ -8,7 +8,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from fusemorph.configuration import Trial
 from fusemorph.records import TrialFolder
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import Job
 from nas.jobs import JobList
 from nas.ray import run_ray
 

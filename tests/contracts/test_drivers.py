@@ -22,7 +22,8 @@ from fusemorph.storage import StorageError, read_json
 from fusemorph.trials import training
 from fusemorph.trials.checkpoint import Row
 from fusemorph.trials.claims import holder
-from fusemorph.trials.run import Job, run_job
+from fusemorph.trials.job import Job
+from fusemorph.trials.run import run_job
 from nas.dispatch import ATTEMPTS
 from nas.inline import run_inline
 from nas.jobs import JobList, JobQueue, Status

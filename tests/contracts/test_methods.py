@@ -12,7 +12,7 @@ from fusemorph.data.dataset import Pair, Scan
 from fusemorph.external import ExternalMethod
 from fusemorph.losses.training_loss import total
 from fusemorph.method import Method, PairFailed, known_methods, load_method
-from fusemorph.trials.evaluation import METRICS
+from fusemorph.trials.measures import METRICS
 from fusemorph.warp import warp
 
 SMALL: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ from fusemorph.records import GIVEN_UP, TrialFolder
 from fusemorph.storage import read_json
 from fusemorph.trials import claims
 from fusemorph.trials.claims import take_claim
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import Job
 from nas.dispatch import ATTEMPTS, Death, Dispatcher, WorkersDied
 from nas.jobs import Report
 

@@ -16,7 +16,8 @@ from fusemorph.data import DataError, open_dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.records import TrialFolder
-from fusemorph.trials.run import Job, is_missing, run_job
+from fusemorph.trials.job import Job
+from fusemorph.trials.run import is_missing, run_job
 from nas.inline import run_inline
 from nas.jobs import JobList
 

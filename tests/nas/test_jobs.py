@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fusemorph.configuration import Trial
 from fusemorph.records import TrialFolder
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import Job
 from nas.jobs import JobList
 
 

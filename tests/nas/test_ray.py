@@ -24,7 +24,8 @@ from fusemorph.storage import read_json
 from fusemorph.trials import training
 from fusemorph.trials.checkpoint import Row
 from fusemorph.trials.claims import take_claim
-from fusemorph.trials.run import Job, run_job
+from fusemorph.trials.job import Job
+from fusemorph.trials.run import run_job
 from nas.jobs import JobList, Status
 from nas.ray import run_ray
 

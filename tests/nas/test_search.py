@@ -12,7 +12,8 @@ from fusemorph.configuration import Budget, Json, Trial
 from fusemorph.data import open_dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.records import TrialFolder
-from fusemorph.trials.run import Job, is_missing, run_job
+from fusemorph.trials.job import Job
+from fusemorph.trials.run import is_missing, run_job
 from nas.objectives import find_objectives
 from nas.search import Search
 from nas.search_plan import Candidate, SearchPlan

@@ -10,7 +10,7 @@ from fusemorph.data import open_dataset
 from fusemorph.fusion.method import Fusion
 from fusemorph.storage import read_json, write_json
 from fusemorph.trials.claims import take_claim
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import Job
 from nas.inline import run_inline
 from nas.objectives import find_objectives
 from nas.optuna import OptunaSearcher

@@ -13,7 +13,8 @@ from fusemorph.fusion.method import Fusion
 from fusemorph.records import TrialFolder
 from fusemorph.storage import DamagedFile, RecordError
 from fusemorph.trials.checkpoint import checkpoint_damage
-from fusemorph.trials.run import Job, is_missing, run_job
+from fusemorph.trials.job import Job
+from fusemorph.trials.run import is_missing, run_job
 
 BUDGET = Budget(steps=2, width=2, learning_rate=1e-3, validations=2, validation_pairs=2)
 DETERMINED = ("record.json", "weights.safetensors", "history.csv", "eval/val/pairs.csv")

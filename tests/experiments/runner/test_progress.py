@@ -6,7 +6,7 @@ import pytest
 
 from experiments.runner.progress import Forecast, describe
 from fusemorph.configuration import Trial
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import Job
 from nas.jobs import Status
 
 

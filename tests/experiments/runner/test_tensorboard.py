@@ -12,7 +12,7 @@ from tensorboardX.proto.event_pb2 import Event
 from experiments.runner.tensorboard import log_scalars
 from fusemorph.configuration import BUDGETS, Trial
 from fusemorph.records import TrialFolder
-from fusemorph.trials.run import Job
+from fusemorph.trials.job import Job
 from nas.jobs import Status
 
 ROWS: list[dict[str, Any]] = [

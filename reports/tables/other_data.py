@@ -1,0 +1,85 @@
+"""What arms score on the data that they were trained on, and on others, side by side."""
+
+import pandas as pd
+
+from reports.analysis.comparison import Comparison
+from reports.records.metric import Metric
+from reports.records.other_data import OtherData, differing_grids
+from reports.statistics.blocks import Blocks
+from reports.tables.arms import interval
+from reports.tables.table import Table, caption
+from reports.wording import listing
+
+TRAINED_ON = "Trained on"
+PREPROCESSING = ("align", "percentiles")
+"""The settings of a data set that say how its images are made ready, beside shape and spacing."""
+
+
+def other_data(comparison: Comparison) -> Table:
+    """Every arm with what it was trained on: its mean on that data set, and on each of the others."""
+    records, metric, arms = comparison.records, comparison.metric, comparison.arms
+    own = str(records.dataset.get("name") or "not named")
+    numbers = arms[["arm", "group"]].assign(trained_on=[own if trained else "" for trained in arms["trained"]])
+    own_column = f"{metric.title}, {own} {records.split} (in distribution)"
+    shown = pd.DataFrame({"Arm": arms["arm"], TRAINED_ON: numbers["trained_on"].replace("", "untrained")})
+    shown[own_column] = [
+        _cell(metric.number(row[metric.mean]), interval(row, metric)) if row["seeds"] else "no result"
+        for _, row in arms.iterrows()
+    ]
+    for end in ("blocks", "low", "high"):
+        numbers[f"in_distribution_{end}"] = arms[f"{metric.name}_{end}"]
+    for other in records.others:
+        means = _means(other, arms, metric)
+        shown[f"{metric.title}, {other.name} {other.split} (out of distribution)"] = list(means["shown"])
+        for end in ("blocks", "low", "high"):
+            numbers[f"{other.folder}_{end}"] = list(means[end])
+    return Table(title="On other data sets", caption=caption(_text(comparison), records), numbers=numbers, shown=shown)
+
+
+def _means(other: OtherData, arms: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """Mean over blocks and seeds of each arm on another data set, with the interval."""
+    measured = len(other.pairs) > 0 and bool(other.pairs[metric.name].notna().any())
+    blocks = Blocks(other.pairs, metric.name) if measured else None
+    nothing = {"blocks": float("nan"), "low": float("nan"), "high": float("nan"), "shown": "no result"}
+    rows = []
+    for arm, trained in zip(arms["arm"], arms["trained"], strict=True):
+        if blocks is None or not blocks.of_seeds(arm).size:
+            rows.append(nothing)
+            continue
+        mean = blocks.mean(arm, trained=bool(trained))
+        row = {f"{metric.name}_low": mean.low, f"{metric.name}_high": mean.high, "limit": mean.limit}
+        cell = _cell(metric.number(mean.estimate), interval(pd.Series(row), metric))
+        rows.append({"blocks": mean.estimate, "low": mean.low, "high": mean.high, "shown": cell})
+    return pd.DataFrame(rows)
+
+
+def _cell(mean: str, between: str) -> str:
+    return f"{mean} ({between})"
+
+
+def _text(comparison: Comparison) -> str:
+    records, metric = comparison.records, comparison.metric
+    text = (
+        f"Mean {metric.label} over blocks and seeds, and its 95 % interval. In distribution: subjects of the data set "
+        "that was trained on, in another split. Out of distribution: data sets that training has not seen"
+    )
+    chosen_on = records.definition.get("selection_split")
+    if any(other.folder == chosen_on for other in records.others):
+        text += f"; but choices were made on {chosen_on}"
+    return f"{text}. {_preprocessing(records.dataset, records.others)}"
+
+
+def _preprocessing(trained_on: dict[str, object], others: tuple[OtherData, ...]) -> str:
+    """Whether images were made ready alike, as far as the data sets' settings tell."""
+    grids = differing_grids(dict(trained_on), others)
+    unlike = {other.name: f"{grids[other.name]}" for other in others if other.name in grids}
+    for other in others:
+        for name in PREPROCESSING:
+            theirs, ours = other.dataset.get(name), trained_on.get(name)
+            if theirs != ours:
+                said = f"{name} {theirs}, where training had {ours}"
+                unlike[other.name] = f"{unlike[other.name]}; {said}" if other.name in unlike else said
+    alike = [other.name for other in others if other.name not in unlike]
+    sentences = [f"Preprocessing equal to that of the training data: {listing(alike)}."] if alike else []
+    sentences += [f"Preprocessed otherwise: {name} ({what})." for name, what in unlike.items()]
+    return " ".join(dict.fromkeys(sentences))
