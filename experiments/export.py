@@ -4,6 +4,7 @@
 never overwritten with other numbers. ``--pictures`` takes the slices along, of simulated images alone;
 ``--checkpoints`` weights, and what unfinished trials go on from: OUT is then a run folder that ``sweep --runs OUT``
 continues on another machine.
+``--format learn2reg`` writes the displacements of an arm's val pairs instead, as the challenge takes them.
 """
 
 import argparse
@@ -44,7 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoints", action="store_true", help="take weights along, and unfinished trials with their checkpoints"
     )
+    parser.add_argument("--format", choices=("records", "learn2reg"), default="records", help="default: records")
+    group = parser.add_argument_group("with --format learn2reg")
+    group.add_argument("--arm", metavar="LABEL", help="whose displacements are written")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of its trials; default: 0")
+    group.add_argument("--data", type=path_argument, metavar="DIR", help="where the dataset's files lie")
+    group.add_argument("--cache", type=path_argument, metavar="DIR", help="where preprocessed images are kept")
     options = parser.parse_args(argv)
+    if options.format == "learn2reg":
+        return _submit(options)
     taken = {"pictures": options.pictures, "checkpoints": options.checkpoints}
     try:
         copied = export(options.runs, options.name, options.out, **taken)
@@ -52,6 +61,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RecordError, StorageError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def _submit(options: argparse.Namespace) -> int:
+    from experiments.submission import write_submission  # with torch, which records need not
+
+    if options.arm is None:
+        print("export: --format learn2reg needs --arm: whose displacements are written", file=sys.stderr)
+        return 2
+    try:
+        written = write_submission(
+            options.runs, options.name, options.out, arm=options.arm, seed=options.seed, data=options.data,
+            cache=options.cache,
+        )  # fmt: skip
+    except (ValueError, OSError) as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 2
+    print(f"{written} displacements in {options.out}")
     return 0
 
 

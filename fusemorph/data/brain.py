@@ -110,7 +110,7 @@ class BrainDataset(ListedDataset):
         """What the field of view has, or where the images keep their grid, that of the first one."""
         if not self.keeps_grid:
             return tuple(round(side / spacing_mm) for side in FIELD_OF_VIEW_MM)
-        shape, own_mm = _canonical_grid(by_rule(read_header(next(iter(listing.scans.values())).image)))
+        shape, own_mm = canonical_grid(by_rule(read_header(next(iter(listing.scans.values())).image)))
         return resampling(shape, own_mm, [spacing_mm] * len(shape))[2]
 
     def _start(self, scan_id: str, image: Volume) -> tuple[int, ...]:
@@ -124,7 +124,7 @@ class BrainDataset(ListedDataset):
         return {**settings, "keeps_grid": self.keeps_grid}
 
 
-def _canonical_grid(header: Header) -> tuple[tuple[int, ...], tuple[float, ...]]:
+def canonical_grid(header: Header) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Shape and spacing in mm of an image once it is turned as ``canonical`` turns it."""
     orientation, affine, axes = orient(header)
     sides = dict(zip(orientation[:, 0].astype(int).tolist(), (*header.shape, 1)[:3], strict=True))

@@ -23,8 +23,8 @@ __all__ = ["Dataset", "Pair", "PairIndex", "Scan"]
 
 SELECT_ON = "select_on"
 """What a configuration calls the data set whose val pairs select, where that is another one."""
-OPEN_SCANS = 64
-"""How many scans a dataset keeps open: each holds three files, and a process may hold 1024, or 256 on macOS."""
+OPEN_SCANS = 48
+"""How many scans a dataset keeps open: each holds up to four files, and a process may hold 1024, or 256 on macOS."""
 
 
 class Dataset(ABC):
@@ -192,7 +192,7 @@ class Dataset(ABC):
         The ``OPEN_SCANS`` used last stay open here; others for as long as the caller holds them.
         """
         subject = self.subject(scan_id)
-        arrays = self._opened.pop(scan_id, None) or self._arrays(scan_id)
+        arrays = self._opened.pop(scan_id, None) or self._opened_arrays(scan_id)
         self._opened[scan_id] = arrays
         if len(self._opened) > OPEN_SCANS:
             del self._opened[next(iter(self._opened))]
@@ -202,6 +202,11 @@ class Dataset(ABC):
             given=self.give(scan_id) if self.give else None,
             landmarks=arrays.get("landmarks"), mask=arrays.get("mask"),
         )  # fmt: skip
+
+    def _opened_arrays(self, scan_id: str) -> dict[str, np.ndarray]:
+        arrays = self._arrays(scan_id)
+        # A few points need no open file.
+        return arrays | {name: np.array(arrays[name]) for name in ("landmarks",) if name in arrays}
 
     def prepare(self, *, progress: bool = False) -> None:
         """Read, check and cache every scan, several at a time, with a progress bar on request; none stays open.

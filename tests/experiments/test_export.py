@@ -11,7 +11,8 @@ from fusemorph.records import TrialFolder, read_record
 from fusemorph.storage import read_json
 from fusemorph.trials.checkpoint import checkpoint_step
 from fusemorph.trials.interruption import Interruption
-from fusemorph.trials.run import Job, run_job
+from fusemorph.trials.job import Job
+from fusemorph.trials.run import run_job
 
 NAME = "quickstart-virtual_brains-smoke"
 SMALL = ["quickstart", "--budget", "smoke", "--set", "spacing_mm=8.0", "--set", "train=2", "--set", "val=2",
