@@ -45,7 +45,7 @@ Each table and each figure of a report is one function of a DataFrame of records
 from reports import plot, tabulate
 from reports.dataframe import load
 
-records = load("{RUNS}")  # a row a pair of a trial; several folders: a list of them
+records = load("{RUNS}")  # one row per pair of a trial; several folders: a list of them
 tabulate.leaderboard(records, primary="dice", baseline="AutoFuse")  # a DataFrame
 ax = plot.differences(records, primary="hd95_mm")  # matplotlib Axes; ax=... draws into your own figure
 ax.figure.savefig("differences.svg")
@@ -174,7 +174,7 @@ The pictures are of the search over placements on the hippocampus (`{SEARCH}`).
 from reports import plot
 
 search = plot.load_search("{SEARCH}")  # ``plot.load_search(...)``: with ``study=``, one of several
-search.candidates  # a DataFrame: a row a candidate
+search.candidates  # a DataFrame: one row per candidate
 ax = plot.incumbent(search)  # matplotlib Axes; ax=... draws into your own figure
 ```
 The pictures are as the page shows them, with a panel for the search and one for its random control; a function draws

@@ -58,7 +58,7 @@ def write_on_grid(path: Path, array: np.ndarray, grid: Volume) -> None:
 def measure_labels(
     fixed: Volume, moving: Volume, *, displacement_mm: Float[Tensor, "3 *s"]
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Metrics on the fixed image's grid: one row a label (``dice_before`` is without the displacement), and regularity.
+    """Metrics on the fixed image's grid: one row per label (``dice_before``: without the displacement), and regularity.
 
     The labels are those of either map; regularity is over the foreground of the fixed one.
     """

@@ -45,8 +45,8 @@ Kind = Literal["pairs", "labels", "history", "gates"]
 def load(runs: Sequence[Path | str] | Path | str, *, study: str | None = None, kind: Kind = "pairs") -> pd.DataFrame:
     """The records in run folders as a DataFrame, each row with the arm and the trial that it is of.
 
-    ``kind``: ``pairs`` has a row a pair of a trial (one without a pair for a trial without a result), ``labels`` a row
-    a pair and structure, ``history`` and ``gates`` a row a validation. Several studies follow each other, told
+    ``kind``: ``pairs`` has one row per pair of a trial (one without a pair for a trial without a result), ``labels``
+    one per pair and structure, ``history`` and ``gates`` one per validation. Several studies follow each other, told
     apart by ``study`` and ``dataset``.
 
     Raises:

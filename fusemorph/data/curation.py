@@ -37,7 +37,7 @@ def overlaps(dataset: str) -> dict[str, str]:
 
 
 def curated(dataset: str, candidates: Iterable[Listed]) -> tuple[dict[str, Listed], dict[Path, str]]:
-    """One scan a visit by its id, ``SUBJECT_VISIT``, and the images that are left out with the reason.
+    """One scan per visit by its id, ``SUBJECT_VISIT``, and the images that are left out with the reason.
 
     Of several scans of one visit the first is kept; subjects with two names get one.
     """

@@ -20,7 +20,7 @@ Row = dict[str, int | float]
 class Progress:
     """What has been learned so far beside the weights: all of it travels in the checkpoint.
 
-    ``history`` has one row a validation, ``gates`` one a validation and stage, ``sums`` the loss terms since the last
+    ``history`` has one row per validation, ``gates`` one per validation and stage, ``sums`` loss terms since the last
     validation, ``seconds`` the time spent over all attempts.
     """
 

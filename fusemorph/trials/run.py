@@ -237,7 +237,7 @@ def _evaluate(job: Job, folder: TrialFolder, method: Method, dataset: Dataset, *
         if not folder.evaluated(job.evaluation(split)):
             files = evaluate(
                 method, network, dataset, split, device=device, on_pair=on_pair, label_warp=job.label_warp,
-                viewed=job.trial.seed == 0,  # one trial an arm is shown
+                viewed=job.trial.seed == 0,  # one trial per arm is shown
             )  # fmt: skip
             folder.write_evaluation(job.evaluation(split), files)
     for other in job.others:

@@ -114,7 +114,7 @@ def _difference_row(
 
 
 def _facts(records: StudyRecords) -> pd.DataFrame:
-    """What the trials say of each arm beside its scores: a row an arm, in the order of the study."""
+    """What the trials say of each arm beside its scores: one row per arm, in the order of the study."""
     trials, order = records.trials, list(records.arms["arm"])
     by_arm = trials.groupby("arm", sort=False)
     costs = [f"cost_{name}" for name in COST]

@@ -1,4 +1,4 @@
-"""One row an arm: what it scores, how sure, against the baseline, and at what price."""
+"""One row per arm: what it scores, how sure, against the baseline, and at what price."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -17,7 +17,7 @@ from reports.wording import listing, number, p_equals, plural
 
 @dataclass(frozen=True, kw_only=True)
 class Across:
-    """The same study on several data sets; ``means`` has a row a data set and a column an arm that all have.
+    """The same study on several data sets; ``means`` has one row per data set and one column per arm that all have.
 
     ``seeds``: the fewest of a trained arm.
     """

@@ -50,7 +50,7 @@ class Certainty:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """Means over seeds, a row a block and a column an arm, over the pairs that all the arms have."""
+        """Means over seeds, one row per block and one column per arm, over the pairs that all the arms have."""
         arms = list(self.arms["arm"])
         names, means = self.comparison.blocks.named_means(arms) if arms else ([], [])
         return pd.DataFrame({arm: column.mean(axis=0) for arm, column in zip(arms, means, strict=True)}, index=names)

@@ -126,7 +126,7 @@ def setup(evidence: Evidence) -> Answer:
     return (
         IN_PART,
         "Data, budget, configuration, commit, versions, device, processor, threads and command of every trial are "
-        f"recorded; what else ran on the machine during training is not.{_without_cost(evidence)}",
+        f"recorded; what else ran on the machine during training is not recorded.{_without_cost(evidence)}",
     )
 
 

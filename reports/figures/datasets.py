@@ -12,7 +12,7 @@ from reports.wording import listing
 
 
 def across_figure(study: Across) -> CaptionedFigure:
-    """A line an arm and a column a data set, so that a turn of the order is seen at once."""
+    """One line per arm and one column per data set, so that a turn of the order is seen at once."""
     captioned = CaptionedFigure(name="order", title="Order of the arms on each data set")
     if study.means.shape[1] < 2:
         return replace(captioned, caption="Fewer than two arms have a result on each data set: nothing is drawn.")

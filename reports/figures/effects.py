@@ -19,7 +19,7 @@ from reports.tables.table import caption
 from reports.wording import number
 
 _A_SEARCHER = (
-    "A searcher proposes more of what did well, so that its means are no fair sample; those of the control are drawn "
+    "A searcher proposes more of what did well, so its means are not a fair sample; those of the control are drawn "
     "at random. "
 )
 

@@ -79,7 +79,7 @@ def gate_maps(comparison: Comparison, arm: str) -> CaptionedFigure | None:
     mean = "; ".join(
         f"stage {stage} {number(float(view[f'gate{stage}'].mean(dtype=np.float64)), 2)}" for stage in stages
     )
-    alt = f"Maps of the weight of the joint path for {arm}, a column a stage, a row a slice. Means: {mean}"
+    alt = f"Maps of the weight of the joint path for {arm}, one column per stage, one row per slice. Means: {mean}"
     title = f"Where the gates of {arm} prefer which path"
     return CaptionedFigure(
         name="gate_maps", title=title, caption=caption(text, comparison.records), alt=alt, figure=figure

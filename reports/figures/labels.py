@@ -26,7 +26,7 @@ def label_figure(comparison: Comparison) -> CaptionedFigure:
             by_labels(axes[1], curve, prefix="segmentation_")
             axes[1].set_ylabel("Dice of predicted labels")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
-    text = "Means over blocks with 95 % intervals over blocks and seeds; places of equal distance, nested subjects."
+    text = "Means over blocks with 95 % intervals over blocks and seeds; numbers are equally spaced, subjects nested."
     text += f" Dashed: {base}, the line to beat." if len(beat) else ""
     values = "; ".join(f"{row['arm']} {number(row['value'])}" for row in curve[["arm", "value"]].to_dict("records"))
     return CaptionedFigure(

@@ -57,7 +57,7 @@ def incumbent(records: SearchRecords) -> CaptionedFigure:
     )
     text = (
         "Steps: best finished candidate so far; points: all finished candidates. Candidates that were stopped early "
-        "take time but are no points; time is as measured, whatever ran beside. "
+        "take time but are not drawn as points; time is as measured, whatever else ran. "
     )
     if len(band):
         text += (
@@ -150,7 +150,7 @@ def parallel(records: SearchRecords) -> CaptionedFigure:
     figure = new_figure(3.6)
     parallel_coordinates(figure.subplots(), levels, shown)
     text = (
-        f"A line a candidate, through the level of each setting that it chose to its gain at step {step}, the last "
+        f"One line per candidate, through the level of each setting that it chose to its gain at step {step}, the last "
         "that all reached; light lines gained most. Whole: the search; dashed: its control."
     )
     if len(shown) > MOST_LINES:

@@ -127,7 +127,7 @@ def price(comparison: Comparison) -> CaptionedFigure:
 
 
 def training(comparison: Comparison) -> CaptionedFigure:
-    """Validation Dice by step, a column a group of arms, and the training loss where all arms minimise the same."""
+    """Validation Dice by step, one column per group of arms, and the training loss where all arms minimise the same."""
     captioned = CaptionedFigure(name="training", title="Training curves")
     history, arms = comparison.records.history, comparison.arms
     shown = arms[arms["arm"].isin(history["arm"])]
@@ -213,7 +213,7 @@ def gates(comparison: Comparison) -> CaptionedFigure:
     )
     last = table[table["step"] == table["step"].max()].groupby("stage")["joint_weight"].mean()
     values = "; ".join(f"stage {stage} {number(value, 2)}" for stage, value in last.items())
-    alt = f"Line plots of the joint path's gate weight by step, a panel a stage. Last values: {values}"
+    alt = f"Line plots of the joint path's gate weight by step, one panel per stage. Last values: {values}"
     return replace(captioned, caption=text, alt=alt, figure=figure)
 
 

@@ -11,7 +11,7 @@ from reports.tables.table import Table
 
 
 def studies_overview(comparisons: Sequence[Comparison]) -> dict[str, Any] | None:
-    """A row a study, for the template, each with the way to its section; None where there is but one."""
+    """One row per study, for the template, each with the way to its section; None where there is but one."""
     if len(comparisons) < 2:
         return None
     shown = pd.DataFrame([_row(comparison) for comparison in comparisons])

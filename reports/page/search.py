@@ -164,7 +164,7 @@ def _warnings(records: SearchRecords) -> Iterator[str]:
 
 
 def _space(records: SearchRecords) -> Iterator[str]:
-    """What the search may choose, a line a parameter."""
+    """What the search may choose, one line per parameter."""
     space = records.searched["space"]
     symbols = [
         f"{symbol} ({'unknown' if operator_name(symbol) == symbol else operator_name(symbol)})"

@@ -12,7 +12,7 @@ from reports.records.metric import Metric
 
 
 def across_datasets(records: pd.DataFrame, *, ax: Axes | None = None, primary: str | Metric = "dice") -> Axes:
-    """Arms by rank on each data set, a line an arm and a column a set, with the mean beside each mark.
+    """Arms by rank on each data set, one line per arm and one column per set, with the mean beside each mark.
 
     Raises:
         ValueError: the records are not of two arms on several data sets.

@@ -80,7 +80,7 @@ def placement(records: SearchRecords, part: str = SEARCH, *, ax: Axes | None = N
 
 
 def effect(records: SearchRecords, parameter: str, *, ax: Axes | None = None, legend: bool = True) -> Axes:
-    """Gain by value of a setting that is not a stage: a point a candidate, means with intervals."""
+    """Gain by value of a setting that is not a stage: one point per candidate, means with intervals."""
     parameters = {str(entry["name"]): entry for entry in _space(records, "effect", "parameters")}
     if parameter not in parameters:
         raise ValueError(f"effect(): 'parameter' must be of {', '.join(parameters)}, got {parameter!r}")

@@ -1,6 +1,6 @@
 """One function a figure: tables onto Axes. Nothing is computed here but places.
 
-``arms`` has a row an arm, with its ``colour`` and ``marker`` (``reports.plots.style.with_colours``).
+``arms`` has one row per arm, with its ``colour`` and ``marker`` (``reports.plots.style.with_colours``).
 """
 
 from collections.abc import Sequence

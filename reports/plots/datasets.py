@@ -11,7 +11,7 @@ LABEL_WIDTH = 30
 
 
 def ranks_across(ax: Axes, means: pd.DataFrame, arms: pd.DataFrame, metric: Metric) -> Axes:
-    """A line an arm through its rank on each data set, a column each, the best on top; the mean beside each mark.
+    """One line per arm through its rank on each data set, a column each, the best on top; the mean beside each mark.
 
     ``means``: data sets by arms; ``arms``: a row for each, with ``colour``, ``marker`` and ``line``. Arms of equal
     means stand in the order of ``means``.

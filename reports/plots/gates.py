@@ -74,7 +74,7 @@ def weights_of_pairs(ax: Axes, table: pd.DataFrame, arms: pd.DataFrame) -> Axes:
 
 
 def draw_maps(view: Mapping[str, np.ndarray], stages: list[int], *, aspect: float) -> Figure:
-    """A row a slice: the fixed image, then the weight of the joint path at each stage."""
+    """One row per slice: the fixed image, then the weight of the joint path at each stage."""
     slices = view["gate_slices"]
     tall = min(1.7, max(0.6, aspect * view["fixed"].shape[2] / view["fixed"].shape[1]))
     figure = new_figure(1.0)

@@ -1,4 +1,4 @@
-"""Scores by the number of labelled subjects: a line a strategy."""
+"""Scores by the number of labelled subjects: one line per strategy."""
 
 import pandas as pd
 from matplotlib.axes import Axes

@@ -16,7 +16,7 @@ MOST_LINES = 400
 
 
 def parallel_coordinates(ax: Axes, levels: pd.DataFrame, candidates: pd.DataFrame) -> Axes:
-    """A line a candidate through the ``levels`` that it chose (ordered categories, a column a setting) to its gain.
+    """One line per candidate through the ``levels`` that it chose (ordered categories, one column each) to its gain.
 
     ``candidates``: ``part``, ``order``, ``label`` and ``shared_gain``, of the same index. Light lines gained most and
     lie on top; those of the control are dashed. Of more than 400 candidates the best and the worst 200 are drawn.

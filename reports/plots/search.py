@@ -75,7 +75,7 @@ def placement(ax: Axes, cells: pd.DataFrame, *, norm: Normalize) -> QuadMesh:
 
 
 def effect(ax: Axes, points: pd.DataFrame, effects: pd.DataFrame, parameter: dict[str, Any]) -> Axes:
-    """Gain by value of a parameter: a point a candidate, and for each part the mean of each level with its interval.
+    """Gain by value of a parameter: one point per candidate, and for each part the mean of each level with interval.
 
     The levels of a range are the parts that it is cut into. ``effects``: as ``main_effects``, with ``part``.
     """

@@ -1,4 +1,4 @@
-"""What each candidate of a search chose, as a table of levels: a row a candidate, a column a stage or other setting."""
+"""What each candidate of a search chose, as a table of levels: one row per candidate, one column per setting."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence

@@ -82,7 +82,7 @@ def _columns(trials: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _arms(definition: dict[str, Any]) -> pd.DataFrame:
-    """One row an arm, group by group; labels that several groups share are told apart by their group.
+    """One row per arm, group by group; labels that several groups share are told apart by their group.
 
     Arms without keys were not asked for, and are left out where others were.
     """

@@ -15,7 +15,7 @@ Values = NDArray[np.float64]
 class Blocks:
     """Values of one metric by pair and seed of every arm, and the block that each pair stands in.
 
-    ``pairs`` has a row a pair of a trial, with its ``arm``, ``seed``, ``pair`` and ``block``. Where trials put a pair
+    ``pairs`` has one row per pair of a trial, with its ``arm``, ``seed``, ``pair`` and ``block``. If trials put a pair
     in different blocks, the first one counts. ``fixed_person`` and ``moving_person``, where known, serve where all
     pairs are one block.
     """

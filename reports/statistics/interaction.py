@@ -48,7 +48,7 @@ def order_of(sets: Mapping[str, Difference], arms: Sequence[str]) -> Order:
 
 
 def interactions(sets: Mapping[str, Difference], arms: Sequence[str], baseline: str) -> pd.DataFrame:
-    """How much an arm's difference to ``baseline`` changes from one data set to another: a row an arm and two sets.
+    """How much an arm's difference to ``baseline`` changes from one data set to another: one row per arm and two sets.
 
     Data sets have neither subjects nor trainings in common, so that variances add; intervals are each at 95 %, with
     Satterthwaite's degrees of freedom, and conditional on the trained networks where an arm has one seed.

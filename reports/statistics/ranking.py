@@ -34,7 +34,7 @@ class Friedman:
 
 
 def friedman(table: pd.DataFrame, *, unit: str = "block") -> Friedman:
-    """Friedman's test of ``table``, a row a block (or another ``unit``) and a column an arm."""
+    """Friedman's test of ``table``, one row per block (or another ``unit``) and one column per arm."""
     blocks, arms = table.shape
     reason = ""
     if arms < FEWEST_ARMS:
@@ -84,7 +84,7 @@ def stability(
     generator: np.random.Generator,
     resamples: int = RESAMPLES,
 ) -> pd.DataFrame:
-    """How often each arm takes each rank when blocks and seeds are drawn again: a row an arm, a column a rank from 1.
+    """How often each arm takes each rank when blocks and seeds are resampled: one row per arm, one column per rank.
 
     ``values`` are tables ``(seeds, blocks)`` over the same blocks. Blocks are drawn for all arms together, seeds for
     each arm by itself (a crossed bootstrap). Equal arms share their ranks. This is no test.

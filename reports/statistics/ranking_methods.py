@@ -12,10 +12,10 @@ TESTS = "Significant wins"
 
 
 def rankings(table: pd.DataFrame, wins: "pd.Series[float] | None", *, higher_is_better: bool) -> pd.DataFrame:
-    """Rank of each arm, 1 the best and ties sharing the better one: a row an arm, a column a method.
+    """Rank of each arm, 1 the best and ties sharing the better one: one row per arm, one column per method.
 
-    ``table``: a row a block, a column an arm. ``wins``: over how many arms each is significantly better, where tests
-    may be made; more are better.
+    ``table``: one row per block, one column per arm. ``wins``: over how many arms each is significantly better, if
+    tests may be made; more are better.
     """
     within = table.rank(axis=1, ascending=not higher_is_better)
     towards = -1.0 if higher_is_better else 1.0

@@ -1,4 +1,4 @@
-"""A table of one row an arm, whichever its columns are."""
+"""A table of one row per arm, whichever its columns are."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias

@@ -1,4 +1,4 @@
-"""What an arm scores, how regular its fields are, and what it costs: three views of one row an arm."""
+"""What an arm scores, how regular its fields are, and what it costs: three views of one row per arm."""
 
 from functools import partial
 from math import isnan
@@ -42,7 +42,7 @@ def overview(comparison: Comparison) -> Table:
         "Memory (MiB)": lambda row: count(row["peak_memory_mib"]),
     }
     text = (
-        f"{MEANS}; the tables below say more of each. Latency and peak memory are of one pair, measured once an arm"
+        f"{MEANS}; the tables below say more of each. Latency and peak memory are of one pair, measured once per arm"
         f"{machine(comparison)}."
     )
     if optimised_arms(comparison):

@@ -52,7 +52,7 @@ def cost(comparison: Comparison) -> Table:
     }
     text = (
         f"Ratios are to {comparison.baseline}. FLOPs are of one forward pass at the padded shape; latency, training "
-        f"step and peak memory are measured once an arm{machine(comparison)}; {_load(comparison)}"
+        f"step and peak memory are measured once per arm{machine(comparison)}; {_load(comparison)}"
     )
     numbers = ["canonical_plan", "parameters", "parameters_ratio", "flops", "flops_ratio", *COST, "latency_s_ratio"]
     numbers += ["train_step_s_ratio", "step_s", "training_s"]

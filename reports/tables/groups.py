@@ -16,7 +16,7 @@ COLUMNS = (
 
 
 def side_by_side(comparison: Comparison) -> Table:
-    """Mean and difference to the baseline of each strategy, a column a group; empty where no family repeats."""
+    """Mean and difference to the baseline of each strategy, one column per group; empty where no family repeats."""
     metric, arms = comparison.metric, repeated(comparison.arms)
     name = metric.name
     numbers = arms.assign(

@@ -13,7 +13,7 @@ from reports.wording import NOT_MEASURED, count
 
 
 def provenance(records: StudyRecords) -> Table:
-    """One line a fact, over all trials of the study."""
+    """One line per fact, over all trials of the study."""
     done = f"{int((records.trials['state'] == EVALUATED).sum())} of {len(records.trials)} evaluated"
     return origin(records.trials, records.definition, records.dataset, done=done)
 

@@ -8,7 +8,7 @@ from reports.statistics.ranking_methods import TESTS, agreement
 from reports.tables.table import Table, caption
 from reports.wording import listing, number, p_equals, plural, probability
 
-CONDITIONAL = "conditional on these trained networks: how trainings vary does not enter"
+CONDITIONAL = "conditional on these trained networks: variation between trainings is not included"
 
 
 def significance(certainty: Certainty) -> Table:

@@ -1,4 +1,4 @@
-"""What labels are worth: a row a strategy and number, the arm without labels as the line to beat, a sentence."""
+"""What labels are worth: one row per strategy and number, the arm without labels as the line to beat, a sentence."""
 
 import json
 from pathlib import Path
