@@ -1,6 +1,5 @@
 """``fusemorph register``: a trained trial applied to two NIfTI images of any shape, spacing and orientation."""
 
-import argparse
 import math
 import reprlib
 import sys
@@ -8,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fusemorph.bounds import SMALLEST_SIDE, WORK_BYTES, memory_problem, sides
-from fusemorph.catalogue import add_folders, add_option
+from fusemorph.catalogue import add_folders
 from fusemorph.data.align import affine_voxels
 from fusemorph.data.dataset import Pair, Scan
 from fusemorph.data.errors import DataError, printable
-from fusemorph.data.header import Form
 from fusemorph.data.nifti import read_header, settle, unwritable
 from fusemorph.data.preprocess import Volume, centred_start, normalise, read_image, read_labels, resample, window
 from fusemorph.data.world import (
@@ -36,16 +34,15 @@ from fusemorph.data.world import (
 from fusemorph.grid import sample
 from fusemorph.method import Method
 from fusemorph.networks.registration import Registration
-from fusemorph.paths import path_argument
 from fusemorph.records import read_record
+from fusemorph.register_options import RegisterOptions, Start, parse
 from fusemorph.registered import measure_labels, save
-from fusemorph.segmented import SEGMENTATIONS, labels_of, measure_segmentations, save_segmentations, segment
+from fusemorph.segmented import labels_of, measure_segmentations, save_segmentations, segment
 from fusemorph.trials.load import load_trial
 
 Estimate = Callable[[Pair], Tensor]
 """From two scans on one grid to the displacement ``(1, d, *s)`` in its voxels."""
 
-Start = Literal["world", "centres", "masses", "affine"]
 STARTS_OF_DATA: dict[str, Start] = {"none": "world", "affine": "affine", "mni": "affine", "centres": "masses"}
 """How a data set's setting ``align`` brought its scans together, as a start here."""
 LEAST_SIDE = 2
@@ -136,13 +133,9 @@ def training_images(record: Mapping[str, Any], folder: Path) -> dict[str, tuple[
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 when both files are written, 1 when an image or the trial is unusable, 2 for a wrong call."""
-    parser = _parser()
-    call = parser.parse_args(argv)
-    if (call.fixed_labels is None) != (call.moving_labels is None):
-        parser.error("--fixed-labels and --moving-labels go together")
+    call = parse(argv)
     try:
-        _check_out(call)
-        _run(call)
+        _run(call.checked())
     except (ValueError, OSError) as error:
         return _say(f"{error}", status=1)
     except MemoryError:
@@ -165,56 +158,10 @@ def _say_notes(volume: Volume) -> None:
         _say(f"note: {volume.path}: {words}")
 
 
-def _inputs(call: argparse.Namespace) -> list[Path]:
-    return [path for path in (call.fixed, call.moving, call.fixed_labels, call.moving_labels) if path is not None]
-
-
-def _check_out(call: argparse.Namespace) -> None:
-    """Refuse to write over an input, or into what is no folder; the folder by its full path from here on.
-
-    Raises:
-        ValueError: naming the file.
-    """
-    call.out = call.out.resolve()
-    if call.out.exists() and not call.out.is_dir():
-        raise ValueError(f"{call.out}: 'out' must be a folder, is a file")
-    for path in _inputs(call):
-        for written in (call.out / name for name in ("warped.nii.gz", "displacement.nii.gz", *SEGMENTATIONS)):
-            if path.exists() and written.exists() and path.samefile(written):
-                raise ValueError(f"{path}: would be overwritten by the result; choose another folder by --out")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("fusemorph register", description="Apply a trained trial to two NIfTI images.")
-    parser.add_argument(
-        "fixed", type=path_argument, metavar="FIXED.nii.gz", help="the image whose space the result lies in"
-    )
-    parser.add_argument("moving", type=path_argument, metavar="MOVING.nii.gz", help="the image that is warped")
-    parser.add_argument(
-        "--method", type=path_argument, required=True, metavar="RUNS/KEY", help="folder of a trained trial"
-    )
-    parser.add_argument(
-        "--out", type=path_argument, required=True, metavar="DIR", help="where the two images are written"
-    )
-    start = (
-        "from where the images lie in space, with the centres of their grids or of their foregrounds on each other, or "
-        "aligned affinely; as the trial's data were by default"
-    )
-    parser.add_argument("--start", choices=get_args(Start), help=start)
-    header = "the form that says where an image lies, for those that ITK and nibabel place differently"
-    parser.add_argument("--header", choices=get_args(Form), help=header)
-    parser.add_argument(
-        "--fixed-labels", type=path_argument, metavar="NIFTI", help="with --moving-labels: prints metrics"
-    )
-    parser.add_argument("--moving-labels", type=path_argument, metavar="NIFTI")
-    add_option(parser)
-    return parser
-
-
-def _run(call: argparse.Namespace) -> None:
+def _run(call: RegisterOptions) -> None:
     add_folders(call.entries)
     place = partial(settle, form=call.header)
-    for path in _inputs(call):
+    for path in call.inputs:
         place(read_header(path))
     record = read_record(call.method)
     images = training_images(record, call.method)
@@ -222,7 +169,7 @@ def _run(call: argparse.Namespace) -> None:
     fixed, moving = read(call.fixed), read(call.moving)
     _check_fixed(fixed)
     labels = None
-    if call.fixed_labels is not None:
+    if call.fixed_labels is not None and call.moving_labels is not None:
         pairs = ((call.fixed_labels, fixed), (call.moving_labels, moving))
         labels = [read_labels(path, image=image, place=place) for path, image in pairs]
     for volume in (fixed, moving, *(labels or ())):
@@ -280,7 +227,7 @@ def _check_fixed(fixed: Volume) -> None:
         raise DataError(f"{fixed.path}: a displacement on its grid of {sides(fixed.array.shape)} voxels {problem}")
 
 
-def _start(call: argparse.Namespace, record: Mapping[str, Any]) -> Start:
+def _start(call: RegisterOptions, record: Mapping[str, Any]) -> Start:
     """The start asked for, else that of the trial's data; said where it is not the place in space.
 
     Raises:
