@@ -1,5 +1,6 @@
 """Settings for every test, and what is made once for all of them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import torch
 
 # The number of threads changes the bits of a trained network, and the tests compare bits.
 torch.set_num_threads(1)
+# Ray's workers begin at niceness 15, where they hardly run beside the other tests.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 @pytest.fixture(scope="session")
