@@ -49,7 +49,7 @@ from reports.wording import plural
 # Below the 8 MB that go into a mail, with room for text and tables.
 MOST_PICTURE_BYTES = 7_000_000
 VIEWED = 0.75  # the share of what figures leave that slices to scroll may take
-MANY_TRIALS = 1_000  # trials; fewer are drawn before other processes have begun
+MANY_TRIALS = 60  # trials; fewer are drawn before other processes have begun
 
 Section = dict[str, Any]
 
