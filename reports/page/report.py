@@ -90,7 +90,8 @@ def write_report(
         len(search.trials) for search in searches
     )
     made = _make([partial(_in_look, width, font, part) for part in parts], trials=trials)
-    studies = [*made[: len(comparisons)], *across_sections(comparisons, out), *made[len(comparisons) :]]
+    with look(width=width, font=font):
+        studies = [*made[: len(comparisons)], *across_sections(comparisons, out), *made[len(comparisons) :]]
     practices = checklist(comparisons, searches)
     (out / "CHECKLIST.md").write_text(practices.markdown(), encoding="utf-8", errors="replace")
     text = _template().render(

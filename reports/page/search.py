@@ -11,13 +11,14 @@ from reports.analysis.search import objectives_of, part_names, searcher, title
 from reports.figures.ablation import ablation_figures
 from reports.figures.search import search_figures
 from reports.page.python_lines import search_lines, search_preamble
-from reports.page.render import cells, drawn
+from reports.page.render import cells, drawn, without_repeated
 from reports.records.definitions import CONTROL, SEARCH
 from reports.records.files import as_object
 from reports.records.plans import operator_name, operators_of
 from reports.records.search import SearchRecords
 from reports.tables.ablation import ablation_tables
 from reports.tables.search import proposals, search_provenance, search_tables
+from reports.tables.table import warning
 from reports.wording import listing, number, plural
 
 _NOT_YET = ("running", "missing")
@@ -31,7 +32,7 @@ def search_section(records: SearchRecords, out: Path, budget: int) -> dict[str, 
         table.write(out / "tables", f"{records.stem}_{name}")
     captioned_figures = chain(search_figures(records), ablation_figures(ablation))
     lines = search_lines(records)
-    return {
+    section = {
         "kind": "search",
         "name": records.name,
         "id": records.stem,
@@ -54,6 +55,7 @@ def search_section(records: SearchRecords, out: Path, budget: int) -> dict[str, 
         "figures": {figure["name"]: figure for figure in drawn(records.stem, captioned_figures, out, budget, lines)},
         "problems": records.problems,
     }
+    return without_repeated(section, warning(records))
 
 
 def _proposals(records: SearchRecords) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def test_a_search_with_its_control_and_confirmation(tmp_path: Path) -> None:
     page = page_of(tmp_path)
     text = text_of(page)
     assert text.count('<article id="placement') == 2
+    assert "the selection split (choices were made on it)" not in text, "the note above all says it"
     for words in (
         "the search tried 5 configurations (3 trained to the end, 2 stopped early)",
         "the random control tried 2 configurations (1 trained to the end, 1 stopped early)",
