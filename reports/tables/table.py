@@ -13,7 +13,8 @@ from reports.tables.latex import booktabs
 WORDS = (
     "Arm", "Structure", "Plan", "Verdict", "What", "Value", "Seed", "Key", "State", "Reason", "Configuration", "Part",
     "Source", "Metric", "Data set", "Against", "Decoded plan", "Trained as", "Over", "Item",
-    "Trained on", "Question", "Answer", "Which", "Pair", "From the records", "From", "To", "Study", "Best arm", "Baseline",
+    "Trained on", "Question", "Answer", "Which", "Pair", "From the records", "From", "To", "Study", "Best arm",
+    "Baseline",
 )  # fmt: skip
 
 
