@@ -14,8 +14,8 @@ from torch import Tensor
 from fusemorph.data import DataError
 from fusemorph.data.dataset import Pair
 from fusemorph.data.nifti import settle, unwritable
-from fusemorph.data.preprocess import Volume, read_image
-from fusemorph.data.world import pulled_from, read_at
+from fusemorph.data.preprocess import Volume, canonical, read_image
+from fusemorph.data.world import LPS, positions_mm, pulled_from, read_at
 from fusemorph.register import register_images
 from fusemorph.registered import save
 from tests.data.made_headers import apart_mm, random_affine, read_by_itk, write_raw
@@ -86,11 +86,33 @@ def law(fixed_path: Path, moving_path: Path, out: Path, *, dims: int) -> str:
     displacement_mm = estimate(fixed, moving)
     warped = read_at(moving, pulled_from(moving, fixed=fixed, displacement_mm=displacement_mm))
     files = save(out, fixed=fixed, moving=moving, warped=warped, displacement_mm=displacement_mm)
-    _compare(fixed, moving, files)
+    field = _compare(fixed, moving, files)
+    _compare_landmarks(
+        fixed, positions_mm(moving, pulled_from(moving, fixed=fixed, displacement_mm=displacement_mm)), field
+    )
     return ""
 
 
-def _compare(fixed: Volume, moving: Volume, files: tuple[Path, Path]) -> None:
+def _compare_landmarks(fixed: Volume, ends_mm: Tensor, field: sitk.DisplacementFieldTransform) -> None:
+    """ITK maps landmarks of the fixed image, in the order of its file, to where each came from, in the plane of 2-D."""
+    assert fixed.header is not None
+    shape = fixed.header.shape
+    places = canonical(fixed.header, np.arange(np.prod(shape)).reshape(shape)).array.ravel()
+    inner = [place for place in range(0, places.size, 37) if _is_inner(np.unravel_index(places[place], shape), shape)]
+    assert len(inner) > 1
+    for place in inner:
+        voxel = [*np.unravel_index(places[place], shape), 0][:3]
+        landmark = LPS * (fixed.header.affine @ [*voxel, 1.0])[:3]
+        end = LPS * ends_mm.reshape(3, -1)[:, place].numpy()
+        away = np.subtract(field.TransformPoint(landmark[: len(shape)].tolist()), end[: len(shape)])
+        assert np.linalg.norm(away) < 1e-2
+
+
+def _is_inner(voxel: tuple[np.intp, ...], shape: tuple[int, ...]) -> bool:
+    return all(0 < at < side - 1 for at, side in zip(voxel, shape, strict=True))
+
+
+def _compare(fixed: Volume, moving: Volume, files: tuple[Path, Path]) -> sitk.DisplacementFieldTransform:
     place = by_rule(fixed.path)
     written = nib.Nifti1Image.from_filename(files[0])
     shape = written.shape
@@ -116,6 +138,7 @@ def _compare(fixed: Volume, moving: Volume, files: tuple[Path, Path]) -> None:
     beyond = np.abs(values - np.asarray(written.dataobj)) > 1e-3 * np.ptp(moving.array)
     assert beyond.mean() < 0.02  # half a voxel outside, where rounding decides
     assert np.ptp(np.asarray(written.dataobj)) > 50
+    return field
 
 
 @pytest.mark.parametrize("case", range(50))
