@@ -20,9 +20,11 @@ from experiments.runner.options import (
     SweepOptions,
     flag_of,
 )
+from experiments.runner.storage import require_folder
 from experiments.study import known_studies
 from fusemorph.catalogue import add_folders, add_option
 from fusemorph.configuration import Compiler
+from fusemorph.storage import StorageError
 from fusemorph.trials.compiling import try_compiler
 
 PROGRAM = "python -m experiments.sweep"
@@ -104,9 +106,11 @@ def _require_compiler(compiler: Compiler, device: str) -> None:
 
 def _runs(given: str) -> Any:
     try:
-        return Folder().read(given)
-    except ValueError as error:
+        runs = Folder().read(given)
+        require_folder(runs)
+    except (ValueError, StorageError) as error:
         raise ValueError(f"--runs: {error}") from error
+    return runs
 
 
 def _pick(kind: type[Kind], given: argparse.Namespace) -> Kind:

@@ -3,9 +3,30 @@
 import errno
 import os
 import shutil
+import stat
 from pathlib import Path
 
 from fusemorph.storage import StorageError, unfinished
+
+
+def require_folder(path: Path) -> None:
+    """Refuse a path that neither is a folder nor can become one; nothing is made.
+
+    Raises:
+        StorageError: a file, a link to nowhere or a loop of links stands there or above.
+    """
+    for place in (path, *path.absolute().parents):
+        try:
+            if not stat.S_ISDIR(place.stat().st_mode):
+                raise StorageError(errno.ENOTDIR, f"{path}: must be a folder, {place} is a file")
+            return
+        except (FileNotFoundError, NotADirectoryError):
+            if place.is_symlink():
+                raise StorageError(errno.ENOENT, f"{path}: must be a folder, {place} is a link to nowhere") from None
+        except StorageError:
+            raise
+        except OSError as error:
+            raise StorageError(error.errno, f"{path}: must be a folder: {error.strerror}") from error
 
 
 def require_space(folder: Path, *, mib: float) -> None:

@@ -1,11 +1,12 @@
 """A training step on torch's meta device, which has no values: whatever asks for one, or brings one, fails there."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from torch import Tensor
@@ -106,7 +107,16 @@ def test_every_objective_and_operator_is_trained_without_a_value(
     assert loss is not EVERYTHING or wanted <= set(terms)
 
 
+@pytest.fixture
+def without_annotations_checked() -> Iterator[None]:
+    """The checks of shapes, which the tests put into every function, are no code that torch can trace."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
 @pytest.mark.slow  # tracing takes a minute
+@pytest.mark.usefixtures("without_annotations_checked")
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["all kept", "checkpointing"])
 @pytest.mark.parametrize(
     ("plan", "shape", "backend"),
