@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fusemorph.catalogue import DATASETS, entries, load_entry
-from fusemorph.data.dataset import Dataset, Pair, PairIndex, Scan
+from fusemorph.data.dataset import ATLAS, Dataset, Pair, PairIndex, Scan
 from fusemorph.data.errors import DataError
 from fusemorph.data.labelled import LABELLED
 from fusemorph.data.settings import parse_setting
@@ -23,13 +23,15 @@ def open_dataset(
 ) -> Dataset:
     """Open a dataset by name; ``data`` is its folder, where it needs one. ``~`` is the home folder in both paths.
 
-    Every data set has the setting ``labelled``: whose labels training may see, see ``Dataset.with_labelled``.
+    Every data set has the settings ``labelled``: whose labels training may see, see ``Dataset.with_labelled``; and
+    ``atlas``: the fixed image of all pairs, see ``Dataset.with_atlas``.
 
     Raises:
         ValueError: an unknown name or setting, or a file that is no entry.
         DataError: a folder or file of images that is unusable, named.
     """
     folder, kept = (None if path is None else expanded(path) for path in (data, cache))
-    labelled = settings.pop(LABELLED, None)
+    labelled, atlas = settings.pop(LABELLED, None), settings.pop(ATLAS, None)
     dataset: Dataset = load_entry(DATASETS, name, Dataset)(folder, cache=kept, **settings)
+    dataset = dataset if atlas is None else dataset.with_atlas(atlas)
     return dataset if labelled is None else dataset.with_labelled(labelled)

@@ -21,10 +21,12 @@ from fusemorph.data.prepare import prepare_all
 
 __all__ = ["Dataset", "Pair", "PairIndex", "Scan"]
 
+ATLAS = "atlas"
+"""The setting of every data set that names the fixed image of all pairs."""
 SELECT_ON = "select_on"
 """What a configuration calls the data set whose val pairs select, where that is another one."""
 OPEN_SCANS = 48
-"""How many scans a dataset keeps open: each holds up to four files, and a process may hold 1024, or 256 on macOS."""
+"""How many scans a dataset keeps open: each holds up to five files, and a process may hold 1024, or 256 on macOS."""
 
 
 class Dataset(ABC):
@@ -76,6 +78,7 @@ class Dataset(ABC):
         self._hidden: frozenset[str] = frozenset()
         self.give: Callable[[str], np.ndarray | None] | None = None
         self._selection: Dataset | None = None
+        self._atlas: str | None = None
         train, least = set(self._members.get("train", {}).values()), 1 if self.within_subjects else 2
         if len(train) < least:
             raise DataError(f"{self.name}: train must hold at least {least} subjects, got {len(train)}")
@@ -155,10 +158,32 @@ class Dataset(ABC):
     def pairs(self, split: str) -> tuple[PairIndex, ...]:
         """The evaluation pairs of a split: i-th scan with i-th from last, both ways, less pairs of one subject.
 
-        Within subjects: every ordered pair of a subject's scans.
+        Within subjects: every ordered pair of a subject's scans. With an atlas: the atlas with each scan of others,
+        whose blocks are the moving subjects, since the fixed image is the same for all.
         """
+        if (atlas := self._atlas) is not None:
+            moving = [own for own in self.scan_ids(split) if self.subject(own) != self.subject(atlas)]
+            return self._index(split, [(atlas, own) for own in moving])
         pairing = pairs_within if self.within_subjects else mirrored_pairs
         return self._index(split, pairing(self.scan_ids(split), self.subject))
+
+    def with_atlas(self, atlas: Any) -> "Dataset":
+        """The same data for atlas-based registration: one scan of train is the fixed image of every pair.
+
+        Raises:
+            ValueError: it is no scan of train, or the data set has pairs of its own: within subjects, or declared.
+        """
+        train = self._members["train"]
+        if not isinstance(atlas, str) or atlas not in train:
+            raise ValueError(
+                f"{self.name}: 'atlas' must be a scan of train, such as {next(iter(train))}, got {atlas!r}"
+            )
+        fixed = copy(self)
+        fixed._atlas = atlas
+        declared = any(pair.fixed != atlas for split in self.splits for pair in fixed.pairs(split))
+        if self.within_subjects or declared:
+            raise ValueError(f"{self.name}: 'atlas' needs pairs between subjects, which no table or setting declares")
+        return fixed
 
     def pair(self, index: PairIndex) -> Pair:
         """The scans behind an index, with the true displacement where the dataset knows it."""
@@ -168,9 +193,9 @@ class Dataset(ABC):
     def training_pair(self, rng: np.random.Generator) -> Pair:
         """An ordered pair of scans of different subjects, drawn uniformly from ``train`` (no true displacement).
 
-        Within subjects: one of the ordered pairs that train has.
+        Within subjects: one of the ordered pairs that train has; with an atlas, one of those with the atlas.
         """
-        if self.within_subjects:
+        if self.within_subjects or self._atlas is not None:
             return self._drawn_pair(rng)
         ids = self.scan_ids("train")
         while True:
@@ -192,7 +217,7 @@ class Dataset(ABC):
         The ``OPEN_SCANS`` used last stay open here; others for as long as the caller holds them.
         """
         subject = self.subject(scan_id)
-        arrays = self._opened.pop(scan_id, None) or self._opened_arrays(scan_id)
+        arrays = self._opened.pop(scan_id, None) or self._arrays(scan_id)
         self._opened[scan_id] = arrays
         if len(self._opened) > OPEN_SCANS:
             del self._opened[next(iter(self._opened))]
@@ -202,11 +227,6 @@ class Dataset(ABC):
             given=self.give(scan_id) if self.give else None,
             landmarks=arrays.get("landmarks"), mask=arrays.get("mask"),
         )  # fmt: skip
-
-    def _opened_arrays(self, scan_id: str) -> dict[str, np.ndarray]:
-        arrays = self._arrays(scan_id)
-        # A few points need no open file.
-        return arrays | {name: np.array(arrays[name]) for name in ("landmarks",) if name in arrays}
 
     def prepare(self, *, progress: bool = False) -> None:
         """Read, check and cache every scan, several at a time, with a progress bar on request; none stays open.
@@ -234,7 +254,8 @@ class Dataset(ABC):
     def configuration(self) -> dict[str, Any]:
         """Name, fingerprint and settings: what the key of a trial says of its data."""
         selection = {SELECT_ON: self._selection.configuration()} if self._selection else {}
-        return {"name": self.name, "fingerprint": self.fingerprint(), **self.settings, **selection}
+        atlas = {ATLAS: self._atlas} if self._atlas else {}
+        return {"name": self.name, "fingerprint": self.fingerprint(), **self.settings, **atlas, **selection}
 
     def files(self, scan_id: str) -> tuple[Path, ...]:
         """The image file of a scan, then its label file where there is one; none for made-up scans."""
@@ -257,7 +278,8 @@ class Dataset(ABC):
         return []
 
     def _index(self, split: str, pairs: list[tuple[str, str]]) -> tuple[PairIndex, ...]:
-        blocks = connected_blocks([(self.subject(fixed), self.subject(moving)) for fixed, moving in pairs])
+        ends = [(self.subject(moving if self._atlas else fixed), self.subject(moving)) for fixed, moving in pairs]
+        blocks = connected_blocks(ends)
         return tuple(
             PairIndex(split=split, fixed=fixed, moving=moving, block=block)
             for (fixed, moving), block in zip(pairs, blocks, strict=True)

@@ -1,6 +1,6 @@
 """One row per arm: what it scores, how sure, against the baseline, and at what price."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf, nan
@@ -190,6 +190,18 @@ def families(arms: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
     return [strategy or names[identity] for strategy, identity in zip(strategies, identities, strict=True)]
 
 
+def _shared_image(pairs: pd.DataFrame) -> Iterator[str]:
+    """That all pairs have one fixed image, where they do."""
+    if pairs["block"].nunique() < 2 or not {"fixed_person", "moving_person"} <= set(pairs):
+        return
+    fixed = set(pairs["fixed_person"].fillna("")) - {""}
+    if len(fixed) == 1 and pairs["moving_person"].nunique() > 1:
+        yield (
+            f"All pairs share one fixed image, an atlas (subject {fixed.pop()}); blocks are the moving subjects, and "
+            "what is said holds for registration to that image."
+        )
+
+
 def _notes(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric: Metric) -> list[str]:
     """Plain statements of what the numbers leave out or cannot say."""
     notes: list[str] = []
@@ -200,6 +212,7 @@ def _notes(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric: Met
         every, failed = int((pairs["arm"] == arm).sum()), int((unknown["failure"] != "").sum())
         why = f" ({failed} failed; the table of missing and failed trials says why)" if failed else ""
         notes.append(f"{arm}: {len(unknown)} of its {every} evaluations have no {metric.title}; left out{why}.")
+    notes.extend(_shared_image(pairs))
     sets = pairs.groupby(["arm", "seed"])["pair"].agg(frozenset)
     if sets.nunique() > 1:
         fewest, most = sets.map(len).min(), sets.map(len).max()

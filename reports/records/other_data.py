@@ -62,10 +62,10 @@ def _pairs(evaluation: str, trials: pd.DataFrame, problems: Problems) -> pd.Data
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def differing_grids(trained_on: dict[str, Any], others: Sequence[OtherData]) -> dict[str, str]:
-    """Of each other data set whose images lie on another grid than those trained on: its grid, in words."""
+def differing_grids(trained_on: dict[str, Any], others: Sequence[OtherData]) -> dict[str, tuple[str, str]]:
+    """Of each other data set whose images lie on another grid than those trained on: its grid and theirs, in words."""
     own = _grid(trained_on)
-    return {other.name: _grid(other.dataset) for other in others if _grid(other.dataset) != own}
+    return {other.name: (_grid(other.dataset), own) for other in others if _grid(other.dataset) != own}
 
 
 def _grid(dataset: dict[str, Any]) -> str:

@@ -72,14 +72,21 @@ def _text(comparison: Comparison) -> str:
 def _preprocessing(trained_on: dict[str, object], others: tuple[OtherData, ...]) -> str:
     """Whether images were made ready alike, as far as the data sets' settings tell."""
     grids = differing_grids(dict(trained_on), others)
-    unlike = {other.name: f"{grids[other.name]}" for other in others if other.name in grids}
+    unlike = {name: [f"{own}, in training {trained}"] for name, (own, trained) in grids.items()}
     for other in others:
-        for name in PREPROCESSING:
-            theirs, ours = other.dataset.get(name), trained_on.get(name)
-            if theirs != ours:
-                said = f"{name} {theirs}, where training had {ours}"
-                unlike[other.name] = f"{unlike[other.name]}; {said}" if other.name in unlike else said
+        settings = ((name, other.dataset.get(name), trained_on.get(name)) for name in PREPROCESSING)
+        differing = [
+            f"{name} {_said(theirs)}, in training {_said(ours)}" for name, theirs, ours in settings if theirs != ours
+        ]
+        if differing:
+            unlike[other.name] = [*unlike.get(other.name, []), *differing]
     alike = [other.name for other in others if other.name not in unlike]
     sentences = [f"Preprocessing equal to that of the training data: {listing(alike)}."] if alike else []
-    sentences += [f"Preprocessed otherwise: {name} ({what})." for name, what in unlike.items()]
+    sentences += [f"Preprocessed otherwise: {name} ({'; '.join(what)})." for name, what in unlike.items()]
     return " ".join(dict.fromkeys(sentences))
+
+
+def _said(value: object) -> str:
+    if value is None:
+        return "not set"
+    return " to ".join(map(str, value)) if isinstance(value, list) else str(value)

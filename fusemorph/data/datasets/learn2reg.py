@@ -217,15 +217,10 @@ def _stem(path: str) -> str:
 def _require_files(file: Path, scans: Collection[Listed]) -> None:
     """Refuse images that are named but are not there, and a split of which some images alone have labels."""
     labelled = any(scan.labels for scan in scans)
-    wrong = [
-        f"{scan.labels}: label without image, {file.name} names it" for scan in scans if _lacks(scan) and scan.labels
-    ]
-    wrong += [f"{file}: names {scan.image}, which is not there" for scan in scans if _lacks(scan) and not scan.labels]
+    lacking = [scan for scan in scans if not scan.image.exists()]
+    wrong = [f"{scan.labels}: label without image, {file.name} names it" for scan in lacking if scan.labels]
+    wrong += [f"{file}: names {scan.image}, which is not there" for scan in lacking if not scan.labels]
     raise_all([*wrong, *(f"{scan.image}: image without label" for scan in scans if labelled and not scan.labels)])
-
-
-def _lacks(scan: Listed) -> bool:
-    return not scan.image.exists()
 
 
 def _training(file: Path, task: Mapping[str, Any]) -> Iterator[str]:
