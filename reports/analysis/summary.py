@@ -191,9 +191,9 @@ def _apart(row: "pd.Series[Any]", comparison: Comparison) -> str:
 
 def in_words(row: "pd.Series[Any]") -> str:
     """An arm as a sentence names it: a fusion strategy as such, with what it is matched in."""
-    if row["family"] not in STRATEGIES:
-        return str(row["arm"])
     matched = str(row["group"]).removeprefix(MATCHED)
+    if row["family"] not in STRATEGIES or (matched == row["group"] and row["arm"] != row["family"]):
+        return str(row["arm"])
     return f"{row['family']} fusion" + (f", matched in {matched}," if matched != row["group"] else "")
 
 

@@ -7,11 +7,14 @@ from reports.analysis.significance import Certainty, square
 from reports.figures.captioned import CaptionedFigure
 from reports.plots import significance as plots
 from reports.plots.significance import MOST_ANNOTATED, MOST_IN_WORDS
-from reports.plots.style import new_figure, style, with_colours
+from reports.plots.style import LABEL_WIDTH, new_figure, style, with_colours
 from reports.statistics.ranking import RESAMPLES
 from reports.tables.significance import CONDITIONAL, tests
 from reports.tables.table import caption
 from reports.wording import listing, p_equals, plural
+
+LETTER = 0.065
+"""Inches of a letter of the names below the matrix, so that long names do not squeeze its cells."""
 
 
 def significance_figures(certainty: Certainty) -> Iterator[CaptionedFigure]:
@@ -31,7 +34,8 @@ def significance(certainty: Certainty) -> CaptionedFigure:
     significant = compared.assign(significant=compared["verdict"].isin(["higher", "lower"]).astype(float))
     named = significant[significant["significant"] > 0]
     size = len({*compared["first"], *compared["second"]})
-    figure = new_figure(1.2 + 0.34 * size)
+    longest = max(map(len, (*compared["first"], *compared["second"])))
+    figure = new_figure(0.4 + 0.34 * size + LETTER * min(longest, LABEL_WIDTH))
     mask = square(significant, "significant", signed=False).fillna(0) > 0
     plots.significance(figure.subplots(), square(compared, "difference", signed=True), mask, comparison.metric)
     claimed = (

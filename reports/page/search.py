@@ -12,6 +12,7 @@ from reports.figures.ablation import ablation_figures
 from reports.figures.search import search_figures
 from reports.page.python_lines import search_lines, search_preamble
 from reports.page.render import cells, drawn, without_repeated
+from reports.page.sections import reasons, search_sections
 from reports.records.definitions import CONTROL, SEARCH
 from reports.records.files import as_object
 from reports.records.plans import operator_name, operators_of
@@ -32,7 +33,7 @@ def search_section(records: SearchRecords, out: Path, budget: int) -> dict[str, 
         table.write(out / "tables", f"{records.stem}_{name}")
     captioned_figures = chain(search_figures(records), ablation_figures(ablation))
     lines = search_lines(records)
-    section = {
+    section: dict[str, Any] = {
         "kind": "search",
         "name": records.name,
         "id": records.stem,
@@ -55,6 +56,8 @@ def search_section(records: SearchRecords, out: Path, budget: int) -> dict[str, 
         "figures": {figure["name"]: figure for figure in drawn(records.stem, captioned_figures, out, budget, lines)},
         "problems": records.problems,
     }
+    figures = section["figures"]
+    section |= {"sections": search_sections(figures), "not_drawn": list(reasons(figures.values()))}
     return without_repeated(section, warning(records))
 
 

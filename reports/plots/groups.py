@@ -37,7 +37,7 @@ def side_by_side(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = D
             va="center",
             color=INK,
         )
-    ax.set_xticks(range(len(groups)), [as_label(group, width=24) for group in groups])
+    ax.set_xticks(range(len(groups)), [as_label(group, width=max(8, 66 // len(groups))) for group in groups])
     ax.set_xlim(-0.5, len(groups) - 0.5)
     ax.grid(axis="x", visible=False)
     ax.set_ylabel(f"Mean {metric.label}")

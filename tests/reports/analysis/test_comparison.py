@@ -13,7 +13,7 @@ import pytest
 from reports.analysis.comparison import Comparison, compare, compare_studies
 from reports.analysis.protocol import protocol
 from reports.analysis.significance import Certainty
-from reports.analysis.summary import PRICE, SURE, WHERE, WHICH, summary
+from reports.analysis.summary import PRICE, SURE, WHERE, WHICH, in_words, summary
 from reports.figures.significance import significance_figures
 from reports.figures.study import study_figures
 from reports.records import NothingToReportError
@@ -256,6 +256,12 @@ def test_a_matched_strategy_is_said_in_words(tmp_path: Path) -> None:
     arms = (*FUSION_ARMS[:4], Arm(label="early, parameters", group="matched by parameters", plan="jjjjjjj", dice=0.6))
     sure = how_sure(tmp_path, arms=arms)
     assert re.search(r"\. Early fusion, matched in parameters, scored 0\.1\d\d Dice lower than AutoFuse, the la", sure)
+
+
+def test_a_strategy_with_settings_of_its_own_keeps_its_name() -> None:
+    row = pd.Series({"arm": "middle, rate 0.001", "family": "middle", "group": "rate 0.001"})
+    assert in_words(row) == "middle, rate 0.001"
+    assert in_words(row.replace("middle, rate 0.001", "middle")) == "middle fusion"
 
 
 def test_another_metric_is_said_with_name_and_unit(tmp_path: Path) -> None:

@@ -71,6 +71,13 @@ def test_the_name_of_the_baseline_stands_beside_the_points(ax: Axes) -> None:
     assert name.xy[0] > 1  # type: ignore[attr-defined]
 
 
+def test_long_names_of_many_groups_are_wrapped(ax: Axes) -> None:
+    names = [f"rate 0.0002{number}, KL 0.003" for number in range(6)]
+    side_by_side(ax, pd.concat([arms(group=name) for name in names], ignore_index=True), "a")
+    widest = max(len(line) for label in ax.get_xticklabels() for line in label.get_text().split("\n"))
+    assert widest <= 11
+
+
 def test_intervals_do_not_bury_the_points(ax: Axes) -> None:
     plots.against(ax, arms(), "parameters", label="Parameters")
     for container in ax.containers:

@@ -135,7 +135,10 @@ def test_failed_trials_alone(tmp_path: Path) -> None:
 
 def test_a_search_that_has_not_begun(tmp_path: Path) -> None:
     write_search(tmp_path / "runs", Entry(search={"trials": 40}))
-    text = text_of(page_of(tmp_path))
+    page = page_of(tmp_path)
+    text, headings = text_of(page), re.findall(r'<h2 id="placement-(\w+)">', page.read_text(encoding="utf-8"))
+    assert headings == ["question", "best", "trials", "health", "provenance"], "what is empty has no heading"
+    assert "nothing is drawn" in text.split("Not drawn", 1)[1].lower()
     assert "the search has tried 0 of 40 configurations so far." in text
     assert "Incomplete: 0 of 40 candidates of the search have ended." in text
 
