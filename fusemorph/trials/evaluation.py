@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fusemorph.data.dataset import Dataset, Pair
+from fusemorph.data.dataset import Dataset, Pair, PairIndex
 from fusemorph.grid import Mode
 from fusemorph.method import Method, PairFailed
 from fusemorph.metrics import nan_mean
@@ -50,10 +50,9 @@ def evaluate(
 ) -> dict[str, bytes]:
     """Register and measure every pair of a split; returns the files of ``eval/SPLIT`` by name.
 
-    ``label_warp``: how moving labels are warped. ``facts`` are added to the summary. Where it is ``viewed``, the median
-    pair is registered once more for the slices of the report's viewer. A pair that failed has no metrics but a
-    ``failure``, its reason. Networks with gates are measured once more with every gate held at its mean weights
-    (``dice_gates_held``).
+    ``label_warp``: how moving labels are warped. ``facts`` are added to the summary. If ``viewed``, the median pair is
+    registered once more for the viewer's slices. A pair that failed has no metrics but a ``failure``, its reason.
+    Networks with gates are measured once more with every gate held at its mean weights (``dice_gates_held``).
 
     Raises:
         ValueError: the split has no pairs.
@@ -75,22 +74,13 @@ def evaluate(
     held = dice_with_held_gates(method, network, dataset, split, measured.gate_rows, device=device)
     for row in rows:
         row |= {"dice_gates_held": held[row["pair"]]} if row["pair"] in held else {}
-    summary = (
-        json.dumps(summarise(split, rows, label_warp=label_warp) | {"pictures": shown} | dict(facts or {}), indent=1)
-        + "\n"
-    )
-    files = {"pairs.csv": table(rows), "pictures.npz": archive(arrays), "summary.json": summary.encode()}
+    summary = summarise(split, rows, label_warp=label_warp) | {"pictures": shown} | dict(facts or {})
+    files = {"pairs.csv": table(rows), "pictures.npz": archive(arrays)}
+    files |= {"summary.json": (json.dumps(summary, indent=1) + "\n").encode()}
     if viewed:
-        median = chosen["median"]
-        others = {rank: view for rank, view in measured.extremes.items() if view.number != median}
-        views = [view_planes(dataset.pair(indices[v.number]), v.displacement, rank) for rank, v in others.items()]
-        files |= _viewer(method, network, dataset.pair(indices[median]), views, device=device)
-    tables = {
-        "labels.csv": measured.label_rows,
-        "gates.csv": measured.gate_rows,
-        "landmarks.csv": measured.landmark_rows,
-    }
-    return files | {name: table(entries) for name, entries in tables.items() if entries}
+        pair, others = dataset.pair(indices[chosen["median"]]), measured.views(dataset, indices, chosen["median"])
+        files |= _viewer(method, network, pair, others, device=device)
+    return files | measured.tables()
 
 
 @dataclass(kw_only=True)
@@ -136,6 +126,16 @@ class _Measured:
         self.gate_rows.extend(measure_gates(pair, registration))
         self.slices[number] = slice_pair(pair, displacement)
         self._keep(number, row["dice"], displacement)
+
+    def views(self, dataset: Dataset, indices: Sequence[PairIndex], median: int) -> list[Arrays]:
+        """Planes of the best and the worst pair for the viewer, unless one of them is the median pair."""
+        others = {rank: view for rank, view in self.extremes.items() if view.number != median}
+        return [view_planes(dataset.pair(indices[v.number]), v.displacement, rank) for rank, v in others.items()]
+
+    def tables(self) -> dict[str, bytes]:
+        """The files of what some pairs alone have."""
+        tables = {"labels": self.label_rows, "gates": self.gate_rows, "landmarks": self.landmark_rows}
+        return {f"{name}.csv": table(rows) for name, rows in tables.items() if rows}
 
     def _keep(self, number: int, dice: float, displacement: Tensor) -> None:
         """Keep the fields of the best and the worst pair so far, as ``best_median_worst`` ranks them."""

@@ -68,8 +68,7 @@ def write_report(
 ) -> Path:
     """Write ``index.html``, ``CHECKLIST.md``, ``tables/`` and ``figures/`` below ``out``; the page's path.
 
-    ``width`` and ``font`` of figures as in ``reports.plots.style.look``; ``margin`` as in
-    ``reports.analysis.comparison.compare``.
+    ``width`` and ``font`` of figures: as of ``reports.plots.style.look``; ``margin``: as of ``compare``.
 
     Raises:
         NothingToReportError: no study to read in ``runs``, no arm named ``baseline``, no metric ``primary``, nothing on
@@ -86,9 +85,8 @@ def write_report(
     budget = MOST_PICTURE_BYTES // max(1, len(comparisons) + len(searches))
     parts = [partial(_section, comparison, out, budget, comparisons) for comparison in comparisons]
     parts += [partial(search_section, search, out, budget) for search in searches]
-    trials = sum(len(comparison.records.trials) for comparison in comparisons) + sum(
-        len(search.trials) for search in searches
-    )
+    trials = sum(len(comparison.records.trials) for comparison in comparisons)
+    trials += sum(len(search.trials) for search in searches)
     made = _make([partial(_in_look, width, font, part) for part in parts], trials=trials)
     with look(width=width, font=font):
         studies = [*made[: len(comparisons)], *across_sections(comparisons, out), *made[len(comparisons) :]]
