@@ -3,10 +3,12 @@
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from types import FrameType
+from pathlib import Path
 
 from experiments.runner.command_line import parse
+from experiments.runner.command_line import parser as parser
 from experiments.runner.confirmation import confirming_sweeps
 from experiments.runner.datasets import prepare, taking_part, warn_of_headers, warn_of_labels, warn_of_overlaps
 from experiments.runner.dry_run import describe_search, describe_sweep
@@ -14,7 +16,9 @@ from experiments.runner.listing import listing
 from experiments.runner.options import SweepOptions
 from experiments.runner.run import begin, run
 from experiments.runner.search import make_search, require_storage, run_search
+from experiments.runner.search_entry import entry_name
 from experiments.runner.search_setup import SearchSetup, prepare_search
+from experiments.runner.signals import STOPPED_BY, Interrupted, interrupted_by
 from experiments.runner.sweep_plan import make_sweeps
 from experiments.studies.semi import semi_supervised
 from experiments.study import SearchStudy, Study, find_study
@@ -23,20 +27,27 @@ from nas.dispatch import WorkersDied
 from nas.search import Search
 from reports.tables.terminal import show_all_characters
 
-STOPPED_BY = ("SIGTERM", "SIGHUP", "SIGUSR1")
-"""Sent by kill and timeout, by a terminal that closes, and by SLURM before time is up."""
 GOES_ON = "the same line goes on where this one stopped"
 
 
-class Interrupted(KeyboardInterrupt):
-    """A signal that stops the sweep as Ctrl-C does; its argument is the number."""
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What a sweep is going to do, with all that can be checked beforehand checked.
+
+    ``act`` does it and returns the exit status. ``studies`` names, after that, what was recorded in RUNS: a study on
+    each data set, or a search, its control and its confirmation.
+    """
+
+    act: Callable[[], int]
+    studies: Callable[[], tuple[str, ...]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry of ``python -m experiments.sweep``; returns the exit status."""
     show_all_characters()
     try:
-        return _main(argv)
+        with interrupted_by(STOPPED_BY):
+            return _main(argv)
     except KeyboardInterrupt as error:
         print(f"\ninterrupted; {GOES_ON}", file=sys.stderr)
         return 128 + (error.args[0] if isinstance(error, Interrupted) else signal.SIGINT)
@@ -47,46 +58,64 @@ def _main(argv: Sequence[str] | None) -> int:
         options = parse(argv)
         if options is None:
             return _show(listing())
-        study = find_study(options.study_name)
-        act = plan_search(study, options) if isinstance(study, SearchStudy) else plan_sweeps(study, options)
+        planned = plan(options)
     except (ValueError, StorageError) as error:
         return _refuse(error, status=2)
     try:
-        return act()
+        return planned.act()
     except (RecordError, StorageError, WorkersDied) as error:
         return _refuse(error, f"; {GOES_ON}", status=1)
     except ValueError as error:  # what a driver needs is not there; no trial has started
         return _refuse(error, status=2)
 
 
-def plan_sweeps(study: Study, options: SweepOptions) -> Callable[[], int]:
-    """Check all that a fixed study needs, and return what is to be done: show it, or run it."""
+def plan(options: SweepOptions) -> Planned:
+    """Check all that the study needs, and return what is to be done: show it, or run it.
+
+    Raises:
+        ValueError, StorageError: something does not fit, or is not there; nothing has started.
+    """
+    study = find_study(options.study_name)
+    return _plan_search(study, options) if isinstance(study, SearchStudy) else _plan_sweeps(study, options)
+
+
+def _plan_sweeps(study: Study, options: SweepOptions) -> Planned:
     sweeps = make_sweeps(study, options)
     trained_on, others = [sweep.dataset for sweep in sweeps], sweeps[0].others
+    names = tuple(sweep.name for sweep in sweeps)
     warn_of_overlaps(trained_on, others)
     datasets = taking_part(trained_on, others)
     warn_of_headers(datasets)
     if options.dry_run:
-        return partial(_show, "\n\n".join(describe_sweep(sweep) for sweep in sweeps))
+        text = "\n\n".join(describe_sweep(sweep) for sweep in sweeps)
+        return Planned(act=partial(_show, text), studies=lambda: names)
     prepare(datasets)
     warn_of_labels([sweep.dataset for sweep in sweeps if sweep.study.labels])
     for sweep in sweeps:
         begin(sweep)
-    return partial(run, sweeps)
+    return Planned(act=partial(run, sweeps), studies=lambda: names)
 
 
-def plan_search(study: SearchStudy, options: SweepOptions) -> Callable[[], int]:
-    """Check all that a search needs, and return what is to be done: show it, or run it."""
+def _plan_search(study: SearchStudy, options: SweepOptions) -> Planned:
     setup = prepare_search(semi_supervised(study) if options.search.semi else study, options)
     warn_of_overlaps(setup.datasets, setup.others)
     datasets = taking_part(setup.datasets, setup.others)
     warn_of_headers(datasets)
+    names = partial(recorded, setup)
     if options.dry_run:
-        return partial(_show, describe_search(setup))
+        return Planned(act=partial(_show, describe_search(setup)), studies=names)
     prepare(datasets)
     warn_of_labels(setup.datasets if options.search.semi else ())
     require_storage(setup)
-    return partial(run_searches, setup, [make_search(setup, control=control) for control in setup.controls])
+    searches = [make_search(setup, control=control) for control in setup.controls]
+    return Planned(act=partial(run_searches, setup, searches), studies=names)
+
+
+def recorded(setup: SearchSetup) -> tuple[str, ...]:
+    """The names in RUNS of a search, first of all, and of what belongs to it."""
+    first = entry_name(setup, setup.datasets[0], control=False)
+    others = sorted(path.stem for path in Path(setup.options.runs, "studies").glob(f"{setup.name}*.json"))
+    return tuple(dict.fromkeys([first, *others]))
 
 
 def run_searches(setup: SearchSetup, searches: Sequence[Search]) -> int:
@@ -108,12 +137,5 @@ def _refuse(error: Exception, more: str = "", *, status: int) -> int:
     return status
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise Interrupted(number)
-
-
 if __name__ == "__main__":
-    for name in STOPPED_BY:
-        if signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:  # nohup ignores SIGHUP
-            signal.signal(getattr(signal, name), _interrupt)
     sys.exit(main())

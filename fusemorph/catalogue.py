@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +33,8 @@ from fusemorph.paths import path_argument
 
 FOLDERS = "FUSEMORPH_ENTRIES"
 ROOT = Path(__file__).parents[1]
+OUTSIDE = "fusemorph_entries_"
+"""How the names begin under which folders of entries are packages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +131,15 @@ def add_folders(paths: Iterable[Path]) -> None:
     os.environ[FOLDERS] = os.pathsep.join(map(str, added))
 
 
+def look_again() -> None:
+    """Search for entries anew, and import those of folders again when needed: a notebook writes and edits them."""
+    invalidate_caches()
+    _entries.cache_clear()
+    _loaded.cache_clear()
+    for name in [name for name in sys.modules if name.startswith(OUTSIDE) and "." in name]:
+        del sys.modules[name]
+
+
 def add_option(parser: argparse.ArgumentParser) -> None:
     """Give a command the option ``--entries DIR``, which may be repeated; ``add_folders`` takes what it collects."""
     wanted = "/, ".join(kind.plural for kind in KINDS)
@@ -176,7 +187,7 @@ def _files(kind: Kind, folder: Path, *, package: str) -> Iterator[Entry]:
 
 def _as_package(folder: Path) -> str:
     """Make the folder a package, with its folders in it, under a name that is the same in every process."""
-    name = f"fusemorph_entries_{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    name = f"{OUTSIDE}{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
     if name not in sys.modules:
         package = ModuleType(name)
         package.__path__ = [str(folder)]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -102,9 +103,10 @@ def find_budget(name: str) -> Budget:
     base, _, steps = name.partition("-")
     if base not in BUDGETS or (name != base and not re.fullmatch(f"[0-9]{{1,{DIGITS_OF_STEPS}}}", steps)):
         listed, shown = ", ".join(BUDGETS), name if len(name) <= 60 else f"{name[:57]}..."
+        near = get_close_matches(base, [known for known in BUDGETS if known != base], n=1)
         raise ValueError(
             f"find_budget(): unknown budget {shown!r}; known: {listed}, and each with steps (search-80, at most "
-            f"{DIGITS_OF_STEPS} digits)"
+            f"{DIGITS_OF_STEPS} digits)" + (f"; did you mean {near[0]}?" if near else "")
         )
     return replace(BUDGETS[base], steps=int(steps)) if steps else BUDGETS[base]
 

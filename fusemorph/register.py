@@ -36,6 +36,7 @@ from fusemorph.method import Method
 from fusemorph.networks.registration import Registration
 from fusemorph.records import read_record
 from fusemorph.register_options import RegisterOptions, Start, parse
+from fusemorph.register_options import parser as parser
 from fusemorph.registered import measure_labels, save
 from fusemorph.segmented import labels_of, measure_segmentations, save_segmentations, segment
 from fusemorph.trials.load import load_trial

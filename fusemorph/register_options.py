@@ -56,35 +56,36 @@ def parse(argv: Sequence[str] | None = None) -> RegisterOptions:
     Raises:
         SystemExit: with status 2 for a wrong call, with 0 for ``--help``.
     """
-    parser = _parser()
-    given = parser.parse_args(argv)
+    made = parser()
+    given = made.parse_args(argv)
     if (given.fixed_labels is None) != (given.moving_labels is None):
-        parser.error("--fixed-labels and --moving-labels go together")
+        made.error("--fixed-labels and --moving-labels go together")
     return RegisterOptions(**vars(given))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("fusemorph register", description="Apply a trained trial to two NIfTI images.")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """The options of ``fusemorph register`` as argparse has them."""
+    made = argparse.ArgumentParser("fusemorph register", description="Apply a trained trial to two NIfTI images.")
+    made.add_argument(
         "fixed", type=path_argument, metavar="FIXED.nii.gz", help="the image whose space the result lies in"
     )
-    parser.add_argument("moving", type=path_argument, metavar="MOVING.nii.gz", help="the image that is warped")
-    parser.add_argument(
+    made.add_argument("moving", type=path_argument, metavar="MOVING.nii.gz", help="the image that is warped")
+    made.add_argument(
         "--method", type=path_argument, required=True, metavar="RUNS/KEY", help="folder of a trained trial"
     )
-    parser.add_argument(
+    made.add_argument(
         "--out", type=path_argument, required=True, metavar="DIR", help="where the two images are written"
     )
     start = (
         "from where the images lie in space, with the centres of their grids or of their foregrounds on each other, or "
         "aligned affinely; as the trial's data were by default"
     )
-    parser.add_argument("--start", choices=get_args(Start), help=start)
+    made.add_argument("--start", choices=get_args(Start), help=start)
     header = "the form that says where an image lies, for those that ITK and nibabel place differently"
-    parser.add_argument("--header", choices=get_args(Form), help=header)
-    parser.add_argument(
+    made.add_argument("--header", choices=get_args(Form), help=header)
+    made.add_argument(
         "--fixed-labels", type=path_argument, metavar="NIFTI", help="with --moving-labels: prints metrics"
     )
-    parser.add_argument("--moving-labels", type=path_argument, metavar="NIFTI")
-    add_option(parser)
-    return parser
+    made.add_argument("--moving-labels", type=path_argument, metavar="NIFTI")
+    add_option(made)
+    return made

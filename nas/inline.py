@@ -8,14 +8,17 @@ import errno
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 
 from fusemorph.storage import StorageError
 from fusemorph.trials.interruption import Interruption
@@ -90,7 +93,8 @@ class _WorkerPool:
         for _ in range(min(most, self.dispatcher.queue.left) - len(self.workers)):
             ours, theirs = multiprocessing.Pipe()
             process = context.Process(target=_work, args=(theirs, self.runs, dict(os.environ)), daemon=True)
-            process.start()
+            with _without_main():
+                process.start()
             theirs.close()
             self.workers.append(_Worker(name=f"worker {next(self._names)}", process=process, pipe=ours))
 
@@ -151,6 +155,18 @@ class _WorkerPool:
             worker.process.join(max(0.0, until - time.monotonic()))
             worker.process.kill()
             worker.process.join()
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep a process that is started from importing the script that runs here: it needs nothing of that, and a line
+    that is not behind ``if __name__ == "__main__"`` would start the sweep again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _death_of(worker: _Worker) -> Death:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import fields
 from difflib import get_close_matches
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -61,6 +61,22 @@ class _Parser(argparse.ArgumentParser):
         return options
 
 
+def parser(studies: Sequence[str] = (), program: str = PROGRAM) -> argparse.ArgumentParser:
+    """The options of a sweep by group; ``studies`` are named in the help."""
+    made = _Parser(
+        prog=program, usage=f"{program} STUDY [options]", description=DESCRIPTION, epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    made.add_argument("study", nargs="?", help=f"one of {', '.join(studies)}")
+    made.add_argument("--list", action="store_true", help="show studies, datasets, operators, plans and budgets")
+    made.add_argument("--dry-run", action="store_true", help="show each trial with its size and time, and stop")
+    made.add_argument("--runs", default="runs", metavar="DIR", help="folder of the records; default: ./runs")
+    add_option(made)
+    for kind, title in GROUPS.items():
+        _add_group(made, kind, title)
+    return made
+
+
 def parse(argv: Sequence[str] | None) -> SweepOptions | None:
     """Read the command line; folders of ``--entries`` are searched from here on. None where ``--list`` is asked for.
 
@@ -68,23 +84,13 @@ def parse(argv: Sequence[str] | None) -> SweepOptions | None:
         ValueError: an option that is out of bounds, or needs what is not installed; the message names it.
         SystemExit: no such option, or no study.
     """
-    parser = _Parser(
-        prog=PROGRAM, usage=f"{PROGRAM} STUDY [options]", description=DESCRIPTION, epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    names = ", ".join(_find_entries(argv))
-    parser.add_argument("study", nargs="?", help=f"one of {names}")
-    parser.add_argument("--list", action="store_true", help="show studies, datasets, operators, plans and budgets")
-    parser.add_argument("--dry-run", action="store_true", help="show each trial with its size and time, and stop")
-    parser.add_argument("--runs", default="runs", metavar="DIR", help="folder of the records; default: ./runs")
-    add_option(parser)
-    for kind, title in GROUPS.items():
-        _add_group(parser, kind, title)
-    given = parser.parse_args(argv)
+    studies = _find_entries(argv)
+    made = parser(studies)
+    given = made.parse_args(argv)
     if given.list:
         return None
     if not given.study:
-        parser.error(f"name a study: {names} (or --list)")
+        made.error(f"name a study: {', '.join(studies)} (or --list)")
     if given.device is None:
         given.device = "cuda" if torch.cuda.is_available() else "cpu"
     options = SweepOptions(
@@ -134,14 +140,10 @@ def _add_group(parser: argparse.ArgumentParser, kind: type[Options], title: str)
 
 def _find_entries(argv: Sequence[str] | None) -> tuple[str, ...]:
     """Search the folders of ``--entries``, before the rest is read: the help names the studies that are found."""
-    parser = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False)
-    add_option(parser)
+    early = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False)
+    add_option(early)
     try:
-        add_folders(parser.parse_known_args(argv)[0].entries)
+        add_folders(early.parse_known_args(argv)[0].entries)
         return known_studies()
     except ValueError as error:
-        _refuse(parser, error)
-
-
-def _refuse(parser: argparse.ArgumentParser, error: ValueError) -> NoReturn:
-    parser.error(str(error))
+        early.error(str(error))

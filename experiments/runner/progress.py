@@ -1,9 +1,10 @@
-"""What a running sweep tells: one line that lives on a terminal, or a plain line now and then elsewhere."""
+"""What a running sweep tells: a line that lives on a terminal, a bar in a notebook, plain lines elsewhere."""
 
 import sys
 import time
-from collections.abc import Generator, Mapping
-from contextlib import closing, nullcontext
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 
 from rich.console import Console
 from rich.live import Live
@@ -16,23 +17,60 @@ EARLIEST_FORECAST = 0.005
 """Share of the training that must be done before the pace is taken: what is not trained says nothing of the rest."""
 
 
+Show = Callable[[Status, str], None]
+
+
 def watch(statuses: Generator[Status]) -> Status:
     """Show the statuses until the work ends, and stop the work if that is interrupted; returns the last one."""
-    began, shown, status = time.monotonic(), 0.0, None
+    began, status = time.monotonic(), None
     forecast = Forecast()
-    terminal = sys.stdout.isatty()
-    live = Live(console=Console(), refresh_per_second=2, transient=True) if terminal else nullcontext()
-    with closing(statuses), live:
+    with closing(statuses), _display() as show:
         for status in statuses:
             elapsed_s = time.monotonic() - began
-            left_s = forecast.left_s(_work_left(status), elapsed_s)
-            if isinstance(live, Live):
-                live.update(describe(status, elapsed_s, left_s))
-            elif time.monotonic() - shown > PLAIN_EVERY_S and status.left:
-                print(describe(status, elapsed_s, left_s), flush=True)
-                shown = time.monotonic()
+            show(status, describe(status, elapsed_s, forecast.left_s(_work_left(status), elapsed_s)))
     assert status is not None
     return status
+
+
+def _display() -> AbstractContextManager[Show]:
+    """How progress is shown here: a bar in a notebook, a line that lives on a terminal, plain lines elsewhere."""
+    console = Console()
+    if console.is_jupyter:
+        return _bar()
+    return _living_line(console) if sys.stdout.isatty() else nullcontext(_PlainLines())
+
+
+@contextmanager
+def _living_line(console: Console) -> Iterator[Show]:
+    with Live(console=console, refresh_per_second=2, transient=True) as live:
+        yield lambda status, text: live.update(text)
+
+
+class _PlainLines:
+    """A line every 15 seconds, while there is work."""
+
+    def __init__(self) -> None:
+        self._shown = 0.0
+
+    def __call__(self, status: Status, text: str) -> None:
+        if status.left and time.monotonic() - self._shown > PLAIN_EVERY_S:
+            print(text, flush=True)
+            self._shown = time.monotonic()
+
+
+@contextmanager
+def _bar() -> Iterator[Show]:
+    """A bar that counts trials, of ipywidgets or, without them, of characters."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of ipywidgets that are not installed
+        from tqdm.auto import tqdm
+    with tqdm(unit="trial", bar_format="{bar} {postfix}", leave=True) as bar:
+
+        def show(status: Status, text: str) -> None:
+            bar.total, bar.n = status.total, status.total - status.left
+            bar.set_postfix_str(text)
+
+        yield show
 
 
 class Forecast:

@@ -68,7 +68,7 @@ def measure_costs(sweep: Sweep, status: Status) -> None:
 
 def conclude(sweep: Sweep, status: Status) -> int:
     """Draw the report, print the table, say what failed and why; returns the exit status."""
-    # Imported here: they take as long as torch, and each worker imports this file again.
+    # Imported here: they take as long as torch.
     from reports.page import write_report
     from reports.tables.study import arms_text
 

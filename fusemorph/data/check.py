@@ -70,13 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     2 for a wrong call, or if the storage fails.
     """
-    parser = argparse.ArgumentParser("fusemorph check", description=__doc__)
-    parser.add_argument("dataset", metavar="DATASET", help=f"{', '.join(known_datasets())}, or one of --entries")
-    parser.add_argument("--data", type=path_argument, metavar="DIR", help="the folder of the images")
-    parser.add_argument("--cache", type=path_argument, metavar="DIR", help="where preprocessed images are kept")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as shape=48,64,48")
-    add_option(parser)
-    call = parser.parse_args(argv)
+    call = parser().parse_args(argv)
     try:
         add_folders(call.entries)
         settings = beside_parameters(dict(parse_setting(text) for text in call.set))
@@ -96,6 +90,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{STUDY}: {printable(dict(rows)[STUDY])}")
     print(f"{call.dataset}: {f'unfit, {unfit} errors' if unfit else 'fit'}")
     return 1 if unfit else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of ``fusemorph check``."""
+    made = argparse.ArgumentParser("fusemorph check", description=__doc__)
+    made.add_argument("dataset", metavar="DATASET", help=f"{', '.join(known_datasets())}, or one of --entries")
+    made.add_argument("--data", type=path_argument, metavar="DIR", help="the folder of the images")
+    made.add_argument("--cache", type=path_argument, metavar="DIR", help="where preprocessed images are kept")
+    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as shape=48,64,48")
+    add_option(made)
+    return made
 
 
 def _inspect(

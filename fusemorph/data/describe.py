@@ -13,10 +13,7 @@ WIDTH = 100
 
 def main(argv: Sequence[str] | None = None) -> int:
     """``fusemorph datasets [NAME ...]``: 0, or 2 for a name that is none."""
-    parser = argparse.ArgumentParser("fusemorph datasets", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of these alone")
-    add_option(parser)
-    call = parser.parse_args(argv)
+    call = parser().parse_args(argv)
     try:
         add_folders(call.entries)
         kinds = [load_entry(DATASETS, name, Dataset) for name in call.names or known_datasets()]
@@ -25,6 +22,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     print("\n\n".join("\n".join(_lines(kind)) for kind in kinds))
     return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of ``fusemorph datasets``."""
+    made = argparse.ArgumentParser("fusemorph datasets", description=__doc__)
+    made.add_argument("names", nargs="*", metavar="NAME", help="of these alone")
+    add_option(made)
+    return made
 
 
 def _lines(kind: type[Dataset]) -> Iterator[str]:
