@@ -104,6 +104,13 @@ def classical(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The reference from docstrings, by pdoc, into docs/reference; offline, and warnings are errors."""
+    install(session, "-e", ".[docs]")
+    session.run("python", "docs/make_reference.py", *session.posargs)
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
     """The report's page in Debian's headless Chromium: offline, both themes, on paper, by keyboard."""
     install(session, "-e", ".[test,browser]")

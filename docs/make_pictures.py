@@ -4,8 +4,10 @@ The top of a report, photographed by Debian's Chromium, and the figure of the tu
 without an image of anybody.
 """
 
+import re
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +19,10 @@ sys.path.insert(0, str(ROOT))
 
 from reports.page import write_report  # noqa: E402
 
-RECORDS = ROOT / "experiments" / "results" / "coarse-to-fine"
+FIGURE = ROOT / "docs" / "tutorials" / "figure-for-a-paper.md"
+QUICKSTART = ROOT / "experiments" / "results" / "quickstart"
+
+RECORDS = ROOT / "experiments" / "results" / "fusion-c2f"
 STUDY = "fusion-hippocampus-quick"
 SIZE = (1180, 1000)
 COLOURS = 64
@@ -30,6 +35,14 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         page = write_report([RECORDS], Path(folder), study=STUDY)
         photograph(page, pictures / "report.png")
+    draw_figure(pictures)
+
+
+def draw_figure(folder: Path) -> None:
+    """The figure of the tutorial, by its own lines, of the committed records of the quickstart."""
+    load, draw = re.findall(r"```python\n(.*?)```", FIGURE.read_text(encoding="utf-8"), flags=re.DOTALL)[:2]
+    with chdir(folder):
+        exec(load.replace('"runs"', repr(str(QUICKSTART))) + draw, {})
 
 
 def photograph(page: Path, out: Path) -> None:

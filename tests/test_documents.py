@@ -1,4 +1,4 @@
-"""What README and CONTRIBUTING tell their readers to type works."""
+"""What the documents tell their readers to type works, and what they say is what the records give."""
 
 import re
 import shlex
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.results import main as results
 from experiments.runner.command_line import parse
 from experiments.study import find_study
 from fusemorph.catalogue import FOLDERS
@@ -19,20 +20,29 @@ from fusemorph.data import known_datasets
 from fusemorph.data.dataset import Pair, Scan
 from fusemorph.method import load_method
 from reports.__main__ import main as report
+from tests.documented import PAGES, ROOT, blocks_of
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
-def lines_of(command: str) -> list[list[str]]:
+RECORDED = ROOT / "docs" / "results.md"
+"""Lines as they were typed when the records were made, with options and budgets of that day."""
+
+
+def lines_of(command: str, text: str = README) -> list[list[str]]:
     """The arguments of each call in the README, without the brackets around what may be left out."""
-    found = re.findall(rf"{re.escape(command)} ([^`\n]+)", README)
+    found = re.findall(rf"{re.escape(command)} ([^`\n]+)", text)
     return [shlex.split(re.sub(r"[\[\]]|\.\.\.", "", line)) for line in sorted(set(found))]
 
 
-@pytest.mark.parametrize("line", lines_of("python -m experiments.sweep"), ids=" ".join)
-def test_the_sweep_understands_the_readme(line: list[str]) -> None:
+ALL = "\n".join(page.read_text(encoding="utf-8") for page in PAGES if page != RECORDED)
+# Studies of one's own are in the tutorials' own files, and run by their tests.
+SWEEPS = [line for line in lines_of("python -m experiments.sweep", ALL) if "--entries" not in line]
+
+
+@pytest.mark.parametrize("line", SWEEPS, ids=" ".join)
+def test_the_sweep_understands_every_line(line: list[str]) -> None:
     options = parse(line)
     if options is None:
         assert "--list" in line
@@ -44,7 +54,8 @@ def test_the_sweep_understands_the_readme(line: list[str]) -> None:
 
 
 def test_the_readme_calls_every_command() -> None:
-    assert len(lines_of("python -m experiments.sweep")) > 10
+    assert len(lines_of("python -m experiments.sweep")) > 6
+    assert len(SWEEPS) > 15
     assert len(lines_of("python -m reports")) == len(lines_of("fusemorph check")) == 1
     assert len(lines_of("fusemorph register")) == 2
 
@@ -62,6 +73,28 @@ def test_a_command_of_the_readme_fails_at_its_placeholders_alone(
         status = report(line) if "reports" in command else fusemorph([command.split()[1], *line])
         assert status in (1, 2)
         assert names in "".join(capsys.readouterr())
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.split()) <= 1000
+
+
+def test_results_are_what_the_records_give(capsys: pytest.CaptureFixture[str]) -> None:
+    assert results(["--check"]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_in_a_page_compiles(page: Path) -> None:
+    for block in blocks_of(page):
+        if block.language == "python":
+            compile(textwrap.dedent(block.text), str(page), "exec")
 
 
 NETWORK = """

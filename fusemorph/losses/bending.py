@@ -13,7 +13,9 @@ from fusemorph.precision import full_precision
 
 @full_precision
 def bending(field: Float[Tensor, "b d *s"], *, spacing: Sequence[float] | None = None) -> Float[Tensor, ""]:
-    """Mean over pairs of axes, components and voxels of the squared second differences of ``field`` (voxels).
+    r"""Mean over pairs of axes, components and voxels of the squared second differences of ``field`` (voxels).
+
+    $$ \frac{1}{|\Omega|} \sum_{x \in \Omega} \sum_{j,k} \| \partial_j \partial_k u(x) \|^2 $$
 
     Mixed derivatives count twice, as in the thin-plate energy; an affine field costs nothing. With ``spacing`` (of the
     axes, array order) component ``i`` along axes ``j`` and ``k`` weighs ``spacing[i] / (spacing[j] * spacing[k])``.

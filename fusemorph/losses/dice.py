@@ -20,7 +20,9 @@ def one_hot(labels: Int[Tensor, "b 1 *s"], label_ids: tuple[int, ...]) -> Float[
 def soft_dice(
     target: Float[Tensor, "b k *s"], predicted: Float[Tensor, "b k *s"], counted: Bool[Tensor, "b k"]
 ) -> Float[Tensor, " b"]:
-    """One minus the mean soft Dice of each pair, over the classes that are ``counted``; 1 where none is.
+    r"""One minus the mean soft Dice of each pair, over the classes that are ``counted``; 1 where none is.
+
+    $$ 1 - \frac{1}{K} \sum_{k=1}^{K} \frac{2 \sum_x t_k(x) p_k(x)}{\sum_x t_k(x) + p_k(x)} $$
 
     Source: Balakrishnan et al. 2019, VoxelMorph, eq. 9.
     """
@@ -31,7 +33,9 @@ def soft_dice(
 
 @full_precision
 def focal(target: Float[Tensor, "b k *s"], predicted: Float[Tensor, "b k *s"]) -> Float[Tensor, " b"]:
-    """Focal loss of each pair, the mean over voxels and classes, each class against all others.
+    r"""Focal loss of each pair, the mean over voxels and classes, each class against all others.
+
+    $$ -\alpha_t (1 - p_t)^\gamma \log p_t $$
 
     ``alpha`` is 0.25 and ``gamma`` 2, as in AutoFuse.
 

@@ -12,7 +12,9 @@ from fusemorph.precision import full_precision
 
 @full_precision
 def diffusion(field: Float[Tensor, "b d *s"], *, spacing: Sequence[float] | None = None) -> Float[Tensor, ""]:
-    """Mean over axes, components and voxels of the squared forward differences of ``field`` (voxels).
+    r"""Mean over axes, components and voxels of the squared forward differences of ``field`` (voxels).
+
+    $$ \frac{1}{|\Omega|} \sum_{x \in \Omega} \| \nabla u(x) \|^2 $$
 
     With ``spacing`` (of the axes, array order) the derivatives are of the field in physical units: component ``i``
     along axis ``j`` weighs ``spacing[i] / spacing[j]``, so that isotropic grids of any spacing give the same value.

@@ -7,7 +7,9 @@ from fusemorph.jacobian import jacobian_determinant
 
 
 def folding(displacement: Float[Tensor, "b d *s"]) -> Float[Tensor, ""]:
-    """Sum over voxels of ``max(-det, 0)``, mean over the batch; 0 where nothing folds.
+    r"""Sum over voxels of ``max(-det, 0)``, mean over the batch; 0 where nothing folds.
+
+    $$ \sum_{x \in \Omega} \max(-\det J_\phi(x), 0) $$
 
     Raises:
         ValueError: as `fusemorph.jacobian.jacobian_determinant`.

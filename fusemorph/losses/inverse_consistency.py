@@ -10,7 +10,9 @@ from fusemorph.warp import compose
 
 @full_precision
 def inverse_consistency(displacement: Float[Tensor, "b d *s"]) -> Float[Tensor, ""]:
-    """Mean over voxels of the squared norm of the gradient of the composition less the identity, both ways round.
+    r"""Mean over voxels of the squared norm of the gradient of the composition less the identity, both ways round.
+
+    $$ \frac{1}{|\Omega|} \sum_{x \in \Omega} \| \nabla (\phi_{AB} \circ \phi_{BA})(x) - I \|_F^2 $$
 
     The second half of the batch registers the pairs of the first half the other way round; a composition that is a
     translation counts for nothing.

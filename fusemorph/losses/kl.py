@@ -11,7 +11,10 @@ from fusemorph.precision import full_precision
 def kl(
     velocity: Float[Tensor, "b d *s"], log_variance: Float[Tensor, "b d *s"], *, prior_lambda: float = 50.0
 ) -> Float[Tensor, ""]:
-    """KL divergence per voxel of ``N(velocity, exp(log_variance))`` from the prior ``N(0, (lambda L)^-1)``.
+    r"""KL divergence per voxel of ``N(velocity, exp(log_variance))`` from the prior ``N(0, (lambda L)^-1)``.
+
+    $$ \frac{1}{2 |\Omega|} \left( \mathrm{tr}(\lambda D \Sigma) - \log |\Sigma| + \lambda \, \mu^T L \mu \right) +
+    \mathrm{const} $$
 
     ``L = D - A`` is the Laplacian of the voxel grid (neighbours along the axes), ``D`` the number of neighbours, fewer
     at the border: ``1/2 [lambda D s2 - log s2 + lambda * sum of squared differences over edges]``, summed over

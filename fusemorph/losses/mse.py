@@ -9,7 +9,9 @@ from fusemorph.precision import full_precision
 
 @full_precision
 def mse(fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"]) -> Float[Tensor, ""]:
-    """Mean squared difference, for images of one modality and one intensity scale.
+    r"""Mean squared difference, for images of one modality and one intensity scale.
+
+    $$ \frac{1}{|\Omega|} \sum_{x \in \Omega} (f(x) - w(x))^2 $$
 
     Raises:
         ValueError: the shapes differ.

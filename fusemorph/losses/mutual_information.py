@@ -11,7 +11,9 @@ from fusemorph.precision import full_precision
 def mutual_information(
     fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"], *, bins: int = 32, normalised: bool = False
 ) -> Float[Tensor, ""]:
-    """Minus the mutual information (nats) of the intensities, mean over batch and channels; lower is more alike.
+    r"""Minus the mutual information (nats) of the intensities, mean over batch and channels; lower is more alike.
+
+    $$ -\sum_{a,b} p_{fw}(a,b) \log \frac{p_{fw}(a,b)}{p_f(a) \, p_w(b)} $$
 
     The joint histogram has ``bins`` bins over each image's own range, smoothed by a linear window on ``fixed`` and a
     cubic B-spline on ``warped``; both are differentiable. ``normalised`` gives ``-(H(f) + H(w)) / H(f, w)``, from -2

@@ -17,7 +17,10 @@ VARIANCE_FLOOR = 1e-5
 def ncc(
     fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"], *, window: int = 9, textured: bool = False
 ) -> Float[Tensor, ""]:
-    """1 - mean squared local correlation in cubes of ``window`` voxels a side, 0 for images linear in each other.
+    r"""1 - mean squared local correlation in cubes of ``window`` voxels a side, 0 for images linear in each other.
+
+    $$ 1 - \frac{1}{|\Omega|} \sum_{p \in \Omega} \frac{\left( \sum_{q} (f(q) - \bar f(p)) (w(q) - \bar w(p))
+    \right)^2}{\sum_{q} (f(q) - \bar f(p))^2 \, \sum_{q} (w(q) - \bar w(p))^2} $$
 
     At the border the statistics are of the voxels truly in the window. A flat window counts as uncorrelated, with
     finite gradients, or with ``textured`` not at all where fixed is flat. Mean and scale of either image do not matter.

@@ -13,7 +13,9 @@ def dice_per_label(
     moving_labels: Integer[np.ndarray, "*t"],
     labels: Sequence[int],
 ) -> Float64[np.ndarray, " n"]:
-    """Dice of each of ``labels``, in their order; NaN where absent from the fixed or the original moving labels.
+    r"""Dice of each of ``labels``, in their order; NaN where absent from the fixed or the original moving labels.
+
+    $$ \mathrm{Dice}_k = \frac{2 |F_k \cap W_k|}{|F_k| + |W_k|} $$
 
     A label that is in both but vanished from ``warped_labels`` scores 0. A case's value is the mean without NaN.
 

@@ -10,7 +10,9 @@ from fusemorph.metrics.displacements import Array, foreground, single
 def endpoint_error_mm(
     displacement: Array, true_displacement: Array, *, spacing_mm: Sequence[float], mask: Array
 ) -> float:
-    """Mean distance between where the two displacements send a voxel, over the voxels of ``mask``; NaN if it is empty.
+    r"""Mean distance between where the two displacements send a voxel, over the voxels of ``mask``; NaN if it is empty.
+
+    $$ \frac{1}{|M|} \sum_{x \in M} \| S (u(x) - u^*(x)) \|_2, \quad S = \mathrm{diag}(\mathrm{spacing}) $$
 
     Both are (d, *s) or (1, d, *s), voxels; ``spacing_mm`` is in array order.
 

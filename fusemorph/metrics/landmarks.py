@@ -9,7 +9,9 @@ from fusemorph.metrics.displacements import Array, single
 
 
 def tre_mm(displacement: Array, fixed_points: Array, moving_points: Array, *, affine: np.ndarray) -> np.ndarray:
-    """Distance of each fixed landmark, moved by the displacement, from the same landmark of the moving image; (n,).
+    r"""Distance of each fixed landmark, moved by the displacement, from the same landmark of the moving image; (n,).
+
+    $$ \mathrm{TRE}_i = \| A (p_i + u(p_i)) - A q_i \|_2 $$
 
     The displacement is (d, *s) or (1, d, *s), voxels, and is read linearly between voxels. The points are (n, d) in
     voxels of its grid, fractions allowed; a fixed point more than half a voxel outside the grid gives NaN. ``affine``

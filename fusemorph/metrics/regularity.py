@@ -13,7 +13,9 @@ SLAB = 16
 
 
 def folding_fraction(displacement: Array, *, mask: Array | None = None) -> float:
-    """Share of voxels whose Jacobian determinant (central differences) is <= 0.
+    r"""Share of voxels whose Jacobian determinant (central differences) is <= 0.
+
+    $$ \frac{1}{|M|} \, |\{ x \in M : \det J_\phi(x) \le 0 \}| $$
 
     Over the voxels of ``mask`` (everything if None) that are not on the grid's border; NaN if there are none.
     ``displacement``: (d, *s) or (1, d, *s), voxels.
@@ -23,7 +25,10 @@ def folding_fraction(displacement: Array, *, mask: Array | None = None) -> float
 
 
 def sd_log_jacobian(displacement: Array, *, mask: Array | None = None) -> float:
-    """Standard deviation of the log of the positive Jacobian determinants, over the voxels of `folding_fraction`."""
+    r"""Standard deviation of the log of the positive Jacobian determinants, over the voxels of `folding_fraction`.
+
+    $$ \mathrm{SD}_{x \in M, \, \det J_\phi(x) > 0} \, \log \det J_\phi(x) $$
+    """
     determinants = _interior_determinants("sd_log_jacobian", displacement, mask)
     return _deviation(determinants[determinants > 0].log())
 

@@ -43,7 +43,10 @@ def cost_channels(dims: int) -> int:
 
 @full_precision
 def cost_volume(fixed: Float[Tensor, "b c *s"], moving: Float[Tensor, "b c *s"]) -> Float[Tensor, "b n *s"]:
-    """Mean product over channels of fixed at x with moving at x + offset; moving is zero outside."""
+    r"""Mean product over channels of fixed at x with moving at x + offset; moving is zero outside.
+
+    $$ c_o(x) = \frac{1}{C} \sum_{i=1}^{C} f_i(x) \, m_i(x + o) $$
+    """
     volume: Tensor = _CostVolume.apply(fixed, moving)  # type: ignore[no-untyped-call]
     return volume
 

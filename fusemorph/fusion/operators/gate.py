@@ -25,7 +25,10 @@ _KEPT = {"scalar": (), "channel": (1,), "voxel": (2, 3, 4), "voxel_channel": (1,
 
 
 class Gate(nn.Module):
-    """mixed = w_joint * joint + w_single * single, with weights predicted from both features."""
+    r"""mixed = w_joint * joint + w_single * single, with weights predicted from both features.
+
+    $$ F = w_J \odot F_J + w_S \odot F_S, \quad (w_J, w_S) = \mathrm{softmax}\left( \frac{(l_J, l_S)}{\tau} \right) $$
+    """
 
     held: tuple[float, ...] | None = None
     """Constant weights that take the place of the predicted ones."""

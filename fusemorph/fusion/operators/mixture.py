@@ -25,7 +25,10 @@ WEIGHS = ("joint", "single", "correlation")
 
 
 class Mixture(nn.Module):
-    """mixed = sum of w_k * candidate_k, with weights predicted from all three candidates."""
+    r"""mixed = sum of w_k * candidate_k, with weights predicted from all three candidates.
+
+    $$ F = \sum_{k \in \{J, S, C\}} w_k \odot F_k, \quad w = \mathrm{softmax}(l / \tau) $$
+    """
 
     held: tuple[float, ...] | None = None
     """Constant weights that take the place of the predicted ones."""
