@@ -1,3 +1,3 @@
 """Deformable registration networks that differ in where and how they fuse their two images."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
