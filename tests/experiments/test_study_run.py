@@ -28,6 +28,20 @@ class Shift(Method):
     def register(self, pair, *, network, device):
         return torch.full((1, pair.fixed.image.ndim, *pair.fixed.image.shape), self.voxels)
 '''
+STUDY = '''%%writefile entries/studies/shifts.py
+"""What does a shift do?"""
+from baselines.identity import Identity
+from experiments.study import Arm, Study
+from fusemorph.method import load_method
+
+STUDY = Study(
+    question="What does a shift do?", protocol=(), reference="identity", measure_cost=False,
+    arms=lambda shape, budget: [
+        Arm(label="identity", group="floor", method=Identity()),
+        Arm(label="shift", group="own", method=load_method({"name": "shift"})),
+    ],
+)
+'''
 SETTINGS = """small = dict(
     dataset="virtual_brains", set=dict(spacing_mm=8.0, train=4, val=4, test=4), cache="CACHE", runs="runs", workers=1
 )"""
@@ -50,12 +64,14 @@ except KeyboardInterrupt:
 def cells(cache: Path) -> list[str]:
     return [
         "from pathlib import Path\nfrom experiments import run_study\n"
-        'Path("entries/methods").mkdir(parents=True)\n' + SETTINGS.replace("CACHE", str(cache)),
+        'for kind in ("methods", "studies"):\n    Path("entries", kind).mkdir(parents=True)\n'
+        + SETTINGS.replace("CACHE", str(cache)),
         METHOD.replace("VOXELS", "1.0"),
-        'run = run_study("baselines", arm=["identity", "shift"], entries="entries", **small)\n'
+        STUDY,
+        'run = run_study("shifts", entries="entries", **small)\n'
         "print(run.status, sorted(set(run.pairs.arm)), len(run.trials))",
         METHOD.replace("VOXELS", "2.0"),
-        'run_study("baselines", arm="shift", entries="entries", dry_run=True, **small)\n'
+        'run_study("shifts", entries="entries", dry_run=True, **small)\n'
         'from fusemorph.method import load_method\nprint(load_method({"name": "shift"}).voxels)',
         "from fusemorph.method import Method\nclass Mine(Method):\n    name = 'mine'\n"
         'try:\n    run_study("baselines", arm="mine", **small)\nexcept ValueError as error:\n    print(error)',
@@ -71,12 +87,12 @@ def test_a_notebook_runs_what_it_defines_shows_a_bar_and_stops_when_told(brains_
         NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [cell["outputs"] for cell in notebook.cells]
     shown = ["".join(str(part.get("text", "")) for part in parts) for parts in outputs]
-    assert "0 ['identity', 'shift'] 2" in shown[2]
-    assert any("application/vnd.jupyter.widget-view+json" in part.get("data", {}) for part in outputs[2])
-    assert "2.0" in shown[4]
-    assert "Mine is defined in this notebook or script alone" in shown[5]
-    assert "%%writefile entries/methods/mine.py" in shown[5]
-    assert "stopped; claims left: 0" in shown[6]
+    assert "0 ['identity', 'shift'] 2" in shown[3]
+    assert any("application/vnd.jupyter.widget-view+json" in part.get("data", {}) for part in outputs[3])
+    assert "2.0" in shown[5]
+    assert "Mine is defined in this notebook or script alone" in shown[6]
+    assert "%%writefile entries/methods/mine.py" in shown[6]
+    assert "stopped; claims left: 0" in shown[7]
 
 
 def test_a_wrong_call_says_so_before_anything_starts(tmp_path: Path) -> None:
