@@ -33,10 +33,18 @@ def main() -> None:
     vars(experiments).update(
         {name: getattr(experiments, name) for name in experiments.__all__}
     )  # they come when asked for
+    warnings.filterwarnings("ignore", "The module specification")  # of a module that its package names, too
     pdoc.render.configure(docformat="google", show_source=False, search=True)
     pdoc.render.env.filters["to_html"] = with_formulas
-    pdoc.pdoc(*PACKAGES, output_directory=out)
+    pdoc.pdoc(*modules(), output_directory=out)
     print(out / "index.html")
+
+
+def modules() -> list[str]:
+    """Every module by its name: pdoc alone would leave out those that a package does not name in ``__all__``."""
+    paths = [path.relative_to(ROOT) for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    named = [path for path in paths if not path.stem.startswith("_") or path.name == "__init__.py"]
+    return [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in named]
 
 
 def with_formulas(text: str) -> str:

@@ -11,6 +11,7 @@ from experiments import run_study
 
 METHOD = '''%%writefile entries/methods/shift.py
 """Everything by one voxel. Source: this test."""
+import threading
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,6 +27,8 @@ class Shift(Method):
     voxels: float = VOXELS
 
     def register(self, pair, *, network, device):
+        if self.voxels > 1:
+            threading.Event().wait(600)  # until it is stopped
         return torch.full((1, pair.fixed.image.ndim, *pair.fixed.image.shape), self.voxels)
 '''
 STUDY = '''%%writefile entries/studies/shifts.py
@@ -55,7 +58,7 @@ def stop_button():  # Jupyter's: the signal goes to the kernel and all that it h
 
 threading.Thread(target=stop_button, daemon=True).start()
 try:
-    run_study("fusion", arm="AutoFuse", budget="smoke-100000", **small | dict(runs="long"))
+    run_study("shifts", arm="shift", entries="entries", **small | dict(runs="long"))
 except KeyboardInterrupt:
     print("stopped; claims left:", len(list(Path("long").glob("*/claim-*"))))
 """
