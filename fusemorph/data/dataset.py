@@ -116,11 +116,9 @@ class Dataset(ABC):
         return bool(self.labels)
 
     def with_labelled(self, labelled: Any) -> "Dataset":
-        """The same data with the labels of all subjects of train hidden but the ``labelled`` ones: a number, a share,
-        or a list of them.
+        """The same data with labels of train hidden but those of ``labelled``: a number, a share or a list of subjects.
 
-        Val and test keep theirs. The setting is written as the number of subjects, or as their list; all of them is
-        what is written without it.
+        Val and test keep theirs. The setting is written as a number or a list of subjects, and not if all are labelled.
 
         Raises:
             ValueError: as ``choose_labelled``.
