@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 OPEN_ALL = "for (const one of document.querySelectorAll('details')) one.open = true"
+OPEN_STUDIES = "for (const one of document.querySelectorAll('details.study')) one.open = true"
 
 
 @contextmanager
 def opened(browser: Any, path: Path, **settings: Any) -> Iterator[Any]:
-    """The page in a context of its own, ready; anything that it fetches or complains of fails the test."""
+    """The page in a context of its own, ready, with its studies open; anything that it fetches or complains of fails
+    the test."""
     context = browser.new_context(offline=True, **settings)
     page = context.new_page()
     said: list[str] = []
@@ -24,6 +26,7 @@ def opened(browser: Any, path: Path, **settings: Any) -> Iterator[Any]:
     page.wait_for_load_state("load")
     if settings.get("java_script_enabled", True):
         page.wait_for_selector("body[data-ready]", state="attached")
+        page.evaluate(OPEN_STUDIES)
         for viewer in page.query_selector_all(".viewer"):
             page.wait_for_selector(f"[id='{viewer.get_attribute('id')}'].live", state="attached")
     yield page
