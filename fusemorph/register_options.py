@@ -1,6 +1,7 @@
 """The options of ``fusemorph register``, read from the command line into typed ones."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,7 +41,7 @@ class RegisterOptions:
         Raises:
             ValueError: naming the file.
         """
-        out = self.out.resolve()
+        out = Path(os.path.realpath(self.out))  # Path.resolve() fails on a loop of links
         if out.exists() and not out.is_dir():
             raise ValueError(f"{out}: 'out' must be a folder, is a file")
         for path in self.inputs:

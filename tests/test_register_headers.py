@@ -147,6 +147,17 @@ def test_no_input_is_written_over(name: str, runs: Path, tmp_path: Path, capsys:
     assert fixed.read_bytes() == before
 
 
+def test_a_loop_of_links_is_no_folder_for_the_result(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = write_raw(tmp_path / "x.nii", textured((24, 24, 24), STRAIGHT), sform=STRAIGHT, sform_code=1)
+    (tmp_path / "out").symlink_to("out")
+    assert registered(image, image, runs) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert str(tmp_path / "out") in said[0]
+
+
 @pytest.mark.parametrize("slices", [2, 5])
 def test_few_slices_are_padded_as_in_a_data_set(slices: int, runs: Path, tmp_path: Path) -> None:
     thick = np.diag([2.0, 2.0, 8.0, 1.0])

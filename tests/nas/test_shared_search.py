@@ -68,8 +68,10 @@ def test_processes_that_start_and_die_at_random_finish_each_point_once(
 ) -> None:
     runs, rng = tmp_path / "runs", random.Random(seed)
     running = [start(runs, brains_cache, "inline") for _ in range(PROCESSES)]
-    while len(ended(runs)) < tiny_search.TRIALS - PROCESSES:
-        time.sleep(rng.uniform(0.5, 4))
+    for killed_after in range(1, tiny_search.TRIALS - PROCESSES):  # none dies before something is done: it ends
+        while len(ended(runs)) < killed_after:
+            time.sleep(0.05)
+        time.sleep(rng.uniform(0, 2))
         victim = rng.randrange(PROCESSES)
         os.kill(running[victim].pid, signal.SIGKILL) if running[victim].poll() is None else None
         running[victim].wait()
