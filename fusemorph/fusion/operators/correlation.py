@@ -61,7 +61,7 @@ class _CostVolume(torch.autograd.Function):
         volume, product_ = fixed.new_empty(len(fixed), len(windows), *fixed.shape[2:]), torch.empty_like(fixed)
         for index, window in enumerate(windows):
             torch.mul(fixed, window, out=product_)
-            torch.sum(product_, 1, out=volume[:, index])
+            volume[:, index] = product_.sum(1)  # torch.compile takes no part of a tensor as ``out``
         ctx.save_for_backward(fixed, padded)
         return volume.div_(fixed.shape[1])
 
