@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from fusemorph.catalogue import DATASETS, entries, load_entry
-from fusemorph.data.dataset import ATLAS, Dataset, Pair, PairIndex, Scan
+from fusemorph.data.dataset import Dataset, Pair, PairIndex, Scan
 from fusemorph.data.errors import DataError
 from fusemorph.data.labelled import LABELLED
-from fusemorph.data.settings import parse_setting
+from fusemorph.data.settings import ATLAS, parse_setting
 from fusemorph.paths import expanded
 
 __all__ = ["DataError", "Dataset", "Pair", "PairIndex", "Scan", "known_datasets", "open_dataset", "parse_setting"]

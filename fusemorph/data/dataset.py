@@ -18,13 +18,10 @@ from fusemorph.data.labelled import LABELLED, choose_labelled, in_order
 from fusemorph.data.pair import Pair, PairIndex, Scan
 from fusemorph.data.pairing import check_subjects, connected_blocks, mirrored_pairs, pairs_within
 from fusemorph.data.prepare import prepare_all
+from fusemorph.data.settings import ATLAS, SELECT_ON
 
 __all__ = ["Dataset", "Pair", "PairIndex", "Scan"]
 
-ATLAS = "atlas"
-"""The setting of every data set that names the fixed image of all pairs."""
-SELECT_ON = "select_on"
-"""What a configuration calls the data set whose val pairs select, where that is another one."""
 OPEN_SCANS = 48
 """How many scans a dataset keeps open: each holds up to five files, and a process may hold 1024, or 256 on macOS."""
 

@@ -11,6 +11,10 @@ from fusemorph.bounds import SMALLEST_SIDE
 from fusemorph.configuration import written_settings
 
 Settings = TypeVar("Settings")
+ATLAS = "atlas"
+"""The setting of every data set that names the fixed image of all pairs."""
+SELECT_ON = "select_on"
+"""What a configuration calls the data set whose val pairs select, where that is another one."""
 PARAMETERS = ("name", "data", "cache", "self")
 
 

@@ -66,7 +66,8 @@ def find_images(folder: Path, layouts: Sequence[Layout], *, dataset: str) -> lis
     """The images of a folder in one of the layouts, in the order of their paths.
 
     Raises:
-        DataError: no such folder, nothing in any layout (with what else is there, or where to look), two layouts mixed.
+        DataError: no such folder, nothing in any layout (with what else is there, or where to look), two layouts
+            mixed, or images among others whose download did not finish.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
@@ -74,6 +75,9 @@ def find_images(folder: Path, layouts: Sequence[Layout], *, dataset: str) -> lis
     found = [image for path in paths if (image := _match(folder, path, layouts))]
     if not found:
         raise DataError(f"{folder}: {_why_nothing(folder, paths, layouts, dataset)}")
+    cut = [path for path in paths if path.lower().endswith(_UNFINISHED)]
+    lost = [path for path in cut if _match(folder, path.rpartition(".")[0], layouts)]
+    raise_all(f"{folder / path}: is a download that did not finish; download it again, or remove it" for path in lost)
     first = {image.layout: image.path for image in reversed(found)}
     if len(first) > 1:
         listed = "; ".join(f"{name}: {path}" for name, path in sorted(first.items()))

@@ -71,7 +71,8 @@ def evaluate(
     ranked = best_median_worst([rows[number]["dice"] for number in slices])
     chosen = {rank: list(slices)[at] for rank, at in ranked.items()}
     shown, arrays = picture(rows, slices, chosen)
-    held = dice_with_held_gates(method, network, dataset, split, measured.gate_rows, device=device)
+    gate_rows = measured.gate_rows if label_warp == "linear" else []  # held gates are measured with linear labels
+    held = dice_with_held_gates(method, network, dataset, split, gate_rows, device=device)
     for row in rows:
         row |= {"dice_gates_held": held[row["pair"]]} if row["pair"] in held else {}
     summary = summarise(split, rows, label_warp=label_warp) | {"pictures": shown} | dict(facts or {})

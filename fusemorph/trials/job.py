@@ -8,7 +8,8 @@ from typing import Protocol, runtime_checkable
 from fusemorph.catalogue import folders
 from fusemorph.configuration import Json, Trial
 from fusemorph.data import DataError, open_dataset
-from fusemorph.data.dataset import SELECT_ON, Dataset
+from fusemorph.data.dataset import Dataset
+from fusemorph.data.settings import SELECT_ON
 from fusemorph.grid import Mode
 from fusemorph.records import TrialFolder
 from fusemorph.storage import RecordError, read_json

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from fusemorph.configuration import Budget, Json, Trial
-from fusemorph.data.dataset import SELECT_ON, Pair
+from fusemorph.data.dataset import Pair
+from fusemorph.data.settings import SELECT_ON
 from fusemorph.external import peak_of_programs_mib
 from fusemorph.losses.training_loss import total
 from fusemorph.machine import describe_machine, peak_memory_mib

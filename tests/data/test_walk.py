@@ -44,6 +44,14 @@ def test_a_folder_that_is_too_deep_is_answered_with_the_right_one(tmp_path: Path
         find_images(data / below, LAYOUTS, dataset="abide")
 
 
+def test_a_download_that_did_not_finish_is_named_among_others(tmp_path: Path) -> None:
+    Abide.example(tmp_path)
+    image = tmp_path / "NYU/0050953/session_1/anat_1/mprage.nii.gz"
+    image.rename(image.with_name(f"{image.name}.part"))
+    with pytest.raises(DataError, match=r"mprage.nii.gz.part: is a download that did not finish"):
+        find_images(tmp_path, LAYOUTS, dataset="abide")
+
+
 def test_two_layouts_in_one_folder_are_named_with_an_example_of_each(tmp_path: Path) -> None:
     for layout in ("INDI", "BIDS"):
         Abide.example(tmp_path / "data", layout)
