@@ -71,8 +71,7 @@ def evaluate(
     ranked = best_median_worst([rows[number]["dice"] for number in slices])
     chosen = {rank: list(slices)[at] for rank, at in ranked.items()}
     shown, arrays = picture(rows, slices, chosen)
-    gate_rows = measured.gate_rows if label_warp == "linear" else []  # held gates are measured with linear labels
-    held = dice_with_held_gates(method, network, dataset, split, gate_rows, device=device)
+    held = dice_with_held_gates(method, network, dataset, split, measured.held_rows(), device=device)
     for row in rows:
         row |= {"dice_gates_held": held[row["pair"]]} if row["pair"] in held else {}
     summary = summarise(split, rows, label_warp=label_warp) | {"pictures": shown} | dict(facts or {})
@@ -137,6 +136,10 @@ class _Measured:
         """The files of what some pairs alone have."""
         tables = {"labels": self.label_rows, "gates": self.gate_rows, "landmarks": self.landmark_rows}
         return {f"{name}.csv": table(rows) for name, rows in tables.items() if rows}
+
+    def held_rows(self) -> list[Row]:
+        """The rows of gates that are to be held at their means: none where labels are not warped as is done there."""
+        return self.gate_rows if self.label_warp == "linear" else []
 
     def _keep(self, number: int, dice: float, displacement: Tensor) -> None:
         """Keep the fields of the best and the worst pair so far, as ``best_median_worst`` ranks them."""

@@ -12,7 +12,6 @@ from fusemorph.storage import RecordError
 from reports.records import NothingToReportError
 from reports.records.contents import is_name, is_number, read_object, require, shortly
 from reports.records.files import Problems, as_object
-from reports.records.other_data import require_others
 
 SEARCH, CONTROL = "search", "random control"
 """The parts of a search: the search itself and the random search beside it."""
@@ -128,7 +127,7 @@ def read_study(path: Path) -> dict[str, Any]:
     study = read_object(path, format=FORMAT)
     require(path, study, {"name": str, "reported_split": str, "arms": list})
     require(path, study, _OF_STUDY, optional=True)
-    require_others(path, study)
+    _require_others(path, study)
     if not is_name(study["reported_split"]):
         raise RecordError(f"{path}: 'reported_split' must name a folder, is {shortly(study['reported_split'])}")
     for position, arm in enumerate(study["arms"]):
@@ -168,3 +167,18 @@ def _require_search(path: Path, search: Any) -> None:
     for name in ("objectives", "datasets"):
         if not all(isinstance(item, str) for item in search[name]):
             raise RecordError(f"{path}: {where}'{name}' must hold strings, is {shortly(search[name])}")
+
+
+def _require_others(path: Path, study: dict[str, Any]) -> None:
+    """Refuse what a study says of the other data sets that it is evaluated on, where the report cannot read it.
+
+    Raises:
+        RecordError: naming the file.
+    """
+    for other in study.get("evaluated_on") or []:
+        if not isinstance(other, dict):
+            raise RecordError(f"{path}: 'evaluated_on' must hold objects, holds {shortly(other)}")
+        where = "'evaluated_on': "
+        require(path, other, {"folder": str, "split": str, "dataset": dict}, where=where)
+        if not is_name(other["folder"]):
+            raise RecordError(f"{path}: {where}'folder' must name a folder, is {shortly(other['folder'])}")

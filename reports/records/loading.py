@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from reports.records.contents import read_object
+from reports.records.contents import printable_table, read_object
 from reports.records.definitions import Definitions, load_definitions
-from reports.records.files import EVALUATED, Problems, as_object
-from reports.records.other_data import load_others
+from reports.records.files import EVALUATED, Problems, as_object, csv_path, read_pairs
+from reports.records.other_data import OtherData
 from reports.records.study import Pictures, StudyRecords
 from reports.records.trial import MACHINE, load_trial
 
@@ -60,7 +60,7 @@ def _load_study(definition: dict[str, Any], runs: Sequence[Path], problems: Prob
         planned = str(as_object(definition.get("dataset")).get("fingerprint"))
         loaded["fingerprint"] = _whatever_is_labelled(loaded, arms, planned)
     problems.messages.extend(_mixtures(loaded))
-    others = load_others(definition, loaded, problems)
+    others = _load_others(definition, loaded, problems)
     empty = pd.DataFrame({"arm": pd.Series(dtype=str), "seed": pd.Series(dtype=str)})
     joined = {name: pd.concat(parts, ignore_index=True) if parts else empty.copy() for name, parts in tables.items()}
     return StudyRecords(
@@ -73,6 +73,26 @@ def _load_study(definition: dict[str, Any], runs: Sequence[Path], problems: Prob
         problems=tuple(dict.fromkeys(problems.messages)),
         **joined,
     )
+
+
+def _load_others(definition: dict[str, Any], trials: pd.DataFrame, problems: Problems) -> tuple[OtherData, ...]:
+    """The evaluations of the study's trials on each of the other data sets; a trial without one has no rows."""
+    return tuple(
+        OtherData(
+            folder=other["folder"], split=other["split"], dataset=as_object(other["dataset"]),
+            pairs=_pairs(other["folder"], trials, problems),
+        )
+        for other in definition.get("evaluated_on") or []
+    )  # fmt: skip
+
+
+def _pairs(evaluation: str, trials: pd.DataFrame, problems: Problems) -> pd.DataFrame:
+    tables: list[pd.DataFrame] = []
+    for arm, seed, folder in trials[["arm", "seed", "folder"]].itertuples(index=False):
+        path = csv_path(Path(folder) / "eval" / evaluation / "pairs") if folder else None
+        if path is not None and (table := problems.attempt(read_pairs, path)) is not None:
+            tables.append(printable_table(table).assign(arm=arm, seed=seed))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _columns(trials: Sequence[dict[str, Any]]) -> list[str]:

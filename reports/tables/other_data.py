@@ -1,15 +1,18 @@
 """What arms score on the data that they were trained on, and on others, side by side."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pandas as pd
 
 from reports.analysis.comparison import Comparison
 from reports.records.metric import Metric
-from reports.records.other_data import OtherData, differing_grids
+from reports.records.other_data import OtherData
 from reports.statistics.blocks import Blocks
-from reports.tables.arms import interval
 from reports.tables.table import Table, caption
 from reports.wording import listing
 
+ENDS = ("blocks", "low", "high")
 TRAINED_ON = "Trained on"
 PREPROCESSING = ("align", "percentiles")
 """The settings of a data set that say how its images are made ready, beside shape and spacing."""
@@ -23,15 +26,17 @@ def other_data(comparison: Comparison) -> Table:
     own_column = f"{metric.title}, {own} {records.split} (in distribution)"
     shown = pd.DataFrame({"Arm": arms["arm"], TRAINED_ON: numbers["trained_on"].replace("", "untrained")})
     shown[own_column] = [
-        _cell(metric.number(row[metric.mean]), interval(row, metric)) if row["seeds"] else "no result"
+        _cell(metric, *(row[f"{metric.name}_{end}"] for end in ENDS), limit=row["limit"])
+        if row["seeds"]
+        else "no result"
         for _, row in arms.iterrows()
     ]
-    for end in ("blocks", "low", "high"):
+    for end in ENDS:
         numbers[f"in_distribution_{end}"] = arms[f"{metric.name}_{end}"]
     for other in records.others:
         means = _means(other, arms, metric)
         shown[f"{metric.title}, {other.name} {other.split} (out of distribution)"] = list(means["shown"])
-        for end in ("blocks", "low", "high"):
+        for end in ENDS:
             numbers[f"{other.folder}_{end}"] = list(means[end])
     return Table(title="On other data sets", caption=caption(_text(comparison), records), numbers=numbers, shown=shown)
 
@@ -47,14 +52,16 @@ def _means(other: OtherData, arms: pd.DataFrame, metric: Metric) -> pd.DataFrame
             rows.append(nothing)
             continue
         mean = blocks.mean(arm, trained=bool(trained))
-        row = {f"{metric.name}_low": mean.low, f"{metric.name}_high": mean.high, "limit": mean.limit}
-        cell = _cell(metric.number(mean.estimate), interval(pd.Series(row), metric))
+        cell = _cell(metric, mean.estimate, mean.low, mean.high, limit=mean.limit)
         rows.append({"blocks": mean.estimate, "low": mean.low, "high": mean.high, "shown": cell})
     return pd.DataFrame(rows)
 
 
-def _cell(mean: str, between: str) -> str:
-    return f"{mean} ({between})"
+def _cell(metric: Metric, mean: float, low: float, high: float, *, limit: str) -> str:
+    """A mean with its interval; one seed says nothing of how trainings vary, which a dagger marks."""
+    between = metric.between(low, high)
+    dagger = " †" if limit == "one seed" and not between.startswith("not") else ""
+    return f"{metric.number(mean)} ({between}){dagger}"
 
 
 def _text(comparison: Comparison) -> str:
@@ -63,6 +70,8 @@ def _text(comparison: Comparison) -> str:
         f"Mean {metric.label} over blocks and seeds, and its 95 % interval. In distribution: subjects of the data set "
         "that was trained on, in another split. Out of distribution: data sets that training has not seen"
     )
+    daggers = comparison.evaluated["trained"] & (comparison.evaluated["seeds"] == 1)
+    text += "; † over blocks alone, conditional on one trained network" if daggers.any() else ""
     chosen_on = records.definition.get("selection_split")
     if any(other.folder == chosen_on for other in records.others):
         text += f"; but choices were made on {chosen_on}"
@@ -71,7 +80,7 @@ def _text(comparison: Comparison) -> str:
 
 def _preprocessing(trained_on: dict[str, object], others: tuple[OtherData, ...]) -> str:
     """Whether images were made ready alike, as far as the data sets' settings tell."""
-    grids = differing_grids(dict(trained_on), others)
+    grids = _differing_grids(dict(trained_on), others)
     unlike = {name: [f"{own}, in training {trained}"] for name, (own, trained) in grids.items()}
     for other in others:
         settings = ((name, other.dataset.get(name), trained_on.get(name)) for name in PREPROCESSING)
@@ -90,3 +99,20 @@ def _said(value: object) -> str:
     if value is None:
         return "not set"
     return " to ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _differing_grids(trained_on: dict[str, Any], others: Sequence[OtherData]) -> dict[str, tuple[str, str]]:
+    """Of each other data set whose images lie on another grid than those trained on: its grid and theirs, in words."""
+    own = _grid(trained_on)
+    return {other.name: (_grid(other.dataset), own) for other in others if _grid(other.dataset) != own}
+
+
+def _grid(dataset: dict[str, Any]) -> str:
+    shape, spacing = (dataset.get(name) for name in ("shape", "spacing_mm"))
+    if not isinstance(shape, list) or not isinstance(spacing, list):
+        return "a grid that is not recorded"
+    return " voxels at ".join("x".join(map(_shortly, own)) for own in (shape, spacing)) + " mm"
+
+
+def _shortly(side: Any) -> str:
+    return f"{side:.4g}" if isinstance(side, int | float) else "?"

@@ -10,7 +10,7 @@ from fusemorph.catalogue import DATASETS, load_entry
 from fusemorph.data import Dataset, known_datasets, open_dataset
 
 NAMES = known_datasets()
-UNLABELLED = frozenset({"abide", "adhd200", "adni", "ixi"})
+UNLABELLED = frozenset({"abide", "adhd200", "adni", "brains", "ixi"})
 """Data sets without any labels."""
 
 
