@@ -239,6 +239,7 @@ def test_text_of_figures_can_be_read_on_a_phone(browser: Any, study: Path) -> No
 
 def test_without_scripts_the_page_says_the_same(browser: Any, study: Path) -> None:
     with opened(browser, study, java_script_enabled=False) as page:
+        page.locator("details.study > summary").first.click()
         assert page.locator("[id$=table-leaderboard] tr.group").count() >= 2
         assert page.locator("[id$=figure-distribution] svg").is_visible()
         assert not page.locator(".switches").first.is_visible()
