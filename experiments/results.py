@@ -16,7 +16,7 @@ from reports.analysis.comparison import Comparison, compare_studies
 from reports.records.search import SearchRecords, load_searches
 from reports.tables.arms import differences, overview
 from reports.tables.search import best_candidates
-from reports.tables.table import Table, markdown_text
+from reports.tables.table import Reported, Table, markdown_text
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "experiments" / "results"
@@ -34,7 +34,9 @@ typed. What was learned from them, negative results too, is in [experiments/LOG.
 commits and with what records do not hold: speed, memory, and comparisons with other packages.
 
 A budget is what its name said when the study was run, and so are arms; figures under one heading belong together,
-those under different headings need not. `python -m reports experiments/results/FOLDER --out DIR` draws the report.
+those under different headings need not. Means are over pairs, then over seeds; intervals are at 95 % over blocks of
+pairs that share subjects, crossed with seeds where there are several (†: over blocks alone).
+`python -m reports experiments/results/FOLDER --out DIR` draws the report.
 """
 
 
@@ -78,12 +80,15 @@ def section_of(comparison: Comparison, folder: str) -> str:
     tables = [overview(comparison)]
     if len(records.definition.get("seeds", ())) >= SEEDS_FOR_A_CLAIM:
         tables.append(differences(comparison))
-    return "\n".join([*_heading(f"{folder}: {records.name}", records.definition), *map(_shown, tables)])
+    heading = _heading(f"{folder}: {records.name}", records.definition)
+    return "\n".join([*heading, *(_shown(table, records) for table in tables)])
 
 
 def search_section(records: SearchRecords, folder: str) -> str:
     """A search: its question, the data, the line that ran it, and its best candidates."""
-    return "\n".join([*_heading(f"{folder}: {records.name}", records.definition), _shown(best_candidates(records))])
+    return "\n".join(
+        [*_heading(f"{folder}: {records.name}", records.definition), _shown(best_candidates(records), records)]
+    )
 
 
 def readme_table() -> str:
@@ -102,8 +107,9 @@ def _heading(name: str, definition: dict[str, object]) -> Iterator[str]:
         yield f"```\npython -m experiments.{str(line).replace('sweep.py', 'sweep')}\n```\n"
 
 
-def _shown(table: Table) -> str:
-    return f"**{markdown_text(table.title)}.** {markdown_text(table.caption)}\n\n{_rows(_with_results(table.shown))}\n"
+def _shown(table: Table, records: Reported) -> str:
+    split = f"{records.split}, the split of selection" if records.is_selection_split else records.split
+    return f"**{markdown_text(table.title)}**, on {split}:\n\n{_rows(_with_results(table.shown))}\n"
 
 
 def _with_results(shown: pd.DataFrame) -> pd.DataFrame:
