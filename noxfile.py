@@ -67,6 +67,7 @@ def wheel(session: nox.Session) -> None:
         with session.chdir(folder):
             session.run("fusemorph", *(session.posargs or ["--version"]))
             session.run("fusemorph", "register", "--help")
+            session.run("fusemorph", "sweep", success_codes=[2])  # says that it needs the checkout
 
 
 @nox.session
