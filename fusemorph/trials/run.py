@@ -51,12 +51,12 @@ def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -
     folder = TrialFolder(runs, job.trial)
     if not is_missing(job, runs):
         return folder.status()
-    if (claim := take_claim(folder.path)) is None:
-        return None
     torch.set_num_threads(job.threads)
     commit()  # what is checked out now is what runs, whatever is committed meanwhile
     started = datetime.now(UTC)
-    with claim:
+    if (claim := take_claim(folder.path)) is None:
+        return None
+    with claim:  # at once: who is stopped in between leaves a claim behind
         try:
             _do_missing(job, folder, claim=claim, started=started, interruption=interruption or Interruption())
             folder.forget_given_up()
