@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments.sweep import main as sweep
+from fusemorph.catalogue import look_again
 from fusemorph.cli import main as fusemorph
 from reports.__main__ import main as report
 
@@ -51,7 +52,8 @@ def run_page(page: Path, *, slow: bool = False) -> None:
 
 
 def call(words: list[str]) -> int:
-    """Call a command of this project in this process."""
+    """Call a command of this project in this process, which looks for entries as a new one would."""
+    look_again()
     for start, main in (
         ("python -m experiments.sweep", sweep),
         ("python -m reports", report),
