@@ -212,7 +212,6 @@ def test_a_page_too_large_leaves_pictures_out(tmp_path: Path, monkeypatch: pytes
     assert "Left out to keep the page small: see figures/fusion_pairs1.svg." in text
 
 
-@pytest.mark.usefixtures("svg_alone")
 def test_several_studies_share_a_page_made_side_by_side_or_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
