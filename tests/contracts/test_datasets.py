@@ -232,5 +232,5 @@ def test_an_unknown_setting_lists_the_known(example: Example) -> None:
 
 
 def test_an_unknown_dataset_lists_the_known() -> None:
-    with pytest.raises(ValueError, match=r"unknown data set 'brains'; known: .*virtual_brains"):
-        open_dataset("brains")
+    with pytest.raises(ValueError, match=r"unknown data set 'no_brains'; known: .*virtual_brains"):
+        open_dataset("no_brains")

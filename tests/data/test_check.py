@@ -100,7 +100,7 @@ def test_an_absent_label_and_a_wild_scale_are_found(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["brains"], "unknown data set 'brains'; known: abide"),
+        (["no_brains"], "unknown data set 'no_brains'; known: abide"),
         (["folder"], "'data' must be a folder"),
         (["virtual_brains", "--set", "colour=3"], "settings of 'virtual_brains' must be among"),
         (["virtual_brains", "--set", "colour"], "--set must be KEY=VALUE, got 'colour'"),

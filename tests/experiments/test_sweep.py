@@ -145,7 +145,7 @@ def test_the_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["nonsense"], "unknown study 'nonsense'; known:"),
         (["quickstart", "--budget", "huge"], "unknown budget 'huge'; known: smoke"),
-        (["quickstart", "--dataset", "brains"], "virtual_brains"),
+        (["quickstart", "--dataset", "virtual_brain"], "did you mean virtual_brains?"),
         (["fusion"], "Task04_Hippocampus"),
         (["fusion", "--data", "hippocampus=/nowhere"], "/nowhere"),
         (["quickstart", "--data", "acdc=/nowhere"], "acdc"),

@@ -120,7 +120,7 @@ def test_section_of_several_sets(tmp_path: Path) -> None:
     section = next(iter(across_sections(compare_studies([tmp_path]), tmp_path / "out")))
     assert section["summary"][0] == SHARED
     assert section["figure"]["svg"]
-    assert (tmp_path / "out" / section["figure"]["files"]["PDF"]).is_file()
+    assert (tmp_path / "out" / section["figure"]["files"]["SVG"]).is_file()
     assert (tmp_path / "out" / "tables" / "fusion-quick-across-data-sets.tex").is_file()
 
 
