@@ -54,9 +54,9 @@ def arm_table(
 
 
 def _best(comparison: Comparison, arms: pd.DataFrame) -> tuple[bool, ...]:
-    """Which of the arms has the best mean, as far as the table shows its decimals."""
+    """Which of the methods has the best mean, as far as the table shows its decimals; floor and ceiling are none."""
     metric = comparison.metric
-    means = arms[metric.mean].round(metric.digits)
+    means = arms[metric.mean].round(metric.digits).where(arms["arm"].isin(comparison.methods["arm"]))
     return tuple(means == (means.max() if metric.higher_is_better else means.min()))
 
 

@@ -222,6 +222,13 @@ def test_the_best_mean_is_bold_and_counts_are_rounded(tmp_path: Path) -> None:
     assert count(184.7) == "185"
 
 
+def test_the_true_displacement_is_not_the_best_method() -> None:
+    results = Path(__file__).parents[3] / "experiments" / "results" / "quickstart"
+    table = leaderboard(compare_studies([results])[0])
+    assert list(table.numbers["arm"][list(table.marked)]) == ["late"]
+    assert table.numbers.set_index("arm")["dice"].idxmax() == "oracle"
+
+
 def test_a_cost_says_that_nothing_is_known_of_what_ran_beside(comparison: Comparison) -> None:
     caption = cost(comparison).caption
     assert "what else ran on the machine at that time is not recorded" in caption
