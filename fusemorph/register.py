@@ -176,8 +176,6 @@ def _run(call: RegisterOptions) -> None:
     for volume in (fixed, moving, *(labels or ())):
         _say_notes(volume)
     method, network, record = load_trial(call.method)
-    if getattr(network, "inputs", 1) > 1:
-        raise ValueError(f"{call.method}: a control, whose network must be shown the label maps of both images")
     for volume in labels or ():
         _check_segmented(volume, method)
     start = _start(call, record)

@@ -57,7 +57,8 @@ def load_trial(folder: Path) -> tuple[Method, nn.Module | None, Json]:
     """Method, trained network and record of a finished trial.
 
     Raises:
-        ValueError: no finished record there, another version, or weights that do not fit.
+        ValueError: no finished record there, another version, weights that do not fit, or a control that registers
+            nothing without label maps.
     """
     record = read_record(folder)
     if record["status"] != "finished":
@@ -71,13 +72,16 @@ def load_trial(folder: Path) -> tuple[Method, nn.Module | None, Json]:
         _require_moderate(configuration)
         method = load_method(configuration)
         _require_size(folder, method, dims)
-        return method, load_network(folder, method, dims), record
+        network = load_network(folder, method, dims)
     except RecordError:
         raise
     except Exception as error:  # settings of other types or sizes make a method fail in ways that it does not list
         message = shorten(str(error), 500, placeholder=" ...")
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         raise RecordError(f"{folder / RECORD}: {kind}{message}{_made_with(folder)}") from error
+    if getattr(network, "inputs", 1) > 1:
+        raise ValueError(f"{folder}: a control, whose network must be shown the label maps of both images")
+    return method, network, record
 
 
 def _require_moderate(settings: Any) -> None:

@@ -131,3 +131,9 @@ def test_the_command_says_it_in_one_line(folder: Path, tmp_path: Path, capsys: p
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_control_that_is_shown_label_maps_registers_no_images_of_users(tmp_path: Path) -> None:
+    control = trained(tmp_path, method={"segmentation": "input", "segmentation_input": "true"})
+    with pytest.raises(ValueError, match=f"{control.name}: a control, whose network must be shown the label maps"):
+        load_trial(control)
