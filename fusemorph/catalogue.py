@@ -57,7 +57,16 @@ class Kind:
 
 OPERATORS = Kind(name="operator", plural="operators", package="fusemorph.fusion.operators")
 DATASETS = Kind(name="data set", plural="datasets", package="fusemorph.data.datasets")
-METHODS = Kind(name="method", plural="methods", package="baselines", elsewhere={"fusion": "fusemorph.fusion.method"})
+METHODS = Kind(
+    name="method",
+    plural="methods",
+    package="baselines",
+    elsewhere={
+        "fusion": "fusemorph.fusion.method",
+        "supernet": "nas.supernet",
+        "fine_tuned": "nas.fine_tuned",
+    },
+)
 STUDIES = Kind(name="study", plural="studies", package="experiments.studies")
 KINDS = (OPERATORS, DATASETS, METHODS, STUDIES)
 
@@ -168,9 +177,11 @@ def _entries(kind: Kind, outside: tuple[Path, ...]) -> dict[str, Entry]:
 
 
 def _all(kind: Kind, outside: tuple[Path, ...]) -> Iterator[Entry]:
+    whole = (ROOT / "pyproject.toml").exists()  # the wheel holds fusemorph alone
     for name, module in kind.elsewhere.items():
-        yield Entry(name=name, kind=kind, module=module)
-    if kind.package.startswith("fusemorph.") or (ROOT / "pyproject.toml").exists():  # the wheel holds fusemorph alone
+        if module.startswith("fusemorph.") or whole:
+            yield Entry(name=name, kind=kind, module=module)
+    if kind.package.startswith("fusemorph.") or whole:
         yield from _files(kind, ROOT.joinpath(*kind.package.split(".")), package=kind.package)
     for folder in outside:
         yield from _files(kind, folder / kind.plural, package=f"{_as_package(folder)}.{kind.plural}")

@@ -65,6 +65,16 @@ class Method(ABC):
         """The method whose training yields the weights: another one where this one starts from its trained network."""
         return self
 
+    @property
+    def begins_with(self) -> Mapping[str, Any] | None:
+        """Method, budget and seed of the trial, on the same data, whose trained weights training begins with; None
+        where it begins with weights of its own."""
+        return None
+
+    def take_over(self, network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+        """Begin with the weights of that trial: bring them into the network."""
+        network.load_state_dict(weights)
+
     def for_dataset(self, dataset: Dataset) -> "Method":
         """The method with what it must know of a data set, such as the labels that it segments."""
         return self

@@ -13,6 +13,8 @@ from fusemorph.method import Method, known_methods, load_method
 
 WIDTH_ON_CPU = 24
 LISTED_BY_VARIANT = ("fusion", "instance_optimisation", "transmorph")
+OF_A_SEARCH = ("fine_tuned", "supernet")
+NOT_LISTED = (*LISTED_BY_VARIANT, *OF_A_SEARCH)
 REFINED = ("affine",)
 
 
@@ -21,7 +23,7 @@ def baseline_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
 
     TransMorph and the transformer of AutoFuse are narrower than published, so that they train on a CPU.
     """
-    methods = {name: load_method({"name": name}) for name in known_methods() if name not in LISTED_BY_VARIANT}
+    methods = {name: load_method({"name": name}) for name in known_methods() if name not in NOT_LISTED}
     methods = {name: method for name, method in methods.items() if not learns_from_labels(method)}
     floors = [Arm(label=name, group="floor", method=methods.pop(name)) for name in ("identity", "oracle")]
     arms = [Arm(label=name, group=_group(method), method=method) for name, method in methods.items()]

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from fusemorph.catalogue import add_folders
 from fusemorph.complexity import describe
-from fusemorph.configuration import Budget, Json
+from fusemorph.configuration import Budget, Json, Trial
 from fusemorph.data import DataError
 from fusemorph.data.dataset import Dataset
 from fusemorph.machine import commit, describe_machine
@@ -148,7 +149,7 @@ def _train(
         return
     if folder.checkpoint.exists() and (damage := checkpoint_damage(folder.checkpoint)):
         LOG.warning(folder.set_aside(folder.checkpoint, damage))
-    budget, reason = Budget(**job.trial.budget), None
+    budget, reason, initial = Budget(**job.trial.budget), None, initial_weights(folder, method)
 
     def on_step(step: int, terms: Mapping[str, float]) -> None:
         claim.note(step=step, of=budget.steps, loss=terms["loss"])
@@ -166,7 +167,7 @@ def _train(
         trained = train(
             method, dataset, budget, job.trial.seed, device=torch.device(job.device), checkpoint=folder.checkpoint,
             on_step=on_step, stops=stops, interrupted=lambda: interruption.signal is not None,
-            checkpointing=job.checkpointing,
+            checkpointing=job.checkpointing, initial=initial,
         )  # fmt: skip
     if reason is None and trained.progress.step < budget.steps:
         interruption.leave()
@@ -185,6 +186,20 @@ def find_trained(folder: TrialFolder, method: Method) -> TrialFolder | None:
         return other if other.status() == "finished" and other.weights.exists() else None
     except RecordError:
         return None  # a problem of that trial
+
+
+def initial_weights(folder: TrialFolder, method: Method) -> dict[str, Tensor] | None:
+    """The weights that training begins with where they are those of another trial; None where they are its own.
+
+    Raises:
+        RecordError: that trial has not finished, or its weights are damaged.
+    """
+    if method.begins_with is None:
+        return None
+    other = TrialFolder(folder.path.parent, Trial(dataset=folder.trial.dataset, **method.begins_with))
+    if other.status() != "finished":
+        raise RecordError(f"{other.path} must hold the finished {other.trial.method['name']} that training begins with")
+    return load_weights(other.weights)
 
 
 def _take(job: Job, folder: TrialFolder, other: TrialFolder, facts: Json, *, started: datetime) -> bool:

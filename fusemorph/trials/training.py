@@ -98,19 +98,23 @@ def train(
     stops: Callable[[Sequence[Row]], bool] = lambda history: False,
     interrupted: Callable[[], bool] = lambda: False,
     checkpointing: bool = False,
+    initial: Mapping[str, Tensor] | None = None,
 ) -> Trained:
     """Train the method's network, going on from ``checkpoint`` where it exists and writing it every minute.
 
     ``on_step`` is called for each step, some steps later, with its number and the loss terms. ``stops`` is asked after
     each validation, with the history so far, whether to stop early; the schedule knows nothing of it, and the
     checkpoint is written, so that a later call goes on. ``interrupted`` is asked after each step, to the same effect.
-    ``checkpointing``: save memory by computing activations twice, where the network can.
+    ``checkpointing``: save memory by computing activations twice, where the network can. ``initial``: the weights of
+    the trial that the method begins with, if it begins with one.
 
     Raises:
         TrainingFailed: the loss or a gradient is not finite.
         ValueError: the checkpoint does not fit the network.
     """
     step_of = _start(method, dataset, budget, seed, device=device, checkpointing=checkpointing)
+    if initial is not None:
+        method.take_over(step_of.network, initial)
     progress = _resume(checkpoint, step_of)
     resumed_at, saved, unread = progress.step, time.monotonic(), Unread(on_step)
     with _feed(dataset, budget, step_of.objective, seed=seed, first=progress.step, device=device) as feed:

@@ -26,10 +26,13 @@ from fusemorph.trials.run import run_job
 from fusemorph.warp import warp
 
 CPU = torch.device("cpu")
+SUPERNET = {"name": "supernet", "of": {"name": "fusion", "channels": [4, 8, 8, 16, 16]}, "plans": ["autofuse"]}
 SMALL: dict[str, dict[str, Any]] = {
     "instance_optimisation": {"steps": 3},
+    "fine_tuned": {"of": SUPERNET},
     "fusion": {"channels": [4, 8, 8, 16, 16]},
     "lapirn": {"channels": 8},
+    "supernet": SUPERNET,
     "transmorph": {"width": 6, "heads": [2, 2, 4, 4], "window": [3, 4, 3]},
 }
 BUDGET = Budget(steps=2, width=2, learning_rate=1e-3, validations=2, validation_pairs=1)

@@ -15,17 +15,21 @@ from fusemorph.method import Method, PairFailed, known_methods, load_method
 from fusemorph.trials.measures import METRICS
 from fusemorph.warp import warp
 
+SUPERNET = {"name": "supernet", "of": {"name": "fusion", "channels": [4, 8, 8, 16, 16]}, "plans": ["autofuse"]}
+"""Of one plan: a step trains the weights of one alone."""
 SMALL: dict[str, dict[str, Any]] = {
     "cross_stitch": {"width": 4},
     "daff": {"width": 4},
     "deepatlas": {"width": 4},
     "demons": {"iterations": [10, 10, 5]},
+    "fine_tuned": {"of": SUPERNET},
     "fusion": {"channels": [4, 8, 8, 16, 16]},
     "instance_optimisation": {"steps": 3},
     "lapirn": {"channels": 8},
     "pc_reg": {"width": 4},
     "segmentation_alone": {"width": 4},
     "shared_encoder": {"width": 4},
+    "supernet": SUPERNET,
     "transmorph": {"width": 6, "heads": [2, 2, 4, 4], "window": [3, 4, 3]},
 }
 CPU = torch.device("cpu")
