@@ -81,7 +81,7 @@ class FineTuned(Method):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Method:
-        loaded = {"of": load_method(settings["of"])} if "of" in settings else {}
+        loaded: dict[str, Any] = {"of": load_method(settings["of"])} if "of" in settings else {}
         if "supernet_budget" in settings:
             loaded["supernet_budget"] = Budget(**settings["supernet_budget"])
         return super().from_settings({**settings, **loaded})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from experiments.runner.options import DRIVERS, SEARCHERS, ExecutionOptions, SearchOptions
 from experiments.runner.tensorboard import log_scalars
+from nas.evolution import EvolutionSearcher
 from nas.inline import run_inline
 from nas.jobs import JobQueue, Status
 from nas.objectives import Objective
@@ -48,13 +49,15 @@ def choose_searcher(search: SearchOptions, execution: ExecutionOptions, objectiv
     """The searcher asked for, or the driver's own for so many objectives; random where there is no driver either.
 
     Raises:
-        ValueError: the driver does not offer it.
+        ValueError: the driver does not offer it, or it takes fewer objectives.
     """
     offered = DRIVERS[execution.driver] if execution.driver else SEARCHERS
     default = "nsga2" if execution.driver and len(objectives) > 1 and "nsga2" in offered else offered[0]
     name = search.searcher or default
     if name not in offered:
         raise ValueError(f"--searcher: driver {execution.driver} offers {', '.join(offered)}, got {name!r}")
+    if name == "evolution" and len(objectives) > 1:
+        raise ValueError("--searcher evolution takes one --objective; nsga2 takes several")
     return name
 
 
@@ -82,7 +85,9 @@ def make_searcher(
         return GridSearcher(space, seed)
     if name == "random" and driver not in ("optuna", "ray"):
         return RandomSearcher(space, seed)
+    directions = tuple(objective.direction for objective in objectives)
+    if name == "evolution":
+        return EvolutionSearcher(space, directions=directions, seed=seed)
     from nas.optuna import OptunaSearcher  # an extra, like all of Optuna
 
-    directions = [objective.direction for objective in objectives]
     return OptunaSearcher(space, directions=directions, sampler=name, seed=seed, journal=journal)  # type: ignore[arg-type]

@@ -24,9 +24,9 @@ from fusemorph.grid import Mode
 from nas.objectives import OBJECTIVES
 
 EXECUTORS = ("inline", "ray")
-SEARCHERS = ("random", "grid", "tpe", "nsga2", "brute")
+SEARCHERS = ("random", "grid", "evolution", "tpe", "nsga2", "brute")
 DRIVERS = {
-    "inline": ("random", "grid"),
+    "inline": ("random", "grid", "evolution"),
     "optuna": ("tpe", "nsga2", "random", "brute"),
     "ray": ("tpe", "nsga2", "random"),
 }

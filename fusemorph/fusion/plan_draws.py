@@ -55,4 +55,4 @@ class PlanDraws:
             chosen = rarest[int(rng.integers(len(rarest)))]
             self._counts[stage, chosen] += 1
             left = left[of_stage == chosen]
-        return self.plans[left[0]]
+        return self.plans[int(left[0])]

@@ -12,7 +12,14 @@ from reports.records.definitions import CONTROL, SEARCH
 from reports.records.search import SearchRecords
 from reports.statistics.correlation import rank_correlation
 
-SEARCHERS = {"tpe": "TPE", "nsga2": "NSGA-II", "random": "random search", "grid": "grid search", "brute": "brute force"}
+SEARCHERS = {
+    "tpe": "TPE",
+    "nsga2": "NSGA-II",
+    "random": "random search",
+    "grid": "grid search",
+    "evolution": "regularised evolution",
+    "brute": "brute force",
+}
 Row: TypeAlias = "pd.Series[Any]"
 
 

@@ -16,6 +16,7 @@ from fusemorph.fusion.plan import enumerate_plans
 from fusemorph.fusion.plan_draws import PlanDraws
 from fusemorph.fusion.supernet_network import covering
 from fusemorph.losses.training_loss import TrainingLoss, total
+from fusemorph.networks.pair_network import PairNetwork
 from fusemorph.trials.checkpoint import Progress, restore, save_checkpoint
 from fusemorph.trials.step import TrainingStep, parameter_groups
 from fusemorph.trials.training import train
@@ -33,7 +34,7 @@ SPACES = {
 }
 
 
-def gradients(network: torch.nn.Module, shape: tuple[int, ...]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def gradients(network: PairNetwork, shape: tuple[int, ...]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """A displacement that heads away from their small initial values predict, and the loss's gradient by weight."""
     draw = torch.Generator().manual_seed(1)
     fixed, moving = torch.rand(2, 1, 1, *shape, generator=draw)
@@ -75,7 +76,7 @@ def test_weights_are_shared_by_stage_and_operator() -> None:
     network = SPACES["direct"].network(2)
     early, late, gates = (network.subnetwork(plan) for plan in ("jjjjjjj", "------s", "ggggggg"))
     assert early.head is late.head is gates.head
-    assert early.joint.blocks["3"] is gates.joint.blocks["3"]
+    assert early.joint.get_submodule("blocks.3") is gates.joint.get_submodule("blocks.3")
     assert late.operators["7"] is not gates.operators["7"]
     assert {id(p) for p in gates.parameters()} <= {id(p) for p in network.parameters()}
     assert not [name for name, p in network.named_parameters() if p.is_meta]
@@ -106,8 +107,7 @@ BUDGET = Budget(steps=4, width=2, learning_rate=1e-3, validations=2, validation_
 
 
 def test_a_killed_supernet_ends_bit_equal(brains_cache: Path, tmp_path: Path) -> None:
-    small = {"spacing_mm": 8.0, "train": 4, "val": 4, "test": 4}
-    dataset = open_dataset("virtual_brains", cache=brains_cache, **small)
+    dataset = open_dataset("virtual_brains", cache=brains_cache, spacing_mm=8.0, train=4, val=4, test=4)
     method = Supernet(of=replace(OF, gate=GateSettings(rate=3.0)), operators="sg", draw="fair")
     whole = train(method, dataset, BUDGET, 5, device=CPU)
     checkpoint = tmp_path / "checkpoint.safetensors"

@@ -126,7 +126,7 @@ def test_several_objectives_give_a_front(folder: Path, capsys: pytest.CaptureFix
     [
         (["--objective", "dice", "--objective", "flops", "--early-stopping", "halving"], "judges val Dice alone"),
         (["--max-parameters", "10", "--operators", "js"], "no configuration of the space keeps to it"),
-        (["--driver", "inline", "--searcher", "tpe"], "driver inline offers random, grid, got 'tpe'"),
+        (["--driver", "inline", "--searcher", "tpe"], "driver inline offers random, grid, evolution, got 'tpe'"),
         (["--driver", "ray", "--searcher", "grid"], "driver ray offers tpe, nsga2, random, got 'grid'"),
         (["--operators", "jx"], "unknown operator"),
         (["--confirm-budget", "huge"], "unknown budget 'huge'"),
