@@ -76,7 +76,10 @@ class GatedPyramid(PairNetwork):
         self, fixed: Float[Tensor, "b 1 *s"], moving: Float[Tensor, "b 1 *s"], generator: torch.Generator | None
     ) -> Registration:
         features, segmenting, logits = self._look(torch.cat((fixed, moving)))
-        sides = [(tuple(one.chunk(2)), tuple(other.chunk(2))) for one, other in zip(features, segmenting, strict=True)]
+        sides = [
+            (tuple(feature.chunk(2)), tuple(other.chunk(2)))
+            for feature, other in zip(features, segmenting, strict=True)
+        ]
         of_fixed, of_moving = logits.chunk(2)
         return Registration(displacement=self._descend(sides), segmentation=(of_fixed, of_moving))
 

@@ -79,8 +79,10 @@ class TwoNetworks(PairNetwork):
     def __init__(self, *, dims: int, width: int, classes: int, turns: tuple[int, int]) -> None:
         super().__init__(dims=dims)
         self.turns = turns
-        one, two = width, 2 * width
-        self.registers = VoxelMorph(dims=dims, encoder=(one, two, two, two), decoder=(two,) * 4, last=(two, one, one))
+        narrow, wide = width, 2 * width
+        self.registers = VoxelMorph(
+            dims=dims, encoder=(narrow, wide, wide, wide), decoder=(wide,) * 4, last=(wide, narrow, narrow)
+        )
         channels = single_channels(published_channels(width))
         self.segments = SegmentationNetwork(dims=dims, channels=channels, classes=classes)
 

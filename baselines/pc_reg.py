@@ -55,13 +55,17 @@ class PerceptionThenCorrespondence(PairNetwork):
 
     def __init__(self, *, dims: int, width: int, classes: int) -> None:
         super().__init__(dims=dims)
-        one, two = width, 2 * width
+        narrow, wide = width, 2 * width
         channels = single_channels(published_channels(width))
         self.segments = SegmentationNetwork(dims=dims, channels=channels, classes=classes)
         inputs = 2 * (1 + classes)
-        self.encoder = Encoder(dims=dims, inputs=inputs, channels=(one, two, two, two))
+        self.encoder = Encoder(dims=dims, inputs=inputs, channels=(narrow, wide, wide, wide))
         self.decoder = Decoder(
-            dims=dims, inputs=two, skips=(inputs, one, two, two), channels=(two,) * 4, last=(two, one, one)
+            dims=dims,
+            inputs=wide,
+            skips=(inputs, narrow, wide, wide),
+            channels=(wide,) * 4,
+            last=(wide, narrow, narrow),
         )
         self.displacement = small_convolution(dims, self.decoder.outputs)
 

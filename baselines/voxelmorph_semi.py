@@ -30,5 +30,7 @@ class VoxelMorphSemi(LearnedMethod):
 
     def network(self, dims: int) -> VoxelMorph:
         """A freshly initialised network for 2-D or 3-D images."""
-        one, two = self.width, 2 * self.width
-        return VoxelMorph(dims=dims, encoder=(one, two, two, two), decoder=(two,) * 4, last=(two, one, one))
+        narrow, wide = self.width, 2 * self.width
+        return VoxelMorph(
+            dims=dims, encoder=(narrow, wide, wide, wide), decoder=(wide,) * 4, last=(wide, narrow, narrow)
+        )

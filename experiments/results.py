@@ -58,8 +58,8 @@ def page() -> str:
     """``docs/results.md``: a section a study, in the order of the folders."""
     parts = [OPENING]
     for folder in sorted(path for path in RECORDS.iterdir() if (path / "studies").is_dir()):
-        parts += [section_of(one, folder.name) for one in studies_in(folder)]
-        parts += [search_section(one, folder.name) for one in searches_in(folder)]
+        parts += [section_of(comparison, folder.name) for comparison in studies_in(folder)]
+        parts += [search_section(search, folder.name) for search in searches_in(folder)]
     return "\n".join(parts)
 
 
@@ -114,8 +114,8 @@ def _shown(table: Table, records: Reported) -> str:
 
 def _with_results(shown: pd.DataFrame) -> pd.DataFrame:
     """Without the arms that were not run."""
-    said = shown.apply(lambda column: column.astype(str).isin(["no result", "not run", "not measured", ""]))
-    blank = said.drop(columns=["Arm"], errors="ignore")
+    lacking = shown.apply(lambda column: column.astype(str).isin(["no result", "not run", "not measured", ""]))
+    blank = lacking.drop(columns=["Arm"], errors="ignore")
     results = [name for name in ("Dice", "Difference") if name in shown]
     return shown[~blank[results].any(axis=1)] if results else shown
 

@@ -16,7 +16,7 @@ from nas.space import Space
 
 COUNTS = ("trials", "duplicates", "refused")
 """What the entry of a search says that may change while it goes on."""
-OWN_NAME = "choose a --name of its own: what is finished is used again"
+OTHER_NAME = "choose a --name of its own: what is finished is used again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ def register_study(runs: Path, entry: Mapping[str, Any]) -> None:
     if present is not None:
         old, new = ({str(arm["label"]): arm for arm in version["arms"]} for version in (present, entry))
         if changed := [label for label in new if label in old and not _same_arm(old[label], new[label])]:
-            raise RecordError(f"{path} has {', '.join(changed)} with other settings, data or numerics; {OWN_NAME}")
+            raise RecordError(f"{path} has {', '.join(changed)} with other settings, data or numerics; {OTHER_NAME}")
         merged["arms"] = arms = _merged_arms(old, new, last="search" in entry)
         merged["skipped"] = {k: v for k, v in entry["skipped"].items() if k not in {arm["label"] for arm in arms}}
         if others := _merged_others(path, present, entry):
@@ -171,7 +171,7 @@ def _entry_path(runs: Path, entry: Mapping[str, Any]) -> Path:
 
 
 def _taken(path: Path, entry: Mapping[str, Any]) -> RecordError:
-    return RecordError(f"{path} defines another study of the name {entry['name']!r}; {OWN_NAME}")
+    return RecordError(f"{path} defines another study of the name {entry['name']!r}; {OTHER_NAME}")
 
 
 def _merged_others(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Json]:
@@ -183,7 +183,7 @@ def _merged_others(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -
     others = {other["folder"]: other for entry in (new, old) for other in entry.get("evaluated_on", [])}
     for other in new.get("evaluated_on", []):
         if others[other["folder"]] != other:
-            raise RecordError(f"{path} is evaluated on {other['folder']} with other files or settings; {OWN_NAME}")
+            raise RecordError(f"{path} is evaluated on {other['folder']} with other files or settings; {OTHER_NAME}")
     return list(others.values())
 
 

@@ -59,7 +59,7 @@ class StudyRun:
         """
         from reports.dataframe import load
 
-        table = load(self.runs, study=self._one, kind=kind)  # type: ignore[arg-type]
+        table = load(self.runs, study=self._only_study, kind=kind)  # type: ignore[arg-type]
         return table[table["study"].isin(self.studies)].reset_index(drop=True)
 
     def search(self) -> "SearchRecords":
@@ -75,11 +75,11 @@ class StudyRun:
         """
         from reports.page import write_report
 
-        folder = Path(out or self.runs / "reports" / (self._one or "all"))
-        return write_report([self.runs], folder, study=self._one, **choices)
+        folder = Path(out or self.runs / "reports" / (self._only_study or "all"))
+        return write_report([self.runs], folder, study=self._only_study, **choices)
 
     @property
-    def _one(self) -> str | None:
+    def _only_study(self) -> str | None:
         return self.studies[0] if len(self.studies) == 1 else None
 
 
@@ -147,8 +147,8 @@ def _defined_here() -> str:
     }  # fmt: skip
     for name, value in vars(sys.modules["__main__"]).items():
         for kind, contract in contracts.items():
-            own = isinstance(value, type) and value.__module__ == "__main__" and issubclass(value, contract)
-            if name.startswith("_") or not (own or (kind is STUDIES and isinstance(value, contract))):
+            defined_here = isinstance(value, type) and value.__module__ == "__main__" and issubclass(value, contract)
+            if name.startswith("_") or not (defined_here or (kind is STUDIES and isinstance(value, contract))):
                 continue
             called = getattr(value, "name", None) or name.lower()
             file = f"entries/{kind.plural}/{called}.py"

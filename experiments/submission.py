@@ -77,7 +77,7 @@ def _between(first: np.ndarray, second: np.ndarray, voxels: Tensor) -> Tensor:
 
 
 def _key(study: Mapping[str, Any], arm: str, seed: int) -> str:
-    arms = {own["label"]: own["keys"] for own in study["arms"]}
+    arms = {entry["label"]: entry["keys"] for entry in study["arms"]}
     if arm not in arms:
         raise RecordError(f"--arm: {study['name']} has no arm {arm!r}; there are: {', '.join(arms)}")
     if str(seed) not in arms[arm]:

@@ -26,12 +26,12 @@ def available_bytes() -> int:
     """Memory that this process may still take: of the machine, of its container, and of its own limit."""
     free = [_on_machine("MemAvailable"), *(_in_container(*cgroup, free=True) for cgroup in _CGROUPS)]
     used = _number(Path("/proc/self/statm"), otherwise=0) * resource.getpagesize()
-    return max(0, min(*free, _own_limit() - used))
+    return max(0, min(*free, _process_limit() - used))
 
 
 def total_bytes() -> int:
     """The most memory that this process can ever have, whatever else runs."""
-    return min(_on_machine("MemTotal"), *(_in_container(*cgroup, free=False) for cgroup in _CGROUPS), _own_limit())
+    return min(_on_machine("MemTotal"), *(_in_container(*cgroup, free=False) for cgroup in _CGROUPS), _process_limit())
 
 
 def memory_problem(count: int) -> str | None:
@@ -84,7 +84,7 @@ def _on_machine(entry: str) -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _own_limit() -> int:
+def _process_limit() -> int:
     soft = resource.getrlimit(resource.RLIMIT_AS)[0]
     return _NO_LIMIT if soft == resource.RLIM_INFINITY else soft
 

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command itself, without the options of its subcommands."""
-    described = "\n".join(f"  {name:10} {what}" for name, (_, what) in COMMANDS.items())
+    described = "\n".join(f"  {name:10} {summary}" for name, (_, summary) in COMMANDS.items())
     made = argparse.ArgumentParser(
         "fusemorph",
         description=f"Deformable image registration with explicit fusion strategies.\n\ncommands:\n{described}",

@@ -36,7 +36,7 @@ def whole_parser() -> argparse.ArgumentParser:
     """The command with the options of every subcommand that is here; paths are completed as files."""
     whole = argparse.ArgumentParser("fusemorph")
     commands = whole.add_subparsers()
-    for name, (_, what) in cli.COMMANDS.items():
+    for name, (_, summary) in cli.COMMANDS.items():
         module = cli.load(name)
         if module is None:
             continue
@@ -45,6 +45,6 @@ def whole_parser() -> argparse.ArgumentParser:
             if action.metavar in ("DIR", "NIFTI", "RUNS", "RUNS/KEY", "FIXED.nii.gz", "MOVING.nii.gz"):
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
         commands.add_parser(
-            name, help=what, description=what, parents=[made], add_help=False, conflict_handler="resolve"
+            name, help=summary, description=summary, parents=[made], add_help=False, conflict_handler="resolve"
         )
     return whole

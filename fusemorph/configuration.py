@@ -62,10 +62,10 @@ class Budget:
                 "Budget(): 'schedule' must be constant or cosine and 'precision' bfloat16 or float32, "
                 f"got {self.schedule!r} and {self.precision!r}"
             )
-        for name, known in (("augmentation", Augmentation), ("compiler", Compiler)):
-            if getattr(self, name) not in get_args(known):
-                one_of = ", ".join(get_args(known))
-                raise ValueError(f"Budget(): '{name}' must be one of {one_of}, got {getattr(self, name)!r}")
+        for name, choices in (("augmentation", Augmentation), ("compiler", Compiler)):
+            if getattr(self, name) not in get_args(choices):
+                listed = ", ".join(get_args(choices))
+                raise ValueError(f"Budget(): '{name}' must be one of {listed}, got {getattr(self, name)!r}")
 
     def validation_steps(self) -> tuple[int, ...]:
         """Counts of finished steps after which the network is validated, the last of them ``steps``."""
@@ -103,7 +103,7 @@ def find_budget(name: str) -> Budget:
     base, _, steps = name.partition("-")
     if base not in BUDGETS or (name != base and not re.fullmatch(f"[0-9]{{1,{DIGITS_OF_STEPS}}}", steps)):
         listed, shown = ", ".join(BUDGETS), name if len(name) <= 60 else f"{name[:57]}..."
-        near = get_close_matches(base, [known for known in BUDGETS if known != base], n=1)
+        near = get_close_matches(base, [budget for budget in BUDGETS if budget != base], n=1)
         raise ValueError(
             f"find_budget(): unknown budget {shown!r}; known: {listed}, and each with steps (search-80, at most "
             f"{DIGITS_OF_STEPS} digits)" + (f"; did you mean {near[0]}?" if near else "")
@@ -140,15 +140,15 @@ class Trial:
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
 
-def written_settings(settings: Any, own: Any = None) -> Json:
+def written_settings(settings: Any, base: Any = None) -> Json:
     """The fields of a dataclass as JSON, nested ones too; ``LATER`` ones only where they say something new.
 
-    ``own``: the settings that a reader starts from, by default those of the class. A ``LATER`` setting is left out only
-    where it is at its default there too, since a reader would otherwise take the value of ``own`` for it.
+    ``base``: the settings that a reader starts from, by default those of the class. A ``LATER`` setting is left out
+    only where it is at its default there too, since a reader would otherwise take the value of ``base`` for it.
     """
     written: Json = {}
     for entry in fields(settings):
-        value, start = getattr(settings, entry.name), getattr(own, entry.name, _default(entry))
+        value, start = getattr(settings, entry.name), getattr(base, entry.name, _default(entry))
         if entry.metadata.get("later") and value == _default(entry) == start:
             continue
         nested = is_dataclass(value) and not isinstance(value, type)

@@ -138,25 +138,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _run(call.checked())
     except (ValueError, OSError) as error:
-        return _say(f"{error}", status=1)
+        return _print_message(f"{error}", status=1)
     except MemoryError:
-        return _say(f"not enough memory for {call.fixed} and {call.moving}", status=1)
+        return _print_message(f"not enough memory for {call.fixed} and {call.moving}", status=1)
     return 0
 
 
-def _say(message: str, *, status: int = 0) -> int:
+def _print_message(message: str, *, status: int = 0) -> int:
     print(f"fusemorph register: {printable(message)}", file=sys.stderr)
     return status
 
 
-def _say_notes(volume: Volume) -> None:
+def _print_notes(volume: Volume) -> None:
     """Where the image lies, as far as its header leaves that open, and what was done to its values."""
     if volume.header is not None:
         level = "note" if volume.header.forms else "warning"
         for words in volume.header.notes():
-            _say(f"{level}: {volume.path}: {words}")
+            _print_message(f"{level}: {volume.path}: {words}")
     for words in volume.notes:
-        _say(f"note: {volume.path}: {words}")
+        _print_message(f"note: {volume.path}: {words}")
 
 
 def _run(call: RegisterOptions) -> None:
@@ -174,7 +174,7 @@ def _run(call: RegisterOptions) -> None:
         pairs = ((call.fixed_labels, fixed), (call.moving_labels, moving))
         labels = [read_labels(path, image=image, place=place) for path, image in pairs]
     for volume in (fixed, moving, *(labels or ())):
-        _say_notes(volume)
+        _print_notes(volume)
     method, network, record = load_trial(call.method)
     for volume in labels or ():
         _check_segmented(volume, method)
@@ -208,9 +208,11 @@ def _check_segmented(volume: Volume, method: Method) -> None:
     Raises:
         DataError: naming the file.
     """
-    known = labels_of(method)
-    if known and (beyond := sorted(set(np.unique(volume.array).tolist()) - {0, *known})):
-        raise DataError(f"{volume.path}: labels must be among those of the trial, {[0, *known]}, got {beyond} as well")
+    allowed = labels_of(method)
+    if allowed and (beyond := sorted(set(np.unique(volume.array).tolist()) - {0, *allowed})):
+        raise DataError(
+            f"{volume.path}: labels must be among those of the trial, {[0, *allowed]}, got {beyond} as well"
+        )
 
 
 def _check_fixed(fixed: Volume) -> None:
@@ -239,7 +241,7 @@ def _start(call: RegisterOptions, record: Mapping[str, Any]) -> Start:
             f"{call.method}: its data were aligned by {reprlib.repr(align)}, unknown here; choose a --start"
         )
     if used == STARTS_OF_DATA.get(str(align)) != "world":
-        _say(f"note: the moving image is aligned first ({used}), as the trial's data were (align={align})")
+        _print_message(f"note: the moving image is aligned first ({used}), as the trial's data were (align={align})")
     elif align != "none":
-        _say(f"warning: the trial was trained on aligned scans (align={align}), and starts from {used} here")
+        _print_message(f"warning: the trial was trained on aligned scans (align={align}), and starts from {used} here")
     return used

@@ -45,9 +45,9 @@ def segment(
     if registration.segmentation is None:
         return []
     sides = zip((pair.fixed, pair.moving), registration.segmentation, (fixed, moving), strict=True)
-    own = [_on_grid(logits, scan, onto, labels) for scan, logits, onto in sides]
+    predicted = [_on_grid(logits, scan, onto, labels) for scan, logits, onto in sides]
     points = pulled_from(moving, fixed=fixed, displacement_mm=displacement_mm)
-    return [*own, read_labels_at(replace(moving, array=own[1]), points)]
+    return [*predicted, read_labels_at(replace(moving, array=predicted[1]), points)]
 
 
 def _on_grid(
@@ -77,7 +77,7 @@ def measure_segmentations(
 ) -> pd.DataFrame:
     """Dice by label of the predicted labels of both images against the given ones; no column without predictions."""
     columns = {
-        f"{name}_segmentation_dice": segmentation_dice(volume.array, own, labels=label_ids)
-        for name, own, volume in zip(("fixed", "moving"), segmented, (fixed, moving), strict=False)
+        f"{name}_segmentation_dice": segmentation_dice(volume.array, predicted, labels=label_ids)
+        for name, predicted, volume in zip(("fixed", "moving"), segmented, (fixed, moving), strict=False)
     }
     return pd.DataFrame(columns, index=pd.Index(list(label_ids), name="label"))

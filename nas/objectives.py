@@ -84,8 +84,8 @@ def measure(objective: Objective, results: Sequence[Result], identity_dice: Mapp
     values = []
     for result in results:
         row: Mapping[str, Any] = result.record if objective.of_record else result.history[-1]
-        floor = identity_dice[result.dataset] if objective.name == "dice" else 0.0
-        values.append(float(row[objective.column]) - floor)
+        identity = identity_dice[result.dataset] if objective.name == "dice" else 0.0
+        values.append(float(row[objective.column]) - identity)
     return float(np.mean(values))
 
 

@@ -59,7 +59,7 @@ class OptunaSearcher(Searcher):
         self.sampler = sampler
         self._size = space.size()
         self._distributions = {p.name: _distribution(p) for p in space.every_parameter()}
-        self._known: set[str] = set()
+        self._seen: set[str] = set()
         self._count = 0
         self._open: dict[str, list[Trial]] = defaultdict(list)
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would report the study's creation on stderr
@@ -71,7 +71,7 @@ class OptunaSearcher(Searcher):
         )
 
     def ask(self) -> Values | None:
-        if len(self._known) == self._size:
+        if len(self._seen) == self._size:
             return None
         if not self._is_informed():
             rng = self._rng()
@@ -151,7 +151,7 @@ class OptunaSearcher(Searcher):
         return {p.name: values[p.name] if p.name in values else p.draw(rng) for p in parameters}
 
     def _note(self, values: Values) -> None:
-        self._known.add(point_key(values))
+        self._seen.add(point_key(values))
         self._count += 1
 
     def _ended_trial(self, params: Values, outcome: Outcome) -> FrozenTrial:

@@ -48,13 +48,13 @@ class Search:
     _given_up: set[str] = field(default_factory=set)
     _points: set[str] = field(default_factory=set)
 
-    def resume(self, known: Sequence[tuple[Values, int | None]]) -> None:
+    def resume(self, points: Sequence[tuple[Values, int | None]]) -> None:
         """Take in the points that an earlier call saved, in their order; what is missing of them comes first.
 
         Each comes with the step at which the search has stopped it, if it has: what another study trained of it since
         was not known when the search went on without it.
         """
-        for values, stopped_at in known:
+        for values, stopped_at in points:
             if point_key(values) in self._points:
                 continue
             candidate = self.plan.make(values)
@@ -100,7 +100,7 @@ class Search:
             if turn is None:
                 return None
             with turn:
-                self.resume(self.plan.announced())
+                self.resume(self.plan.saved_points())
                 if not self._queue and self._to_come() > 0 and not self._announce():
                     return None
         return self._queue.popleft() if self._queue else None

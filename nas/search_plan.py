@@ -46,7 +46,7 @@ class SearchPlan:
     before a new candidate starts.
 
     Several processes may work on one search. ``turn``: the claim on proposing, None while another process has it;
-    ``announced``: the points that all of them have saved, as ``Search.resume`` takes them.
+    ``saved_points``: the points that all of them have saved, as ``Search.resume`` takes them.
     """
 
     name: str
@@ -61,4 +61,4 @@ class SearchPlan:
     limits: Mapping[str, float]
     save_candidates: Callable[["Search"], None]
     turn: Callable[[], AbstractContextManager[Any] | None] = nullcontext
-    announced: Callable[[], Sequence[tuple[Values, int | None]]] = tuple
+    saved_points: Callable[[], Sequence[tuple[Values, int | None]]] = tuple

@@ -60,10 +60,10 @@ class _Blind(Searcher):
     def __init__(self, space: Space, seed: int) -> None:
         self.space = space
         self.seed = seed
-        self._known: set[str] = set()
+        self._seen: set[str] = set()
 
     def adopt(self, values: Values, outcome: Outcome | None) -> None:
-        self._known.add(point_key(self.space.fit(values)))
+        self._seen.add(point_key(self.space.fit(values)))
 
     def tell(self, values: Values, outcome: Outcome) -> None:
         pass
@@ -89,9 +89,9 @@ class GridSearcher(_Blind):
         return (points[i] for i in np.random.default_rng(self.seed).permutation(len(points)))
 
     def ask(self) -> Values | None:
-        values = next((values for values in self._order if point_key(values) not in self._known), None)
+        values = next((values for values in self._order if point_key(values) not in self._seen), None)
         if values is not None:
-            self._known.add(point_key(values))
+            self._seen.add(point_key(values))
         return values
 
 
@@ -99,12 +99,12 @@ class RandomSearcher(_Blind):
     """Points drawn at random, plans uniformly over the canonical ones; none twice."""
 
     def ask(self) -> Values | None:
-        if len(self._known) == self.space.size():
+        if len(self._seen) == self.space.size():
             return None
-        rng = np.random.default_rng((self.seed, len(self._known)))
-        while point_key(values := self.space.sample(rng)) in self._known:
+        rng = np.random.default_rng((self.seed, len(self._seen)))
+        while point_key(values := self.space.sample(rng)) in self._seen:
             pass
-        self._known.add(point_key(values))
+        self._seen.add(point_key(values))
         return values
 
 

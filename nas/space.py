@@ -60,13 +60,13 @@ class Space:
             _check_parameter(self, parameter)
 
     @cached_property
-    def own_plan(self) -> str:
+    def base_plan(self) -> str:
         """The plan of ``base``; empty for a method that has none."""
         return parse_plan(self.base.get("plan", "")) if _is_fusion(self.base) else ""
 
     @cached_property
     def _plans(self) -> tuple[str, ...]:
-        return enumerate_plans(self.operators) if self.operators else (self.own_plan,)
+        return enumerate_plans(self.operators) if self.operators else (self.base_plan,)
 
     def plans(self) -> tuple[str, ...]:
         """The canonical plans of the space; one empty string for a method without a plan."""
@@ -96,7 +96,7 @@ class Space:
             values[parameter.name] = value = parameter.take(choose(parameter))
             return value
 
-        plan = self._walk_plan(lambda stage: str(ask(self._stage(stage)))) if self.operators else self.own_plan
+        plan = self._walk_plan(lambda stage: str(ask(self._stage(stage)))) if self.operators else self.base_plan
         for parameter in self.active(plan):
             ask(parameter)
         return values
@@ -241,7 +241,7 @@ def _check_operators(space: Space) -> None:
 def _check_parameter(space: Space, parameter: Parameter) -> None:
     """Refuse a parameter that no method or budget reads, or that never counts, or whose values are of another type."""
     name = parameter.name
-    if name.startswith("gate.") and not has_gate(space.operators or space.own_plan):
+    if name.startswith("gate.") and not has_gate(space.operators or space.base_plan):
         raise ValueError(f"Space(): {name!r} is never active, for no plan of the space has a gate")
     present = _present_value(space.base, name)
     kinds = {type(value) for value in parameter.extremes() if value is not None}

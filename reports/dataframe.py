@@ -13,7 +13,7 @@ from reports.analysis.comparison import Comparison, compare
 from reports.records import NothingToReportError
 from reports.records.files import EVALUATED
 from reports.records.loading import load_studies
-from reports.records.metric import KNOWN, Metric, metric_of
+from reports.records.metric import METRICS_BY_NAME, Metric, metric_of
 from reports.records.study import StudyRecords
 from reports.records.trial import COST, MACHINE
 
@@ -135,7 +135,7 @@ def _study_of(records: pd.DataFrame, metric: Metric) -> StudyRecords:
         },
         arms=arms[[*_OF_ARM, "keys"]].reset_index(drop=True),
         trials=trials.reindex(columns=["arm", *of_trial, *MACHINE]).reset_index(drop=True),
-        pairs=pairs.reindex(columns=[*_NEEDED, *dict.fromkeys([*KNOWN, metric.name]), "failure"])
+        pairs=pairs.reindex(columns=[*_NEEDED, *dict.fromkeys([*METRICS_BY_NAME, metric.name]), "failure"])
         .fillna({"failure": ""})
         .reset_index(drop=True),
         pictures={},

@@ -71,8 +71,8 @@ def _require_use(options: DataOptions, trained_on: Sequence[str]) -> None:
 def _open(name: str, options: DataOptions, defaults: Mapping[str, Any]) -> Dataset:
     """The data set, with the settings for all of them, then those that name it."""
     shared = {key: value for key, value in options.settings.items() if "." not in key}
-    own = {key.partition(".")[2]: value for key, value in options.settings.items() if key.startswith(f"{name}.")}
-    passed = beside_parameters({**defaults, **shared, **own})
+    specific = {key.partition(".")[2]: value for key, value in options.settings.items() if key.startswith(f"{name}.")}
+    passed = beside_parameters({**defaults, **shared, **specific})
     return open_dataset(name, options.folders.get(name), cache=options.cache, **passed)
 
 

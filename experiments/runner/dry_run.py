@@ -70,9 +70,10 @@ def _selected_on(sweep: Sweep) -> str:
     for other in sweep.others:
         named = (other.dataset.name, other.split)
         evaluated = {
-            arm.label: [(own.dataset["name"], own.split) for own in sweep.others_of(arm)] for arm in sweep.arms
+            arm.label: [(evaluation.dataset["name"], evaluation.split) for evaluation in sweep.others_of(arm)]
+            for arm in sweep.arms
         }
-        lacking = [label for label, own in evaluated.items() if named not in own]
+        lacking = [label for label, evaluations in evaluated.items() if named not in evaluations]
         text += f"\nnot applicable on {other.folder}: {', '.join(lacking)}" if lacking else ""
     return text
 
@@ -94,7 +95,7 @@ def _foretold(sweep: Sweep, arm: Arm, checkpointing: bool) -> int:
 def _judge_memory(sweep: Sweep, memory: Mapping[str, int]) -> str:
     """Which arms do not fit the card, and what would make them; nothing is said where no card is known."""
     card, checkpointing = card_bytes(sweep.options.execution), sweep.options.execution.checkpointing
-    told = []
+    messages = []
     for arm in {arm.label: arm for arm, _ in sweep.trials if arm.label in memory}.values():
         needed = round(memory[arm.label] * HEADROOM[checkpointing])
         if card is None or needed <= card:
@@ -102,8 +103,8 @@ def _judge_memory(sweep: Sweep, memory: Mapping[str, int]) -> str:
         saved = round(_foretold(sweep, arm, True) * HEADROOM[True])
         fits = saved <= card and not checkpointing
         advice = f"--checkpointing makes it fit ({size(saved)})" if fits else "smaller images or channels would"
-        told.append(f"does not fit: {arm.label} needs about {size(needed)} of {size(card)}; {advice}\n")
-    return "".join(told)
+        messages.append(f"does not fit: {arm.label} needs about {size(needed)} of {size(card)}; {advice}\n")
+    return "".join(messages)
 
 
 def card_bytes(execution: ExecutionOptions) -> int | None:

@@ -27,14 +27,14 @@ OPTIONS: Mapping[str, Field[Any]] = {keyword_of(item): item for kind in GROUPS f
 def signature_of(function: Any) -> inspect.Signature:
     """The signature of a function whose ``**options`` are these, each by its name, as help and editors show it."""
     bare = inspect.signature(function)
-    own = [parameter for parameter in bare.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+    explicit = [parameter for parameter in bare.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
     listed = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=None if item.metadata[OPTION]["many"] else item.default
         )
         for name, item in OPTIONS.items()
     ]
-    return bare.replace(parameters=[*own, *listed])
+    return bare.replace(parameters=[*explicit, *listed])
 
 
 def described() -> str:

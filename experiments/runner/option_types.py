@@ -195,7 +195,7 @@ def shorten(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
-def meant(given: object, known: Iterable[str]) -> str:
+def meant(given: object, choices: Iterable[str]) -> str:
     """A suggestion for a word that is nearly one of the known ones; empty where none is near."""
-    near = get_close_matches(str(given), list(known), n=1)
+    near = get_close_matches(str(given), list(choices), n=1)
     return f"; did you mean {near[0]}?" if near else ""

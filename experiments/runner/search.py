@@ -9,7 +9,7 @@ from itertools import product
 from experiments.runner.drivers import drive, make_searcher
 from experiments.runner.options import SearchOptions
 from experiments.runner.progress import watch
-from experiments.runner.search_entry import entry_name, known_points, proposer_folder, save_candidates
+from experiments.runner.search_entry import entry_name, proposer_folder, save_candidates, saved_points
 from experiments.runner.search_setup import SearchSetup, refusal
 from experiments.runner.search_summary import summarise
 from experiments.runner.storage import require_space
@@ -38,7 +38,7 @@ def make_search(setup: SearchSetup, *, control: bool) -> Search:
     """
     options = setup.options.search
     searcher_name = "random" if control else setup.searcher
-    points = known_points(setup, searcher=searcher_name, control=control)
+    points = saved_points(setup, searcher=searcher_name, control=control)
     plan = SearchPlan(
         name=f"{setup.name}, {'random control' if control else f'search by {setup.searcher}'}",
         space=setup.space,
@@ -52,7 +52,7 @@ def make_search(setup: SearchSetup, *, control: bool) -> Search:
         limits={name: most for name, most in setup.limits.items() if name == "folding"},
         save_candidates=partial(save_candidates, setup, searcher_name, control),
         turn=partial(take_claim, proposer_folder(setup, control=control)),
-        announced=partial(known_points, setup, searcher=searcher_name, control=control),
+        saved_points=partial(saved_points, setup, searcher=searcher_name, control=control),
     )
     search = Search(plan=plan, searcher=_make_searcher(setup, options, control=control))
     search.resume(points)
@@ -122,7 +122,7 @@ def _save_last(search: Search) -> None:
     while (turn := search.plan.turn()) is None:
         time.sleep(POLL_S)
     with turn:
-        search.resume(search.plan.announced())
+        search.resume(search.plan.saved_points())
         search.plan.save_candidates(search)
 
 

@@ -25,7 +25,7 @@ def proposer_folder(setup: SearchSetup, *, control: bool) -> Path:
     return setup.options.runs / "studies" / f"{entry_name(setup, setup.datasets[0], control=control)}.proposer"
 
 
-def known_points(setup: SearchSetup, *, searcher: str, control: bool) -> list[tuple[Values, int | None]]:
+def saved_points(setup: SearchSetup, *, searcher: str, control: bool) -> list[tuple[Values, int | None]]:
     """The points that an earlier call saved, in their order, with the step at which it stopped them, if it did.
 
     Raises:

@@ -25,7 +25,7 @@ def baseline_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
     """
     methods = {name: load_method({"name": name}) for name in known_methods() if name not in NOT_LISTED}
     methods = {name: method for name, method in methods.items() if not learns_from_labels(method)}
-    floors = [Arm(label=name, group="floor", method=methods.pop(name)) for name in ("identity", "oracle")]
+    references = [Arm(label=name, group="floor", method=methods.pop(name)) for name in ("identity", "oracle")]
     arms = [Arm(label=name, group=_group(method), method=method) for name, method in methods.items()]
     classical = [arm for arm in arms if not arm.trained]
     learned = [replace(arm, method=with_recipe(arm.method)) for arm in arms if arm.trained]
@@ -35,7 +35,7 @@ def baseline_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
     channels = published_channels(budget.width // 2, backbone="transformer")
     transformer = Fusion(plan="autofuse", channels=channels, backbone="transformer", loss=TUNED)
     fusion.append(Arm(label="AutoFuse, transformer, narrow", group="fusion", method=transformer))
-    arms = [*floors, *classical, *learned, *fusion]
+    arms = [*references, *classical, *learned, *fusion]
     return [*arms, *(refined(arm) for arm in arms if arm.label in REFINED)]
 
 

@@ -11,9 +11,9 @@ from fusemorph.configuration import Budget
 
 def quickstart_arms(shape: tuple[int, ...], budget: Budget) -> Sequence[Arm]:
     """Identity, the four coarse-to-fine plans at the published widths, and the true displacement."""
-    floor = Arm(label="identity", group="floor", method=Identity())
-    ceiling = Arm(label="oracle", group="ceiling", method=Oracle())
-    return [floor, *coarse_to_fine_plans(budget), ceiling]
+    identity = Arm(label="identity", group="floor", method=Identity())
+    oracle = Arm(label="oracle", group="ceiling", method=Oracle())
+    return [identity, *coarse_to_fine_plans(budget), oracle]
 
 
 STUDY = Study(

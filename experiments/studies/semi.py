@@ -48,12 +48,12 @@ PUBLISHED = replace(
 def strategy_arms(budget: Budget) -> list[Arm]:
     """The family: labels in the loss alone, and the four ways in which segmentation helps; the published form."""
     channels = published_channels(budget.width)
-    own = {name: Fusion(plan=PLAN, channels=channels, loss=CORRECTED, segmentation=name) for name in STRATEGIES}
+    methods = {name: Fusion(plan=PLAN, channels=channels, loss=CORRECTED, segmentation=name) for name in STRATEGIES}
     arms = [
-        Arm(label=name, group="strategy", method=own[name], needs_labels="some" if name == "loss" else "none")
+        Arm(label=name, group="strategy", method=methods[name], needs_labels="some" if name == "loss" else "none")
         for name in STRATEGIES
     ]
-    published = replace(own["all"], segmentation_input="argmax", loss=PUBLISHED)
+    published = replace(methods["all"], segmentation_input="argmax", loss=PUBLISHED)
     arms.append(Arm(label="all, published terms", group="published", method=published, needs_labels="some"))
     direct = replace(published, plan="autofuse")
     return [*arms, Arm(label="AutoFuse-Semi", group="published", method=direct, needs_labels="some")]
@@ -68,7 +68,7 @@ def baseline_arms(budget: Budget, dims: int) -> list[Arm]:
     goal = count_parameters(strategy_arms(budget)[4].method, dims)
     for kind in BASELINES:
         sizes = {width: count_parameters(kind(width=width), dims) for width in range(2, 33)}
-        width = min(sizes, key=lambda one: abs(sizes[one] / goal - 1))
+        width = min(sizes, key=lambda candidate: abs(sizes[candidate] / goal - 1))
         method = with_recipe(kind(width=width))
         arms.append(Arm(label=f"{kind.name}, parameters", group="baseline, matched", method=method))
     return [replace(arm, needs_labels="some") for arm in arms]
@@ -103,9 +103,9 @@ def semi_supervised(study: SearchStudy) -> SearchStudy:
     study ``semi``, whose strategies are the arms of comparison."""
 
     def space(budget: Budget, operators: str) -> Space:
-        own = study.space(budget, operators)
-        base = load_method(own.base | {"segmentation": "all", "loss": written_settings(CORRECTED)})
-        return Space(base.configuration(), own.operators, (*own.parameters, Choice("segmentation", STRATEGIES)))
+        fused = study.space(budget, operators)
+        base = load_method(fused.base | {"segmentation": "all", "loss": written_settings(CORRECTED)})
+        return Space(base.configuration(), fused.operators, (*fused.parameters, Choice("segmentation", STRATEGIES)))
 
     return replace(
         study,

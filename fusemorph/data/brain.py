@@ -83,7 +83,7 @@ class BrainDataset(ListedDataset):
         listing, labels = self._listed(data, options, cache_folder(cache)), self._names(data, options)
         spacing_mm = float(options.spacing_mm)
         shape = options.shape or self._default_shape(listing, spacing_mm)
-        self.known_labels = tuple(labels)
+        self.allowed_labels = tuple(labels)
         written = canonical(options) | {"shape": list(shape)}
         super().__init__(
             listing,
@@ -110,8 +110,8 @@ class BrainDataset(ListedDataset):
         """What the field of view has, or where the images keep their grid, that of the first one."""
         if not self.keeps_grid:
             return tuple(round(side / spacing_mm) for side in FIELD_OF_VIEW_MM)
-        shape, own_mm = canonical_grid(by_rule(read_header(next(iter(listing.scans.values())).image)))
-        return resampling(shape, own_mm, [spacing_mm] * len(shape))[2]
+        shape, native_mm = canonical_grid(by_rule(read_header(next(iter(listing.scans.values())).image)))
+        return resampling(shape, native_mm, [spacing_mm] * len(shape))[2]
 
     def _start(self, scan_id: str, image: Volume) -> tuple[int, ...]:
         if self.keeps_grid:
@@ -149,6 +149,6 @@ def freesurfer_labels(values: Sequence[int] | None = None) -> dict[int, str]:
 
     Source: FreeSurferColorLUT.txt.
     """
-    rows = read_table(TABLES / "freesurfer.csv", required=("label", "name"), known=("label", "name"))
+    rows = read_table(TABLES / "freesurfer.csv", required=("label", "name"), allowed=("label", "name"))
     names = {int(row["label"]): row["name"] for row in rows}
     return names if values is None else {value: names[value] for value in values}

@@ -51,7 +51,7 @@ class CardiacDataset(MeasuredDataset):
     """
 
     within_subjects = True
-    known_labels = tuple(LABELS)
+    allowed_labels = tuple(LABELS)
     smallest_side = (SMALLEST_SIDE, SMALLEST_SIDE, 2)
 
     def __init__(

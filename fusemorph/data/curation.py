@@ -68,7 +68,7 @@ def _table(name: str) -> list[Row]:
         "overlaps": ("other", "who"),
     }
     required = ("dataset", *columns[name], "source")
-    return read_table(TABLES / f"{name}.csv", required=required, known=required)
+    return read_table(TABLES / f"{name}.csv", required=required, allowed=required)
 
 
 def _sourced(row: Row, column: str) -> str:

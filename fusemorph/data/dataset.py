@@ -157,8 +157,8 @@ class Dataset(ABC):
         whose blocks are the moving subjects, since the fixed image is the same for all.
         """
         if (atlas := self._atlas) is not None:
-            moving = [own for own in self.scan_ids(split) if self.subject(own) != self.subject(atlas)]
-            return self._index(split, [(atlas, own) for own in moving])
+            moving = [scan_id for scan_id in self.scan_ids(split) if self.subject(scan_id) != self.subject(atlas)]
+            return self._index(split, [(atlas, scan_id) for scan_id in moving])
         pairing = pairs_within if self.within_subjects else mirrored_pairs
         return self._index(split, pairing(self.scan_ids(split), self.subject))
 

@@ -78,12 +78,12 @@ class FileDataset(Dataset):
 
     def _content(self, scan_id: str) -> Any:
         digests = [self._digest(path) for path in self.files(scan_id)]
-        own = [VERSION, *digests, *([] if self._plain(scan_id, digests) else [{"reading": READING}])]
-        own += [{name: self._digest(path)} for name, path in self.beside(scan_id).items()]
+        content = [VERSION, *digests, *([] if self._plain(scan_id, digests) else [{"reading": READING}])]
+        content += [{name: self._digest(path)} for name, path in self.beside(scan_id).items()]
         if self._align == "mni":
-            return [*own, ALIGNMENT, MNI152]
+            return [*content, ALIGNMENT, MNI152]
         reference = self.reference(scan_id)
-        return own if reference is None else [*own, ALIGNMENT, self._content(reference)]
+        return content if reference is None else [*content, ALIGNMENT, self._content(reference)]
 
     def _digest(self, path: Path) -> str:
         """The digest of a file as this dataset saw it first: what is in the fingerprint is what is trained on."""

@@ -53,8 +53,8 @@ def _list_images(folder: Path, *, task: str, seed: int, fractions: Sequence[floa
         if not labels:
             raise_all(f"{image}: image without label" for _, image in sorted(images.items()))
         raise_all(f"{labels[name]}: label without image" for name in sorted(set(labels) - set(images)))
-    for files, what in ((masks, "mask"), (landmarks, "landmarks")):
-        raise_all(f"{files[name]}: {what} without image" for name in sorted(set(files) - set(images)))
+    for files, kind in ((masks, "mask"), (landmarks, "landmarks")):
+        raise_all(f"{files[name]}: {kind} without image" for name in sorted(set(files) - set(images)))
     table, rows = _scan_rows(folder, images)
     ids = {name: without_ending(path.name) for name, path in images.items()}
     subjects = {name: rows[name].get("person") or ids[name] for name in images}
@@ -81,7 +81,7 @@ def _scan_rows(folder: Path, images: Mapping[str, Path]) -> tuple[Path | None, d
         return None, {name: {} for name in images}
     if len(tables) == 2:
         raise DataError(f"{tables[1]}: stands beside {tables[0].name}; keep one of them")
-    rows = read_table(tables[0], required=("image",), known=("image", "person", "split"))
+    rows = read_table(tables[0], required=("image",), allowed=("image", "person", "split"))
     named = [_normal(without_ending(row["image"])) for row in rows]
     listed = set(named)
     wrong = [f"{tables[0]}: lists image {name!r} twice" for name, times in sorted(Counter(named).items()) if times > 1]
@@ -98,7 +98,7 @@ def _scan_rows(folder: Path, images: Mapping[str, Path]) -> tuple[Path | None, d
 def _list_pairs(folder: Path, *, task: str, seed: int, fractions: Sequence[float]) -> Listing:
     table = folder / "pairs.csv"
     optional = (*(f"{role}_{part}" for part in (*FILES, "person") for role in ("fixed", "moving")), "split", "block")
-    rows = read_table(table, required=("fixed", "moving"), known=("fixed", "moving", *optional))
+    rows = read_table(table, required=("fixed", "moving"), allowed=("fixed", "moving", *optional))
     rows = _written_alike(rows)
     groups, ids, files = _groups(rows), _ids(rows), _on_disk(folder, rows)
     if any(row.get("split") for row in rows):

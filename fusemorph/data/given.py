@@ -36,7 +36,7 @@ class _Giver:
         if self.given == "true":
             return self.dataset.scan(scan_id).labels
         # From train throughout, and the same for each scan at all times.
-        own = self.dataset.subject(scan_id)
-        others = [other for other in self.dataset.scan_ids("train") if self.dataset.subject(other) != own]
+        subject = self.dataset.subject(scan_id)
+        others = [other for other in self.dataset.scan_ids("train") if self.dataset.subject(other) != subject]
         drawn = int.from_bytes(hashlib.sha256(scan_id.encode()).digest()[:8], "big") % len(others)
         return self.dataset.scan(others[drawn]).labels

@@ -269,14 +269,14 @@ def _nibabel(raw: Any) -> np.ndarray | None:
     return affine if np.isfinite(affine).all() else None
 
 
-def check_affine(affine: np.ndarray, path: Path, *, what: str = "affine") -> None:
-    """Refuse a map to millimetres that is not finite, or that flattens the voxels; ``what`` names it in the message.
+def check_affine(affine: np.ndarray, path: Path, *, name: str = "affine") -> None:
+    """Refuse a map to millimetres that is not finite, or that flattens the voxels; ``name`` is its name in the message.
 
     Raises:
         DataError: naming the file.
     """
     if not _sound(affine):
-        raise DataError(f"{path}: the {what} must be finite and invertible, got {affine.tolist()}")
+        raise DataError(f"{path}: the {name} must be finite and invertible, got {affine.tolist()}")
 
 
 def _sound(affine: np.ndarray) -> bool:

@@ -38,7 +38,7 @@ class IndiDataset(BrainDataset):
         found = find_images(folder, (self.nitrc, SESSIONS, bids("T1w")), dataset=self.name)
         sites: dict[int, str] = {}
         for path in find_tables(folder, self.table):
-            rows = read_table(path, required=(self.id_column,), known=None)
+            rows = read_table(path, required=(self.id_column,), allowed=None)
             check_ids(path, rows, self.id_column, form="[0-9]{5,7}", like="0050952")
             sites |= {int(row[self.id_column]): row.get(self.site_column, "") for row in rows}
         scans = [_listed(image, sites) for image in runs_in_order(found)]

@@ -97,7 +97,9 @@ def summarise(found: Iterable[dict[str, Path]]) -> Iterator[Finding]:
 
 def check_left_out(dataset: Dataset) -> Iterable[Finding]:
     """Files of the data set's folders that it does not use: images are worth a look."""
-    paths = [path for own in scans(dataset) for path in (*dataset.files(own), *dataset.beside(own).values())]
+    paths = [
+        path for scan_id in scans(dataset) for path in (*dataset.files(scan_id), *dataset.beside(scan_id).values())
+    ]
     used = {os.path.realpath(path) for path in (*paths, *dataset.excluded())}
     for folder in dataset.folders():
         images: list[Path] = []
@@ -112,8 +114,8 @@ def check_left_out(dataset: Dataset) -> Iterable[Finding]:
             if os.path.realpath(path) not in used and not companion:
                 is_image = path.name.lower().endswith(IMAGES) and not path.name.startswith(".")
                 (images if is_image else others).append(path.relative_to(folder))
-        yield from counted(images, f"of {folder} are left out", level="warning", what="image")
-        yield from counted(others, f"of {folder} are not used", level="note", what="other file")
+        yield from counted(images, f"of {folder} are left out", level="warning", noun="image")
+        yield from counted(others, f"of {folder} are not used", level="note", noun="other file")
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -123,11 +125,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def counted(
-    paths: Sequence[Path], words: str, *, level: Literal["warning", "note"], what: str = "file"
+    paths: Sequence[Path], words: str, *, level: Literal["warning", "note"], noun: str = "file"
 ) -> Iterable[Finding]:
     if paths:
         examples = ", ".join(map(str, paths[:EXAMPLES])) + (", ..." if len(paths) > EXAMPLES else "")
-        yield Finding(level=level, message=f"{len(paths)} {what}{'s' * (len(paths) > 1)} {words}: {examples}")
+        yield Finding(level=level, message=f"{len(paths)} {noun}{'s' * (len(paths) > 1)} {words}: {examples}")
 
 
 def check_labels(dataset: Dataset) -> Iterable[Finding]:

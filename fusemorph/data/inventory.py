@@ -47,8 +47,8 @@ def check_listing(dataset: Dataset) -> Iterable[Finding]:
     missing = dataset.official_subjects - _subjects(dataset)
     if dataset.official_subjects and missing > 0:
         without = len(excluded(dataset.name))
-        known = f", {without} of them known to have no image" if without else ""
-        message = f"{missing} of the {dataset.official_subjects} subjects of the whole set are not here{known}"
+        explained = f", {without} of them known to have no image" if without else ""
+        message = f"{missing} of the {dataset.official_subjects} subjects of the whole set are not here{explained}"
         yield Finding(level="warning", message=message)
     if not dataset.labels:
         message = "has no labels: a study can train on it, but needs a set with labels to compare by Dice"
@@ -76,7 +76,7 @@ def check_skulls(dataset: Dataset, filled_ml: Mapping[Path, float]) -> Iterable[
     if dataset.brains and len(dataset.shape) == 3:
         heads = [path for path, volume_ml in filled_ml.items() if volume_ml > HEAD_ML]
         advice = "show heads, with skulls: remove them first, for instance with SynthStrip or HD-BET"
-        yield from counted(heads, advice, level="warning", what="image")
+        yield from counted(heads, advice, level="warning", noun="image")
 
 
 def study_line(dataset: Dataset, data: Path | None, settings: Mapping[str, Any]) -> str:

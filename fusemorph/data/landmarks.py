@@ -81,11 +81,11 @@ def in_millimetres(points: np.ndarray, space: str, *, header: Header, path: Path
 
 
 def _of_table(path: Path) -> tuple[str, np.ndarray]:
-    rows = read_table(path, required=(), known=None)
+    rows = read_table(path, required=(), allowed=None)
     space = next((space for space, columns in COLUMNS.items() if set(columns) <= set(rows[0])), None)
     if space is None:
-        known = " or ".join(",".join(columns) for columns in COLUMNS.values())
-        raise DataError(f"{path}: must have the columns {known}, got {','.join(rows[0])}")
+        choices = " or ".join(",".join(columns) for columns in COLUMNS.values())
+        raise DataError(f"{path}: must have the columns {choices}, got {','.join(rows[0])}")
     return space, _points(([row[column] for column in COLUMNS[space]] for row in rows), path)
 
 

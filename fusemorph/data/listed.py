@@ -13,11 +13,11 @@ from fusemorph.data.preprocess import Volume
 class ListedDataset(FileDataset):
     """Scans of files that a ``Listing`` names.
 
-    ``known_labels``: those that a label map may hold, None for any. ``strays``: whether others become 0, rather than
+    ``allowed_labels``: those that a label map may hold, None for any. ``strays``: whether others become 0, rather than
     being refused. ``listing`` says of each scan what ``check`` counts.
     """
 
-    known_labels: Collection[int] | None = None
+    allowed_labels: Collection[int] | None = None
     strays: ClassVar[bool] = False
     smallest_side: int | tuple[int, ...] = SMALLEST_SIDE
 
@@ -55,5 +55,8 @@ class ListedDataset(FileDataset):
 
     def _read(self, scan_id: str) -> tuple[Volume, Volume | None]:
         return self.listing.scans[scan_id].read(
-            dimensions=len(self.shape), smallest_side=self.smallest_side, known=self.known_labels, strays=self.strays
+            dimensions=len(self.shape),
+            smallest_side=self.smallest_side,
+            allowed=self.allowed_labels,
+            strays=self.strays,
         )

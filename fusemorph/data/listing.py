@@ -96,10 +96,10 @@ class Listed:
         *,
         dimensions: int,
         smallest_side: int | Sequence[int],
-        known: Collection[int] | None = None,
+        allowed: Collection[int] | None = None,
         strays: bool = False,
     ) -> tuple[Volume, Volume | None]:
-        """Image and labels as the files hold them, checked; labels beside ``known`` become 0 where ``strays`` may be.
+        """Image and labels as the files hold them, checked; labels not ``allowed`` become 0 where ``strays`` may be.
 
         Raises:
             DataError: of ``read_image`` and ``read_labels``.
@@ -110,11 +110,11 @@ class Listed:
         )
         if self.labels is None:
             return image, None
-        allowed = None if strays else known
-        labels = read_labels(self.labels, image=image, known=allowed, place=way.place, frame=way.label_frame)
+        checked = None if strays else allowed
+        labels = read_labels(self.labels, image=image, allowed=checked, place=way.place, frame=way.label_frame)
         labels = way.relabelled(labels)
-        if strays and known is not None:
-            labels.array[~np.isin(labels.array, list(known))] = 0
+        if strays and allowed is not None:
+            labels.array[~np.isin(labels.array, list(allowed))] = 0
         return image, labels
 
 
@@ -146,7 +146,7 @@ class Listing:
     def members(self) -> dict[str, dict[str, str]]:
         """For each split the subject of each scan."""
         scans = self.scans.items()
-        return {split: {scan_id: one.subject for scan_id, one in scans if one.split == split} for split in SPLITS}
+        return {split: {scan_id: scan.subject for scan_id, scan in scans if scan.split == split} for split in SPLITS}
 
 
 def with_drawn_splits(
@@ -157,14 +157,14 @@ def with_drawn_splits(
     Raises:
         DataError: too few subjects in the folder.
     """
-    subjects = {one.subject for one in scans.values()}
+    subjects = {scan.subject for scan in scans.values()}
     try:
         drawn = draw_splits(subjects, seed=seed, fractions=fractions, least=least)
     except DataError as error:
         held = f"{len(subjects)} subject{'s' * (len(subjects) != 1)}"
         few = f"holds {held}, too few for train, val and test by fractions {tuple(fractions)}"
         raise DataError(f"{folder}: {few}; is the download complete?") from error
-    return {scan_id: replace(one, split=drawn[one.subject]) for scan_id, one in scans.items()}
+    return {scan_id: replace(scan, split=drawn[scan.subject]) for scan_id, scan in scans.items()}
 
 
 def require_pairs_within(scans: Mapping[str, Listed], need: str) -> None:

@@ -135,7 +135,7 @@ def settle(header: Header, *, form: Form | None = None) -> Header:
         raise DataError(f"{header.path}: {header.disagreement()}; say which form is right by {choice}")
     if form not in header.forms:
         raise DataError(f"{header.path}: has no {form} (its code is 0), but {' and '.join(header.forms)}")
-    check_affine(header.forms[form], header.path, what=form)
+    check_affine(header.forms[form], header.path, name=form)
     affine = rigid(header.forms[form])
     away_mm = farthest_mm(affine, header.forms[form], header.shape)
     if away_mm > APART_VOXELS * min(header.spacing_mm):

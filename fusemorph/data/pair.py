@@ -59,5 +59,5 @@ class Pair:
     @property
     def foreground(self) -> np.ndarray:
         """Mask ``(*s)`` of the fixed scan, if it has one; else its labels, or else its voxels above zero."""
-        within = (own for own in (self.fixed.mask, self.fixed.labels) if own is not None)
+        within = (region for region in (self.fixed.mask, self.fixed.labels) if region is not None)
         return np.asarray(next(within, self.fixed.image) > 0)

@@ -26,8 +26,8 @@ def prepare_all(make: Callable[[str], object], scan_ids: Sequence[str], *, title
 
 def threads() -> int:
     """How many scans are read at a time."""
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(own, MOST_THREADS)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_THREADS)
 
 
 def _in_threads(make: Callable[[str], object], scan_ids: Iterable[str], *, count: int) -> Iterator[None]:

@@ -97,7 +97,7 @@ def read_image(
     if volume.array.ndim != dimensions:
         raise DataError(f"{path}: must be {dimensions}-D, got shape {volume.array.shape}")
     least = np.broadcast_to(smallest_side, volume.array.ndim).tolist()
-    if short := [one for one, side in zip(least, volume.array.shape, strict=True) if side < one]:
+    if short := [limit for limit, side in zip(least, volume.array.shape, strict=True) if side < limit]:
         raise DataError(f"{path}: must have {short[0]} voxels or more a side, got shape {volume.array.shape}")
     return replace(volume, array=_as_float32(volume.array, path))
 
@@ -119,11 +119,11 @@ def read_labels(
     path: Path,
     *,
     image: Volume,
-    known: Collection[int] | None = None,
+    allowed: Collection[int] | None = None,
     place: Place = by_rule,
     frame: int | None = None,
 ) -> Volume:
-    """The label map of ``image`` as int16; ``known`` lists the labels allowed beside 0.
+    """The label map of ``image`` as int16; ``allowed`` lists the labels that may stand beside 0.
 
     Values up to 0.001 away from whole numbers, as resampling and scaling leave them, are rounded, with a note.
 
@@ -138,8 +138,8 @@ def read_labels(
     if away_mm > 0.1 * min(image.spacing_mm):
         raise DataError(f"{path}: label grid is unlike the one of {image.path}: corners lie {away_mm:.3g} mm apart")
     array, notes = _whole(volume.array, path)
-    if known is not None and (beyond := set(np.unique(array).tolist()) - {0, *known}):
-        raise DataError(f"{path}: labels must be among {[0, *known]}, got {sorted(beyond)} as well")
+    if allowed is not None and (beyond := set(np.unique(array).tolist()) - {0, *allowed}):
+        raise DataError(f"{path}: labels must be among {[0, *allowed]}, got {sorted(beyond)} as well")
     return replace(image, path=path, array=array, header=volume.header, notes=notes)
 
 

@@ -63,10 +63,10 @@ def read_settings(kind: type[Settings], values: Mapping[str, Any], *, dataset: s
     Raises:
         ValueError: a name that the dataset does not know, a value of another type or against the rules of ``kind``.
     """
-    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    unknown = sorted(set(values) - set(known))
+    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(names))
     if unknown:
-        raise ValueError(f"open_dataset(): settings of {dataset!r} must be among {known}, got {unknown}")
+        raise ValueError(f"open_dataset(): settings of {dataset!r} must be among {names}, got {unknown}")
     hints = get_type_hints(kind)
     typed = {}
     for name, value in values.items():
@@ -92,8 +92,8 @@ def read_protocol(
     named = values.get("protocol")
     if named is not None and named not in list(protocols):
         raise ValueError(f"{dataset}: 'protocol' must be one of {', '.join(protocols)}, got {named!r}")
-    said = {name: value for name, value in values.items() if name != "protocol"}
-    return read_settings(kind, {**(protocols[named] if named else {}), **said}, dataset=dataset)
+    given = {name: value for name, value in values.items() if name != "protocol"}
+    return read_settings(kind, {**(protocols[named] if named else {}), **given}, dataset=dataset)
 
 
 def _typed(value: Any, kind: Any) -> Any:

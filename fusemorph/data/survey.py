@@ -132,8 +132,8 @@ def common_grid(
     for scan_id, survey in surveys.items():
         check_resampling(images[scan_id], survey["shape"].tolist(), survey["spacing_mm"].tolist(), spacing_mm)
         box = _foreground_box(survey, foreground=foreground, spacing_mm=spacing_mm)
-        known = boxes.setdefault(groups[scan_id], box)
-        boxes[groups[scan_id]] = np.stack([np.minimum(known[0], box[0]), np.maximum(known[1], box[1])])
+        union = boxes.setdefault(groups[scan_id], box)
+        boxes[groups[scan_id]] = np.stack([np.minimum(union[0], box[0]), np.maximum(union[1], box[1])])
     sides = {group: (box[1] - box[0] + 1).tolist() for group, box in boxes.items()}
     if shape is None:
         shape = [max(SMALLEST_SIDE, *side) for side in zip(*sides.values(), strict=True)]

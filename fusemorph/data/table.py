@@ -37,11 +37,11 @@ _INDEX = re.compile(r"Unnamed: [0-9]+")
 """What pandas calls the column of an index that it wrote before."""
 
 
-def read_table(path: Path, *, required: Sequence[str], known: Sequence[str] | None) -> list[Row]:
+def read_table(path: Path, *, required: Sequence[str], allowed: Sequence[str] | None) -> list[Row]:
     """The rows of a CSV file, cells stripped, without the rows and columns that are empty.
 
-    ``known``: the columns that there may be; None for a table of others, of whose columns those without a name, such as
-    the index that pandas writes, are left out.
+    ``allowed``: the columns that there may be; None for a table of another program, of which columns without a name, such
+    as the index that pandas writes, are left out.
 
     Raises:
         DataError: unreadable, not text in UTF-8, UTF-16 or UTF-32, without rows, columns missing, unknown or twice, a
@@ -54,8 +54,8 @@ def read_table(path: Path, *, required: Sequence[str], known: Sequence[str] | No
     separator = next((each for each in SEPARATORS if set(required) <= set(_head(lines, start, each))), ",")
     lines.seek(start)
     rows = _rows(lines, separator, path)
-    columns = _columns(_cells(next(rows, [])), path, required=required, known=known)
-    return _filled((_cells(row) for row in rows), columns, path, required=required, unnamed=known is None)
+    columns = _columns(_cells(next(rows, [])), path, required=required, allowed=allowed)
+    return _filled((_cells(row) for row in rows), columns, path, required=required, unnamed=allowed is None)
 
 
 def check_ids(path: Path, rows: Iterable[Row], column: str, *, form: str, like: str) -> None:
@@ -120,11 +120,11 @@ def _cells(row: list[str]) -> list[str]:
     return [cell.strip() for cell in row]
 
 
-def _columns(columns: list[str], path: Path, *, required: Sequence[str], known: Sequence[str] | None) -> list[str]:
+def _columns(columns: list[str], path: Path, *, required: Sequence[str], allowed: Sequence[str] | None) -> list[str]:
     """The names of the columns, empty for those without one."""
     named = [column for column in columns if column]
-    if not set(required) <= set(named) or not set(named) <= set(named if known is None else known):
-        others = "" if known is None else f", others among {list(known)}"
+    if not set(required) <= set(named) or not set(named) <= set(named if allowed is None else allowed):
+        others = "" if allowed is None else f", others among {list(allowed)}"
         index = next((f"; {column!r} is an index: {_INDEX_REMEDY}" for column in named if _INDEX.match(column)), "")
         raise DataError(f"{path}: must have rows, columns {list(required)}{others}, got {columns}{index}")
     if twice := [column for column, count in Counter(named).items() if count > 1]:

@@ -154,7 +154,7 @@ def require_partners(folder: Path, images: Sequence[Found], *, names: tuple[str,
     """
     due = {partner(image.path, names): image.path for image in images}
     wrong = [f"{image}: image without label {path.name}" for path, image in due.items() if not path.exists()]
-    images_of = {one.path: partner(one.path, names[::-1]) for one in find_all(folder, layout)}
+    images_of = {found.path: partner(found.path, names[::-1]) for found in find_all(folder, layout)}
     lone = [path for path, image in images_of.items() if path not in due and not image.exists()]
     raise_all([*wrong, *(f"{path}: label without image {images_of[path].name}" for path in lone)])
 

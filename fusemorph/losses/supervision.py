@@ -55,9 +55,9 @@ class Supervision:
         for name in (*PREDICTED, "focal_weight"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"Supervision(): '{name}' must be 0 or more, got {getattr(self, name)}")
-        for name, known in (("stand_ins", ("missing", "always")), ("label_warp", ("linear", "nearest"))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"Supervision(): '{name}' must be {' or '.join(known)}, got {getattr(self, name)!r}")
+        for name, choices in (("stand_ins", ("missing", "always")), ("label_warp", ("linear", "nearest"))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"Supervision(): '{name}' must be {' or '.join(choices)}, got {getattr(self, name)!r}")
 
     @property
     def reads_predictions(self) -> bool:
@@ -78,17 +78,21 @@ class Supervision:
         ``label_ids``: the classes beside background, in the order in which the network predicts them.
         """
         logits = registration.segmentation or (None, None)
-        fixed, moving = (_Image(own, ids=label_ids, logits=found) for own, found in zip(labels, logits, strict=True))
+        fixed, moving = (
+            _Image(label_map, ids=label_ids, logits=found) for label_map, found in zip(labels, logits, strict=True)
+        )
         displacement, terms = registration.displacement, {}
         if dice_weight or (self.moving_labels_weight and logits[0] is not None):
             warped = warp(moving.true, displacement, mode=self.label_warp)
         if dice_weight:
-            found = self._loss(fixed.true, warped, fixed.present & moving.present, fixed.known & moving.known)
+            found = self._loss(fixed.true, warped, fixed.present & moving.present, fixed.labelled & moving.labelled)
             terms["dice_loss"] = dice_weight * found
         if logits[0] is None:
             return terms
         if self.segmentation_weight:
-            losses = [self._loss(own.true, own.predicted, own.present, own.known) for own in (fixed, moving)]
+            losses = [
+                self._loss(image.true, image.predicted, image.present, image.labelled) for image in (fixed, moving)
+            ]
             terms["segmentation"] = self.segmentation_weight * (losses[0] + losses[1])
         if self.moving_labels_weight:
             found = self._loss(warped, self._stand_in(fixed), moving.present, self._case(moving, without=fixed))
@@ -100,7 +104,7 @@ class Supervision:
             terms["fixed_labels"] = self.fixed_labels_weight * found
         if self.predictions_weight:
             everything = torch.ones_like(fixed.present)
-            found = self._loss(self._stand_in(fixed), warped, everything, ~fixed.known & ~moving.known)
+            found = self._loss(self._stand_in(fixed), warped, everything, ~fixed.labelled & ~moving.labelled)
             terms["predictions"] = self.predictions_weight * found
         return terms
 
@@ -121,7 +125,7 @@ class Supervision:
         return image.predicted.detach() if self.detached else image.predicted
 
     def _case(self, image: "_Image", *, without: "_Image") -> Bool[Tensor, " b"]:
-        return image.known if self.stand_ins == "always" else image.known & ~without.known
+        return image.labelled if self.stand_ins == "always" else image.labelled & ~without.labelled
 
 
 class _Image:
@@ -129,7 +133,7 @@ class _Image:
 
     def __init__(self, labels: Tensor, *, ids: tuple[int, ...], logits: Tensor | None) -> None:
         self.true = one_hot(labels, ids)
-        self.known = labels.flatten(1)[:, 0] != UNLABELLED
+        self.labelled = labels.flatten(1)[:, 0] != UNLABELLED
         self.present = self.true.flatten(2).any(2)
         self._logits = logits
 

@@ -119,7 +119,9 @@ class _Measured:
         if scores := segmentation_scores(pair, registration, labels):
             add_segmentation(row, label_rows, scores)
         landmark_rows = measure_landmarks(pair, displacement)
-        row |= {name: nan_mean([own[name] for own in landmark_rows]) for name in OF_LANDMARKS if landmark_rows}
+        row |= {
+            name: nan_mean([landmark[name] for landmark in landmark_rows]) for name in OF_LANDMARKS if landmark_rows
+        }
         self.rows.append(row)
         self.label_rows.extend(label_rows)
         self.landmark_rows.extend(landmark_rows)
@@ -143,11 +145,11 @@ class _Measured:
 
     def _keep(self, number: int, dice: float, displacement: Tensor) -> None:
         """Keep the fields of the best and the worst pair so far, as ``best_median_worst`` ranks them."""
-        own = _Extreme(number=number, score=-math.inf if math.isnan(dice) else dice, displacement=displacement)
-        if "best" not in self.extremes or own.score >= self.extremes["best"].score:
-            self.extremes["best"] = own
-        if "worst" not in self.extremes or own.score < self.extremes["worst"].score:
-            self.extremes["worst"] = own
+        extreme = _Extreme(number=number, score=-math.inf if math.isnan(dice) else dice, displacement=displacement)
+        if "best" not in self.extremes or extreme.score >= self.extremes["best"].score:
+            self.extremes["best"] = extreme
+        if "worst" not in self.extremes or extreme.score < self.extremes["worst"].score:
+            self.extremes["worst"] = extreme
 
 
 @dataclass(kw_only=True)
@@ -167,7 +169,7 @@ def _viewer(
         registration = method.registration(pair, network=network, device=device)
         view = view_pair(pair, registration)
         view |= view_planes(pair, registration.displacement.float().cpu(), "median", without=int(view["axis"]))
-        return {"viewer.npz": archive({name: array for own in (view, *others) for name, array in own.items()})}
+        return {"viewer.npz": archive({name: array for arrays in (view, *others) for name, array in arrays.items()})}
     return {}
 
 
@@ -176,7 +178,8 @@ def picture(
 ) -> tuple[Row, dict[str, np.ndarray]]:
     """What the summary says of the pairs chosen by rank, and their slices, named after the rank."""
     shown = {
-        rank: {"pair": rows[i]["pair"], "dice": _known(rows[i]["dice"]), **slices[i][1]} for rank, i in chosen.items()
+        rank: {"pair": rows[i]["pair"], "dice": _none_if_nan(rows[i]["dice"]), **slices[i][1]}
+        for rank, i in chosen.items()
     }
     return shown, {f"{rank}_{name}": array for rank, i in chosen.items() for name, array in slices[i][0].items()}
 
@@ -185,19 +188,22 @@ def summarise(split: str, rows: Sequence[Row], *, label_warp: Mode = "linear") -
     """Means over pairs, and the median and 0.3-quantile of Dice; None where a metric is not known."""
     dice = np.array([row["dice"] for row in rows], dtype=float)
     summary: Row = {"split": split, "pairs": len(rows), "blocks": len({row["block"] for row in rows})}
-    summary |= {"label_warp": label_warp, **{name: _known(nan_mean([row[name] for row in rows])) for name in METRICS}}
+    summary |= {
+        "label_warp": label_warp,
+        **{name: _none_if_nan(nan_mean([row[name] for row in rows])) for name in METRICS},
+    }
     finite = dice[np.isfinite(dice)]
     summary["dice"] = {"mean": nan_mean(list(finite)), "median": quantile(finite, 0.5), "dice30": quantile(finite, 0.3)}
-    summary["dice"] = {name: _known(value) for name, value in summary["dice"].items()}
+    summary["dice"] = {name: _none_if_nan(value) for name, value in summary["dice"].items()}
     if held := [row["dice_gates_held"] for row in rows if "dice_gates_held" in row]:
-        summary["dice_gates_held"] = _known(nan_mean(held))
+        summary["dice_gates_held"] = _none_if_nan(nan_mean(held))
     summary |= {
-        name: _known(nan_mean([row[name] for row in rows if name in row]))
+        name: _none_if_nan(nan_mean([row[name] for row in rows if name in row]))
         for name in OF_LANDMARKS
         if any(name in row for row in rows)
     }
     if segmented := [row["segmentation_dice"] for row in rows if "segmentation_dice" in row]:
-        summary["segmentation_dice"] = _known(nan_mean(segmented))
+        summary["segmentation_dice"] = _none_if_nan(nan_mean(segmented))
     failed = sum("failure" in row for row in rows)
     return summary | ({"failed_pairs": failed} if failed else {})
 
@@ -207,5 +213,5 @@ def quantile(values: np.ndarray, share: float) -> float:
     return float(np.quantile(values, share)) if values.size else math.nan
 
 
-def _known(value: float) -> float | None:
+def _none_if_nan(value: float) -> float | None:
     return None if math.isnan(value) else value

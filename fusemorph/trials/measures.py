@@ -71,7 +71,7 @@ def measure_landmarks(pair: Pair, displacement: Float[Tensor, "1 d *s"]) -> list
         return []
     still = torch.zeros_like(displacement)
     after, before = (
-        tre_mm(own, np.array(fixed), np.array(moving), affine=pair.fixed.affine) for own in (displacement, still)
+        tre_mm(moved, np.array(fixed), np.array(moving), affine=pair.fixed.affine) for moved in (displacement, still)
     )
     return [
         {"pair": pair.name, "landmark": number, "tre_mm": float(after[at]), "tre_before_mm": float(before[at])}
@@ -81,10 +81,10 @@ def measure_landmarks(pair: Pair, displacement: Float[Tensor, "1 d *s"]) -> list
 
 def add_segmentation(row: Row, label_rows: list[Row], scores: Sequence[np.ndarray]) -> None:
     """Add ``segmentation_dice``: of each label the mean over both images, of the pair that over labels."""
-    of_label = [nan_mean([own[at] for own in scores]) for at in range(len(scores[0]))]
-    row["segmentation_dice"] = nan_mean([nan_mean(list(own)) for own in scores])
-    for own, value in zip(label_rows, of_label, strict=True):
-        own["segmentation_dice"] = value
+    of_label = [nan_mean([of_image[at] for of_image in scores]) for at in range(len(scores[0]))]
+    row["segmentation_dice"] = nan_mean([nan_mean(list(of_image)) for of_image in scores])
+    for label_row, value in zip(label_rows, of_label, strict=True):
+        label_row["segmentation_dice"] = value
 
 
 def name_pair(pair: Pair) -> Row:

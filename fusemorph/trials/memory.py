@@ -27,7 +27,7 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.now: int = 0
         self.peak: int = 0
-        self._known: set[int] = set()
+        self._counted: set[int] = set()
 
     def __torch_dispatch__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -43,15 +43,15 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def _see(self, storage: torch.UntypedStorage) -> None:
-        if id(storage) in self._known:
+        if id(storage) in self._counted:
             return
-        self._known.add(id(storage))
+        self._counted.add(id(storage))
         self.now += storage.nbytes()
         self.peak = max(self.peak, self.now)
         weakref.finalize(storage, self._forget, id(storage), storage.nbytes())
 
     def _forget(self, name: int, size: int) -> None:
-        self._known.discard(name)
+        self._counted.discard(name)
         self.now -= size
 
 

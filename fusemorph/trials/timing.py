@@ -99,8 +99,8 @@ def measure(method: Method, budget: Budget | None, pair: Pair, *, device: torch.
     """Latency and peak memory of registering the pair, then of training on its shape where the method is trained."""
     before = _peak_mib(device)
     latency_s = measure_latency(method, pair, device=device)
-    own_mib = _peak_mib(device) - before
-    cost: Json = {"latency_s": latency_s, "peak_memory_mib": max(own_mib, peak_of_programs_mib())}
+    registration_mib = _peak_mib(device) - before
+    cost: Json = {"latency_s": latency_s, "peak_memory_mib": max(registration_mib, peak_of_programs_mib())}
     if budget is not None:
         shape = padded_shape(pair.fixed.image.shape)
         cost["train_step_s"] = measure_training_step(method, budget, shape, device=device)
@@ -122,8 +122,8 @@ def main() -> None:
     device = torch.device(options.device)
     configuration = read_record(options.folder)["configuration"]
     trial = Trial(**{name: configuration[name] for name in ("method", "dataset", "budget", "seed")})
-    own = {name: value for name, value in trial.dataset.items() if name != SELECT_ON}
-    dataset = open_planned(own, options.data, cache=options.cache)
+    settings = {name: value for name, value in trial.dataset.items() if name != SELECT_ON}
+    dataset = open_planned(settings, options.data, cache=options.cache)
     pair = dataset.pair(dataset.pairs("val" if "val" in dataset.splits else "train")[0])
     budget = Budget(**trial.budget) if trial.budget else None
     load = getloadavg()[0]

@@ -53,8 +53,8 @@ def view_planes(pair: Pair, displacement: Float[Tensor, "1 d *s"], rank: str, *,
     for axis in axes:
         name = -1 if axis is None else axis
         if name != without:
-            own = _view(pair, displacement, axis, most=MOST_OTHER_SLICES, longest=LONGEST_OTHER_SIDE)
-            arrays |= {f"{rank}_{name}_{key}": values for key, values in own.items()}
+            view = _view(pair, displacement, axis, most=MOST_OTHER_SLICES, longest=LONGEST_OTHER_SIDE)
+            arrays |= {f"{rank}_{name}_{key}": values for key, values in view.items()}
     return arrays
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reports.records.files import EVALUATED
-from reports.records.metric import KNOWN, Metric
+from reports.records.metric import METRICS_BY_NAME, Metric
 from reports.records.study import StudyRecords
 from reports.records.trial import COST
 from reports.statistics import intervals as statistics
@@ -25,7 +25,7 @@ def summaries(records: StudyRecords, metric: Metric) -> pd.DataFrame:
     """A row for each planned arm, in their order; ``limit`` is of the interval of ``metric``."""
     pairs = records.pairs
     # What no trial has measured needs no table of its own.
-    names = dict.fromkeys([*KNOWN, metric.name])
+    names = dict.fromkeys([*METRICS_BY_NAME, metric.name])
     tables = {name: Blocks(pairs, name) for name in names if len(pairs) and pairs[name].notna().any()}
     arms = _facts(records)
     scores = [_scores(tables, arm, metric, trained=arms["trained"][arm]) for arm in arms.index]
@@ -150,7 +150,7 @@ def _trained(trials: pd.DataFrame) -> "pd.Series[bool]":
 
 def _scores(tables: Mapping[str, Blocks], arm: str, metric: Metric, *, trained: bool) -> dict[str, Any]:
     row: dict[str, Any] = {}
-    for name in dict.fromkeys([*KNOWN, metric.name]):
+    for name in dict.fromkeys([*METRICS_BY_NAME, metric.name]):
         values = tables[name].of_seeds(arm) if name in tables else np.empty((0, 0))
         means = _over_pairs(np.nanmean, values)
         interval = statistics.Interval(estimate=nan, limit="no values" if len(means) else "no result")

@@ -12,7 +12,7 @@ from reports.analysis.arms import differences, mixes, summaries, versions_of
 from reports.records import NothingToReportError
 from reports.records.definitions import Definitions
 from reports.records.loading import load_studies
-from reports.records.metric import DICE, KNOWN, Metric, metric_of
+from reports.records.metric import DICE, METRICS_BY_NAME, Metric, metric_of
 from reports.records.study import StudyRecords
 from reports.statistics.blocks import Blocks
 from reports.wording import listing
@@ -146,7 +146,9 @@ def compare_studies(
 
 def _require_recorded(studies: Sequence[StudyRecords], metric: Metric) -> None:
     recorded = [
-        name for name in KNOWN if any(len(records.pairs) and records.pairs[name].notna().any() for records in studies)
+        name
+        for name in METRICS_BY_NAME
+        if any(len(records.pairs) and records.pairs[name].notna().any() for records in studies)
     ]
     if studies and metric.name not in recorded:
         names = ", ".join(recorded) or "none"

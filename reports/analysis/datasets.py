@@ -37,7 +37,7 @@ class Across:
     @cached_property
     def interactions(self) -> pd.DataFrame:
         """Changes between data sets of each arm's difference to the baseline; empty where they have no common one."""
-        baselines = {one.baseline for one in self.sets.values()}
+        baselines = {comparison.baseline for comparison in self.sets.values()}
         baseline = next(iter(baselines))
         arms = [str(arm) for arm in self.means]
         return interactions(self._differences, arms if len(baselines) == 1 and baseline in arms else [], baseline)

@@ -39,10 +39,10 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
     scores, segmented = Blocks(pairs, comparison.metric.name), Blocks(pairs, SEGMENTATION)
     for row in arms[["arm", "strategy", "labelled", "sd_log_jacobian", "seeds"]].to_dict("records"):
         arm = str(row["arm"])
-        known = bool(pairs[SEGMENTATION][pairs["arm"] == arm].notna().any())
+        segments = bool(pairs[SEGMENTATION][pairs["arm"] == arm].notna().any())
         compared = base is not None and base != arm
         gain = scores.difference(arm, str(base), first_trained=True, second_trained=True) if compared else NONE
-        of_labels = segmented.mean(arm, trained=True) if known else NONE
+        of_labels = segmented.mean(arm, trained=True) if segments else NONE
         rest = {"labelled": int(row["labelled"]), "seeds": row["seeds"], "sd_log_jacobian": row["sd_log_jacobian"]}
         yield (
             {"arm": arm, "strategy": row["strategy"], **rest}

@@ -126,8 +126,8 @@ def losses_of(comparison: Comparison) -> tuple[set[str], list[str]]:
     trained = set(comparison.evaluated["label"][comparison.evaluated["trained"]])
     entries = [arm for arm in _planned(comparison) if _name(arm) != OPTIMISATION and arm["label"] in trained]
     losses = {str(arm["label"]): as_object(arm.get("method")).get("loss") for arm in entries}
-    known = {json.dumps(loss, sort_keys=True) for loss in losses.values() if loss}
-    return known, [label for label, loss in losses.items() if not loss]
+    recorded = {json.dumps(loss, sort_keys=True) for loss in losses.values() if loss}
+    return recorded, [label for label, loss in losses.items() if not loss]
 
 
 def _seeds(trials: pd.DataFrame) -> int:

@@ -116,8 +116,8 @@ def _finding(comparison: Comparison) -> str:
     if baseline not in set(comparison.evaluated["arm"]):
         return f"No arm can be compared: the baseline, {baseline}, has no evaluated trial."
     if others.empty:
-        floor = comparison.compared["arm"]
-        beside = f" beside {listing(list(floor))}" if len(floor) else ""
+        untrained = comparison.compared["arm"]
+        beside = f" beside {listing(list(untrained))}" if len(untrained) else ""
         return f"Nothing is compared: {baseline} is the only arm with an evaluated trial{beside}."
     return _sentence("; ".join(_verdicts(comparison, others)))
 
@@ -129,7 +129,7 @@ def _verdicts(comparison: Comparison, others: pd.DataFrame) -> Iterator[str]:
     worse, better = (others[others["verdict"] == verdict] for verdict in (metric.worse, metric.better))
     same, level = (others[others["verdict"] == verdict] for verdict in ("no difference shown", LEVEL_WITH))
     without_claim = others[others["verdict"].str.startswith("no claim")]
-    what = "trained arm" if bool(others["trained"].all()) else "arm"
+    noun = "trained arm" if bool(others["trained"].all()) else "arm"
     scores = f"{'an' if metric.better[0] in 'aeiou' else 'a'} {metric.better} mean {metric.title}"
     if len(worse):
         yield f"{baseline} has {scores} than {_named(worse, several=several)}"
@@ -141,21 +141,21 @@ def _verdicts(comparison: Comparison, others: pd.DataFrame) -> Iterator[str]:
         margin = metric.amount(comparison.margin or 0.0)
         yield f"{_named(level, several=several)} {verb} level with {baseline}, within ±{margin}"
     if len(same) and len(same) == len(others):
-        single = f"the other {what}, {same['arm'].iloc[0]}"
-        whom = single if len(same) == 1 else f"any of the {len(same)} other {what}s"
+        single = f"the other {noun}, {same['arm'].iloc[0]}"
+        whom = single if len(same) == 1 else f"any of the {len(same)} other {noun}s"
         yield f"no difference in mean {metric.title} is shown between {baseline} and {whom}"
     elif len(same):
         yield f"no difference is shown between {baseline} and {_named(same, several=several)}"
     if len(without_claim):
         reasons = listing(sorted({str(limit) for limit in without_claim["difference_limit"]}))
-        yield f"no claim can be made about {_number_of(without_claim, others, what)} against {baseline} ({reasons})"
+        yield f"no claim can be made about {_number_of(without_claim, others, noun)} against {baseline} ({reasons})"
 
 
-def _number_of(some: pd.DataFrame, every: pd.DataFrame, what: str) -> str:
+def _number_of(some: pd.DataFrame, every: pd.DataFrame, noun: str) -> str:
     if len(some) == 1:
         return str(some["arm"].iloc[0])
-    whole = f"the {len(some)} other {what}s"
-    return whole if len(some) == len(every) else f"{len(some)} of the {len(every)} other {what}s"
+    whole = f"the {len(some)} other {noun}s"
+    return whole if len(some) == len(every) else f"{len(some)} of the {len(every)} other {noun}s"
 
 
 def _size(comparison: Comparison) -> str:
@@ -169,11 +169,11 @@ def _size(comparison: Comparison) -> str:
     if largest["arm"] == comparison.ranked.iloc[0]["arm"] and isnan(largest["p_holm"]):
         return ""  # the first answer has it
     family = plural(int(comparison.compared["p_value"].notna().sum()), "comparison")
-    what = "the largest significant difference" if len(named) else "the largest difference observed"
+    phrase = "the largest significant difference" if len(named) else "the largest difference observed"
     interval = metric.between(largest["difference_low"], largest["difference_high"], signed=True)
     p_value = "" if isnan(largest["p_holm"]) else f", Holm-adjusted {p_equals(largest['p_holm'])} over {family}"
     conditional = ", over blocks alone" if largest["difference_limit"] == "one seed" else ""
-    return f"{_apart(largest, comparison)}, {what} (95 % interval {interval}{conditional}{p_value})."
+    return f"{_apart(largest, comparison)}, {phrase} (95 % interval {interval}{conditional}{p_value})."
 
 
 def _apart(row: "pd.Series[Any]", comparison: Comparison) -> str:

@@ -22,11 +22,11 @@ def same_benchmark(evidence: Evidence) -> Answer:
     for comparison in evidence.comparisons:
         records = comparison.records
         evaluated = records.trials[records.trials["state"] == EVALUATED]
-        for column, what in (("fingerprint", "fingerprints of the data"), ("numerics", "versions of the numerics")):
-            known = evaluated[column].dropna() if column in evaluated else evaluated["key"].iloc[:0]
-            if known.nunique() != 1:
-                faults.append(f"{records.name}: {known.nunique() or 'no'} {what}")
-            elif lacking := len(evaluated) - len(known):
+        for column, name in (("fingerprint", "fingerprints of the data"), ("numerics", "versions of the numerics")):
+            recorded = evaluated[column].dropna() if column in evaluated else evaluated["key"].iloc[:0]
+            if recorded.nunique() != 1:
+                faults.append(f"{records.name}: {recorded.nunique() or 'no'} {name}")
+            elif lacking := len(evaluated) - len(recorded):
                 faults.append(f"{records.name}: {plural(lacking, 'trial')} without {column}")
         changed = [arm["label"] for arm in records.definition["arms"] if arm.get("budget_changes")]
         faults += [f"{records.name}: {listing(changed)} trained with another budget"] if changed else []
@@ -52,16 +52,16 @@ def confounders(evidence: Evidence) -> Answer:
         "versions": "versions",
         "commit": "commit",
     }
-    recorded = {what: evidence.recorded(column) for what, column in columns.items()}
+    recorded = {name: evidence.recorded(column) for name, column in columns.items()}
     if not any(recorded.values()):
         return NOT_SHOWN, "No trial says on what it ran."
     lacking = max(evidence.lacking(column) for column in columns.values())
-    same = [f"{what} {values[0]}" for what, values in recorded.items() if len(values) == 1]
-    several = [f"{what} ({_abridged(values)})" for what, values in recorded.items() if len(values) > 1]
+    same = [f"{name} {values[0]}" for name, values in recorded.items() if len(values) == 1]
+    several = [f"{name} ({_abridged(values)})" for name, values in recorded.items() if len(values) > 1]
     costs = {"processor": "cost_host_cpu", "device": "cost_device", "threads": "cost_threads", "commit": "cost_commit"}
     several += [
-        f"{what} of the cost measurements ({_abridged(values)})"
-        for what, column in costs.items()
+        f"{name} of the cost measurements ({_abridged(values)})"
+        for name, column in costs.items()
         if len(values := evidence.recorded(column)) > 1
     ]
     shortest, longest = _training_times(evidence)
@@ -127,8 +127,8 @@ def over_time(evidence: Evidence) -> Answer:
         return SHOWN, f"The best so far is shown over trials and over compute: {listing(timed)}."
     curves = [comparison.records.name for comparison in evidence.comparisons if len(comparison.records.history)]
     if timed or curves:
-        what = f"Validation is shown over training steps ({listing(curves)})" if curves else "No training curve"
-        return IN_PART, f"{what}; over compute: {listing(timed) or 'no search'}."
+        sentence = f"Validation is shown over training steps ({listing(curves)})" if curves else "No training curve"
+        return IN_PART, f"{sentence}; over compute: {listing(timed) or 'no search'}."
     return NOT_SHOWN, "Neither training curves nor a search with times is in these records."
 
 

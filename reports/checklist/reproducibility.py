@@ -71,7 +71,7 @@ def tuning(evidence: Evidence) -> Answer:
             for records in (comparison.records for comparison in studies)
         ]
         return SHOWN, f"The trials of the tuning are in these records: {'; '.join(efforts)}."
-    untrue = {sentence for one in evidence.comparisons for sentence in protocol(one).contradicted}
+    untrue = {sentence for comparison in evidence.comparisons for sentence in protocol(comparison).contradicted}
     stated = [
         str(line)
         for definition in evidence.definitions

@@ -138,7 +138,7 @@ def path(ablation: Ablation) -> CaptionedFigure:
         plots.ablation_path(ax, path.steps)
         ax.set_title(f"{path.start[:1].upper()}{path.start[1:]} to {path.end}")
         ax.set_ylabel("Gain")
-    every = pd.concat([one.steps for one in drawn])
+    every = pd.concat([path.steps for path in drawn])
     handles = [
         (every["gain"].notna(), Line2D([], [], color=COLOURS[0], marker="o", markersize=5,
                                        label=f"at step {ablation.step}")),

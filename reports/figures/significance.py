@@ -48,10 +48,12 @@ def significance(certainty: Certainty) -> CaptionedFigure:
     unit = f" in units of {10.0**-comparison.metric.digits:g}" if MOST_IN_WORDS < size <= MOST_ANNOTATED else ""
     better = "blue where the row is better"
     if size <= MOST_ANNOTATED:
-        what = f"In colour where the difference is significant after Holm correction over all pairs of arms, {better}: "
+        sentence = (
+            f"In colour where the difference is significant after Holm correction over all pairs of arms, {better}: "
+        )
     else:
-        what = f"Every difference is in colour, {better}; after Holm correction over all pairs of arms "
-    text = f"Row minus column, mean {comparison.metric.label}{unit}. {what}{claimed}.{unclaimed}"
+        sentence = f"Every difference is in colour, {better}; after Holm correction over all pairs of arms "
+    text = f"Row minus column, mean {comparison.metric.label}{unit}. {sentence}{claimed}.{unclaimed}"
     verdicts = "; ".join(f"{row['first']} {row['verdict']} than {row['second']}" for _, row in named.iterrows())
     alt = f"Matrix of differences between {plural(size, 'arm')}. Significant: {verdicts or 'none of them'}"
     return replace(captioned, caption=caption(text, comparison.records), alt=alt, figure=figure)

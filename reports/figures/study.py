@@ -133,7 +133,7 @@ def training(comparison: Comparison) -> CaptionedFigure:
     shown = arms[arms["arm"].isin(history["arm"])]
     if shown.empty:
         return replace(captioned, caption="No trial has a history: nothing is drawn.")
-    rows = ("val_dice", "loss") if _one_loss(comparison, shown) else ("val_dice",)
+    rows = ("val_dice", "loss") if _same_loss(comparison, shown) else ("val_dice",)
     groups = list(shown["group"].unique())
     shown = with_line_styles(shown)
     if is_narrow():
@@ -179,7 +179,7 @@ def _validated(comparison: Comparison) -> str:
     )
 
 
-def _one_loss(comparison: Comparison, arms: pd.DataFrame) -> bool:
+def _same_loss(comparison: Comparison, arms: pd.DataFrame) -> bool:
     """Whether all arms are said to minimise the same loss by the same kind of method."""
     planned = [as_object(arm) for arm in comparison.records.definition.get("arms") or []]
     losses = {str(arm.get("label")): json.dumps(as_object(arm.get("method")).get("loss")) for arm in planned}

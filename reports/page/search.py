@@ -128,8 +128,8 @@ def _finding(records: SearchRecords) -> str:
             value = float(str(row[aims[0].column])) / aims[0].unit
             gain = f"{number(value, 4, signed=True)} val Dice" if aims[0].name == "dice" else number(value, 4)
             sentences.append(f"{whose} is {title(row)} with {gain}")
-    floors = listing([f"{number(float(floor))} ({name})" for name, floor in records.searched["floors"].items()])
-    over = f", counted from identity at {floors}" if aims[0].name == "dice" else f" ({aims[0].label})"
+    identity_dice = listing([f"{number(float(dice))} ({name})" for name, dice in records.searched["floors"].items()])
+    over = f", counted from identity at {identity_dice}" if aims[0].name == "dice" else f" ({aims[0].label})"
     sentence = f"{'; '.join(sentences)}{over}."
     return sentence[:1].upper() + sentence[1:]
 

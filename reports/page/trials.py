@@ -81,12 +81,12 @@ def _state_and_size(trial: "pd.Series[Any]") -> str:
 
 
 def _history(histories: Mapping[Any, pd.DataFrame], arm: str, seed: str) -> str:
-    own = histories.get((arm, seed))
-    if own is None or "val_dice" not in own or own["val_dice"].isna().all():
+    history = histories.get((arm, seed))
+    if history is None or "val_dice" not in history or history["val_dice"].isna().all():
         return ""
-    known = own.dropna(subset=["val_dice"]).sort_values("step")
-    kept = known.iloc[:: -(-len(known) // MOST_VALIDATIONS)]
-    kept = kept if kept.index[-1] == known.index[-1] else pd.concat([kept, known.tail(1)])
+    validated = history.dropna(subset=["val_dice"]).sort_values("step")
+    kept = validated.iloc[:: -(-len(validated) // MOST_VALIDATIONS)]
+    kept = kept if kept.index[-1] == validated.index[-1] else pd.concat([kept, validated.tail(1)])
     return ", ".join(f"{step:.0f}: {number(value)}" for step, value in zip(kept["step"], kept["val_dice"], strict=True))
 
 

@@ -39,7 +39,7 @@ def load_search(runs: Sequence[Path | str] | Path | str, *, study: str | None = 
     folders = [runs] if isinstance(runs, Path | str) else runs
     found = load_searches([Path(run) for run in folders], study=study)
     if len(found) != 1:
-        names = ", ".join(one.name for one in found) or "none"
+        names = ", ".join(search.name for search in found) or "none"
         raise ValueError(f"load_search(): 'study' must name one search, there are: {names}")
     return found[0]
 
@@ -106,8 +106,8 @@ def importance(records: SearchRecords, method: str = FANOVA, *, ax: Axes | None 
     """Importance of each setting by ``fANOVA`` or ``PED-ANOVA``, beside chance."""
     shares = analyse(records).shares
     if method not in set(shares["method"]):
-        known = ", ".join(dict.fromkeys(shares["method"])) or "nothing: too few candidates have a gain"
-        raise ValueError(f"importance(): 'method' must be of {known}, got {method!r}")
+        methods = ", ".join(dict.fromkeys(shares["method"])) or "nothing: too few candidates have a gain"
+        raise ValueError(f"importance(): 'method' must be of {methods}, got {method!r}")
     drawn = ablation_plots.importance(_axes(ax), shares[shares["method"] == method])
     drawn.set(xlabel="Importance", title=method)
     return _named(drawn, records, legend=legend)
@@ -126,11 +126,11 @@ def interactions(records: SearchRecords, part: str = SEARCH, *, ax: Axes | None 
 
 def path(records: SearchRecords, number: int = 0, *, ax: Axes | None = None) -> Axes:
     """The gains along an ablation path, one change at a time."""
-    known = [one for one in analyse(records).paths if not one.reason and one.steps["gain"].notna().any()]
-    if not 0 <= number < len(known):
-        raise ValueError(f"path(): 'number' must be below {len(known)}, the number of paths with a gain, got {number}")
-    drawn = ablation_plots.ablation_path(_axes(ax), known[number].steps)
-    drawn.set(title=f"{known[number].start} to {known[number].end}", ylabel="Gain")
+    paths = [found for found in analyse(records).paths if not found.reason and found.steps["gain"].notna().any()]
+    if not 0 <= number < len(paths):
+        raise ValueError(f"path(): 'number' must be below {len(paths)}, the number of paths with a gain, got {number}")
+    drawn = ablation_plots.ablation_path(_axes(ax), paths[number].steps)
+    drawn.set(title=f"{paths[number].start} to {paths[number].end}", ylabel="Gain")
     return drawn
 
 
@@ -175,26 +175,26 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def _finished(function: str, records: SearchRecords) -> pd.DataFrame:
-    own = records.candidates[records.candidates["state"] == "finished"]
-    if own.empty:
+    finished = records.candidates[records.candidates["state"] == "finished"]
+    if finished.empty:
         raise ValueError(f"{function}(): 'records' must have a candidate that was trained to the end, got none")
-    return own
+    return finished
 
 
 def _judged(function: str, records: SearchRecords, part: str) -> pd.DataFrame:
-    known = judged(records.candidates)
-    own = known[known["part"] == part]
-    if own.empty:
-        parts = ", ".join(dict.fromkeys(known["part"])) or "nothing"
+    candidates = judged(records.candidates)
+    found = candidates[candidates["part"] == part]
+    if found.empty:
+        parts = ", ".join(dict.fromkeys(candidates["part"])) or "nothing"
         raise ValueError(f"{function}(): 'part' must be of {parts}, got {part!r}")
-    return own
+    return found
 
 
 def _space(records: SearchRecords, function: str, name: str) -> Any:
-    own = records.searched["space"].get(name)
-    if not own:
+    space = records.searched["space"].get(name)
+    if not space:
         raise ValueError(f"{function}(): 'records' must be of a search over {name}, got one without")
-    return own
+    return space
 
 
 def _named(ax: Axes, records: SearchRecords, *, legend: bool) -> Axes:

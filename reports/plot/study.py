@@ -36,8 +36,8 @@ def distribution(
     labels: Names | None = None, order: Sequence[str] | None = None,
 ) -> Axes:  # fmt: skip
     """Boxes and points of the pairs by arm, with the means of the seeds."""
-    own = _coloured("distribution", records, primary=primary, colours=colours, labels=labels, order=order)
-    return plots.pairs_by_arm(_axes(ax), own.records.pairs, own.evaluated, own.metric)
+    comparison = _coloured("distribution", records, primary=primary, colours=colours, labels=labels, order=order)
+    return plots.pairs_by_arm(_axes(ax), comparison.records.pairs, comparison.evaluated, comparison.metric)
 
 
 def differences(
@@ -48,10 +48,10 @@ def differences(
 
     Arms that are not trained are drawn where they are in sight of the others.
     """
-    own = _coloured(
+    comparison = _coloured(
         "differences", records, primary=primary, baseline=baseline, colours=colours, labels=labels, order=order
     )
-    return plots.differences(_axes(ax), plots.in_sight(own.compared), own.baseline, own.metric)
+    return plots.differences(_axes(ax), plots.in_sight(comparison.compared), comparison.baseline, comparison.metric)
 
 
 def forest(
@@ -59,11 +59,13 @@ def forest(
     colours: Names | None = None, labels: Names | None = None, order: Sequence[str] | None = None,
 ) -> Axes:  # fmt: skip
     """Mean of every arm with its interval, best first unless there is an ``order``; hollow where it is not trained."""
-    own = _coloured("forest", records, primary=primary, baseline=baseline, colours=colours, labels=labels, order=order)
-    arms = own.evaluated
+    comparison = _coloured(
+        "forest", records, primary=primary, baseline=baseline, colours=colours, labels=labels, order=order
+    )
+    arms = comparison.evaluated
     if order is None:
-        arms = arms.sort_values(own.metric.mean, ascending=not own.metric.higher_is_better, kind="stable")
-    return forest_plot(_axes(ax), arms, own.baseline, own.metric)
+        arms = arms.sort_values(comparison.metric.mean, ascending=not comparison.metric.higher_is_better, kind="stable")
+    return forest_plot(_axes(ax), arms, comparison.baseline, comparison.metric)
 
 
 def side_by_side(
@@ -71,11 +73,11 @@ def side_by_side(
     colours: Names | None = None, labels: Names | None = None, legend: bool = True,
 ) -> Axes:  # fmt: skip
     """Strategies that are in several groups, with intervals, and the baseline as a line."""
-    own = _coloured("side_by_side", records, primary=primary, baseline=baseline, colours=colours, labels=labels)
-    if repeated(own.arms).empty:
+    comparison = _coloured("side_by_side", records, primary=primary, baseline=baseline, colours=colours, labels=labels)
+    if repeated(comparison.arms).empty:
         raise ValueError("side_by_side(): 'records' must have a strategy in several groups, got none")
-    drawn = groups.side_by_side(_axes(ax), own.arms, own.baseline, own.metric)
-    return _named(drawn, repeated(own.arms), legend=legend, lines=True)
+    drawn = groups.side_by_side(_axes(ax), comparison.arms, comparison.baseline, comparison.metric)
+    return _named(drawn, repeated(comparison.arms), legend=legend, lines=True)
 
 
 def against(
@@ -83,14 +85,14 @@ def against(
     colours: Names | None = None, labels: Names | None = None, order: Sequence[str] | None = None, legend: bool = True,
 ) -> Axes:  # fmt: skip
     """The primary metric of the methods against ``column``: ``sd_log_jacobian``, ``parameters``, ``latency_s``."""
-    own = _coloured("against", records, primary=primary, colours=colours, labels=labels, order=order)
-    arms = numbered(with_sizes_of_networks(own.methods))
+    comparison = _coloured("against", records, primary=primary, colours=colours, labels=labels, order=order)
+    arms = numbered(with_sizes_of_networks(comparison.methods))
     _require("against", "column", column, [name for name in arms if pd.api.types.is_numeric_dtype(arms[name])])
     if arms[column].isna().all():
         raise ValueError(f"against(): 'column' must be measured in some arm, got {column!r}, which is not")
     label, unit = plots.AXES.get(column, (column, 1.0))
     return _named(
-        plots.against(_axes(ax), arms, column, label=label, unit=unit, metric=own.metric), arms, legend=legend
+        plots.against(_axes(ax), arms, column, label=label, unit=unit, metric=comparison.metric), arms, legend=legend
     )
 
 
@@ -99,17 +101,17 @@ def significance(
     order: Sequence[str] | None = None,
 ) -> Axes:  # fmt: skip
     """Every arm against every other, in colour where the difference is significant after Holm correction."""
-    own = _coloured("significance", records, primary=primary, labels=labels, order=order)
-    pairs = Certainty(own).pairs.dropna(subset=["difference"])
+    comparison = _coloured("significance", records, primary=primary, labels=labels, order=order)
+    pairs = Certainty(comparison).pairs.dropna(subset=["difference"])
     if pairs.empty:
         raise ValueError("significance(): 'records' must have two arms that can be compared, got fewer")
     marked = pairs.assign(significant=pairs["verdict"].isin(["higher", "lower"]).astype(float))
     values = square(pairs, "difference", signed=True)
     significant = square(marked, "significant", signed=False).fillna(0) > 0
     if order is not None:
-        kept = [arm for arm in own.arms["arm"] if arm in values.index]
+        kept = [arm for arm in comparison.arms["arm"] if arm in values.index]
         values, significant = values.loc[kept, kept], significant.loc[kept, kept]
-    return significance_plots.significance(_axes(ax), values, significant, own.metric)
+    return significance_plots.significance(_axes(ax), values, significant, comparison.metric)
 
 
 def critical_difference(
@@ -117,11 +119,11 @@ def critical_difference(
     labels: Names | None = None,
 ) -> Axes:  # fmt: skip
     """Critical-difference diagram over blocks: mean ranks, and bars by Wilcoxon's test with Holm correction."""
-    own = _coloured("critical_difference", records, primary=primary, colours=colours, labels=labels)
-    certainty = Certainty(own)
+    comparison = _coloured("critical_difference", records, primary=primary, colours=colours, labels=labels)
+    certainty = Certainty(comparison)
     if not certainty.tested or certainty.friedman.reason:
         raise ValueError("critical_difference(): 'records' must have arms and blocks enough for Friedman's test")
-    by_arm = dict(zip(own.arms["arm"], own.arms["colour"], strict=True))
+    by_arm = dict(zip(comparison.arms["arm"], comparison.arms["colour"], strict=True))
     chosen = {arm: by_arm[arm] for arm in certainty.ranks.index}
     return significance_plots.critical_difference(_axes(ax), certainty.ranks, certainty.wilcoxon, chosen)
 
@@ -155,8 +157,8 @@ def training(
     """A column of the training history by step, mean and range over seeds (``load(..., kind="history")``)."""
     arms = _arms_of("training", history, colours, order)
     facts = {"seed", "parameters", "flops", "step"} | {f"cost_{name}" for name in COST}
-    known = [str(name) for name in history if pd.api.types.is_float_dtype(history[name]) and name not in facts]
-    _require("training", "column", column, known)
+    columns = [str(name) for name in history if pd.api.types.is_float_dtype(history[name]) and name not in facts]
+    _require("training", "column", column, columns)
     drawn = plots.training_curve(_axes(ax), history, arms, column)
     drawn.set(xlabel="Step", ylabel=plots.AXES.get(column, (column, 1.0))[0])
     return _named(drawn, arms, legend=legend, lines=True)
@@ -168,7 +170,7 @@ def gates(
 ) -> Axes:  # fmt: skip
     """Weight of the joint path at a stage over training (``load(..., kind="gates")``)."""
     arms = _arms_of("gates", gates, colours, order)
-    _require("gates", "stage", stage, sorted(int(known) for known in gates["stage"].unique()))
+    _require("gates", "stage", stage, sorted(int(number) for number in gates["stage"].unique()))
     drawn = gate_weight(_axes(ax), gates, arms, stage)
     drawn.set(xlabel="Step", ylabel="Weight of joint path")
     return _named(drawn, arms, legend=legend, lines=True)
@@ -194,47 +196,51 @@ def _coloured(
 ) -> Comparison:  # fmt: skip
     if not len(records):
         raise ValueError(f"{function}(): 'records' must have rows, got none")
-    own = comparison_of(records, primary=primary, baseline=baseline)
-    if own.evaluated.empty or own.evaluated[own.metric.name].isna().all():
+    comparison = comparison_of(records, primary=primary, baseline=baseline)
+    if comparison.evaluated.empty or comparison.evaluated[comparison.metric.name].isna().all():
         raise ValueError(
-            f"{function}(): 'primary' must be measured in some pair, got {own.metric.name!r}, which is not"
+            f"{function}(): 'primary' must be measured in some pair, got {comparison.metric.name!r}, which is not"
         )
-    arms = with_colours(own.arms, own.baseline, colours=_known(function, "colours", colours, own.arms))
-    own = replace(own, arms=_chosen(function, arms, order))
-    return _relabelled(function, own, labels) if labels else own
+    arms = with_colours(
+        comparison.arms, comparison.baseline, colours=_require_arms(function, "colours", colours, comparison.arms)
+    )
+    comparison = replace(comparison, arms=_chosen(function, arms, order))
+    return _relabelled(function, comparison, labels) if labels else comparison
 
 
-def _relabelled(function: str, own: Comparison, labels: Names) -> Comparison:
+def _relabelled(function: str, comparison: Comparison, labels: Names) -> Comparison:
     """With arms under the names that the caller gives them."""
-    names = {arm: arm for arm in own.arms["arm"]} | dict(_known(function, "labels", labels, own.arms))
+    names = {arm: arm for arm in comparison.arms["arm"]} | dict(
+        _require_arms(function, "labels", labels, comparison.arms)
+    )
     if len(set(names.values())) < len(names):
         raise ValueError(f"{function}(): 'labels' must call every arm differently, got {sorted(names.values())}")
     renamed = {
         name: table.assign(arm=table["arm"].map(names))
         for name in ("arms", "trials", "pairs")
-        for table in [getattr(own.records, name)]
+        for table in [getattr(comparison.records, name)]
     }
-    arms = own.arms.assign(arm=own.arms["arm"].map(names))
-    records = replace(own.records, **renamed)
-    return replace(own, records=records, arms=arms, baseline=names.get(own.baseline, own.baseline))
+    arms = comparison.arms.assign(arm=comparison.arms["arm"].map(names))
+    records = replace(comparison.records, **renamed)
+    return replace(comparison, records=records, arms=arms, baseline=names.get(comparison.baseline, comparison.baseline))
 
 
 def _chosen(function: str, arms: pd.DataFrame, order: Sequence[str] | None) -> pd.DataFrame:
     if order is None:
         return arms
-    _known(function, "order", dict.fromkeys(order, ""), arms)
+    _require_arms(function, "order", dict.fromkeys(order, ""), arms)
     return arms.set_index("arm", drop=False).loc[list(order)].reset_index(drop=True)
 
 
-def _known(function: str, argument: str, given: Names | None, arms: pd.DataFrame) -> Names:
+def _require_arms(function: str, argument: str, given: Names | None, arms: pd.DataFrame) -> Names:
     """``given``, whose keys are arms."""
     for name in given or {}:
         _require(function, argument, name, list(arms["arm"]))
     return given or {}
 
 
-def _require(function: str, argument: str, value: object, known: Iterable[object]) -> None:
-    if value not in (names := list(known)):
+def _require(function: str, argument: str, value: object, choices: Iterable[object]) -> None:
+    if value not in (names := list(choices)):
         raise ValueError(
             f"{function}(): {argument!r} must be of {', '.join(map(str, names)) or 'nothing'}, got {value!r}"
         )
@@ -247,5 +253,7 @@ def _arms_of(function: str, records: pd.DataFrame, colours: Names | None, order:
     arms = records.drop_duplicates("arm").reset_index(drop=True)
     arms = arms.assign(label=arms["arm_label"], trained=arms["trained"].astype(bool))
     arms = arms.assign(family=families(arms, arms))
-    coloured = with_colours(arms, str(arms["reference"].iloc[0]), colours=_known(function, "colours", colours, arms))
+    coloured = with_colours(
+        arms, str(arms["reference"].iloc[0]), colours=_require_arms(function, "colours", colours, arms)
+    )
     return _chosen(function, coloured, order)

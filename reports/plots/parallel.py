@@ -39,9 +39,9 @@ def parallel_coordinates(ax: Axes, levels: pd.DataFrame, candidates: pd.DataFram
         mark(line, row["part"], tooltips=[f"{row['label']}: gain {number(gain, 4, signed=True)}\t{row['order']}"])
     for place, name in enumerate(levels):
         ax.axvline(place, color=FAINT, linewidth=0.8, zorder=0.5)
-        known = levels[name].cat.categories
-        for order, level in enumerate(known):
-            height = 0.5 if len(known) == 1 else order / (len(known) - 1)
+        categories = levels[name].cat.categories
+        for order, level in enumerate(categories):
+            height = 0.5 if len(categories) == 1 else order / (len(categories) - 1)
             ax.text(
                 place, height, as_label(level, width=14), fontsize=6.5, color=INK, ha="center", va="center",
                 bbox={"facecolor": BACKGROUND, "edgecolor": "none", "alpha": 0.95, "pad": 1.0}, zorder=4,

@@ -113,9 +113,9 @@ def look(*, width: str = "page", font: str = "sans") -> Iterator[None]:
     Raises:
         ValueError: a width or font that is not known.
     """
-    for argument, value, known in (("width", width, WIDTHS), ("font", font, FONTS)):
-        if value not in known:
-            raise ValueError(f"look(): {argument!r} must be of {', '.join(known)}, got {value!r}")
+    for argument, value, choices in (("width", width, WIDTHS), ("font", font, FONTS)):
+        if value not in choices:
+            raise ValueError(f"look(): {argument!r} must be of {', '.join(choices)}, got {value!r}")
     token = _LOOK.set((width, font))
     try:
         yield

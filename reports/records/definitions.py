@@ -108,7 +108,9 @@ def _join(first: dict[str, Any], second: dict[str, Any], path: Path, problems: P
                 f"{path}: arm {arm['label']!r} has other trials at seed {', '.join(clash)}; left out"
             )
         planned["keys"] = {**arm["keys"], **planned["keys"]}
-    others = {other["folder"]: other for one in (second, first) for other in one.get("evaluated_on") or []}
+    others = {
+        other["folder"]: other for definition in (second, first) for other in definition.get("evaluated_on") or []
+    }
     return {**first, "arms": list(arms.values())} | ({"evaluated_on": list(others.values())} if others else {})
 
 

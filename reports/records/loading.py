@@ -138,9 +138,9 @@ def labelled_subjects(arm: dict[str, Any]) -> float:
 
 def _parents(names: Sequence[str], labels: Sequence[str], methods: Sequence[dict[str, Any]]) -> list[str]:
     """The arm whose results each arm starts from (instance optimisation), or nothing."""
-    known = {json.dumps(method, sort_keys=True): name for name, method in zip(names, methods, strict=True)}
+    by_method = {json.dumps(method, sort_keys=True): name for name, method in zip(names, methods, strict=True)}
     of = (as_object(method.get("of")) if method.get("name") == OPTIMISED else {} for method in methods)
-    return [known.get(json.dumps(parent, sort_keys=True), "") if parent else "" for parent in of]
+    return [by_method.get(json.dumps(parent, sort_keys=True), "") if parent else "" for parent in of]
 
 
 def _pictures(arm: str, seed: str, evaluation: Path, problems: Problems) -> dict[str, Pictures]:
@@ -162,11 +162,11 @@ def _whatever_is_labelled(trials: pd.DataFrame, arms: pd.DataFrame, planned: str
 
 def _mixtures(trials: pd.DataFrame) -> Iterable[str]:
     """Statements about trials that should not be in one table."""
-    for column, what, so in (
+    for column, phrase, so in (
         ("numerics", "versions of the numerics", "their arms are not comparable"),
         ("fingerprint", "fingerprints of the data", "their arms are not comparable"),
         ("precision", "precisions of training", "arms may differ by that alone"),
     ):
         distinct = sorted({str(value) for value in trials[column].dropna()}) if column in trials else []
         if len(distinct) > 1:
-            yield f"the trials mix {len(distinct)} {what} ({', '.join(distinct)}): {so}"
+            yield f"the trials mix {len(distinct)} {phrase} ({', '.join(distinct)}): {so}"

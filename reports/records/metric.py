@@ -62,7 +62,7 @@ class Metric:
 
 
 DICE = Metric(name="dice", title="Dice", higher_is_better=True)
-KNOWN = {
+METRICS_BY_NAME = {
     metric.name: metric
     for metric in (
         DICE,
@@ -87,6 +87,6 @@ def metric_of(name: str) -> Metric:
     Raises:
         NothingToReportError: no metric is called so.
     """
-    if name not in KNOWN:
-        raise NothingToReportError(f"no metric named {name!r}; there are: {', '.join(KNOWN)}")
-    return KNOWN[name]
+    if name not in METRICS_BY_NAME:
+        raise NothingToReportError(f"no metric named {name!r}; there are: {', '.join(METRICS_BY_NAME)}")
+    return METRICS_BY_NAME[name]

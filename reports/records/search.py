@@ -212,22 +212,22 @@ def _load_trials(
     rows: list[dict[str, Any]] = []
     curves: list[Curve] = []
     for entry, arm in arms:
-        floor = entry["search"]["floors"].get(as_object(entry.get("dataset")).get("name"), nan)
+        identity_dice = entry["search"]["floors"].get(as_object(entry.get("dataset")).get("name"), nan)
         for seed, key in sorted(arm["keys"].items(), key=lambda item: int(item[0])):
             row, _ = load_trial(key, runs, "val", problems, training=False)
             rows.append({"seed": seed, "key": key, **row, "state": _state(row["state"])})
             path = csv_path(Path(row["folder"]) / "history") if row["folder"] else None
             history = problems.attempt(read_curve, path) if path else None
-            curves.append(_curve(history, floor) if history else {})
+            curves.append(_curve(history, identity_dice) if history else {})
     return rows, curves
 
 
-def _curve(history: dict[str, list[float]], floor: float) -> Curve:
-    """Gain over ``floor``, folding and regularity at each step that was validated."""
+def _curve(history: dict[str, list[float]], identity_dice: float) -> Curve:
+    """Gain over ``identity_dice``, folding and regularity at each step that was validated."""
     columns = ("step", "val_dice", "val_folding_fraction", "val_sd_log_jacobian")
     rows = zip(*(history[name] for name in columns), strict=True)
     measured = (row for row in rows if not (isnan(row[0]) or isnan(row[1])))
-    return {int(step): (dice - floor, folding, spread) for step, dice, folding, spread in measured}
+    return {int(step): (dice - identity_dice, folding, spread) for step, dice, folding, spread in measured}
 
 
 def _state(state: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis.comparison import Comparison
-from reports.records.metric import KNOWN
+from reports.records.metric import METRICS_BY_NAME
 from reports.tables.table import Table, caption
 from reports.wording import NOT_MEASURED, listing, plural, share
 
@@ -61,7 +61,7 @@ def _best(comparison: Comparison, arms: pd.DataFrame) -> tuple[bool, ...]:
 
 
 def measured(name: str, row: Row) -> str:
-    return result(row, share(row[name]) if name in FRACTIONS else KNOWN[name].number(row[name]))
+    return result(row, share(row[name]) if name in FRACTIONS else METRICS_BY_NAME[name].number(row[name]))
 
 
 def result(row: Row, text: str) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from reports.analysis.comparison import Comparison
 from reports.analysis.optimised import optimised_arms
-from reports.records.metric import KNOWN, Metric
+from reports.records.metric import METRICS_BY_NAME, Metric
 from reports.statistics.equivalence import POWER
 from reports.statistics.intervals import SEEDS_FOR_A_CLAIM
 from reports.tables.arm_table import MEANS, Columns, Row, arm_table, machine, measured, result
@@ -50,7 +50,7 @@ def overview(comparison: Comparison) -> Table:
     if not comparison.blocks_differ:
         del columns[OVER_BLOCKS]
     text += _unequal(comparison) + _daggers(comparison.evaluated["limit"])
-    names = [metric.name, *(f"{metric.name}_{end}" for end in ("blocks", "seed_sd", "low", "high")), *KNOWN]
+    names = [metric.name, *(f"{metric.name}_{end}" for end in ("blocks", "seed_sd", "low", "high")), *METRICS_BY_NAME]
     names += ["parameters", "flops", "latency_s", "peak_memory_mib"]
     return arm_table(comparison, "All at a glance", text, columns, list(dict.fromkeys(names)), best=True)
 
@@ -186,7 +186,7 @@ def seed_spread(row: Row, metric: Metric) -> str:
 
 
 def _titled(name: str) -> str:
-    label = KNOWN[name].label
+    label = METRICS_BY_NAME[name].label
     return label[:1].upper() + label[1:]
 
 

@@ -4,7 +4,7 @@ from functools import partial
 from math import isnan
 
 from reports.analysis.comparison import Comparison
-from reports.records.metric import KNOWN
+from reports.records.metric import METRICS_BY_NAME
 from reports.records.trial import COST
 from reports.tables.arm_table import MEANS, Columns, Row, arm_table, machine, measured
 from reports.tables.table import Table
@@ -30,7 +30,7 @@ def regularity(comparison: Comparison) -> Table:
         "a known true deformation."
     )
     suffixes = ("", "_seed_sd", "_low", "_high")
-    numbers = [f"{metric}{suffix}" for metric in KNOWN if metric != "dice" for suffix in suffixes]
+    numbers = [f"{metric}{suffix}" for metric in METRICS_BY_NAME if metric != "dice" for suffix in suffixes]
     return arm_table(comparison, "Surface distances, folding and smoothness", text, columns, numbers)
 
 

@@ -48,6 +48,6 @@ def labels(comparison: Comparison) -> Table:
 
 def _between(numbers: pd.DataFrame, low: str, high: str, words: Callable[[float, float], str]) -> list[str]:
     return [
-        "" if pd.isna(one) or pd.isna(other) else words(one, other)
-        for one, other in zip(numbers[low], numbers[high], strict=True)
+        "" if pd.isna(lowest) or pd.isna(highest) else words(lowest, highest)
+        for lowest, highest in zip(numbers[low], numbers[high], strict=True)
     ]

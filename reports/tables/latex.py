@@ -55,7 +55,7 @@ def booktabs(
 
     A table that is wider than a column of a journal spans both, in smaller type where it is wider than these.
     """
-    width = sum(max(len(cell) for cell in (column, *own)) + 2 for column, *own in zip(columns, *rows, strict=True))
+    width = sum(max(len(cell) for cell in (column, *cells)) + 2 for column, *cells in zip(columns, *rows, strict=True))
     kind = "table*" if width > COLUMN_CHARACTERS else "table"
     small = [r"  \scriptsize", r"  \setlength{\tabcolsep}{3pt}"] if width > PAGE_CHARACTERS else []
     lines = [

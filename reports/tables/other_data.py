@@ -21,11 +21,11 @@ PREPROCESSING = ("align", "percentiles")
 def other_data(comparison: Comparison) -> Table:
     """Every arm with what it was trained on: its mean on that data set, and on each of the others."""
     records, metric, arms = comparison.records, comparison.metric, comparison.arms
-    own = str(records.dataset.get("name") or "not named")
-    numbers = arms[["arm", "group"]].assign(trained_on=[own if trained else "" for trained in arms["trained"]])
-    own_column = f"{metric.title}, {own} {records.split} (in distribution)"
+    trained_on = str(records.dataset.get("name") or "not named")
+    numbers = arms[["arm", "group"]].assign(trained_on=[trained_on if trained else "" for trained in arms["trained"]])
+    in_distribution = f"{metric.title}, {trained_on} {records.split} (in distribution)"
     shown = pd.DataFrame({"Arm": arms["arm"], TRAINED_ON: numbers["trained_on"].replace("", "untrained")})
-    shown[own_column] = [
+    shown[in_distribution] = [
         _cell(metric, *(row[f"{metric.name}_{end}"] for end in ENDS), limit=row["limit"])
         if row["seeds"]
         else "no result"
@@ -81,21 +81,23 @@ def _text(comparison: Comparison) -> str:
 def _preprocessing(trained_on: dict[str, object], others: tuple[OtherData, ...]) -> str:
     """Whether images were made ready alike, as far as the data sets' settings tell."""
     grids = _differing_grids(dict(trained_on), others)
-    unlike = {name: [f"{own}, in training {trained}"] for name, (own, trained) in grids.items()}
+    unlike = {name: [f"{theirs}, in training {trained}"] for name, (theirs, trained) in grids.items()}
     for other in others:
         settings = ((name, other.dataset.get(name), trained_on.get(name)) for name in PREPROCESSING)
         differing = [
-            f"{name} {_said(theirs)}, in training {_said(ours)}" for name, theirs, ours in settings if theirs != ours
+            f"{name} {_setting_text(theirs)}, in training {_setting_text(ours)}"
+            for name, theirs, ours in settings
+            if theirs != ours
         ]
         if differing:
             unlike[other.name] = [*unlike.get(other.name, []), *differing]
     alike = [other.name for other in others if other.name not in unlike]
     sentences = [f"Preprocessing equal to that of the training data: {listing(alike)}."] if alike else []
-    sentences += [f"Preprocessed otherwise: {name} ({'; '.join(what)})." for name, what in unlike.items()]
+    sentences += [f"Preprocessed otherwise: {name} ({'; '.join(differences)})." for name, differences in unlike.items()]
     return " ".join(dict.fromkeys(sentences))
 
 
-def _said(value: object) -> str:
+def _setting_text(value: object) -> str:
     if value is None:
         return "not set"
     return " to ".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -103,15 +105,17 @@ def _said(value: object) -> str:
 
 def _differing_grids(trained_on: dict[str, Any], others: Sequence[OtherData]) -> dict[str, tuple[str, str]]:
     """Of each other data set whose images lie on another grid than those trained on: its grid and theirs, in words."""
-    own = _grid(trained_on)
-    return {other.name: (_grid(other.dataset), own) for other in others if _grid(other.dataset) != own}
+    training_grid = _grid(trained_on)
+    return {
+        other.name: (_grid(other.dataset), training_grid) for other in others if _grid(other.dataset) != training_grid
+    }
 
 
 def _grid(dataset: dict[str, Any]) -> str:
     shape, spacing = (dataset.get(name) for name in ("shape", "spacing_mm"))
     if not isinstance(shape, list) or not isinstance(spacing, list):
         return "a grid that is not recorded"
-    return " voxels at ".join("x".join(map(_shortly, own)) for own in (shape, spacing)) + " mm"
+    return " voxels at ".join("x".join(map(_shortly, values)) for values in (shape, spacing)) + " mm"
 
 
 def _shortly(side: Any) -> str:

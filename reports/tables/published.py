@@ -7,7 +7,7 @@ import pandas as pd
 
 from reports.analysis.comparison import Comparison
 from reports.records.files import as_object
-from reports.records.metric import KNOWN
+from reports.records.metric import METRICS_BY_NAME
 from reports.tables.table import Table, caption
 from reports.wording import NOT_MEASURED
 
@@ -28,7 +28,7 @@ def published(comparison: Comparison) -> Table:
             "Metric": [_title(name) for name in numbers["metric"]],
             "Published": [f"{value:g}" for value in numbers["published"]],
             "Measured here": [
-                NOT_MEASURED if pd.isna(value) else KNOWN[name].number(value)
+                NOT_MEASURED if pd.isna(value) else METRICS_BY_NAME[name].number(value)
                 for name, value in zip(numbers["metric"], numbers["measured"], strict=True)
             ],
             "Source": numbers["source"],
@@ -48,7 +48,7 @@ def _rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
     for arm, entries in _entries(comparison):
         for entry in entries:
             name, dataset = str(entry["metric"]), str(entry.get("dataset") or "not named")
-            comparable = dataset == evaluated_on and name in KNOWN
+            comparable = dataset == evaluated_on and name in METRICS_BY_NAME
             measured = means[name][arm] if comparable else float("nan")
             yield arm, dataset, name, float(entry["value"]), measured, str(entry.get("source") or "not named")
 
@@ -69,7 +69,7 @@ def _entries(comparison: Comparison) -> Iterator[tuple[str, list[dict[str, Any]]
 
 
 def _title(name: str) -> str:
-    return KNOWN[name].label if name in KNOWN else name
+    return METRICS_BY_NAME[name].label if name in METRICS_BY_NAME else name
 
 
 def _is_number(value: object) -> bool:

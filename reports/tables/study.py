@@ -11,7 +11,7 @@ from reports.analysis.significance import Certainty
 from reports.analysis.structures import structure_means, structure_names
 from reports.records.definitions import load_definitions
 from reports.records.files import EVALUATED
-from reports.records.metric import KNOWN
+from reports.records.metric import METRICS_BY_NAME
 from reports.records.search import load_searches
 from reports.tables.arms import differences, leaderboard, overview
 from reports.tables.cost import cost, regularity
@@ -53,10 +53,12 @@ def seeds(comparison: Comparison) -> Table:
     title = f"{metric.title} by seed"
     text = caption(f"Mean over pairs of each trained network, {metric.label}.", comparison.records)
     if pairs.empty:
-        empty = pd.DataFrame(columns=["arm", "seed", *KNOWN])
+        empty = pd.DataFrame(columns=["arm", "seed", *METRICS_BY_NAME])
         return Table(title=title, caption=text, numbers=empty, shown=empty)
     numbers = (
-        pairs.groupby(["arm", "seed"], sort=False)[list(dict.fromkeys([*KNOWN, metric.name]))].mean().reset_index()
+        pairs.groupby(["arm", "seed"], sort=False)[list(dict.fromkeys([*METRICS_BY_NAME, metric.name]))]
+        .mean()
+        .reset_index()
     )
     wide = numbers.pivot(index="arm", columns="seed", values=metric.name).reindex(comparison.evaluated["arm"])
     shown = wide.map(lambda value: "" if isnan(value) else metric.number(value)).rename_axis(columns=None)

@@ -116,10 +116,10 @@ def test_every_data_set_says_how_to_come_by_it(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize("path", sorted(TABLES.glob("*.csv")), ids=lambda path: path.stem)
 def test_each_line_of_what_is_known_has_its_source(path: Path) -> None:
     if path.stem == "freesurfer":
-        rows = read_table(path, required=("label", "name"), known=("label", "name"))
+        rows = read_table(path, required=("label", "name"), allowed=("label", "name"))
         assert len({row["label"] for row in rows}) == len({row["name"] for row in rows}) == len(rows) == 115
         return
-    rows = read_table(path, required=("dataset", "source"), known=None)
+    rows = read_table(path, required=("dataset", "source"), allowed=None)
     assert all(len(row["source"]) > 10 for row in rows)
     assert {row["dataset"] for row in rows} <= set(known_datasets())
 

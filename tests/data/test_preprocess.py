@@ -120,7 +120,7 @@ def test_labels_beyond_the_known_are_named(tmp_path: Path) -> None:
     image = replace(volume(SMOOTH, 1.0, 1.0, 1.0), path=tmp_path / "image.nii")
     path = write(tmp_path / "labels.nii", (SMOOTH > 0).astype(np.uint8) * 9)
     with pytest.raises(DataError, match=r"labels.nii: labels must be among \[0, 1, 2\], got \[9\] as well"):
-        read_labels(path, image=image, known=(1, 2))
+        read_labels(path, image=image, allowed=(1, 2))
     path = write(tmp_path / "labels.nii", -(SMOOTH > 0).astype(np.int16))
     with pytest.raises(DataError, match=r"labels.nii: labels must be whole numbers"):
         read_labels(path, image=image)

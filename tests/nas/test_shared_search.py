@@ -22,14 +22,14 @@ def saved(runs: Path) -> list[str]:
     return [arm["keys"]["0"] for arm in read_json(runs / "studies" / "tiny.json")["arms"]]
 
 
-def test_each_process_proposes_what_no_other_has_announced(brains_cache: Path, tmp_path: Path) -> None:
+def test_each_process_proposes_what_no_other_has_saved(brains_cache: Path, tmp_path: Path) -> None:
     first, second = (tiny_search.make_search(tmp_path, brains_cache) for _ in range(2))
     jobs = []
     for search in (first, second, second, first):
         job = search.next()
         assert job is not None
         jobs.append(job.trial.key)
-    # What another process has announced is taken up before anything new is proposed, since it may have died.
+    # What another process has saved is taken up before anything new is proposed, since it may have died.
     assert jobs[1] == jobs[0]
     assert jobs[3] == jobs[2] != jobs[0]
     assert saved(tmp_path) == [jobs[0], jobs[2]]

@@ -38,7 +38,7 @@ SMALL = {
 
 def configurations_by_force(space: Space) -> set[str]:
     """Configurations of all strings of operators with all values of all parameters, active or not."""
-    strings: Iterable[Sequence[str]] = product(space.operators, repeat=7) if space.operators else [space.own_plan]
+    strings: Iterable[Sequence[str]] = product(space.operators, repeat=7) if space.operators else [space.base_plan]
     found = set()
     choices = product(*(p.values for p in space.parameters if isinstance(p, Choice)))
     for letters, values in product(strings, choices):

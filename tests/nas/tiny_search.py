@@ -47,15 +47,15 @@ def make_search(runs: Path, cache: Path) -> Search:
         name="tiny", space=space, trials=TRIALS, objectives=find_objectives(["dice"]),
         identity_dice={dataset.name: 0.5},
         runs=runs, seed=0, make=make, refuses=lambda method: None, limits={}, save_candidates=save_candidates,
-        turn=partial(take_claim, runs / "studies" / "tiny.proposer"), announced=partial(announced, entry),
+        turn=partial(take_claim, runs / "studies" / "tiny.proposer"), saved_points=partial(saved_points, entry),
     )  # fmt: skip
     directions = [objective.direction for objective in plan.objectives]
     search = Search(plan=plan, searcher=OptunaSearcher(space, directions=directions, sampler="tpe", seed=0))
-    search.resume(announced(entry))
+    search.resume(saved_points(entry))
     return search
 
 
-def announced(entry: Path) -> list[tuple[Values, int | None]]:
+def saved_points(entry: Path) -> list[tuple[Values, int | None]]:
     """The points that any process of the search has saved."""
     return [(arm["values"], None) for arm in read_json(entry)["arms"]] if entry.exists() else []
 

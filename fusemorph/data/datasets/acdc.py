@@ -148,7 +148,7 @@ def _spacings(table: Path) -> dict[int, tuple[float, ...]]:
         return {}
     columns = ("patient", "x_mm", "y_mm", "z_mm")
     found = {}
-    for number, row in enumerate(read_table(table, required=columns, known=columns), start=2):
+    for number, row in enumerate(read_table(table, required=columns, allowed=columns), start=2):
         digits = re.fullmatch(r"(?:patient)?([0-9]{1,3})", row["patient"])
         try:
             spacing = tuple(float(row[name].replace(",", ".")) for name in columns[1:])

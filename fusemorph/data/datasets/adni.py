@@ -42,9 +42,9 @@ class Adni(BrainDataset):
         found = find_images(folder, (IDA, bids("T1w")), dataset=self.name)
         rows = _rows(folder)
         # Those that the table names come first, so that they are the ones that are kept.
-        ordered = sorted(runs_in_order(found), key=lambda one: _number(one) not in rows)
-        visits = {_day(one): rows[number]["VISCODE"] for one in ordered if (number := _number(one)) in rows}
-        scans = [_listed(one, visits.get(_day(one), "")) for one in ordered]
+        ordered = sorted(runs_in_order(found), key=lambda image: _number(image) not in rows)
+        visits = {_day(image): rows[number]["VISCODE"] for image in ordered if (number := _number(image)) in rows}
+        scans = [_listed(image, visits.get(_day(image), "")) for image in ordered]
         return brain_listing(self.name, folder, scans, options, layout=found[0].layout)
 
     @staticmethod
@@ -87,7 +87,7 @@ def _rows(folder: Path) -> dict[str, Row]:
     """The rows of the table by the number of their image; none without the table."""
     rows: dict[str, Row] = {}
     for path in find_tables(folder, TABLE):
-        table = read_table(path, required=("PTID", "VISCODE"), known=None)
+        table = read_table(path, required=("PTID", "VISCODE"), allowed=None)
         check_ids(path, table, "PTID", form="[0-9]{3}_S_[0-9]{4,5}", like="027_S_0074")
         rows |= {number: row for row in table if (number := row.get("IMAGEUID", "").removesuffix(".0"))}
     return rows

@@ -98,7 +98,7 @@ def _list(folder: Path, options: BidsSettings) -> Listing:
         participant = participants.get(image["subject"], {})
         scans[scan_id] = Listed(
             image=image.path,
-            labels=_one(segmentations.get(scan_id, []), image.path),
+            labels=_only_segmentation(segmentations.get(scan_id, []), image.path),
             subject=image["subject"],
             split=participant.get("split", ""),
             site=participant.get("site", ""),
@@ -116,8 +116,8 @@ def _list(folder: Path, options: BidsSettings) -> Listing:
 def _images(folder: Path, suffix: str) -> list[Found]:
     """Those of the data set itself where it holds derivatives too."""
     found = find_images(folder, (bids(suffix),), dataset="bids")
-    own = [image for image in found if "derivatives" not in image.path.relative_to(folder).parts]
-    return own or found
+    originals = [image for image in found if "derivatives" not in image.path.relative_to(folder).parts]
+    return originals or found
 
 
 def _segmentations(folder: Path, text: str) -> dict[str, list[Found]]:
@@ -125,15 +125,16 @@ def _segmentations(folder: Path, text: str) -> dict[str, list[Found]]:
     if text == "none":
         return {}
     found: dict[str, list[Found]] = {}
-    for one in find_all(folder, SEGMENTATIONS):
-        if text in one.path.name:
-            found.setdefault("_".join(part for part in (one["subject"], one["session"]) if part), []).append(one)
+    for segmentation in find_all(folder, SEGMENTATIONS):
+        if text in segmentation.path.name:
+            visit = "_".join(part for part in (segmentation["subject"], segmentation["session"]) if part)
+            found.setdefault(visit, []).append(segmentation)
     return found
 
 
-def _one(segmentations: Sequence[Found], image: Path) -> Path | None:
+def _only_segmentation(segmentations: Sequence[Found], image: Path) -> Path | None:
     if len(segmentations) > 1:
-        names = ", ".join(one.path.name for one in segmentations[:3])
+        names = ", ".join(segmentation.path.name for segmentation in segmentations[:3])
         raise DataError(
             f"{image}: has {len(segmentations)} segmentations ({names}); say which by a text that its name alone "
             "holds, such as --set segmentation=desc-aseg"
@@ -157,7 +158,7 @@ def _participants(folder: Path) -> dict[str, Mapping[str, str]]:
     table = folder / "participants.tsv"
     if not table.exists():
         return {}
-    rows = read_table(table, required=("participant_id",), known=None)
+    rows = read_table(table, required=("participant_id",), allowed=None)
     return {row["participant_id"].removeprefix("sub-"): row for row in rows}
 
 
@@ -166,7 +167,7 @@ def _names(folder: Path) -> dict[int, str] | None:
     tables = sorted(folder.glob("*dseg.tsv"))
     if len(tables) != 1:
         return None
-    rows = read_table(tables[0], required=("index", "name"), known=None)
+    rows = read_table(tables[0], required=("index", "name"), allowed=None)
     if wrong := [row["index"] for row in rows if not re.fullmatch("[0-9]{1,5}", row["index"])]:
         raise DataError(f"{tables[0]}: 'index' must be the number of a structure, got {wrong[0]!r}")
     return {int(row["index"]): row["name"] for row in rows if int(row["index"])}

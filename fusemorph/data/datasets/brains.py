@@ -51,7 +51,7 @@ class Brains(BrainDataset):
             part = kind(folder / name, cache=cache, seed=options.seed, fractions=options.fractions)
             assert isinstance(part, ListedDataset)
             excluded |= part.listing.excluded
-            scans |= {f"{name}_{own}": _named(scan, name) for own, scan in part.listing.scans.items()}
+            scans |= {f"{name}_{scan_id}": _named(scan, name) for scan_id, scan in part.listing.scans.items()}
         kept, twice = _without_duplicates(scans, cache=cache)
         return Listing(scans=kept, layout=" + ".join(present), excluded=excluded | twice)
 

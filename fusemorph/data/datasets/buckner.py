@@ -25,8 +25,8 @@ class BucknerSettings(BrainSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.segmentation not in SEGMENTATIONS:
-            known = ", ".join(SEGMENTATIONS)
-            raise ValueError(f"buckner: 'segmentation' must be one of {known}, got {self.segmentation!r}")
+            choices = ", ".join(SEGMENTATIONS)
+            raise ValueError(f"buckner: 'segmentation' must be one of {choices}, got {self.segmentation!r}")
 
 
 class Buckner(BrainDataset):
@@ -52,7 +52,9 @@ class Buckner(BrainDataset):
 
         names = ("norm", options.segmentation)
         require_partners(folder, found, names=names, layout=labels)
-        scans = [Listed(image=one.path, labels=partner(one.path, names), subject=one["subject"]) for one in found]
+        scans = [
+            Listed(image=image.path, labels=partner(image.path, names), subject=image["subject"]) for image in found
+        ]
         return brain_listing(self.name, folder, scans, options, layout=layout.name)
 
     def _names(self, folder: Path, options: BucknerSettings) -> dict[int, str]:

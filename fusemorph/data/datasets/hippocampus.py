@@ -119,7 +119,7 @@ class Hippocampus(FileDataset):
     def _read(self, scan_id: str) -> tuple[Volume, Volume]:
         image_path, labels_path = self.files(scan_id)
         image = read_image(image_path)
-        return image, read_labels(labels_path, image=image, known=self.labels)
+        return image, read_labels(labels_path, image=image, allowed=self.labels)
 
     def _start(self, scan_id: str, image: Volume) -> tuple[int, ...]:
         return centred_start(image.array.shape, self.shape)

@@ -55,8 +55,8 @@ class Ixi(BrainDataset):
         layouts = (Layout(name="official", pattern=name), bids(SUFFIXES[options.modality]))
         found = runs_in_order(find_images(folder, layouts, dataset=self.name))
         scans = [
-            Listed(image=one.path, subject=f"IXI{one['subject'].removeprefix('IXI')}", site=one["site"])
-            for one in found
+            Listed(image=image.path, subject=f"IXI{image['subject'].removeprefix('IXI')}", site=image["site"])
+            for image in found
         ]
         return brain_listing(self.name, folder, scans, options, layout=found[0].layout)
 

@@ -202,8 +202,8 @@ def _listing(file: Path, task: Mapping[str, Any]) -> Listing:
         scans |= {name: scan for name, scan in listed.items() if scan.subject not in others}
     declared = [
         ListedPair(split=split, fixed=_stem(fixed), moving=_stem(moving), block="")
-        for split, own in pairs.items()
-        for fixed, moving in own
+        for split, of_split in pairs.items()
+        for fixed, moving in of_split
     ]
     splits = {name: scan.split for name, scan in scans.items()}
     kept = [pair for pair in declared if {splits.get(pair.fixed), splits.get(pair.moving)} == {pair.split}]
@@ -264,10 +264,16 @@ def _labels(task: Mapping[str, Any], listing: Listing, cache: Path) -> dict[int,
     if not any(scan.labels for scan in listing.scans.values()):
         return {}
     named = task.get("labels") or {}
-    names = next((own for own in named.values() if isinstance(own, dict)), named) if isinstance(named, dict) else {}
+    names = (
+        next((names_of for names_of in named.values() if isinstance(names_of, dict)), named)
+        if isinstance(named, dict)
+        else {}
+    )
     labels = {int(value): str(name) for value, name in names.items() if str(value).isdecimal() and int(value)}
     if labels:
         return dict(sorted(labels.items()))
     labelled = {name: scan for name, scan in listing.scans.items() if scan.labels}
     surveys = survey_scans(labelled, smallest_side=1, cache=cache, dimensions=None)
-    return {value: str(value) for value in sorted({int(value) for own in surveys.values() for value in own["values"]})}
+    return {
+        value: str(value) for value in sorted({int(value) for survey in surveys.values() for value in survey["values"]})
+    }

@@ -99,23 +99,25 @@ def _list(folder: Path, options: MindboggleSettings, cache: Path) -> Listing:
     require_partners(folder, found, names=NAMES, layout=labels)
     problems = wrong_headers("mindboggle") if options.space == "native" else {}
     scans, lost, righted = [], {}, {}
-    for one in found:
+    for image in found:
         reading = Reading()
-        if problem := problems.get(one["subject"]):
-            copy = one.path.with_name(one.path.name.replace("t1weighted_brain", "t1weighted_brain.MNI152"))
+        if problem := problems.get(image["subject"]):
+            copy = image.path.with_name(image.path.name.replace("t1weighted_brain", "t1weighted_brain.MNI152"))
             if not copy.exists():
-                lost[one.path] = f"{problem}, and {copy.name}, which would tell how it lies, is not there"
+                lost[image.path] = f"{problem}, and {copy.name}, which would tell how it lies, is not there"
                 continue
-            reading = Reading(axes=true_axes(one.path, copy, cache=cache))
-            righted[one.path] = f"{problem}; its axes are {reading.axes}, by comparison with {copy.name}"
-        scans.append(_scan(one, reading))
+            reading = Reading(axes=true_axes(image.path, copy, cache=cache))
+            righted[image.path] = f"{problem}; its axes are {reading.axes}, by comparison with {copy.name}"
+        scans.append(_scan(image, reading))
     listing = brain_listing("mindboggle", folder, scans, options, layout="official")
     return Listing(scans=listing.scans, layout="official", excluded=listing.excluded | lost, righted=righted)
 
 
-def _scan(one: Found, reading: Reading) -> Listed:
-    site = _cohort(one["subject"])
-    return Listed(image=one.path, labels=partner(one.path, NAMES), subject=one["subject"], site=site, reading=reading)
+def _scan(image: Found, reading: Reading) -> Listed:
+    site = _cohort(image["subject"])
+    return Listed(
+        image=image.path, labels=partner(image.path, NAMES), subject=image["subject"], site=site, reading=reading
+    )
 
 
 def _cohort(subject: str) -> str:

@@ -83,7 +83,7 @@ class Mnms(CardiacDataset):
 def _list(folder: Path) -> Listing:
     found = find_images(folder, (LAYOUT,), dataset="mnms")
     table = _table(folder)
-    rows = read_table(table, required=("External code", "ED", "ES"), known=None)
+    rows = read_table(table, required=("External code", "ED", "ES"), allowed=None)
     check_ids(table, rows, "External code", form=r"[A-Z0-9]{6}", like="A0S9V9")
     cases = {row["External code"]: row for row in rows}
     scans: dict[str, Listed] = {}

@@ -178,8 +178,8 @@ def _members(folder: Path) -> Mapping[str, Mapping[str, str]]:
     images, labels = (_scans(folder / part) for part in ("images", "labels"))
     lone = [f"{folder / 'images' / name}.nii.gz: image without label" for name in sorted(images - labels)]
     lone += [f"{folder / 'labels' / name}.nii.gz: label without image" for name in sorted(labels - images)]
-    known = {str(number) for numbers in SCANS.values() for number in numbers}
-    lone += [f"{folder / 'images' / name}.nii.gz: is none of the 35 scans" for name in sorted(images - known)]
+    published = {str(number) for numbers in SCANS.values() for number in numbers}
+    lone += [f"{folder / 'images' / name}.nii.gz: is none of the 35 scans" for name in sorted(images - published)]
     if lone:
         raise DataError("\n".join(lone))
     scanned_again = same_subject("multi_atlas")

@@ -65,12 +65,12 @@ class Oasis(BrainDataset):
         require_partners(folder, found, names=(image, labels), layout=maps)
         scans = [
             Listed(
-                image=one.path,
-                labels=partner(one.path, (image, labels)),
-                subject=one["subject"].removeprefix("OASIS_"),
-                visit=f"MR{one['session']}",
+                image=file.path,
+                labels=partner(file.path, (image, labels)),
+                subject=file["subject"].removeprefix("OASIS_"),
+                visit=f"MR{file['session']}",
             )
-            for one in found
+            for file in found
         ]
         return brain_listing(self.name, folder, scans, options, layout="neurite")
 

@@ -16,7 +16,7 @@ from reports.dataframe import load
 from reports.page.datasets import across_sections
 from reports.page.overview import studies_overview
 from reports.records.files import METRICS
-from reports.records.metric import KNOWN
+from reports.records.metric import METRICS_BY_NAME
 from reports.tables.datasets import across_table, interaction_table
 from reports.tables.groups import side_by_side
 from reports.tables.published import published
@@ -42,8 +42,11 @@ SHARED = (
 
 
 def test_every_metric_of_the_records_is_known() -> None:
-    assert tuple(KNOWN) == METRICS
-    assert [name for name, metric in KNOWN.items() if metric.higher_is_better] == ["dice", "segmentation_dice"]
+    assert tuple(METRICS_BY_NAME) == METRICS
+    assert [name for name, metric in METRICS_BY_NAME.items() if metric.higher_is_better] == [
+        "dice",
+        "segmentation_dice",
+    ]
 
 
 def test_ranks_across_by_hand(tmp_path: Path) -> None:
