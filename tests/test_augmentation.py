@@ -23,7 +23,7 @@ def test_flips_are_shared_and_labels_follow() -> None:
     for seed in range(40):
         moved, labels = augment(images, labels_of(images), kind="flip", rng=np.random.default_rng(seed))
         mirrored = {axes: [image.flip(axes) for image in images] for axes in SUBSETS}
-        flips = [axes for axes, own in mirrored.items() if all(map(torch.equal, moved, own))]
+        flips = [axes for axes, expected in mirrored.items() if all(map(torch.equal, moved, expected))]
         assert len(flips) == 1
         seen.add(flips[0])
         assert labels is not None
@@ -39,13 +39,13 @@ def test_affine_noise_is_each_image_s_own_and_labels_follow() -> None:
     moved, labels = augment(images, (ball.short(), ball.short()), kind="affine", rng=np.random.default_rng(3))
     assert not torch.allclose(moved[0], moved[1], atol=0.05)
     assert labels is not None
-    for image, own in zip(moved, labels, strict=True):
-        assert own.dtype == torch.int16
-        assert set(own.unique().tolist()) == {0, 1}
+    for image, of_image in zip(moved, labels, strict=True):
+        assert of_image.dtype == torch.int16
+        assert set(of_image.unique().tolist()) == {0, 1}
         inside = image > 0.5
-        overlap = 2 * (inside & (own == 1)).sum() / (inside.sum() + own.sum())
+        overlap = 2 * (inside & (of_image == 1)).sum() / (inside.sum() + of_image.sum())
         assert float(overlap) > 0.95
-        assert not torch.equal(own, ball.short())
+        assert not torch.equal(of_image, ball.short())
 
 
 @pytest.mark.parametrize("kind", ["none", "flip", "affine"])

@@ -35,8 +35,8 @@ def test_a_wrong_command_suggests_the_near_one(capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit) as ended:
         main(["swep"])
     assert ended.value.code == 2
-    assert "unknown command 'swep'" in (said := capsys.readouterr().err)
-    assert "did you mean sweep?" in said
+    assert "unknown command 'swep'" in (message := capsys.readouterr().err)
+    assert "did you mean sweep?" in message
 
 
 def test_sweep_and_report_are_called_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

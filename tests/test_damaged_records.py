@@ -96,12 +96,12 @@ def test_a_damaged_record_is_kept_aside_and_the_trial_is_to_do_again(tmp_path: P
     (folder.path / "record.json").write_text(content)
     with pytest.raises(DamagedFile):
         folder.status()
-    (told,) = folder.tidy()
+    (message,) = folder.tidy()
     assert folder.status() is None
     (kept,) = folder.path.glob("damaged-*-record.json")
     assert kept.read_text() == content
-    assert f"{folder.path / 'record.json'} " in told
-    assert told.endswith(f"; it is kept as {kept.name} and made again")
+    assert f"{folder.path / 'record.json'} " in message
+    assert message.endswith(f"; it is kept as {kept.name} and made again")
     folder.begin({})
     folder.finish({}, measured={})
 

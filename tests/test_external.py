@@ -197,8 +197,8 @@ def grows(*, affine: bool, threads: int) -> None:
 
 def test_memory_is_of_the_program_and_not_of_the_process_that_calls_it() -> None:
     script = MEMORY.format(root=str(Path(__file__).parents[1]))
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    nothing, little, much = map(float, said.split())
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    nothing, little, much = map(float, output.split())
     assert nothing == 0
     assert 0 < little < 60
     assert 200 < much < 260

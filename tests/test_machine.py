@@ -12,7 +12,7 @@ CHILD = "from fusemorph.machine import peak_memory_mib; print(peak_memory_mib())
 
 def test_a_small_child_of_a_large_process_does_not_measure_its_parent() -> None:
     held = np.ones(2**26)  # half a GiB
-    own = peak_memory_mib()
+    before = peak_memory_mib()
     printed = subprocess.run([sys.executable, "-c", CHILD], check=True, capture_output=True, text=True).stdout
-    assert own > 512
-    assert float(printed) < own - held.nbytes / 2**21
+    assert before > 512
+    assert float(printed) < before - held.nbytes / 2**21

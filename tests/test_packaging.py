@@ -49,5 +49,5 @@ def test_every_dependency_has_a_tested_version_within_its_range() -> None:
     extras = PROJECT["optional-dependencies"]
     named = [extras[name] for name in ("search", "test", "lint", "types")]
     wanted = [Requirement(line) for line in sum(named, PROJECT["dependencies"])]
-    for requirement in (own for own in wanted if own.name != PROJECT["name"]):
+    for requirement in (requirement for requirement in wanted if requirement.name != PROJECT["name"]):
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), requirement

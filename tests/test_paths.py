@@ -37,6 +37,6 @@ def test_every_command_expands_the_paths_that_it_takes(
         lambda: fusemorph(["register", "~/runs/a.nii.gz", "~/runs/b.nii.gz", "--method=~/runs/KEY", "--out=~/out"]),
     ):
         assert call() != 0
-        said = capsys.readouterr()
-        assert str(tmp_path / "runs") in said.out + said.err
+        output = capsys.readouterr()
+        assert str(tmp_path / "runs") in output.out + output.err
     assert not (tmp_path / "~").exists()

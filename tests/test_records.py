@@ -184,6 +184,6 @@ def test_a_disk_that_fills_damages_nothing_and_is_named_each_time(tmp_path: Path
         call, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
     assert ended.returncode == 0, ended.stderr
-    told = ended.stdout.splitlines()
-    assert len(told) == 3
-    assert all(line.startswith("cannot write ") and line.endswith(": no space left on the disk") for line in told)
+    lines = ended.stdout.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("cannot write ") and line.endswith(": no space left on the disk") for line in lines)

@@ -254,8 +254,8 @@ def test_a_label_that_16_bits_do_not_hold_is_named(
     nib.save(nib.Nifti1Image(array, nib.Nifti1Image.from_filename(image).affine), labels)
     call = [image, image, "--method", str(trained(tmp_path / "runs")), "--out", str(tmp_path / "out")]
     assert main([*call, "--fixed-labels", str(labels), "--moving-labels", str(labels)]) == 1
-    said = f"fusemorph register: {labels}: labels must be whole numbers from 0 to 32767, got 40001"
-    assert capsys.readouterr().err.splitlines() == [said]
+    message = f"fusemorph register: {labels}: labels must be whole numbers from 0 to 32767, got 40001"
+    assert capsys.readouterr().err.splitlines() == [message]
     assert not (tmp_path / "out").exists()
 
 

@@ -41,15 +41,15 @@ def test_forms_that_differ_by_12_mm_are_refused_and_settled_by_an_option(
     fixed = apart_by(tmp_path / "fixed.nii", 12.0, sform_code=sform_code, qform_code=1)
     moving = apart_by(tmp_path / "moving.nii", 0.0, sform_code=1, qform_code=1)
     assert registered(fixed, moving, runs) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
+    messages = capsys.readouterr().err.splitlines()
+    assert len(messages) == 1
     for words in (
         "fixed.nii: ITK and nibabel place it 12 mm apart",
         "at (12, 0, 0) mm",
         "at (0, 0, 0) mm",
         "--header qform",
     ):
-        assert words in said[0]
+        assert words in messages[0]
     assert not (tmp_path / "out").exists()
     for form, at in (("sform", 0.0), ("qform", 12.0)):
         assert registered(fixed, moving, runs, "--header", form) == 0
@@ -77,10 +77,10 @@ def test_of_two_forms_the_one_that_cannot_be_is_refused_and_the_other_taken(
     wrong = {"qform": "sform", "sform": "qform"}[right]
     for more, words in (((), f"--header {right}"), (("--header", wrong), f"the {wrong} must be finite and invertible")):
         assert registered(fixed, fixed, runs, *more) == 1
-        said = capsys.readouterr().err.splitlines()
-        assert len(said) == 1
-        assert str(fixed) in said[0]
-        assert words in said[0]
+        messages = capsys.readouterr().err.splitlines()
+        assert len(messages) == 1
+        assert str(fixed) in messages[0]
+        assert words in messages[0]
         assert not (tmp_path / "out").exists()
     assert registered(fixed, fixed, runs, "--header", right) == 0
     np.testing.assert_array_equal(nib.Nifti1Image.from_filename(tmp_path / "out" / "warped.nii.gz").affine, STRAIGHT)
@@ -153,9 +153,9 @@ def test_a_loop_of_links_is_no_folder_for_the_result(
     image = write_raw(tmp_path / "x.nii", textured((24, 24, 24), STRAIGHT), sform=STRAIGHT, sform_code=1)
     (tmp_path / "out").symlink_to("out")
     assert registered(image, image, runs) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
-    assert str(tmp_path / "out") in said[0]
+    messages = capsys.readouterr().err.splitlines()
+    assert len(messages) == 1
+    assert str(tmp_path / "out") in messages[0]
 
 
 @pytest.mark.parametrize("slices", [2, 5])
@@ -210,10 +210,10 @@ def test_scans_far_apart_are_aligned_as_those_of_the_training(
     def dice(*more: str) -> tuple[float, str]:
         run = trained(tmp_path / "runs", strength=0.0, align="affine")
         assert registered(files["fixed"], files["moving"], run, *with_labels, *more) == 0
-        said = capsys.readouterr()
+        output = capsys.readouterr()
         return float(
-            next(line for line in said.out.splitlines() if line.startswith("mean dice ")).split()[-1]
-        ), said.err
+            next(line for line in output.out.splitlines() if line.startswith("mean dice ")).split()[-1]
+        ), output.err
 
     apart, warning = dice("--start", "world")
     together, note = dice()
@@ -229,9 +229,9 @@ def test_an_alignment_of_the_data_that_is_not_known_is_asked_for(
     run = trained(tmp_path / "runs", align=align)
     image = write_raw(tmp_path / "x.nii", textured((24, 24, 24), STRAIGHT), sform=STRAIGHT, sform_code=1)
     assert registered(image, image, run) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
-    assert f"{run}: its data were aligned by {align!r}" in said[0]
+    messages = capsys.readouterr().err.splitlines()
+    assert len(messages) == 1
+    assert f"{run}: its data were aligned by {align!r}" in messages[0]
     assert not (tmp_path / "out").exists()
     assert registered(image, image, run, "--start", "centres") == 0
     assert "starts from centres here" in capsys.readouterr().err

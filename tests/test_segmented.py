@@ -24,9 +24,9 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_labels(path: Path, image: Volume, values: tuple[int, ...]) -> Path:
-    own = nib.Nifti1Image.from_filename(image.path)
-    array = np.resize(np.array(values, np.int16), own.shape)
-    nib.save(nib.Nifti1Image(array, own.affine), path)
+    on_disk = nib.Nifti1Image.from_filename(image.path)
+    array = np.resize(np.array(values, np.int16), on_disk.shape)
+    nib.save(nib.Nifti1Image(array, on_disk.affine), path)
     return path
 
 
@@ -34,27 +34,27 @@ def test_label_maps_of_both_images_are_written_with_their_headers(
     trial: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fixed, moving = (image_on(grid, tmp_path / f"{grid}.nii.gz") for grid in ("oblique", "permuted"))
-    labels = [write_labels(tmp_path / f"labels{n}.nii.gz", own, (0, 3, 7)) for n, own in enumerate((fixed, moving))]
+    labels = [write_labels(tmp_path / f"labels{n}.nii.gz", image, (0, 3, 7)) for n, image in enumerate((fixed, moving))]
     call = [str(fixed.path), str(moving.path), "--method", str(trial), "--out", str(tmp_path / "out")]
     assert main([*call, "--fixed-labels", str(labels[0]), "--moving-labels", str(labels[1])]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name, image in zip(SEGMENTATIONS, (fixed, moving, fixed), strict=True):
         written = nib.Nifti1Image.from_filename(tmp_path / "out" / name)
-        own = nib.Nifti1Image.from_filename(image.path)
+        stored = nib.Nifti1Image.from_filename(image.path)
         assert written.get_data_dtype() == np.int16
-        assert written.shape == own.shape
-        np.testing.assert_allclose(written.affine, own.affine, atol=1e-5)
+        assert written.shape == stored.shape
+        np.testing.assert_allclose(written.affine, stored.affine, atol=1e-5)
         assert set(np.unique(written.get_fdata())) <= {0, 3, 7}
-        assert name in said
-    assert "mean fixed_segmentation_dice" in said
-    assert "mean moving_segmentation_dice" in said
+        assert name in output
+    assert "mean fixed_segmentation_dice" in output
+    assert "mean moving_segmentation_dice" in output
 
 
 def test_a_label_that_the_trial_does_not_know_names_its_file(
     trial: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image = image_on("isotropic", tmp_path / "image.nii.gz")
-    good, bad = (write_labels(tmp_path / f"{n}.nii.gz", image, own) for n, own in enumerate(((0, 3), (0, 3, 9))))
+    good, bad = (write_labels(tmp_path / f"{n}.nii.gz", image, values) for n, values in enumerate(((0, 3), (0, 3, 9))))
     call = [str(image.path), str(image.path), "--method", str(trial), "--out", str(tmp_path / "out")]
     assert main([*call, "--fixed-labels", str(good), "--moving-labels", str(bad)]) == 1
     error = capsys.readouterr().err

@@ -40,8 +40,8 @@ _INDEX = re.compile(r"Unnamed: [0-9]+")
 def read_table(path: Path, *, required: Sequence[str], allowed: Sequence[str] | None) -> list[Row]:
     """The rows of a CSV file, cells stripped, without the rows and columns that are empty.
 
-    ``allowed``: the columns that there may be; None for a table of another program, of which columns without a name, such
-    as the index that pandas writes, are left out.
+    ``allowed``: the columns that there may be; None for a table of another program, of which columns without a name,
+    such as the index that pandas writes, are left out.
 
     Raises:
         DataError: unreadable, not text in UTF-8, UTF-16 or UTF-32, without rows, columns missing, unknown or twice, a

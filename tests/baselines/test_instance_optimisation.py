@@ -77,7 +77,7 @@ def loss_of(objective: TrainingLoss, registration: Registration, pair: Pair) -> 
 def test_the_loss_of_every_method_is_lowered(name: str) -> None:
     method, pair = make(name), make_pair()
     network, refining = fresh(method), InstanceOptimisation(of=method, steps=20)
-    start, found = (own.registration(pair, network=network, device=CPU) for own in (method, refining))
+    start, found = (each.registration(pair, network=network, device=CPU) for each in (method, refining))
     objective = method.objective or NCC_AND_DIFFUSION
     assert loss_of(objective, found, pair) < loss_of(objective, start, pair) - 1e-3
     assert (start.velocity is None) == (found.velocity is None)

@@ -40,11 +40,11 @@ def test_both_images_are_segmented_the_same_in_either_direction(name: str) -> No
     network = method.network(2)
     assert network is not None
     first, second = torch.rand(2, 1, 1, 33, 20)
-    one, both = network(first, second), network.both_directions(first, second)  # type: ignore[operator]
-    of_first, of_second = (logits.detach() for logits in one.segmentation)
+    single, both = network(first, second), network.both_directions(first, second)  # type: ignore[operator]
+    of_first, of_second = (logits.detach() for logits in single.segmentation)
     assert of_first.shape == (1, 3, 33, 20)
     torch.testing.assert_close(both.segmentation[0].detach(), torch.cat((of_first, of_second)), atol=1e-4, rtol=1e-3)
-    torch.testing.assert_close(both.displacement[:1], one.displacement, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(both.displacement[:1], single.displacement, atol=1e-4, rtol=1e-3)
 
 
 def test_what_segments_alone_moves_nothing() -> None:
@@ -79,4 +79,6 @@ def test_deepatlas_trains_in_turns_and_ends_bit_equal_when_killed(
 def test_the_step_decides_whose_turn_it_is(step: int, learning: str) -> None:
     network = DeepAtlas(width=2, segmentation_batches=1, registration_batches=2).network(2)
     network.advance(0.5, step)
-    assert {name.split(".")[0] for name, own in network.named_parameters() if own.requires_grad} == {learning}
+    assert {name.split(".")[0] for name, parameter in network.named_parameters() if parameter.requires_grad} == {
+        learning
+    }

@@ -26,11 +26,11 @@ def test_published_sizes(method: Transmorph, millions: float) -> None:
 
 def test_linear_layers_and_attention_count_as_flops() -> None:
     """One more block, by hand: a window of 8x8 voxels of width 4."""
-    shape, one = (32, 32), Transmorph(width=4, depths=(1,), heads=(1,), window=(8, 8, 8), last=2)
+    shape, method = (32, 32), Transmorph(width=4, depths=(1,), heads=(1,), window=(8, 8, 8), last=2)
     voxels, width = 64, 4
     block = 2 * voxels * (3 + 1 + 4 + 4) * width**2 + 2 * 2 * voxels**2 * width
     two = count_flops(Transmorph(width=4, depths=(2,), heads=(1,), window=(8, 8, 8), last=2), shape)
-    assert two - count_flops(one, shape) == block
+    assert two - count_flops(method, shape) == block
 
 
 @pytest.mark.parametrize("shape", [(17, 33, 48), (40, 24)])

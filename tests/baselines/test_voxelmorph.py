@@ -46,8 +46,8 @@ def test_weights_of_monai_give_its_output(shape: tuple[int, ...]) -> None:
     theirs, ours = monai_network(len(shape)), VoxelMorph2().network(len(shape))
     weights = list(theirs.parameters())[2:]  # both list their layers in the order of computation
     with torch.no_grad():
-        for own, weight in zip(ours.parameters(), weights, strict=True):
-            own.copy_(weight)
+        for parameter, weight in zip(ours.parameters(), weights, strict=True):
+            parameter.copy_(weight)
     fixed, moving = torch.rand(2, 1, 1, *shape)
     expected = theirs(torch.cat((fixed, moving), dim=1))
     assert expected.std() > 1e-3

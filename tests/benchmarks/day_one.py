@@ -139,7 +139,7 @@ def rows(card: Card, width: int, steps: int) -> list[tuple[str, str]]:
     finest = replace(method, plan="ggg/qqqq")
     ours, theirs = (card.median_s(step) for step in (training(card, method, BUDGET), reference(card, width)))
     flops = BACKWARD * count_flops(method, card.shape) / ours
-    told = [
+    lines = [
         ("device", str(describe_machine(card.device, threads=torch.get_num_threads()).get("device", card.device))),
         (f"AutoFuse c = {width}, {where}: training step", f"{ours:.3f} s"),
         ("the reference form over it (dense NCC, two single passes, float32)", f"{theirs / ours:.2f}"),
@@ -150,13 +150,13 @@ def rows(card: Card, width: int, steps: int) -> list[tuple[str, str]]:
     for name, trained in (("AutoFuse", method), ("coarse to fine", finest)):
         foretold = training_memory_bytes(trained, BUDGET, card.shape)
         took = peak_bytes(card, training(card, trained, BUDGET))
-        told.append((f"{name}: memory foretold", size(foretold)))
+        lines.append((f"{name}: memory foretold", size(foretold)))
         if took is not None:
-            told.append((f"{name}: memory taken, over foretold", f"{size(took)}, {took / foretold:.2f}"))
-    told.append(("two trials at once, throughput over one", f"{two_at_once(card, method, BUDGET, ours):.2f}"))
+            lines.append((f"{name}: memory taken, over foretold", f"{size(took)}, {took / foretold:.2f}"))
+    lines.append(("two trials at once, throughput over one", f"{two_at_once(card, method, BUDGET, ours):.2f}"))
     losses = [loss_after(card, method, replace(BUDGET, precision=p), steps) for p in ("bfloat16", "float32")]
-    told.append((f"similarity after {steps} steps, bfloat16 and float32", f"{losses[0]:.4f} and {losses[1]:.4f}"))
-    return [*told, *compiled_row(card, method, ours)]
+    lines.append((f"similarity after {steps} steps, bfloat16 and float32", f"{losses[0]:.4f} and {losses[1]:.4f}"))
+    return [*lines, *compiled_row(card, method, ours)]
 
 
 def compiled_row(card: Card, method: Fusion, plain_s: float) -> list[tuple[str, str]]:
@@ -187,8 +187,8 @@ def main() -> None:
     shape = (call.side,) * 3 if call.side else (160, 192, 224)
     card = Card(device=device, shape=shape, repeats=call.repeats, peak_tflops=peak)
     print("| what | measured |\n|---|---|")
-    for what, measured in rows(card, call.width, call.steps):
-        print(f"| {what} | {measured} |", flush=True)
+    for quantity, measured in rows(card, call.width, call.steps):
+        print(f"| {quantity} | {measured} |", flush=True)
 
 
 if __name__ == "__main__":

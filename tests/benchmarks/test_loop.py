@@ -51,6 +51,6 @@ def test_share_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     spent["clipping and Adam"] = spent["step"] - spent["network and loss"]
     all_s = spent["whole"] - spent["validation"]
     shares = {name: spent[name] / all_s for name in ("data", "reading", "clipping and Adam")}
-    told = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
-    print(f"\nAutoFuse c = {WIDTH}, {dataset.shape}: {spent['step'] / STEPS:.2f} s a step, of which {told}")
+    listed = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
+    print(f"\nAutoFuse c = {WIDTH}, {dataset.shape}: {spent['step'] / STEPS:.2f} s a step, of which {listed}")
     assert sum(shares.values()) <= MOST

@@ -59,7 +59,7 @@ def peak_mib(name: str, task: str, shape: Shape) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def report(benchmark: BenchmarkFixture, what: str, values: dict[str, float]) -> None:
+def report(benchmark: BenchmarkFixture, title: str, values: dict[str, float]) -> None:
     ratios = {name: value / values["ours"] for name, value in values.items()}
     benchmark.extra_info.update(values=values, ratios=ratios)
-    print(f"\n{what}: " + "; ".join(f"{name} {values[name]:.3g} ({ratios[name]:.2f})" for name in values))
+    print(f"\n{title}: " + "; ".join(f"{name} {values[name]:.3g} ({ratios[name]:.2f})" for name in values))

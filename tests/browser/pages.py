@@ -15,12 +15,12 @@ def opened(browser: Any, path: Path, **settings: Any) -> Iterator[Any]:
     the test."""
     context = browser.new_context(offline=True, **settings)
     page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(f"console {message.type}: {message.text}"))
-    page.on("pageerror", lambda error: said.append(f"error: {error}"))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(f"console {message.type}: {message.text}"))
+    page.on("pageerror", lambda error: messages.append(f"error: {error}"))
     page.on(
         "request",
-        lambda request: said.append(request.url[:80]) if not request.url.startswith(("data:", "blob:")) else None,
+        lambda request: messages.append(request.url[:80]) if not request.url.startswith(("data:", "blob:")) else None,
     )
     page.goto(path.as_uri())
     page.wait_for_load_state("load")
@@ -31,4 +31,4 @@ def opened(browser: Any, path: Path, **settings: Any) -> Iterator[Any]:
             page.wait_for_selector(f"[id='{viewer.get_attribute('id')}'].live", state="attached")
     yield page
     context.close()
-    assert said == [path.as_uri()]
+    assert messages == [path.as_uri()]

@@ -34,7 +34,7 @@ def test_axe_finds_nothing(browser: Any, study: Path, width: int, theme: str) ->
         page.evaluate(OPEN_ALL)
         page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
         found = page.evaluate("axe.run(document).then(({ violations }) => violations)")
-        assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found] == []
+        assert [(violation["id"], violation["nodes"][0]["html"][:120]) for violation in found] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -196,8 +196,8 @@ def test_slices_by_wheel_drag_pair_and_plane(browser: Any, study: Path, theme: s
         page.mouse.up()
         assert int(slices.input_value()) == start
         assert int(blend.input_value()) == 70
-        told = viewer.locator(".shown").inner_text()
-        assert told.startswith("Median pair")
+        status = viewer.locator(".shown").inner_text()
+        assert status.startswith("Median pair")
         viewer.locator(".pair").select_option("worst")
         page.wait_for_function(
             "one => one.textContent.startsWith('Worst')", arg=viewer.locator(".shown").element_handle()

@@ -93,7 +93,7 @@ def test_a_pair_holds_the_scans_of_its_index(dataset: Dataset) -> None:
     assert pair.name == index.name
     assert (pair.split, pair.block) == ("val", index.block)
     assert np.array_equal(pair.moving.image, dataset.scan(index.moving).image)
-    seen = next(own for own in (pair.fixed.mask, pair.fixed.labels, pair.fixed.image) if own is not None)
+    seen = next(region for region in (pair.fixed.mask, pair.fixed.labels, pair.fixed.image) if region is not None)
     assert np.array_equal(pair.foreground, seen > 0)
     if pair.displacement is not None:
         assert pair.displacement.shape == (len(dataset.shape), *dataset.shape)

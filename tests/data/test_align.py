@@ -47,10 +47,15 @@ def opened(folder: Path, **settings: object) -> Dataset:
 
 
 def halves_dice(dataset: Dataset, first: str, second: str) -> float:
-    one, other = (dataset.scan(scan_id).labels for scan_id in (first, second))
-    assert one is not None
-    assert other is not None
-    return min(2 * ((one == v) & (other == v)).sum() / ((one == v).sum() + (other == v).sum()) for v in (1, 2))
+    first_labels, second_labels = (dataset.scan(scan_id).labels for scan_id in (first, second))
+    assert first_labels is not None
+    assert second_labels is not None
+    return min(
+        2
+        * ((first_labels == v) & (second_labels == v)).sum()
+        / ((first_labels == v).sum() + (second_labels == v).sum())
+        for v in (1, 2)
+    )
 
 
 def test_scans_come_to_lie_on_the_first_of_train(folder: Path) -> None:

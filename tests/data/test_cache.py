@@ -177,8 +177,8 @@ def test_without_a_home_the_cache_lies_in_the_temporary_folder_and_that_is_said_
     assert cache_folder(None) == folder
     assert folder.stat().st_mode & 0o777 == 0o700
     assert cache_folder(None) == folder
-    (said,) = caplog.messages
-    assert f"the cache is in {folder}; choose another folder by --cache or $FUSEMORPH_CACHE" in said
+    (message,) = caplog.messages
+    assert f"the cache is in {folder}; choose another folder by --cache or $FUSEMORPH_CACHE" in message
 
 
 def test_a_temporary_cache_that_another_user_has_laid_out_is_refused(homeless: Path) -> None:

@@ -27,7 +27,7 @@ def run(name: str, data: Path, *more: str) -> int:
 
 def test_a_fit_folder_is_summarised(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("folder", folder) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for words in (
         "4 train, 3 val, 2 test",
         "20x24x20 to 20x24x20",
@@ -35,9 +35,9 @@ def test_a_fit_folder_is_summarised(folder: Path, capsys: pytest.CaptureFixture[
         "RAS (9)",
         "2: 1, 2",
     ):
-        assert words in said
-    assert "note: 2 spacings; all are resampled to one" in said
-    assert said.endswith("folder: fit\n")
+        assert words in output
+    assert "note: 2 spacings; all are resampled to one" in output
+    assert output.endswith("folder: fit\n")
 
 
 def test_settings_are_read_as_json_as_numbers_or_as_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,17 +118,17 @@ def test_a_cache_that_cannot_be_written_says_nothing_about_the_data(
 ) -> None:
     (folder.parent / "cache").write_text("")
     assert run("folder", folder) == 2
-    said = capsys.readouterr()
-    assert "cannot write" in said.err
-    assert "fit" not in said.out
+    output = capsys.readouterr()
+    assert "cannot write" in output.err
+    assert "fit" not in output.out
 
 
 @pytest.mark.parametrize("name", ["cache", "data", "name", "self", "shape2"])
 def test_a_setting_that_is_none_lists_the_known(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "virtual_brains", "--set", f"{name}=1"]) == 2
-    said = capsys.readouterr().err
-    assert "settings of 'virtual_brains' must be among ['spacing_mm', " in said
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert "settings of 'virtual_brains' must be among ['spacing_mm', " in message
+    assert message.count("\n") == 1
 
 
 def test_a_path_that_no_file_system_holds_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

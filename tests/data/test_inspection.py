@@ -22,7 +22,7 @@ from tests.data.made_headers import write_raw
 STRAIGHT = np.diag([1.0, 1.0, 1.0, 1.0])
 
 
-def said(name: str, data: Path, **settings: object) -> list[str]:
+def messages(name: str, data: Path, **settings: object) -> list[str]:
     return [
         f"{finding.level}: {finding.message}" for finding in check(name, data, cache=data.parent / "cache", **settings)
     ]
@@ -46,7 +46,7 @@ def test_scans_that_readers_place_apart_are_listed(folder: Path) -> None:
     for part in ("images", "labels"):
         again(folder / part / "s03.nii.gz", sform=STRAIGHT)
         again(folder / part / "s04.nii.gz", sform=STRAIGHT / 1000, sform_code=1, xyzt_units=1)
-    found = said("folder", folder)
+    found = messages("folder", folder)
     for name in ("s01", "s02"):
         lines = [line for line in found if f"images/{name}.nii.gz: ITK and nibabel place it 12 mm apart" in line]
         assert len(lines) == 1
@@ -64,7 +64,7 @@ def test_stray_voxels_and_labels_that_are_not_whole_are_noted(folder: Path) -> N
     padded[0, 0, 0] = -1
     again(image, padded, sform=STRAIGHT, sform_code=1)
     again(labels, np.asarray(nib.Nifti1Image.from_filename(labels).dataobj) * 1.00000006, sform=STRAIGHT, sform_code=1)
-    found = said("folder", folder)
+    found = messages("folder", folder)
     assert any(line.startswith("note: 1 file hold a few voxels below their background") for line in found)
     assert any(line.startswith("note: 1 file hold labels that are not whole numbers: rounded") for line in found)
 
@@ -76,7 +76,9 @@ def test_a_label_that_cannot_be_is_named_with_its_value(value: float, folder: Pa
     array = np.asarray(nib.Nifti1Image.from_filename(labels).dataobj).astype(np.float64)
     array[3, 3, 3] = value
     again(labels, array, sform=STRAIGHT, sform_code=1)
-    assert f"error: {labels}: labels must be whole numbers from 0 to 32767, got {value:.9g}" in said("folder", folder)
+    assert f"error: {labels}: labels must be whole numbers from 0 to 32767, got {value:.9g}" in messages(
+        "folder", folder
+    )
 
 
 def test_one_voxel_moves_neither_the_foreground_nor_the_intensities(folder: Path, tmp_path: Path) -> None:
@@ -107,14 +109,14 @@ def test_every_file_of_the_folder_is_accounted_for(folder: Path) -> None:
     for name in ("notes.txt", "images/.DS_Store", "images/deep/more.nii.gz", "images/scan.mha", "images/._s00.nii.gz"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"")
-    found = said("folder", folder)
+    found = messages("folder", folder)
     assert f"warning: 2 images of {folder} are left out: images/scan.mha, images/deep/more.nii.gz" in found
     assert f"note: 3 other files of {folder} are not used: notes.txt, images/.DS_Store, images/._s00.nii.gz" in found
 
 
 def test_a_plain_folder_has_nothing_left_out(folder: Path) -> None:
     fill(folder, 10)
-    assert said("folder", folder) == []
+    assert messages("folder", folder) == []
 
 
 def test_images_beside_the_layout_of_a_data_set_are_named(tmp_path: Path) -> None:
@@ -122,7 +124,7 @@ def test_images_beside_the_layout_of_a_data_set_are_named(tmp_path: Path) -> Non
     (data / "imagesTs").mkdir()
     for name in ("imagesTr/hippocampus_005.NII.GZ", "imagesTs/hippocampus_002.nii.gz", "dataset.json"):
         (data / name).write_bytes(b"")
-    found = said("hippocampus", data, shape=(24, 24, 24))
+    found = messages("hippocampus", data, shape=(24, 24, 24))
     line = f"warning: 2 images of {data} are left out: imagesTr/hippocampus_005.NII.GZ, imagesTs/hippocampus_002.nii.gz"
     assert line in found
     assert not any("dataset.json" in each for each in found)
@@ -133,20 +135,20 @@ def test_a_number_that_no_hippocampus_has_is_named(number: str, tmp_path: Path) 
     data = Hippocampus.example(tmp_path / "set")["data"]
     for part in ("imagesTr", "labelsTr"):
         (data / part / f"hippocampus_{number}.nii.gz").write_bytes(b"")
-    assert [line for line in said("hippocampus", data) if "must be named hippocampus_NNN.nii.gz" in line]
+    assert [line for line in messages("hippocampus", data) if "must be named hippocampus_NNN.nii.gz" in line]
 
 
 def test_a_patient_in_training_and_in_testing_is_named(tmp_path: Path) -> None:
     data = Acdc.example(tmp_path / "set")["data"]
     (data / "training" / "patient101").mkdir()
     training, testing = (data / part / "patient101" for part in ("training", "testing"))
-    assert said("acdc", data) == [f"error: {testing}: is {training} again; keep one of them"]
+    assert messages("acdc", data) == [f"error: {testing}: is {training} again; keep one of them"]
 
 
 def test_an_info_of_five_thousand_digits_is_named(tmp_path: Path) -> None:
     data = Acdc.example(tmp_path / "set")["data"]
     (data / "training" / "patient001" / "Info.cfg").write_text(f"ED: {'1' * 5000}\nES: 9\n")
-    assert said("acdc", data)[0].startswith(
+    assert messages("acdc", data)[0].startswith(
         f"error: {data / 'training' / 'patient001' / 'Info.cfg'}: must name two frames"
     )
 
@@ -156,7 +158,7 @@ def test_a_spacing_that_no_grid_fits_is_named_before_anything_is_allocated(spaci
     fill(folder, 10)
     for part in ("images", "labels"):
         again(folder / part / "s05.nii.gz", sform=np.diag([*[spacing_mm] * 3, 1.0]), sform_code=1)
-    found = said("folder", folder, spacing_mm=(1.0, 1.0, 1.0))
+    found = messages("folder", folder, spacing_mm=(1.0, 1.0, 1.0))
     assert len(found) == 1
     assert found[0].startswith(
         f"error: {folder / 'images' / 's05.nii.gz'}: at 1 x 1 x 1 mm (its own spacing is {spacing_mm:g}"

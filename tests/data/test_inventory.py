@@ -35,14 +35,16 @@ def test_a_set_is_counted_and_the_line_that_runs_a_study_is_one_that_the_sweep_t
 ) -> None:
     data = tmp_path / "a folder"
     assert run(Mindboggle, Mindboggle.example(data), tmp_path) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for words in ("layout", "official", "8 of 99", "NKI-RS-22 (2)", "10 of 10", "62: 1002 left caudal anterior cing"):
-        assert words in said
-    assert "58 of the 62 labels are in no scan: 1003 left caudal middle frontal, " in said
-    assert re.search(r"warning: .*HLN-12-1/t1weighted_brain.nii.gz: the header .*issues/186\); its axes are LIA", said)
-    assert "warning: 91 of the 99 subjects of the whole set are not here\n" in said
-    assert "note: shares subjects with oasis: OASIS-TRT-20" in said
-    line = re.search("^to run a study: python -m experiments.sweep (.*)$", said, flags=re.MULTILINE)
+        assert words in output
+    assert "58 of the 62 labels are in no scan: 1003 left caudal middle frontal, " in output
+    assert re.search(
+        r"warning: .*HLN-12-1/t1weighted_brain.nii.gz: the header .*issues/186\); its axes are LIA", output
+    )
+    assert "warning: 91 of the 99 subjects of the whole set are not here\n" in output
+    assert "note: shares subjects with oasis: OASIS-TRT-20" in output
+    line = re.search("^to run a study: python -m experiments.sweep (.*)$", output, flags=re.MULTILINE)
     assert line is not None
     options = parse(shlex.split(line[1]))
     assert options is not None
@@ -56,11 +58,11 @@ def test_images_that_are_left_out_are_named_with_the_reason_and_not_twice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(Mnms, Mnms.example(tmp_path / "set"), tmp_path) == 0
-    said = capsys.readouterr().out
-    assert "note: " in said
-    assert "B0P3R6_sa.nii.gz: left out: has no labels (Training/Unlabeled)" in said
-    assert said.count("B0P3R6_sa.nii.gz") == 1
-    assert "7 of 320" in said
+    output = capsys.readouterr().out
+    assert "note: " in output
+    assert "B0P3R6_sa.nii.gz: left out: has no labels (Training/Unlabeled)" in output
+    assert output.count("B0P3R6_sa.nii.gz") == 1
+    assert "7 of 320" in output
 
 
 def test_heads_are_told_from_brains(tmp_path: Path) -> None:
@@ -101,10 +103,10 @@ def test_ids_that_a_spreadsheet_has_changed_are_named(tmp_path: Path) -> None:
 
 def test_every_data_set_says_how_to_come_by_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["datasets"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in known_datasets():
         kind = load_entry(DATASETS, name, Dataset)
-        assert f"{name}: {kind.title}\n" in said
+        assert f"{name}: {kind.title}\n" in output
         assert all((kind.licence, kind.source, kind.download))
         assert kind.layout or kind.synthetic
     assert main(["datasets", "ixi"]) == 0

@@ -62,7 +62,7 @@ def test_labels_of_training_alone_are_hidden_all_scans_of_a_subject(tmp_path: Pa
 
 
 def test_the_setting_is_written_as_a_count_and_only_where_something_is_hidden(brains_cache: Path) -> None:
-    plain, whole, none = (brains(brains_cache, **own) for own in ({}, {"labelled": "100%"}, {"labelled": 0}))
+    plain, whole, none = (brains(brains_cache, **settings) for settings in ({}, {"labelled": "100%"}, {"labelled": 0}))
     assert whole.configuration() == plain.configuration()
     two, share = brains(brains_cache, labelled=2), brains(brains_cache, labelled="40%")
     assert two.configuration() == share.configuration()
@@ -70,7 +70,7 @@ def test_the_setting_is_written_as_a_count_and_only_where_something_is_hidden(br
     first = brains(brains_cache, labelled=list(two.labelled_subjects))
     assert first.configuration() == two.configuration()
     others = brains(brains_cache, labelled=sorted(set(plain.labelled_subjects) - set(two.labelled_subjects))[:2])
-    assert len({one.fingerprint() for one in (plain, none, two, others)}) == 4
+    assert len({dataset.fingerprint() for dataset in (plain, none, two, others)}) == 4
     again = {name: value for name, value in others.configuration().items() if name not in ("name", "fingerprint")}
     assert open_dataset("virtual_brains", cache=brains_cache, **again).configuration() == others.configuration()
 
@@ -100,7 +100,7 @@ def test_the_check_counts_them_and_says_which_files_are_wrong(
     strange[0, 0, 0] = 7
     nib.save(nib.Nifti1Image(strange, image.affine), path)
     findings = check("hippocampus", cache=tmp_path / "cache", **example)
-    assert any(str(path) in one.message and "got [7]" in one.message for one in findings)
+    assert any(str(path) in finding.message and "got [7]" in finding.message for finding in findings)
 
 
 def test_most_images_of_a_folder_may_truly_have_none(tmp_path: Path) -> None:

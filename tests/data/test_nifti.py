@@ -102,18 +102,18 @@ def test_a_container_counts_as_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ([1e39], r"must lie in the range of float32"),
         ([-3e38, 3e38], r"must lie in the range of float32, got -3e\+38 to 3e\+38"),
         ([np.nan, np.inf], r"must be finite, got 2 NaN or infinite voxels"),
     ],
 )
-def test_intensities_that_float32_cannot_hold_are_named(values: list[float], said: str, tmp_path: Path) -> None:
+def test_intensities_that_float32_cannot_hold_are_named(values: list[float], message: str, tmp_path: Path) -> None:
     array = ARRAY.astype(np.float64)
     array.flat[: len(values)] = values
     nib.Nifti1Image(array, np.eye(4)).to_filename(tmp_path / "x.nii")
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         read_image(tmp_path / "x.nii")
 
 

@@ -140,9 +140,9 @@ def test_a_corrupt_header_reads_or_is_named(tmp_path: Path, offset: int) -> None
     content = path.read_bytes()
     for damage in (b"\xff\xff", b"\x7f\x80", b"\x80\x7f", b"\x00\x80"):
         path.write_bytes(content[:offset] + damage + content[offset + 2 :])
-        said = f"{path}: "
+        message = f"{path}: "
         try:
             read_image(path)
         except DataError as error:
-            said = str(error)
-        assert said.startswith(f"{path}: ")
+            message = str(error)
+        assert message.startswith(f"{path}: ")

@@ -40,9 +40,9 @@ def test_an_interrupted_check_leaves_nothing_half_written(images: Path, tmp_path
     while process.poll() is None and not list(cache.glob("scans/*")):
         time.sleep(0.005)
     process.send_signal(number)
-    _, said = process.communicate()
+    _, errors = process.communicate()
     assert process.returncode == 128 + number
-    assert said == ("fusemorph check: interrupted\n" if number == signal.SIGINT else "")
+    assert errors == ("fusemorph check: interrupted\n" if number == signal.SIGINT else "")
     assert not unfinished(cache)
 
 

@@ -18,7 +18,7 @@ Form = Literal["NFC", "NFD"]
 
 ROWS = ["image,person,split", "s0,Änne,train", "s1,b,val"]
 EXPECTED = [{"image": "s0", "person": "Änne", "split": "train"}, {"image": "s1", "person": "b", "split": "val"}]
-COLUMNS = {"required": ("image",), "known": ("image", "person", "split")}
+COLUMNS = {"required": ("image",), "allowed": ("image", "person", "split")}
 
 
 def written(path: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -50,7 +50,7 @@ def test_what_says_nothing_is_passed_over(rows: list[str], tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         (["image,image", "s0,s1"], r"has the column 'image' twice"),
         (
@@ -66,8 +66,8 @@ def test_what_says_nothing_is_passed_over(rows: list[str], tmp_path: Path) -> No
         ([ROWS[0], 's0,"a,train'], r"cannot be read as CSV \(unexpected end of data\)"),
     ],
 )
-def test_what_a_table_cannot_mean_is_named(rows: list[str], said: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=rf"t\.csv.*{said}"):
+def test_what_a_table_cannot_mean_is_named(rows: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"t\.csv.*{message}"):
         read_table(written(tmp_path / "t.csv", "\n".join(rows)), **COLUMNS)
 
 

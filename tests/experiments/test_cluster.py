@@ -58,7 +58,9 @@ def test_the_head_of_the_file_lists_what_is_to_be_filled_in(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_torch_is_installed_before_the_project_with_the_tested_versions(name: str) -> None:
     text = (CLUSTER / name).read_text()
-    torch, project = (re.search(rf'pip"? install -c \S*constraints.txt {what}', text) for what in ("torch", "-e "))
+    torch, project = (
+        re.search(rf'pip"? install -c \S*constraints.txt {package}', text) for package in ("torch", "-e ")
+    )
     assert torch is not None
     assert project is not None
     assert torch.start() < project.start()
@@ -82,8 +84,8 @@ def test_every_later_shell_finds_the_environment_first_and_the_token(name: str, 
         subprocess.run(["bash", "-c", line], env=environment, check=True)
     assert len((tmp_path / ".bashrc").read_text().splitlines()) == 1
     asked = 'source ~/.bashrc; type -P python; echo "$RAY_AUTH_MODE $RAY_AUTH_TOKEN_PATH"'
-    told = subprocess.run(["bash", "-c", asked], env=environment, check=True, capture_output=True, text=True).stdout
-    assert told.splitlines() == [str(python), f"token {tmp_path}/.ray/auth_token"]
+    output = subprocess.run(["bash", "-c", asked], env=environment, check=True, capture_output=True, text=True).stdout
+    assert output.splitlines() == [str(python), f"token {tmp_path}/.ray/auth_token"]
 
 
 @pytest.mark.parametrize("name", LAUNCHED)

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 OCI = (ROOT / "experiments" / "cluster" / "Containerfile").read_text()
 APPTAINER = (ROOT / "experiments" / "cluster" / "apptainer.def").read_text()
-KNOWN = {"FROM", "RUN", "WORKDIR", "COPY", "ENV", "ENTRYPOINT", "CMD"}
+INSTRUCTIONS = {"FROM", "RUN", "WORKDIR", "COPY", "ENV", "ENTRYPOINT", "CMD"}
 INSTALL = re.compile(r"pip install --no-cache-dir -c constraints\.txt (.+)")
 
 
@@ -58,7 +58,7 @@ def test_both_install_torch_first_and_the_same_project() -> None:
 def test_the_oci_recipe_is_made_of_known_instructions() -> None:
     found = instructions()
     assert found[0][0] == "FROM"
-    assert {word for word, _ in found} <= KNOWN
+    assert {word for word, _ in found} <= INSTRUCTIONS
     for word, rest in found:
         assert word not in ("ENTRYPOINT", "CMD") or isinstance(json.loads(rest), list)
     entry = next(json.loads(rest) for word, rest in found if word == "ENTRYPOINT")

@@ -129,8 +129,8 @@ def test_a_trial_finds_its_method_again(
 
     # A record may come from anybody: what it names is not run unless its user names it too.
     assert register("nudge") == 1
-    assert "unknown method 'nudge'" in (said := capsys.readouterr().err)
-    assert f"was made with --entries ['{elsewhere / 'entries'}']" in said
+    assert "unknown method 'nudge'" in (message := capsys.readouterr().err)
+    assert f"was made with --entries ['{elsewhere / 'entries'}']" in message
     trusted = ("--entries", str(elsewhere / "entries"))
     assert register("nudge", *trusted) == register("larger", *trusted) == 0
     moved = nib.Nifti1Image.from_filename(tmp_path / "nudge" / "displacement.nii.gz").get_fdata()

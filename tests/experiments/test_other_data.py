@@ -22,10 +22,10 @@ SETTINGS: dict[str, Any] = {"spacing_mm": 8.0, "train": 4, "val": 4, "test": 4}
 @pytest.fixture
 def line(brains_cache: Path, tmp_path: Path) -> list[str]:
     """A fusion network, the identity and the true displacement, on virtual brains."""
-    own = [word for name, value in SETTINGS.items() for word in ("--set", f"virtual_brains.{name}={value}")]
+    settings = [word for name, value in SETTINGS.items() for word in ("--set", f"virtual_brains.{name}={value}")]
     arms = [word for label in ("identity", "C2F AutoFuse", "oracle") for word in ("--arm", label)]
     places = ["--runs", str(tmp_path / "runs"), "--cache", str(brains_cache)]
-    return ["quickstart", "--dataset", "virtual_brains", "--budget", "smoke", *own, *arms, *places]
+    return ["quickstart", "--dataset", "virtual_brains", "--budget", "smoke", *settings, *arms, *places]
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def atlas(tmp_path: Path) -> list[str]:
     """Where the files of multi-atlas lie, and their settings."""
     given: dict[str, Any] = MultiAtlas.example(tmp_path / "atlas")
     settings = [f"multi_atlas.{name}={json.dumps(value)}" for name, value in given.items() if name != "data"]
-    return [*(word for own in settings for word in ("--set", own)), "--data", f"multi_atlas={given['data']}"]
+    return [*(word for setting in settings for word in ("--set", setting)), "--data", f"multi_atlas={given['data']}"]
 
 
 def jobs(line: list[str]) -> dict[str, Job]:
@@ -91,18 +91,18 @@ def test_evaluations_on_another_set_lie_beside_the_own_ones(
 
 
 def test_a_study_may_select_on_another_set(line: list[str], atlas: list[str], tmp_path: Path) -> None:
-    own = jobs(line)["C2F AutoFuse"]
+    listed = jobs(line)["C2F AutoFuse"]
     other = jobs([*line, *atlas, "--select-on", "multi_atlas"])["C2F AutoFuse"]
-    for job in (own, other):
+    for job in (listed, other):
         assert run_job(job, tmp_path / "runs") == "finished"
-    mine, theirs = (tmp_path / "runs" / job.trial.key for job in (own, other))
+    mine, theirs = (tmp_path / "runs" / job.trial.key for job in (listed, other))
     assert (mine / "weights.safetensors").read_bytes() == (theirs / "weights.safetensors").read_bytes()
     histories = [read_table(folder / "history.csv") for folder in (mine, theirs)]
     losses, dice = ([[row[name] for row in rows] for rows in histories] for name in ("loss", "val_dice"))
     assert losses[0] == losses[1]
     assert dice[0] != dice[1]
     assert other.trial.dataset["select_on"]["name"] == "multi_atlas"
-    assert other.trial.dataset["fingerprint"] == own.trial.dataset["fingerprint"]
+    assert other.trial.dataset["fingerprint"] == listed.trial.dataset["fingerprint"]
 
 
 @pytest.mark.parametrize(

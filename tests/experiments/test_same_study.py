@@ -86,12 +86,14 @@ def test_headers_in_doubt_are_told_once_each_kind_with_a_count(
             nib.save(image, path)
     for more in (["--dry-run"], []):
         assert main(line(str(data), str(tmp_path / "runs"), str(tmp_path / "cache"), *more)) == 0
-        said = capsys.readouterr().err.splitlines()
-        assert said[0].startswith("sweep: warning: folder: 2 files are placed apart by ITK and nibabel")
-        assert str(data / "images" / "s03.nii.gz") in said[0]
-        assert said[1].startswith("sweep: warning: folder: 4 files have neither sform nor qform (both codes are 0): ")
-        assert str(data / "images" / "s00.nii.gz") in said[1]
-        assert len(said) == 2
+        messages = capsys.readouterr().err.splitlines()
+        assert messages[0].startswith("sweep: warning: folder: 2 files are placed apart by ITK and nibabel")
+        assert str(data / "images" / "s03.nii.gz") in messages[0]
+        assert messages[1].startswith(
+            "sweep: warning: folder: 4 files have neither sform nor qform (both codes are 0): "
+        )
+        assert str(data / "images" / "s00.nii.gz") in messages[1]
+        assert len(messages) == 2
 
 
 def test_a_label_that_16_bits_do_not_hold_stops_a_sweep_before_it_begins(
@@ -105,6 +107,6 @@ def test_a_label_that_16_bits_do_not_hold_stops_a_sweep_before_it_begins(
     nib.save(nib.Nifti1Image(array, image.affine), labels)
     for more in ([], ["--dry-run"]):
         assert main(line(str(data), str(tmp_path / "runs"), str(tmp_path / "cache"), *more)) == 2
-        said = f"sweep: {labels}: labels must be whole numbers from 0 to 32767, got 40001"
-        assert capsys.readouterr().err.splitlines() == [said]
+        message = f"sweep: {labels}: labels must be whole numbers from 0 to 32767, got 40001"
+        assert capsys.readouterr().err.splitlines() == [message]
         assert not (tmp_path / "runs").exists()

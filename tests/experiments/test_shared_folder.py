@@ -44,9 +44,9 @@ def test_one_goes_on_with_what_the_other_leaves_and_says_what_it_waits_for(tmp_p
     (left,) = [path.parent for path in runs.glob("*/record.json") if read_json(path)["status"] == "running"]
     second = start(runs, logs[1])
     assert second.wait(timeout=900) == 0, logs[1].read_text()
-    told = logs[1].read_text()
-    assert "held by same, process " in told
-    assert "taken over after 120 s" in told
+    log = logs[1].read_text()
+    assert "held by same, process " in log
+    assert "taken over after 120 s" in log
     assert read_json(left / "record.json")["status"] == "finished"
     assert set(states(runs)) == {"finished"}
     assert not list(runs.glob("*/claim-*"))

@@ -47,9 +47,9 @@ def submitted(checkout: Path, *line: str) -> subprocess.Popen[str]:
 
 def test_a_task_ends_with_the_status_of_its_sweep(checkout: Path) -> None:
     task = submitted(checkout, "nonsense")
-    said, _ = task.communicate()
+    output, _ = task.communicate()
     assert task.returncode == 2
-    assert "unknown study 'nonsense'" in said
+    assert "unknown study 'nonsense'" in output
     assert not (checkout / "scontrol.txt").exists()
 
 
@@ -60,8 +60,8 @@ def test_a_task_whose_time_is_up_saves_and_goes_back_to_the_queue(checkout: Path
         time.sleep(0.1)
     time.sleep(5)
     task.send_signal(signal.SIGUSR1)
-    said, _ = task.communicate(timeout=120)
-    assert task.returncode == 138, said
+    output, _ = task.communicate(timeout=120)
+    assert task.returncode == 138, output
     assert (checkout / "scontrol.txt").read_text() == "requeue 77_3\n"
     assert len(list((checkout / "runs").glob("*/checkpoint.safetensors"))) == 1
     assert not list((checkout / "runs").glob("*/claim-*"))

@@ -27,10 +27,10 @@ def running(marker: Path) -> list[str]:
     return [command for command in found if command and "resource_tracker" not in command]
 
 
-def wait_for(said: str, met: Callable[[], bool], *, limit_s: float = 240.0) -> None:
+def wait_for(condition: str, met: Callable[[], bool], *, limit_s: float = 240.0) -> None:
     until = time.monotonic() + limit_s
     while not met():
-        assert time.monotonic() < until, said
+        assert time.monotonic() < until, condition
         time.sleep(0.05)
 
 
@@ -56,9 +56,9 @@ def test_a_signal_leaves_no_process_no_claim_and_no_file(
     # The driver, its worker and the two processes of a package's method; a fork server where TMPDIR is short.
     wait_for("demons", lambda: any(scratch.glob("fusemorph-demons-*/log.txt")) and len(running(scratch)) >= 4)
     process.send_signal(getattr(signal, name))
-    _, said = process.communicate()
+    _, errors = process.communicate()
     assert process.returncode == status
-    assert said.strip() == "interrupted; the same line goes on where this one stopped"
+    assert errors.strip() == "interrupted; the same line goes on where this one stopped"
     wait_for("all have ended", lambda: not running(scratch), limit_s=10)
     assert list(runs.glob("*/record.json"))
     assert not list(runs.glob("*/claim-*"))

@@ -27,10 +27,10 @@ def test_storage_without_atomic_renames_or_creation_is_refused(tmp_path: Path, m
 
 @pytest.mark.parametrize("inside", ["", "runs"])
 @pytest.mark.parametrize(
-    ("kind", "said"), [("file", "is a file"), ("nowhere", "is a link to nowhere"), ("loop", "Too many levels")]
+    ("kind", "message"), [("file", "is a file"), ("nowhere", "is a link to nowhere"), ("loop", "Too many levels")]
 )
 def test_what_can_be_no_folder_is_refused_by_a_dry_run_too(
-    kind: str, said: str, inside: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kind: str, message: str, inside: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = tmp_path / "place"
     if kind == "file":
@@ -38,8 +38,8 @@ def test_what_can_be_no_folder_is_refused_by_a_dry_run_too(
     else:
         place.symlink_to("place" if kind == "loop" else "missing")
     assert main(["quickstart", "--budget", "smoke", "--runs", str(place / inside), "--dry-run"]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 1
-    assert f"--runs: {place / inside}: must be a folder" in told[0]
-    assert said in told[0]
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1
+    assert f"--runs: {place / inside}: must be a folder" in errors[0]
+    assert message in errors[0]
     assert [path.name for path in tmp_path.iterdir()] == ["place"]

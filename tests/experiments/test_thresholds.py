@@ -24,10 +24,10 @@ def outcome(runs: Path, name: str, split: str) -> pd.DataFrame:
 def test_quickstart_aligns_the_virtual_brains(tmp_path: Path) -> None:
     assert main(["quickstart", "--runs", str(tmp_path)]) == 0
     means = outcome(tmp_path, "quickstart-virtual_brains-search-300", "test")
-    floor, trained = means.loc["identity"], means.drop(["identity", "oracle"])
-    assert (trained["endpoint_error_mm"] < floor["endpoint_error_mm"]).all()
+    identity, trained = means.loc["identity"], means.drop(["identity", "oracle"])
+    assert (trained["endpoint_error_mm"] < identity["endpoint_error_mm"]).all()
     assert (trained["folding_fraction"] <= 1e-3).all()
-    assert (trained["dice"] >= floor["dice"] + 0.05).all()
+    assert (trained["dice"] >= identity["dice"] + 0.05).all()
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no hippocampus set at {DATA}; FUSEMORPH_DATA says where it lies")

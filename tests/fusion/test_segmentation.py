@@ -37,21 +37,21 @@ def test_any_plan_segments_both_images_in_either_direction(plan: str, strategy: 
     torch.manual_seed(0)
     network = method.network(2)
     first, second = torch.rand(2, 1, 1, 37, 24)
-    one, both = network(first, second), network.both_directions(first, second)
-    assert one.segmentation is not None
+    single, both = network(first, second), network.both_directions(first, second)
+    assert single.segmentation is not None
     assert both.segmentation is not None
-    assert [tuple(logits.shape) for logits in one.segmentation] == [(1, 3, 37, 24)] * 2
-    of_first, of_second = (logits.detach() for logits in one.segmentation)
+    assert [tuple(logits.shape) for logits in single.segmentation] == [(1, 3, 37, 24)] * 2
+    of_first, of_second = (logits.detach() for logits in single.segmentation)
     torch.testing.assert_close(both.segmentation[0].detach(), torch.cat((of_first, of_second)), atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(both.segmentation[1].detach(), torch.cat((of_second, of_first)), atol=1e-4, rtol=1e-3)
-    torch.testing.assert_close(both.displacement[:1], one.displacement, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(both.displacement[:1], single.displacement, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_either_backbone_in_three_dimensions(strategy: str) -> None:
     channels = published_channels(1, backbone="transformer")
-    for backbone, own in (("convolution", TINY), ("transformer", channels)):
-        method = Fusion(segmentation=strategy, backbone=backbone, channels=own)  # type: ignore[arg-type]
+    for backbone, widths in (("convolution", TINY), ("transformer", channels)):
+        method = Fusion(segmentation=strategy, backbone=backbone, channels=widths)  # type: ignore[arg-type]
         registration = method.network(3)(*torch.rand(2, 1, 1, 32, 16, 16))
         assert registration.segmentation is not None
         assert registration.segmentation[0].shape == (1, 4, 32, 16, 16)
@@ -93,8 +93,8 @@ def test_networks_that_segment_are_matched_as_others_are(measure: str) -> None:
     method = Fusion(plan="c2f-match", channels=published_channels(4), segmentation="input")
     channels = match_channels(method, reference, measure=measure, shape=(32, 32))  # type: ignore[arg-type]
     found = [
-        count_parameters(one, 2) if measure == "parameters" else count_flops(one, (32, 32))
-        for one in (Fusion(plan="c2f-match", channels=channels, segmentation="input"), reference)
+        count_parameters(method, 2) if measure == "parameters" else count_flops(method, (32, 32))
+        for method in (Fusion(plan="c2f-match", channels=channels, segmentation="input"), reference)
     ]
     assert found[0] / found[1] == pytest.approx(1, abs=0.03)
 

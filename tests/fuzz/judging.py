@@ -36,12 +36,12 @@ def hidden(*folders: Path) -> list[Path]:
     return [path for folder in folders for path in folder.rglob(".*")]
 
 
-def judge(done: tuple[int, str, str], *, what: str, names: list[str], wrong: tuple[int, ...]) -> None:
+def judge(done: tuple[int, str, str], *, damage: str, names: list[str], wrong: tuple[int, ...]) -> None:
     status, out, err = done
-    said = f"{what}\nstatus {status}\n{out[-800:]}\n{err[-800:]}"
-    assert status in (0, *wrong), said
-    assert "Traceback" not in out + err, said
-    assert "Warning" not in err, said
+    report = f"{damage}\nstatus {status}\n{out[-800:]}\n{err[-800:]}"
+    assert status in (0, *wrong), report
+    assert "Traceback" not in out + err, report
+    assert "Warning" not in err, report
     if status:
         lines = [
             line
@@ -49,5 +49,5 @@ def judge(done: tuple[int, str, str], *, what: str, names: list[str], wrong: tup
             if not re.match(r"(usage: |  |(fusemorph \w+|sweep): (note|warning): )", line)
         ]
         lines += [line for line in out.splitlines() if line.startswith("error: ")]
-        assert lines, said
-        assert all(any(name in line for name in names) or line.startswith("and ") for line in lines), said
+        assert lines, report
+        assert all(any(name in line for name in names) or line.startswith("and ") for line in lines), report

@@ -41,16 +41,18 @@ def test_check_of_a_folder(case: int, tmp_path: Path) -> None:
             "align",
             "task",
         )
-        what = odd_setting(settings, rng)
-        more = ["--set", what]
+        damage = odd_setting(settings, rng)
+        more = ["--set", damage]
     elif case % 5 == 3:
-        what = spoil_table(folder / "splits.csv", rng)
+        damage = spoil_table(folder / "splits.csv", rng)
     else:
         parts = [part for part in ("images", "labels") if (folder / part).exists()]
-        what = spoil_image(folder / rng.choice(parts) / f"{rng.choice(names)}.nii.gz", rng)
+        damage = spoil_image(folder / rng.choice(parts) / f"{rng.choice(names)}.nii.gz", rng)
     call_of = ["check", "folder", "--data", str(folder), "--cache", str(cache), *more]
     done = call(case, cli.main, "fusemorph", *call_of)
-    judge(done, what=what, names=[str(folder), "folder: ", "settings of 'folder'", "--set", "folder'"], wrong=(1, 2))
+    judge(
+        done, damage=damage, names=[str(folder), "folder: ", "settings of 'folder'", "--set", "folder'"], wrong=(1, 2)
+    )
     assert hidden(folder, cache) == []
 
 
@@ -61,16 +63,18 @@ def test_check_of_the_data_sets_with_a_layout(case: int, tmp_path: Path) -> None
     given = kind.example(tmp_path / "set")
     folder = given.pop("data")
     if case % 3 == 2:
-        what = odd_setting(("shape", "percentiles", "align", "spacing_mm"), rng)
-        more = ["--set", what]
+        damage = odd_setting(("shape", "percentiles", "align", "spacing_mm"), rng)
+        more = ["--set", damage]
     else:
         files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "Info.cfg")
-        what = spoil_image(files[rng.integers(len(files))], rng)
+        damage = spoil_image(files[rng.integers(len(files))], rng)
         more = ["--set", f"shape={','.join(map(str, given['shape']))}"]
     done = call(
         case, cli.main, "fusemorph", "check", kind.name, "--data", str(folder), "--cache", str(tmp_path / "c"), *more
     )
-    judge(done, what=what, names=[str(folder), f"{kind.name}: ", f"settings of '{kind.name}'", "--set"], wrong=(1, 2))
+    judge(
+        done, damage=damage, names=[str(folder), f"{kind.name}: ", f"settings of '{kind.name}'", "--set"], wrong=(1, 2)
+    )
     assert hidden(folder, tmp_path / "c") == []
 
 
@@ -89,16 +93,16 @@ def test_register(case: int, runs: Path, tmp_path: Path) -> None:
     shutil.copytree(runs, run)
     more = ["--fixed-labels", str(labels[0]), "--moving-labels", str(labels[1])] if case % 4 == 1 else []
     if case % 4 == 3:
-        what = spoil_record(run, rng)
+        damage = spoil_record(run, rng)
     else:
-        what = spoil_image((labels if more and rng.random() < 0.7 else [fixed, moving])[rng.integers(2)], rng)
+        damage = spoil_image((labels if more and rng.random() < 0.7 else [fixed, moving])[rng.integers(2)], rng)
     done = call(
         case, cli.main, "fusemorph", "register", str(fixed), str(moving), "--method", str(run), "--out", str(out), *more
     )
     names = [str(tmp_path), "load_method()", "load_network()", "load_trial()"]
-    judge(done, what=what, names=names, wrong=(1,))
+    judge(done, damage=damage, names=names, wrong=(1,))
     files = sorted(path.name for path in out.rglob("*"))
-    assert files == (["displacement.nii.gz", "warped.nii.gz"] if done[0] == 0 else []), what
+    assert files == (["displacement.nii.gz", "warped.nii.gz"] if done[0] == 0 else []), damage
     assert hidden(run, tmp_path / "images") == []
 
 
@@ -109,13 +113,13 @@ def test_a_dry_run_of_a_sweep(case: int, tmp_path: Path) -> None:
     names = fill(folder, 7, shape=(12, 13, 14))
     more: list[str] = []
     if case % 2:
-        what = odd_setting(("shape", "spacing_mm", "percentiles", "seed", "fractions", "smallest_side", "align"), rng)
-        more = ["--set", what]
+        damage = odd_setting(("shape", "spacing_mm", "percentiles", "seed", "fractions", "smallest_side", "align"), rng)
+        more = ["--set", damage]
     else:
-        what = spoil_image(folder / rng.choice(["images", "labels"]) / f"{rng.choice(names)}.nii.gz", rng)
+        damage = spoil_image(folder / rng.choice(["images", "labels"]) / f"{rng.choice(names)}.nii.gz", rng)
     study = ["quickstart", "--budget", "smoke", "--seeds", "1", "--dataset", "folder", "--data", f"folder={folder}"]
     places = ["--runs", str(runs), "--cache", str(tmp_path / "cache"), "--dry-run"]
     done = call(case, sweep.main, "experiments.sweep", *study, *places, *more)
-    judge(done, what=what, names=[str(folder), "folder: ", "settings of 'folder'", "--set"], wrong=(2,))
+    judge(done, damage=damage, names=[str(folder), "folder: ", "settings of 'folder'", "--set"], wrong=(2,))
     assert not list(runs.rglob("*"))
     assert hidden(folder, tmp_path / "cache") == []

@@ -40,17 +40,17 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_trial_is_loaded(case: int, trial: Path, tmp_path: Path) -> None:
     run = tmp_path / trial.name
     shutil.copytree(trial, run)
-    what = spoil_record(run, np.random.default_rng([5, case]))
+    damage = spoil_record(run, np.random.default_rng([5, case]))
     before = states(tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
             load_trial(run)
         except ValueError as error:
-            said = str(error)
-            assert str(run) in said, f"{what}: {said}"
-            assert len(said) < 2000, what
-    assert states(tmp_path) == before, what
+            message = str(error)
+            assert str(run) in message, f"{damage}: {message}"
+            assert len(message) < 2000, damage
+    assert states(tmp_path) == before, damage
 
 
 @pytest.mark.parametrize("case", range(40))
@@ -62,10 +62,10 @@ def test_check_of_a_folder_with_pairs(case: int, tmp_path: Path) -> None:
         for fixed, moving, split in zip(names[::2], names[1::2], ("train", "val", "test"), strict=True)
     ]
     (folder / "pairs.csv").write_text("\n".join(["fixed,moving,split", *rows]) + "\n")
-    what = spoil_table(folder / "pairs.csv", np.random.default_rng([6, case]))
+    damage = spoil_table(folder / "pairs.csv", np.random.default_rng([6, case]))
     line = ["check", "folder", "--data", str(folder), "--cache", str(cache)]
     done = call(case, cli.main, "fusemorph", *line)
-    judge(done, what=what, names=[str(folder), "folder: "], wrong=(1, 2))
+    judge(done, damage=damage, names=[str(folder), "folder: "], wrong=(1, 2))
     assert hidden(folder, cache) == []
 
 
@@ -87,15 +87,15 @@ def states(folder: Path) -> dict[Path, tuple[int, int, int]]:
 def test_tables_of_a_report(case: int, records: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     shutil.copytree(records, runs)
-    what = spoil_runs(runs, np.random.default_rng([7, case]))
+    damage = spoil_runs(runs, np.random.default_rng([7, case]))
     before = states(tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
             comparisons, searches = compare_studies([runs]), load_searches([runs])
         except NothingToReportError as error:
-            said = str(error)
-            assert str(runs) in said, f"{what}: {said}"
+            message = str(error)
+            assert str(runs) in message, f"{damage}: {message}"
             return
         text = checklist(comparisons, searches).markdown()
         for comparison in comparisons:
@@ -103,9 +103,9 @@ def test_tables_of_a_report(case: int, records: Path, tmp_path: Path) -> None:
             text += "".join(table.markdown() + table.latex("table") for table in tables)
     problems = [line for comparison in comparisons for line in comparison.records.problems]
     problems += [line for search in searches for line in search.problems]
-    assert all(str(runs) in line or line.startswith("the trials mix") for line in problems), (what, problems)
-    assert not any(mark in text + "".join(problems) for mark in MARKUP[3:]), what
-    assert states(tmp_path) == before, what
+    assert all(str(runs) in line or line.startswith("the trials mix") for line in problems), (damage, problems)
+    assert not any(mark in text + "".join(problems) for mark in MARKUP[3:]), damage
+    assert states(tmp_path) == before, damage
 
 
 @pytest.mark.parametrize("case", range(16))
@@ -113,14 +113,14 @@ def test_a_report(case: int, records: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(reports.plots.style, "FILES", {})
     runs, out = tmp_path / "runs", tmp_path / "out"
     shutil.copytree(records, runs)
-    what = spoil_runs(runs, np.random.default_rng([8, case]))
+    damage = spoil_runs(runs, np.random.default_rng([8, case]))
     before = states(runs)
     done = call(case, main, "reports", str(runs), "--out", str(out))
-    judge(done, what=what, names=[str(runs), str(out)], wrong=(2,))
-    assert states(runs) == before, what
+    judge(done, damage=damage, names=[str(runs), str(out)], wrong=(2,))
+    assert states(runs) == before, damage
     assert {path.name for path in tmp_path.iterdir()} <= {"runs", "out"}
-    assert not list(out.rglob("*.part")), what
-    assert out.exists() == (done[0] == 0), what
+    assert not list(out.rglob("*.part")), damage
+    assert out.exists() == (done[0] == 0), damage
     if done[0] == 0:
         page = (out / "index.html").read_text()
-        assert not any(mark in page for mark in MARKUP), what
+        assert not any(mark in page for mark in MARKUP), damage

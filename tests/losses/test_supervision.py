@@ -69,10 +69,13 @@ def test_a_batch_of_all_cases_is_the_mean_of_its_pairs() -> None:
         displacement=found.displacement.repeat(4, 1, 1, 1),
         segmentation=(found.segmentation[0].repeat(4, 1, 1, 1), found.segmentation[1].repeat(4, 1, 1, 1)),
     )
-    labels = (torch.cat([own[0] for own in maps]), torch.cat([own[1] for own in maps]))
+    labels = (
+        torch.cat([maps_of_pair[0] for maps_of_pair in maps]),
+        torch.cat([maps_of_pair[1] for maps_of_pair in maps]),
+    )
     together = EACH.terms(mixed, labels, label_ids=IDS, dice_weight=1.0)
     for name, value in together.items():
-        torch.testing.assert_close(value, torch.stack([own[name] for own in single]).mean())
+        torch.testing.assert_close(value, torch.stack([terms[name] for terms in single]).mean())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ def test_it_equals_monais_on_the_same_arrays() -> None:
     predicted = predicted_labels(logits, LABELS)
     found = segmentation_dice(true, predicted, labels=LABELS)
     ours, theirs = (
-        torch.tensor(np.stack([own == label for label in LABELS]))[None].float() for own in (predicted, true)
+        torch.tensor(np.stack([label_map == label for label in LABELS]))[None].float()
+        for label_map in (predicted, true)
     )
     np.testing.assert_allclose(found, compute_dice(ours, theirs, ignore_empty=True)[0].numpy(), atol=1e-6)
     assert np.isnan(found[2])

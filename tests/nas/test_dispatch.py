@@ -28,10 +28,10 @@ def make_job(seed: int) -> Job:
 
 @dataclass
 class Listed:
-    """A queue that remembers what it was told."""
+    """A queue that remembers which jobs were completed."""
 
     jobs: list[Job]
-    told: list[tuple[Job, str | None]] = field(default_factory=list)
+    reported: list[tuple[Job, str | None]] = field(default_factory=list)
     total: int = 2
     work: float = 0.0
     note: str = ""
@@ -39,7 +39,7 @@ class Listed:
 
     @property
     def left(self) -> int:
-        return self.total - len(self.told)
+        return self.total - len(self.reported)
 
     @property
     def open(self) -> bool:
@@ -49,7 +49,7 @@ class Listed:
         return self.jobs.pop(0) if self.jobs else None
 
     def complete(self, job: Job, *, given_up: str | None = None) -> None:
-        self.told.append((job, given_up))
+        self.reported.append((job, given_up))
 
 
 @dataclass
@@ -96,7 +96,7 @@ def test_a_job_is_assigned_until_it_has_ended(tmp_path: Path) -> None:
     assert not dispatcher.over
     dispatcher.report("a", Report(status="finished"))
     dispatcher.report("b", Report(status="failed"))
-    assert queue.told == [(first, None), (second, None)]
+    assert queue.reported == [(first, None), (second, None)]
     assert dispatcher.over
 
 
@@ -122,7 +122,7 @@ def test_a_trial_that_kills_its_workers_is_recorded_as_failed(tmp_path: Path) ->
         dispatcher.worker_died(name, death)
     reason = f"{ATTEMPTS} workers died at it, the last one: killed by SIGKILL"
     assert dispatcher.assign("f") is None
-    assert queue.told == [(job, reason)]
+    assert queue.reported == [(job, reason)]
     assert dispatcher.status().given_up == {job.trial.key: reason}
     assert (folder.status(), read_json(folder.path / "record.json")["reason"]) == ("failed", reason)
     assert dispatcher.over
@@ -151,7 +151,7 @@ def test_what_cannot_be_done_is_given_up_at_once_and_left_open(tmp_path: Path) -
     dispatcher = Dispatcher(queue=queue, runs=tmp_path)
     dispatcher.assign("a")
     dispatcher.report("a", Report(problem="DataError: the files have changed"))
-    assert queue.told == [(job, "DataError: the files have changed")]
+    assert queue.reported == [(job, "DataError: the files have changed")]
     assert TrialFolder(tmp_path, job.trial).status() is None
     assert read_json(tmp_path / job.trial.key / GIVEN_UP)["reason"] == "DataError: the files have changed"
 
@@ -186,7 +186,7 @@ def test_the_record_waits_for_the_claim_of_the_dead_worker(tmp_path: Path, clock
     dispatcher = Dispatcher(queue=queue, runs=tmp_path)
     with claimed_while_three_die(dispatcher, folder):
         assert dispatcher.assign("d") is None
-        assert (folder.status(), queue.told, dispatcher.over) == ("running", [], False)
+        assert (folder.status(), queue.reported, dispatcher.over) == ("running", [], False)
     clock.now += 60
     assert dispatcher.assign("d") is None
     assert folder.status() == "failed"
@@ -201,7 +201,7 @@ def test_a_trial_that_another_sweep_has_done_meanwhile_is_not_given_up(tmp_path:
         folder.finish({}, measured={})
     clock.now += 60
     assert dispatcher.assign("d") is None
-    assert (queue.told, dispatcher.status().given_up) == ([(job, None)], {})
+    assert (queue.reported, dispatcher.status().given_up) == ([(job, None)], {})
 
 
 @pytest.mark.parametrize("assigned", [True, False])

@@ -50,5 +50,5 @@ def test_a_killed_search_goes_on(brains_cache: Path, tmp_path: Path, driver: str
     for candidate in list(search.candidates.values())[:: 4 if kills == 2 else 1]:
         alone = replace(candidate.jobs[0], stop=None)
         run_job(alone, tmp_path / "alone")
-        own, whole = (history_of(folder / alone.trial.key) for folder in (runs, tmp_path / "alone"))
-        assert own == whole[: len(own)]
+        resumed, whole = (history_of(folder / alone.trial.key) for folder in (runs, tmp_path / "alone"))
+        assert resumed == whole[: len(resumed)]

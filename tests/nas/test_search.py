@@ -41,7 +41,7 @@ class Stubborn(Searcher):
 
     def __init__(self, values: Values) -> None:
         self.values = values
-        self.told: list[Outcome] = []
+        self.outcomes: list[Outcome] = []
 
     def ask(self) -> Values | None:
         return dict(self.values)
@@ -50,7 +50,7 @@ class Stubborn(Searcher):
         pass
 
     def tell(self, values: Values, outcome: Outcome) -> None:
-        self.told.append(outcome)
+        self.outcomes.append(outcome)
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +66,8 @@ def make_plan(entry: tuple[Json, Path], runs: Path, *, trials: int, space: Space
 
     def make(values: Values) -> Candidate:
         method, budget_changes = space.configure(values)
-        own = asdict(replace(budget, **budget_changes))
-        trial = Trial(method=method, dataset=described, budget=own, seed=0)
+        changed = asdict(replace(budget, **budget_changes))
+        trial = Trial(method=method, dataset=described, budget=changed, seed=0)
         job = Job(trial=trial, data=None, cache=cache, splits=(), stop=stop)
         return Candidate(label=str(values), values=values, method=method, budget_changes=budget_changes, jobs=(job,))
 
@@ -160,9 +160,9 @@ def test_what_is_stopped_on_one_dataset_is_not_tried_on_another(
     plan = make_plan(dataset_entry, tmp_path, trials=1, stop=StopsAt(2))
 
     def make(values: Values) -> Candidate:
-        one = plan.make(values)
-        (job,) = one.jobs
-        return replace(one, jobs=(job, replace(job, trial=replace(job.trial, seed=1))))
+        configuration = plan.make(values)
+        (job,) = configuration.jobs
+        return replace(configuration, jobs=(job, replace(job, trial=replace(job.trial, seed=1))))
 
     search = Search(plan=replace(plan, make=make), searcher=RandomSearcher(SMALL, 0))
     assert len(work(search)) == 1
@@ -217,7 +217,7 @@ def test_a_stubborn_searcher_is_overruled(dataset_entry: tuple[Json, Path], tmp_
     search = Search(plan=make_plan(dataset_entry, tmp_path, trials=4), searcher=searcher)
     assert len(set(work(search))) == 4
     assert search.duplicates >= 100
-    assert {outcome.state for outcome in searcher.told} == {"finished"}
+    assert {outcome.state for outcome in searcher.outcomes} == {"finished"}
 
 
 def test_constraints_refuse_before_training(dataset_entry: tuple[Json, Path], tmp_path: Path) -> None:

@@ -11,18 +11,18 @@ from nas.successive_halving import SuccessiveHalving, rungs_of
 RULE = SuccessiveHalving(study="s", seed=0, rungs=(50, 100))
 
 
-def judge(runs: Path, own: float, others: list[float], *, step: int = 50) -> str | None:
+def judge(runs: Path, dice: float, others: list[float], *, step: int = 50) -> str | None:
     """The judgement of a trial with that val Dice, among peers that have come to the same step."""
     arms = []
-    for number, value in enumerate([own, *others]):
+    for number, value in enumerate([dice, *others]):
         write_bytes(runs / f"k{number}" / "history.csv", table([{"step": step, "val_dice": value}]))
         arms.append({"keys": {"0": f"k{number}"}})
     write_json(runs / "studies" / "s.json", {"arms": arms})
-    return RULE(runs, [{"step": step, "val_dice": own}])
+    return RULE(runs, [{"step": step, "val_dice": dice}])
 
 
 @pytest.mark.parametrize(
-    ("own", "others", "stops"),
+    ("dice", "others", "stops"),
     [
         (0.5, [], False),  # nobody to compare with
         (0.5, [0.6], True),
@@ -33,8 +33,8 @@ def judge(runs: Path, own: float, others: list[float], *, step: int = 50) -> str
         (0.6, [float("nan"), 0.5], False),  # a peer without a number is none
     ],
 )
-def test_the_best_half_goes_on(tmp_path: Path, own: float, others: list[float], stops: bool) -> None:
-    reason = judge(tmp_path, own, others)
+def test_the_best_half_goes_on(tmp_path: Path, dice: float, others: list[float], stops: bool) -> None:
+    reason = judge(tmp_path, dice, others)
     assert (reason is not None) == stops
     assert reason is None or "stopped at step 50: val Dice" in reason
 

@@ -24,13 +24,13 @@ def test_weights_of_monai_give_its_output(sides: tuple[int, ...], window: tuple[
     theirs = SwinTransformerBlock(dim=8, num_heads=2, window_size=window, shift_size=shift)
     ours = SwinBlock(channels=8, heads=2, window=window, shifted=shifted)
     weights = {
-        f"{own}.{kind}": theirs.state_dict()[f"{name}.{kind}"]
-        for own, name in NAMES.items()
+        f"{ours}.{kind}": theirs.state_dict()[f"{name}.{kind}"]
+        for ours, name in NAMES.items()
         for kind in ("weight", "bias")
     }
     ours.load_state_dict({**weights, "attention.position_bias": theirs.attn.relative_position_bias_table.detach()})
     feature = torch.randn(2, *sides, 8)
-    padded = [-(-side // own) * own for side, own in zip(sides, window, strict=True)]
+    padded = [-(-side // size) * size for side, size in zip(sides, window, strict=True)]
     mask = compute_mask(padded, window, shift, torch.device("cpu")) if shifted else None
     torch.testing.assert_close(ours(feature, None), theirs(feature, mask), atol=1e-5, rtol=1e-4)
 

@@ -40,5 +40,7 @@ def seen(colours: np.ndarray, deficiency: str | None = None) -> np.ndarray:
 
 def contrast(first: np.ndarray, second: np.ndarray) -> float:
     """Contrast of two sRGB colours as WCAG defines it."""
-    bright, dark = sorted((float(linear(one) @ (0.2126, 0.7152, 0.0722)) for one in (first, second)), reverse=True)
+    bright, dark = sorted(
+        (float(linear(colour) @ (0.2126, 0.7152, 0.0722)) for colour in (first, second)), reverse=True
+    )
     return (bright + 0.05) / (dark + 0.05)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-FLOOR = 0.5
+IDENTITY_DICE = 0.5
 BASE = {"name": "fusion", "plan": "ggggggg", "gate": {"temperature": 1.0}}
 PLACEMENT = {"base": BASE, "operators": "jsg", "parameters": []}
 
@@ -40,7 +40,7 @@ class Entry:
     name: str = "placement"
     proposals: Sequence[Proposal] = ()
     dataset: str = "hippocampus"
-    floor: float = FLOOR
+    identity: float = IDENTITY_DICE
     search: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 1
     budget: Mapping[str, Any] = field(default_factory=lambda: {"name": "search", "steps": 200})
@@ -93,7 +93,7 @@ def write_search(runs: Path, recorded: Entry) -> None:
             _write_trial(runs / key, proposal, method, recorded)
     search = {
         "space": PLACEMENT, "searcher": "tpe", "seed": 0, "trials": len(recorded.proposals), "objectives": ["dice"],
-        "limits": {}, "floors": {recorded.dataset: recorded.floor}, "early_stopping": True,
+        "limits": {}, "floors": {recorded.dataset: recorded.identity}, "early_stopping": True,
         "datasets": [recorded.dataset], "control_of": None, **recorded.search,
     }  # fmt: skip
     entry = {
@@ -118,7 +118,7 @@ def _write_trial(folder: Path, proposal: Proposal, method: Mapping[str, Any], re
     record = {"format": 1, "key": folder.name, "status": proposal.status, "reason": proposal.reason}
     _write_json(folder / "record.json", record | sizes | {"configuration": configuration})
     rows = [
-        f"{50 * place},0.9,{recorded.floor + gain},{proposal.folding},{proposal.regularity}"
+        f"{50 * place},0.9,{recorded.identity + gain},{proposal.folding},{proposal.regularity}"
         for place, gain in enumerate(proposal.gains, start=1)
     ]
     header = "step,loss,val_dice,val_folding_fraction,val_sd_log_jacobian"

@@ -86,9 +86,9 @@ def test_a_few_columns_are_enough() -> None:
 def test_the_gallery_shows_every_function() -> None:
     docs = Path(__file__).parents[2] / "docs"
     page = (docs / "gallery.md").read_text()
-    tables = [name for name, one in vars(tabulate).items() if getattr(one, "__module__", "") == tabulate.__name__]
-    for module, own in ((plot, plot.__all__), (tabulate, tables)):
-        for name in (name for name in own if not name.startswith("_")):
+    tables = [name for name, value in vars(tabulate).items() if getattr(value, "__module__", "") == tabulate.__name__]
+    for module, names in ((plot, plot.__all__), (tabulate, tables)):
+        for name in (name for name in names if not name.startswith("_")):
             assert f"`{module.__name__.removeprefix('reports.')}.{name}(" in page
     shown = re.findall(r"\((gallery/\w+\.png)\)", page)
     assert sorted(shown) == sorted(f"gallery/{path.name}" for path in (docs / "gallery").glob("*.png"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import reports
 
 ROOT = Path(reports.__file__).parents[1]
-MOST_FLOORS = 9
+LONGEST_CHAIN = 9
 
 
 def modules() -> dict[str, Path]:
@@ -17,29 +17,29 @@ def modules() -> dict[str, Path]:
     return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
 
 
-def imports(path: Path, known: dict[str, Path]) -> set[str]:
+def imports(path: Path, known_modules: dict[str, Path]) -> set[str]:
     """Modules of reports that a file imports, wherever in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module in known:
+        if isinstance(node, ast.ImportFrom) and node.module in known_modules:
             submodules = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= submodules & set(known) or {node.module}
+            found |= submodules & set(known_modules) or {node.module}
     return found
 
 
 def longest_chain() -> tuple[str, ...]:
-    known = modules()
+    known_modules = modules()
 
     @cache
     def chain(module: str) -> tuple[str, ...]:
-        below = (chain(one) for one in imports(known[module], known) - {module})
+        below = (chain(imported) for imported in imports(known_modules[module], known_modules) - {module})
         return (module, *max(below, key=len, default=()))
 
-    return max(map(chain, known), key=len)
+    return max(map(chain, known_modules), key=len)
 
 
 def test_no_chain_of_imports_is_longer_than_nine() -> None:
-    assert len(longest_chain()) <= MOST_FLOORS, longest_chain()
+    assert len(longest_chain()) <= LONGEST_CHAIN, longest_chain()
 
 
 def test_at_most_a_dozen_modules_lie_directly_in_reports() -> None:

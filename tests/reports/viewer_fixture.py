@@ -24,8 +24,8 @@ def view(
     if gates:
         shown = np.arange(1, min(4, count))
         noise = rng.normal(0, 1, (len(gates), len(shown), *shape))
-        for stage, own in zip(gates, noise, strict=True):
-            smooth = ndimage.gaussian_filter(own, (0, 4, 4))
+        for stage, of_stage in zip(gates, noise, strict=True):
+            smooth = ndimage.gaussian_filter(of_stage, (0, 4, 4))
             arrays[f"gate{stage}"] = (0.5 + 0.2 * smooth / np.abs(smooth).max()).astype(np.float16)
         arrays["gate_slices"] = shown
     for rank in ("best", "median", "worst"):

@@ -128,8 +128,8 @@ def test_the_command_says_it_in_one_line(folder: Path, tmp_path: Path, capsys: p
     (folder / "record.json").write_text("[" * 10_000)
     image = str(tmp_path / "image.nii.gz")
     assert main(["register", image, image, "--method", str(folder), "--out", str(tmp_path / "out")]) == 1
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

@@ -44,10 +44,10 @@ def trained(method: Fusion, dataset: Dataset, budget: Budget = BUDGET) -> Traine
     return train(fitted, dataset, budget, 0, device=CPU)
 
 
-def same_weights(one: Trained, other: Trained) -> bool:
+def same_weights(first: Trained, second: Trained) -> bool:
     """Whether every tensor of the first network is in the second, bit for bit."""
-    theirs = other.network.state_dict()
-    return all(torch.equal(tensor, theirs[name]) for name, tensor in one.network.state_dict().items())
+    theirs = second.network.state_dict()
+    return all(torch.equal(tensor, theirs[name]) for name, tensor in first.network.state_dict().items())
 
 
 @pytest.mark.parametrize("strategy", ["none", "loss"])
@@ -66,10 +66,10 @@ def test_terms_of_pairs_without_labels_move_nothing(brains_cache: Path) -> None:
     """
     loss = replace(LOSS, supervision=replace(LOSS.supervision, predictions_weight=0.0))
     method, budget = replace(METHOD, segmentation="loss", loss=loss), replace(BUDGET, steps=1)
-    one = brains(brains_cache)
-    drawn = one.training_pair(np.random.default_rng([0, 0]))
-    others = sorted(set(one.labelled_subjects) - {drawn.fixed.subject, drawn.moving.subject})
-    hidden, masked = (trained(method, brains(brains_cache, labelled=own), budget) for own in (0, others))
+    dataset = brains(brains_cache)
+    drawn = dataset.training_pair(np.random.default_rng([0, 0]))
+    others = sorted(set(dataset.labelled_subjects) - {drawn.fixed.subject, drawn.moving.subject})
+    hidden, masked = (trained(method, brains(brains_cache, labelled=labelled), budget) for labelled in (0, others))
     assert masked.progress.history[0]["segmentation"] == 0
     states = (hidden.network.state_dict(), masked.network.state_dict())
     torch.testing.assert_close(*states, rtol=0, atol=1e-6)
@@ -96,7 +96,7 @@ def test_hidden_labels_are_never_read(tmp_path: Path) -> None:
 
 
 def test_labels_decide_what_is_learned_and_terms_are_logged_apart(brains_cache: Path) -> None:
-    none, every = (trained(METHOD, brains(brains_cache, **own)) for own in ({"labelled": 0}, {}))
+    none, every = (trained(METHOD, brains(brains_cache, **settings)) for settings in ({"labelled": 0}, {}))
     assert not same_weights(none, every)
     row = every.progress.history[-1]
     assert row["dice_loss"] > 0

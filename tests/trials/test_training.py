@@ -103,7 +103,7 @@ def test_a_scan_without_labels_is_marked_as_such(dataset: Dataset) -> None:
     pairs = training_pairs(dataset, 2, seed=0, step=0)
     pairs[1] = replace(pairs[1], fixed=replace(pairs[1].fixed, labels=None))
     fixed, moving = stack_labels(pairs, CPU)
-    assert [bool((own == UNLABELLED).all()) for own in (*fixed, *moving)] == [False, True, False, False]
+    assert [bool((labels == UNLABELLED).all()) for labels in (*fixed, *moving)] == [False, True, False, False]
     assert fixed.shape == stack_images(pairs, CPU)[0].shape
 
 

@@ -19,14 +19,14 @@ def test_each_set_keeps_its_own_splits(tmp_path: Path) -> None:
         alone = open_dataset(name, tmp_path / "set" / name, cache=tmp_path / "cache", align="none", shape=[24, 28, 24],
                              spacing_mm=1.0, fractions=[0.25, 0.375, 0.375])  # fmt: skip
         for split in alone.splits:
-            part = [own for own in together.scan_ids(split) if own.startswith(f"{name}_")]
-            assert part == [f"{name}_{own}" for own in alone.scan_ids(split)]
+            part = [scan_id for scan_id in together.scan_ids(split) if scan_id.startswith(f"{name}_")]
+            assert part == [f"{name}_{scan_id}" for scan_id in alone.scan_ids(split)]
 
 
 def test_an_image_in_two_sets_is_read_once_and_its_person_is_in_one_split(tmp_path: Path) -> None:
     before = opened(tmp_path / "set")
-    test = next(own for own in before.scan_ids("test") if own.startswith("ixi_"))
-    train = next(own for own in before.scan_ids("train") if own.startswith("abide_"))
+    test = next(scan_id for scan_id in before.scan_ids("test") if scan_id.startswith("ixi_"))
+    train = next(scan_id for scan_id in before.scan_ids("train") if scan_id.startswith("abide_"))
     shutil.copyfile(before.files(train)[0], before.files(test)[0])
     after = open_dataset("brains", tmp_path / "set", cache=tmp_path / "cache", align="none", shape=[24, 28, 24],
                          spacing_mm=1.0, fractions=[0.25, 0.375, 0.375])  # fmt: skip

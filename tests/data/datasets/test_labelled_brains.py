@@ -24,14 +24,14 @@ def opened(name: str, arguments: dict[str, Any], tmp_path: Path, **settings: Any
 
 
 def write_brain(folder: Path, scan: str, seed: int, header_axes: str) -> None:
-    for space, axes, told in (("", "LIA", header_axes), (".MNI152", "LAS", "LAS")):
+    for space, axes, expected in (("", "LIA", header_axes), (".MNI152", "LAS", "LAS")):
         write_phantom(
             folder / scan / f"t1weighted_brain{space}.nii.gz",
             folder / scan / f"labels.DKT31.manual{space}.nii.gz",
             rng=np.random.default_rng(seed),
             values=(1002, 2002),
             axes=axes,
-            header_axes=told,
+            header_axes=expected,
             stripped=True,
         )
 

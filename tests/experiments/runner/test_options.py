@@ -18,16 +18,16 @@ def read(*arguments: str) -> SweepOptions:
 
 def refuse(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What is said of a wrong call, with --dry-run and without, which must be the same."""
-    said = []
+    messages = []
     for more in ([], ["--dry-run"]):
         try:
             status: object = main(["placement", *arguments, *more])
         except SystemExit as ended:
             status = ended.code
         assert status == 2
-        said.append(capsys.readouterr().err.splitlines()[-1].replace(" --dry-run", ""))
-    assert said[0] == said[1]
-    return said[0]
+        messages.append(capsys.readouterr().err.splitlines()[-1].replace(" --dry-run", ""))
+    assert messages[0] == messages[1]
+    return messages[0]
 
 
 WHOLE = ("--seeds", "--workers", "--threads", "--trials", "--search-seed", "--confirm", "--confirm-seeds")

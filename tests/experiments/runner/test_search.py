@@ -58,10 +58,10 @@ def arms(folder: Path, name: str) -> list[dict[str, object]]:
 
 def test_a_search_is_run_confirmed_and_extended(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(folder, "few", "--driver", "optuna", "--trials", "3", *CONFIRM) == 0
-    said = capsys.readouterr().out
-    assert "search by tpe: 3 configurations" in said
-    assert "random control: 3 configurations" in said
-    assert "found 1: " in said
+    output = capsys.readouterr().out
+    assert "search by tpe: 3 configurations" in output
+    assert "random control: 3 configurations" in output
+    assert "found 1: " in output
     first = arms(folder, NAME)
     assert (len(first), len(arms(folder, f"{NAME}-random"))) == (3, 3)
     confirmed = [arm["label"] for arm in arms(folder, CONFIRMED)]
@@ -102,11 +102,11 @@ def test_another_definition_of_the_name_is_refused(folder: Path, capsys: pytest.
 def test_a_dry_run_tells_size_hours_and_price(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted((folder / "runs").rglob("*"))
     assert call(folder, "placement", "--trials", "20", "--price", "2.5", "--dry-run", "--driver", "optuna") == 0
-    said = capsys.readouterr().out
-    assert "691 distinct plans, 691 configurations" in said
-    assert "2 x 20 configurations x 1 trials" in said
-    assert "core-hours" in said
-    assert "at 2.5 an hour" in said
+    output = capsys.readouterr().out
+    assert "691 distinct plans, 691 configurations" in output
+    assert "2 x 20 configurations x 1 trials" in output
+    assert "core-hours" in output
+    assert "at 2.5 an hour" in output
     assert sorted((folder / "runs").rglob("*")) == before
 
 
@@ -114,8 +114,8 @@ def test_several_objectives_give_a_front(folder: Path, capsys: pytest.CaptureFix
     objectives = ["--objective", "dice", "--objective", "parameters", "--max-parameters", "100000"]
     line = ["--driver", "optuna", "--trials", "3", "--name", "front", "--no-control", "--confirm", "0", *objectives]
     assert call(folder, "placement", *line) == 0
-    said = capsys.readouterr().out
-    assert "search by nsga2" in said
+    output = capsys.readouterr().out
+    assert "search by nsga2" in output
     for arm in arms(folder, "front"):
         (key,) = arm["keys"].values()  # type: ignore[attr-defined]
         assert json.loads((folder / "runs" / key / "record.json").read_text())["parameters"] <= 100_000

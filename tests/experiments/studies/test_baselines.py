@@ -31,8 +31,8 @@ def test_a_table_of_methods_of_each_kind(tmp_path: Path, capsys: pytest.CaptureF
     small = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--set", "test=4", "--budget", "smoke"]
     folders = ["--runs", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
     assert main(["baselines", "--dataset", "virtual_brains", *small, *folders, *chosen]) == 0
-    said = capsys.readouterr().out
-    assert all(f"\n{label} " in said for label in labels)
+    output = capsys.readouterr().out
+    assert all(f"\n{label} " in output for label in labels)
     entry = json.loads((tmp_path / "runs" / "studies" / "baselines-virtual_brains-smoke.json").read_text())
     (voxelmorph,) = (arm for arm in entry["arms"] if arm["label"] == "voxelmorph_1")
     assert voxelmorph["published"]

@@ -18,8 +18,8 @@ def test_segmentation_is_searched_beside_the_rest(name: str) -> None:
     assert isinstance(study, SearchStudy)
     space = semi_supervised(study).space(SEARCH, "jsg/jscm")
     space.check()
-    own = {parameter.name for parameter in study.space(SEARCH, "jsg/jscm").every_parameter()}
-    assert {parameter.name for parameter in space.every_parameter()} == own | {"segmentation"}
+    names = {parameter.name for parameter in study.space(SEARCH, "jsg/jscm").every_parameter()}
+    assert {parameter.name for parameter in space.every_parameter()} == names | {"segmentation"}
     rng, seen = np.random.default_rng(0), set()
     for _ in range(60):
         values = space.sample(rng)

@@ -28,7 +28,7 @@ from tests.reports.search_fixture import BASE, FOUND, Entry, Proposal, search_an
 SETTINGS = [{"name": "gate.temperature", "values": [0.5, 1.0, 2.0]}, {"name": "gate.hard", "values": [False, True]}]
 
 
-def known(**gains: float) -> dict[object, float]:
+def gains_by_network(**gains: float) -> dict[object, float]:
     """Gains by plan as a path looks them up."""
     return {network(values_of(plan.replace("_", "-"))): gain for plan, gain in gains.items()}
 
@@ -38,7 +38,7 @@ def analysed(folder: Path) -> Ablation:
 
 
 def test_a_path_goes_over_what_was_trained() -> None:
-    gains = known(jjjjjjj=0.1, jjjjjgj=0.3, jjjjjgg=0.2, jjjjjjg=0.9, gjjjjgg=0.4)
+    gains = gains_by_network(jjjjjjj=0.1, jjjjjgj=0.3, jjjjjgg=0.2, jjjjjjg=0.9, gjjjjgg=0.4)
     steps = ablation_path(values_of("jjjjjjj"), values_of("gjjjjgg"), gains)  # type: ignore[arg-type]
     # Of the six orders two have no gap; stage 7 first has the better mean: (.1 + .9 + .2 + .4) / 4.
     assert steps["configuration"].tolist() == ["jjjjjjj", "jjjjjjg", "jjjjjgg", "gjjjjgg"]
@@ -47,7 +47,7 @@ def test_a_path_goes_over_what_was_trained() -> None:
 
 
 def test_what_was_not_trained_is_a_gap() -> None:
-    gains = known(jjjjjjj=0.1, jjjjjgg=0.2)
+    gains = gains_by_network(jjjjjjj=0.1, jjjjjgg=0.2)
     steps = ablation_path(values_of("jjjjjjj"), values_of("jjjjjgg"), gains)  # type: ignore[arg-type]
     assert steps["gain"].isna().tolist() == [False, True, False]
     assert steps["values"].iloc[1] in (values_of("jjjjjgj"), values_of("jjjjjjg"))
@@ -55,7 +55,7 @@ def test_what_was_not_trained_is_a_gap() -> None:
 
 def test_dead_stages_are_no_changes() -> None:
     # A single operator at stage 7 cuts off all the others, so that AutoFuse becomes late fusion by one change.
-    steps = ablation_path(values_of("ggggggg"), values_of("------s"), known(ggggggg=0.1, ______s=0.2))  # type: ignore[arg-type]
+    steps = ablation_path(values_of("ggggggg"), values_of("------s"), gains_by_network(ggggggg=0.1, ______s=0.2))  # type: ignore[arg-type]
     assert steps["configuration"].tolist() == ["ggggggg", "------s"]
     assert steps["gain"].tolist() == pytest.approx([0.1, 0.2])
     back = ablation_path(values_of("------s"), values_of("ggggggg"), {})
@@ -149,7 +149,7 @@ def test_a_diagram_is_grey_where_nothing_is_computed() -> None:
     assert [text.get_text() for text in early.texts] == list("jjjjjjj")
 
     def faint(ax: object, height: float) -> int:
-        arcs = [one for one in ax.patches if isinstance(one, FancyArrowPatch)]  # type: ignore[attr-defined]
+        arcs = [patch for patch in ax.patches if isinstance(patch, FancyArrowPatch)]  # type: ignore[attr-defined]
         assert len(arcs) == 9
         return sum(
             to_hex(line.get_color()) == FAINT
@@ -204,7 +204,7 @@ def test_damaged_spaces_and_values_are_said(tmp_path: Path) -> None:
         {"gate.temperature": 7.0, "loss.kl_weight": "much"},
         {"gate.temperature": None, "loss.kl_weight": 0.5},
     ]
-    proposals = [Proposal(values=one, gains=(0.1, 0.1)) for one in values]
+    proposals = [Proposal(values=point, gains=(0.1, 0.1)) for point in values]
     write_search(tmp_path, Entry(proposals=proposals, search={"space": space}))
     ablation = analysed(tmp_path)
     assert "'loss.window'" in ablation.records.problems[0]

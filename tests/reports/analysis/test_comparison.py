@@ -42,8 +42,8 @@ def test_difference_is_that_of_the_block_means(tmp_path: Path) -> None:
     pairs = comparison.records.pairs
 
     def blocks(name: str) -> np.ndarray:
-        own = pairs[pairs["arm"] == name]
-        return own.pivot_table(index="seed", columns="block", values="dice").to_numpy()
+        of_arm = pairs[pairs["arm"] == name]
+        return of_arm.pivot_table(index="seed", columns="block", values="dice").to_numpy()
 
     expected = difference_interval(blocks("early"), blocks("AutoFuse"))
     row = arm(comparison, "early")
@@ -68,10 +68,10 @@ def test_unequal_blocks_are_noted(tmp_path: Path) -> None:
     comparison = compare(load_studies([tmp_path])[0])
     assert comparison.blocks_differ
     pairs = comparison.records.pairs
-    own = pairs[pairs["arm"] == "early"]
+    of_arm = pairs[pairs["arm"] == "early"]
     row = arm(comparison, "early")
-    assert row["dice"] == pytest.approx(own["dice"].mean())
-    assert row["dice_blocks"] == pytest.approx(own.groupby("block")["dice"].mean().mean())
+    assert row["dice"] == pytest.approx(of_arm["dice"].mean())
+    assert row["dice_blocks"] == pytest.approx(of_arm.groupby("block")["dice"].mean().mean())
     assert row["dice_low"] < row["dice_blocks"] < row["dice_high"]
     best = comparison.ranked.iloc[0]
     assert (
@@ -89,7 +89,7 @@ def test_pairs_without_dice_are_left_out_of_both_arms(tmp_path: Path) -> None:
     tables = [records.pairs[records.pairs["arm"] == name] for name in ("early", "AutoFuse")]
     without = [table[table["pair"] != tables[0]["pair"].iloc[5]] for table in tables]
     names = ["early", "AutoFuse"]
-    means = [Blocks(pd.concat(own), "dice").means(names) for own in (tables, without)]
+    means = [Blocks(pd.concat(parts), "dice").means(names) for parts in (tables, without)]
     for given, expected in zip(*means, strict=True):
         np.testing.assert_array_equal(given, expected)
     assert np.isfinite(arm(comparison, "early")["p_value"])
@@ -279,7 +279,7 @@ def test_the_best_arm_is_in_price_ranks_significance_and_stability_though_it_is_
     assert set(certainty.pairs["first"].iloc[:3]) == {"syn"}
     assert set(certainty.pairs["verdict"].iloc[:3]) == {"higher"}
     assert "identity" not in certainty.ranks, "it bounds what can be had"
-    figures = {one.name: one for one in (*study_figures(comparison), *significance_figures(certainty))}
+    figures = {figure.name: figure for figure in (*study_figures(comparison), *significance_figures(certainty))}
     assert all("syn" in figures[name].alt for name in ("price", "ranks", "significance", "stability"))
     drawn = figures["price"].figure
     assert drawn is not None

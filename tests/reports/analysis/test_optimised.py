@@ -10,7 +10,7 @@ BASELINES = Path(__file__).parents[3] / "experiments" / "results" / "baselines"
 
 
 def test_each_optimised_arm_is_found_by_its_parent() -> None:
-    comparison = next(one for one in compare_studies([BASELINES]) if "hippocampus" in one.records.name)
+    comparison = next(study for study in compare_studies([BASELINES]) if "hippocampus" in study.records.name)
     assert optimised_arms(comparison) == {name: f"{name}, refined" for name in ("affine", "voxelmorph_2", "AutoFuse")}
     shown = overview(comparison).shown.set_index("Arm")["Instance-optimised"]
     assert shown["AutoFuse"] == "0.731"

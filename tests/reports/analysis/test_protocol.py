@@ -36,4 +36,6 @@ def test_a_protocol_repeats_nothing_that_the_records_speak_against(tmp_path: Pat
 def test_how_close_matched_arms_came_is_measured(tmp_path: Path) -> None:
     done = protocol(compared(tmp_path, arms=FUSION_ARMS)).done
     assert "Arms matched by parameters have 1.00 of AutoFuse's parameters." in done
-    assert any(re.match(r"Arms matched by FLOPs have 1\.00( to 1\.0\d)? of AutoFuse's FLOPs\.", one) for one in done)
+    assert any(
+        re.match(r"Arms matched by FLOPs have 1\.00( to 1\.0\d)? of AutoFuse's FLOPs\.", sentence) for sentence in done
+    )

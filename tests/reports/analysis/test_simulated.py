@@ -21,9 +21,9 @@ ARMS, BLOCKS, PAIRS, SEEDS, STUDIES = ("baseline", "level", "candidate"), 12, 4,
 def study(rng: np.random.Generator, *, planted: float) -> Comparison:
     """A comparison of simulated records in which ``candidate`` is better by ``planted``."""
     blocks = rng.normal(0.7, 0.05, BLOCKS)
-    own = rng.normal(0, 0.006, (len(ARMS), 1, BLOCKS))
+    of_blocks = rng.normal(0, 0.006, (len(ARMS), 1, BLOCKS))
     trainings = rng.normal(0, 0.003, (len(ARMS), SEEDS, 1))
-    means = np.repeat(blocks + own + trainings, PAIRS, axis=2)
+    means = np.repeat(blocks + of_blocks + trainings, PAIRS, axis=2)
     dice = means + rng.normal(0, 0.01, means.shape)
     dice[ARMS.index("candidate")] += planted
     arm, seed, pair = np.unravel_index(np.arange(dice.size), dice.shape)
@@ -40,8 +40,8 @@ def test_a_planted_winner_is_named_in_nine_of_ten_studies(rng: np.random.Generat
     for _ in range(STUDIES):
         comparison = study(rng, planted=0.02)
         is_named = verdicts(comparison)["candidate"] == "higher"
-        said = re.search("candidate (has|have) a higher mean Dice than baseline", summary(comparison)[SURE])
-        assert (said is not None) == is_named
+        found = re.search("candidate (has|have) a higher mean Dice than baseline", summary(comparison)[SURE])
+        assert (found is not None) == is_named
         named += is_named
     assert named >= 0.9 * STUDIES
 

@@ -30,11 +30,11 @@ def change(path: Path, **facts: object) -> None:
 
 
 def test_every_item_has_an_answer_and_its_ground(runs: Path) -> None:
-    told = answers(runs)
-    assert list(told) == ITEMS
-    assert {answer for answer, _ in told.values()} <= {"shown", "in part", "not shown", "does not apply"}
-    assert all(ground.endswith(".") and len(ground) > 20 for _, ground in told.values())
-    assert {number for number, (answer, _) in told.items() if answer == "does not apply"} == set(OF_A_SEARCH)
+    answered = answers(runs)
+    assert list(answered) == ITEMS
+    assert {answer for answer, _ in answered.values()} <= {"shown", "in part", "not shown", "does not apply"}
+    assert all(ground.endswith(".") and len(ground) > 20 for _, ground in answered.values())
+    assert {number for number, (answer, _) in answered.items() if answer == "does not apply"} == set(OF_A_SEARCH)
 
 
 def test_three_seeds_are_several_runs_and_one_is_not(tmp_path: Path) -> None:
@@ -140,20 +140,20 @@ def test_arms_that_differ_in_one_setting_are_an_ablation(tmp_path: Path) -> None
 
 
 def test_a_search_without_its_control_shows_no_random_search(tmp_path: Path) -> None:
-    own = answers(RESULTS / "placement")
-    assert own["2f"][0] == "shown"
-    assert "40 of 40 random candidates have ended beside 40 of 40 of the search" in own["2f"][1]
-    assert "searcher tpe, seed 0" in own["1e"][1]
-    assert own["2g"][0] == "in part"  # searched once
-    assert own["1b"][0] == own["1d"][0] == "in part"
+    answered = answers(RESULTS / "placement")
+    assert answered["2f"][0] == "shown"
+    assert "40 of 40 random candidates have ended beside 40 of 40 of the search" in answered["2f"][1]
+    assert "searcher tpe, seed 0" in answered["1e"][1]
+    assert answered["2g"][0] == "in part"  # searched once
+    assert answered["1b"][0] == answered["1d"][0] == "in part"
 
 
 def test_records_of_nothing_show_nothing(tmp_path: Path) -> None:
     write_records(tmp_path, Records(arms=ARMS[:2], seeds=1))
     for folder in tmp_path.glob("fusion*"):
         (folder / "record.json").unlink()
-    told = answers(tmp_path)
-    assert {number for number, (answer, _) in told.items() if answer in ("shown", "in part")} <= {"3a"}
+    answered = answers(tmp_path)
+    assert {number for number, (answer, _) in answered.items() if answer in ("shown", "in part")} <= {"3a"}
 
 
 @pytest.mark.parametrize("name", ["fusion", "placement", "tuning"])
@@ -167,6 +167,6 @@ def test_a_choice_that_the_records_speak_against_is_not_quoted(runs: Path) -> No
     path = next(runs.glob("studies/*.json"))
     untrue = "The recipe was chosen by mean val Dice over plans of either decoding, equal trials each."
     path.write_text(json.dumps(json.loads(path.read_text()) | {"protocol": [untrue]}))
-    told = checklist(compare_studies([runs]), []).shown.set_index("Item").loc["3a"]
-    assert told["Answer"] == "not shown"
-    assert told["From the records"] == "How settings were chosen is not in these records."
+    answer = checklist(compare_studies([runs]), []).shown.set_index("Item").loc["3a"]
+    assert answer["Answer"] == "not shown"
+    assert answer["From the records"] == "How settings were chosen is not in these records."

@@ -18,7 +18,7 @@ LEAST = {None: 25.0, "protanopia": 20.0, "deuteranopia": 20.0, "tritanopia": 15.
 @pytest.mark.parametrize("deficiency", [None, *DEFICIENCIES])
 def test_no_two_colours_look_alike(deficiency: str | None) -> None:
     places = seen(np.array([to_rgb(colour) for colour in COLOURS]), deficiency)
-    nearest = min(float(np.linalg.norm(one - other)) for one, other in combinations(places, 2))
+    nearest = min(float(np.linalg.norm(first - second)) for first, second in combinations(places, 2))
     assert nearest >= LEAST[deficiency]
 
 
@@ -30,8 +30,8 @@ def test_every_colour_is_seen_on_both_grounds(colour: str, ground: str) -> None:
 
 def arms(count: int, *, groups: int = 1) -> pd.DataFrame:
     names = [f"arm {number}" for number in range(count)]
-    own = [f"group {number % groups}" for number in range(count)]
-    return pd.DataFrame({"arm": names, "family": names, "group": own, "trained": True, "parent": ""})
+    groups_of_arms = [f"group {number % groups}" for number in range(count)]
+    return pd.DataFrame({"arm": names, "family": names, "group": groups_of_arms, "trained": True, "parent": ""})
 
 
 def test_an_arm_that_goes_on_from_another_has_its_colour() -> None:

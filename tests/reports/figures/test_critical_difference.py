@@ -13,8 +13,8 @@ RANKS = pd.Series({"a": 1.5, "b": 1.5, "c": 3.2, "d": 3.8})
 def bars(separated: list[tuple[str, str]]) -> tuple[list[float], list[list[float]]]:
     """Where the arms stand on the line of ranks, and the dots of each bar."""
     p_values = pd.DataFrame(1.0, index=RANKS.index, columns=RANKS.index)
-    for one, other in separated:
-        p_values.loc[one, other] = p_values.loc[other, one] = 0.01
+    for first, second in separated:
+        p_values.loc[first, second] = p_values.loc[second, first] = 0.01
     ax = Figure().subplots()
     critical_difference(ax, RANKS, p_values, dict.fromkeys(RANKS.index, "#0072b2"))
     places = [float(x) for points in ax.collections for x in np.asarray(points.get_offsets())[:, 0]]

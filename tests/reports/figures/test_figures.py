@@ -56,7 +56,7 @@ def test_more_families_than_colours_are_told_apart_by_colour_and_group(tmp_path:
     assert not trained.duplicated(["colour", "marker"]).any()
     labels = [str(line.get_label()) for line in plots.legend(trained, groups=False)[0]]
     assert "a 1 (a)" in labels
-    figure = next(one.figure for one in study_figures(found) if one.name == "price")
+    figure = next(captioned.figure for captioned in study_figures(found) if captioned.name == "price")
     assert figure is not None
     (legend,) = figure.legends
     figure.canvas.draw()
@@ -74,7 +74,11 @@ def test_a_curve_says_why_it_does_not_end_at_the_mean_of_the_tables(comparison: 
     definition = dict(comparison.records.definition)
     definition["budget"] = {"validation_pairs": 10}
     ten = replace(comparison, records=replace(comparison.records, definition=definition))
-    captions = {one.name: one.caption for one in study_figures(ten) if one.name in ("training", "distribution")}
+    captions = {
+        captioned.name: captioned.caption
+        for captioned in study_figures(ten)
+        if captioned.name in ("training", "distribution")
+    }
     assert "a mean over 10 pairs of it, so that a curve does not end at the mean of the tables" in captions["training"]
     assert "where the table has the mean of the seeds' medians" in captions["distribution"]
     assert "not over blocks" not in captions["distribution"], "blocks are of equal size here"
@@ -145,7 +149,7 @@ def test_what_is_not_trained_is_drawn_beside_the_others_where_it_is_in_sight(
 ) -> None:
     arms = comparison.arms
     moved = arms.assign(difference=arms["difference"].where(arms["arm"] != "identity", difference))
-    captioned = next(one for one in study_figures(replace(comparison, arms=moved)) if one.name == "differences")
+    captioned = next(drawn for drawn in study_figures(replace(comparison, arms=moved)) if drawn.name == "differences")
     assert ("identity" in captioned.alt) == drawn
     assert ("Not drawn, far off or without a value: identity" in captioned.caption) != drawn
 

@@ -26,7 +26,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_figure_has_the_width_asked_for_and_fits_a_page(many: Comparison, width: str) -> None:
     with look(width=width):
-        drawn = [one.figure for one in study_figures(many) if one.figure is not None]
+        drawn = [captioned.figure for captioned in study_figures(many) if captioned.figure is not None]
     assert len(drawn) >= 4
     for figure in drawn:
         assert figure.get_figwidth() == WIDTHS[width]
@@ -35,7 +35,7 @@ def test_every_figure_has_the_width_asked_for_and_fits_a_page(many: Comparison, 
 
 def test_panels_stand_below_each_other_in_a_column(many: Comparison) -> None:
     with look(width="column"):
-        price = next(one.figure for one in study_figures(many) if one.name == "price")
+        price = next(captioned.figure for captioned in study_figures(many) if captioned.name == "price")
     assert price is not None
     assert len({round(ax.get_position().x0, 3) for ax in price.axes}) == 1
 

@@ -105,8 +105,8 @@ def test_latencies_orders_of_magnitude_apart_are_written_in_full(ax: Axes) -> No
 
 
 def test_an_interval_that_holds_for_all_comparisons_is_drawn_beside_its_own(ax: Axes) -> None:
-    own = arms(difference=0.01, difference_low=0.001, difference_high=0.019, difference_se=0.004, difference_df=9.0)
-    wide = with_simultaneous(own, own)
+    table = arms(difference=0.01, difference_low=0.001, difference_high=0.019, difference_se=0.004, difference_df=9.0)
+    wide = with_simultaneous(table, table)
     assert (wide["simultaneous_low"] < 0).all(), "each excludes 0 by itself, and all together do not"
     plots.differences(ax, wide, "d")
     assert sorted({line.get_linewidth() for line in ax.lines if len(np.atleast_1d(line.get_xdata())) == 2})[:2] == [

@@ -51,14 +51,14 @@ class Elements(HTMLParser):
             assert self.open.pop() == tag
 
 
-def own_of(page: Path) -> str:
+def without_library(page: Path) -> str:
     """The page without the library of its tables."""
     return page.read_text(encoding="utf-8").replace(str(table_library()), "")
 
 
 def text_of(page: Path) -> str:
     """The page without its drawings."""
-    return re.sub(r"<svg.*?</svg>", "", own_of(page), flags=re.DOTALL)
+    return re.sub(r"<svg.*?</svg>", "", without_library(page), flags=re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +74,8 @@ def test_page_stands_alone(page: Path) -> None:
     content = page.read_text(encoding="utf-8")
     elements = Elements(content)
     assert elements.open == []
-    own = re.sub(r'base64,[^"]*', "", own_of(page))
-    assert not re.search(r"https?:|(?<!:)//\w|@import|<script\s|<iframe", own)
+    text = re.sub(r'base64,[^"]*', "", without_library(page))
+    assert not re.search(r"https?:|(?<!:)//\w|@import|<script\s|<iframe", text)
     assert all(resource.startswith(("#", "data:")) for resource in elements.resources)
     inside = [link for link in elements.links if link.startswith("#")]
     assert all(link.removeprefix("#") in elements.ids for link in inside)
@@ -84,21 +84,21 @@ def test_page_stands_alone(page: Path) -> None:
 
 
 def test_drawings_do_not_share_ids(page: Path) -> None:
-    elements = Elements(own_of(page))
+    elements = Elements(without_library(page))
     assert len(elements.ids) == len(set(elements.ids))
-    referred = re.findall(r'url\(#([^)]+)\)|xlink:href="#([^"]+)"', own_of(page))
-    assert {one or other for one, other in referred} <= set(elements.ids)
+    referred = re.findall(r'url\(#([^)]+)\)|xlink:href="#([^"]+)"', without_library(page))
+    assert {first or second for first, second in referred} <= set(elements.ids)
 
 
 def test_every_drawing_has_words(page: Path) -> None:
-    content = own_of(page)
+    content = without_library(page)
     alts = re.findall(r'<svg role="img" aria-label="([^"]*)"', content)
     assert len(alts) == content.count("<svg") >= 7 + 3
     assert all(len(alt) > 40 for alt in alts)
 
 
 def test_drawings_follow_the_theme(page: Path) -> None:
-    content = own_of(page)
+    content = without_library(page)
     captioned_figures = "".join(re.findall(r"<svg.*?</svg>", content, flags=re.DOTALL))
     assert "currentColor" in captioned_figures
     assert not re.search(r"fill: #(24292f|fffffe)|stroke: #(24292f|c9ced6|868e99)", captioned_figures)
@@ -138,7 +138,7 @@ def test_the_first_screen_answers_and_shows_all_arms_before_the_protocol(page: P
     assert places == sorted(places)
     alt = re.search(r'aria-label="Forest plot[^"]*best first: ([^"]*)"', content)
     assert alt
-    means = [float(one.rsplit(" ", 1)[1]) for one in alt[1].split("; ")]
+    means = [float(entry.rsplit(" ", 1)[1]) for entry in alt[1].split("; ")]
     assert means == sorted(means, reverse=True)
     assert len(means) == 3
 

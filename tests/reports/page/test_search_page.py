@@ -169,14 +169,14 @@ def test_several_objectives_show_their_front(tmp_path: Path) -> None:
 
 def test_several_data_sets_make_one_section(tmp_path: Path) -> None:
     both = {"datasets": ["brains", "hippocampus"], "floors": {"brains": 0.3, "hippocampus": 0.5}}
-    for dataset, floor in both["floors"].items():  # type: ignore[attr-defined]
+    for dataset, identity in both["floors"].items():  # type: ignore[attr-defined]
         write_search(
             tmp_path / "runs",
-            Entry(name=f"p-{dataset}", dataset=dataset, floor=floor, proposals=FOUND, search=both),
+            Entry(name=f"p-{dataset}", dataset=dataset, identity=identity, proposals=FOUND, search=both),
         )
         write_search(
             tmp_path / "runs",
-            Entry(name=f"p-random-{dataset}", dataset=dataset, floor=floor, proposals=DRAWN,
+            Entry(name=f"p-random-{dataset}", dataset=dataset, identity=identity, proposals=DRAWN,
                  search=both | {"control_of": "p"}),
         )  # fmt: skip
     text = text_of(page_of(tmp_path))
@@ -205,7 +205,8 @@ def test_an_effect_shows_every_candidate_and_the_mean_of_each_value() -> None:
     points = pd.DataFrame({"part": SEARCH, "value": [None, 0.0, 0.0], "shared_gain": [0.1, 0.2, 0.4]}, dtype=object)
     points = points.astype({"shared_gain": float}).assign(label=["a", "b", "c"], order=range(3))
     table = settings(
-        points.assign(values=points["value"].map(lambda one: {"gate.initial_bias": one})), {"parameters": SETTINGS[1:2]}
+        points.assign(values=points["value"].map(lambda bias: {"gate.initial_bias": bias})),
+        {"parameters": SETTINGS[1:2]},
     )
     effects = main_effects(table, points["shared_gain"]).assign(part=SEARCH)
     ax = search_plots.effect(Figure().subplots(), points, effects, SETTINGS[1])

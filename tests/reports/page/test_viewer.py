@@ -107,7 +107,7 @@ def pictured(tmp_path: Path) -> Comparison:
 def test_old_records_say_that_there_is_nothing_to_scroll(pictured: Comparison) -> None:
     shown = dict(viewers(pictured, 10**6))
     assert list(shown) == ["AutoFuse", "early"]
-    assert all("No slices to scroll were recorded" in own["message"] for own in shown.values())
+    assert all("No slices to scroll were recorded" in of_arm["message"] for of_arm in shown.values())
 
 
 def test_a_small_page_and_broken_files_leave_viewers_out(pictured: Comparison, rng: np.random.Generator) -> None:
@@ -135,9 +135,11 @@ def test_other_pairs_and_planes_are_shown_as_far_as_the_page_goes(
     for pictures in pictured.records.pictures.values():
         np.savez_compressed(pictures.path.with_name("viewer.npz"), allow_pickle=False, **view((48, 64), rng))
     whole = dict(viewers(pictured, 10**6))
-    size = sum(len(value) for own in whole.values() for value in own["views"][0].values() if isinstance(value, str))
+    size = sum(
+        len(value) for of_arm in whole.values() for value in of_arm["views"][0].values() if isinstance(value, str)
+    )
     small = dict(viewers(pictured, size + 100))
-    assert [len(own["views"]) for own in small.values()] == [1, 1], "the median pair of each arm comes first"
+    assert [len(of_arm["views"]) for of_arm in small.values()] == [1, 1], "the median pair of each arm comes first"
 
 
 def test_folding_is_unlike_every_other_determinant_for_every_eye() -> None:

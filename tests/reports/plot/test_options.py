@@ -63,10 +63,10 @@ def test_one_arm_has_one_colour_in_every_figure(runs: Path, records: pd.DataFram
             for line in made.lines
             if str(line.get_gid()).startswith("mark:")
         }
-    shared = set.intersection(*(set(own) for own in drawn.values()))
+    shared = set.intersection(*(set(colours) for colours in drawn.values()))
     assert {"early", "AutoFuse"} <= shared
     for arm in shared:
-        assert len({own[arm] for own in drawn.values()}) == 1, arm
+        assert len({colours[arm] for colours in drawn.values()}) == 1, arm
 
 
 @pytest.mark.parametrize("legend", [True, False])
@@ -95,22 +95,25 @@ def test_untrained_arms_out_of_sight_are_not_drawn_as_on_the_page(records: pd.Da
 
 def test_a_metric_of_ones_own(records: pd.DataFrame, ax: Axes) -> None:
     iou = Metric(name="iou", title="IoU", higher_is_better=True)
-    own = records.assign(iou=records["dice"] / (2 - records["dice"]))
-    plot.distribution(own, ax=ax, primary=iou)
+    changed = records.assign(iou=records["dice"] / (2 - records["dice"]))
+    plot.distribution(changed, ax=ax, primary=iou)
     assert ax.get_xlabel().startswith("IoU of a pair")
-    assert plot.differences(own, primary=iou).get_xlabel().startswith("Difference in mean IoU")
+    assert plot.differences(changed, primary=iou).get_xlabel().startswith("Difference in mean IoU")
 
 
 @pytest.mark.parametrize(
     ("draw", "words"),
     [
-        (lambda own, _: plot.distribution(own.iloc[:0]), r"distribution\(\): 'records' must have rows"),
-        (lambda own, _: plot.distribution(own.assign(hd95_mm=float("nan")), primary="hd95_mm"), "must be measured"),
-        (lambda own, _: plot.against(own, "speed"), r"against\(\): 'column' must be of .*parameters.*, got 'speed'"),
-        (lambda own, _: plot.against(own.assign(flops=float("nan")), "flops"), "must be measured in some arm"),
-        (lambda own, _: plot.distribution(own, order=["nobody"]), r"'order' must be of .*early.*, got 'nobody'"),
-        (lambda own, _: plot.distribution(own, colours={"nobody": "red"}), "'colours' must be of .*, got 'nobody'"),
-        (lambda own, _: plot.distribution(own, labels={"early": "AutoFuse"}), "must call every arm differently"),
+        (lambda table, _: plot.distribution(table.iloc[:0]), r"distribution\(\): 'records' must have rows"),
+        (lambda table, _: plot.distribution(table.assign(hd95_mm=float("nan")), primary="hd95_mm"), "must be measured"),
+        (
+            lambda table, _: plot.against(table, "speed"),
+            r"against\(\): 'column' must be of .*parameters.*, got 'speed'",
+        ),
+        (lambda table, _: plot.against(table.assign(flops=float("nan")), "flops"), "must be measured in some arm"),
+        (lambda table, _: plot.distribution(table, order=["nobody"]), r"'order' must be of .*early.*, got 'nobody'"),
+        (lambda table, _: plot.distribution(table, colours={"nobody": "red"}), "'colours' must be of .*, got 'nobody'"),
+        (lambda table, _: plot.distribution(table, labels={"early": "AutoFuse"}), "must call every arm differently"),
         (
             lambda _, runs: plot.training(load(runs, kind="history"), "lass"),
             r"training\(\): 'column' must be of .*loss",

@@ -26,11 +26,11 @@ def words_of(runs: Path) -> str:
     comparison = compare_studies([runs])[0]
     certainty = Certainty(comparison)
     tables = all_tables(certainty).values()
-    said = [*summary(comparison).values(), *comparison.notes, *comparison.records.problems]
-    said += [captioned.caption for captioned in significance_figures(certainty)] + [
+    sentences = [*summary(comparison).values(), *comparison.notes, *comparison.records.problems]
+    sentences += [captioned.caption for captioned in significance_figures(certainty)] + [
         table.markdown() for table in tables
     ]
-    return "\n".join(said)
+    return "\n".join(sentences)
 
 
 def edit(path: Path, **changes: object) -> None:

@@ -36,17 +36,17 @@ def test_candidates_of_search_and_control(records: SearchRecords) -> None:
     assert records.name == "placement"
     assert records.planned == {SEARCH: 5, CONTROL: 2}
     assert records.problems == ()
-    own = records.of(SEARCH)
-    assert list(own["order"]) == [1, 2, 3, 4, 5]
-    assert list(own["state"]) == ["finished", "pruned", "pruned", "finished", "finished"]
-    assert list(own["step"]) == [200, 50, 100, 200, 200]
-    assert own["gain"].tolist() == pytest.approx([0.06, np.nan, np.nan, 0.08, 0.07], nan_ok=True)
-    assert own["last_gain"].tolist() == pytest.approx([0.06, 0.00, 0.02, 0.08, 0.07])
-    assert own["gain_100"].tolist() == pytest.approx([0.04, np.nan, 0.02, 0.05, 0.05], nan_ok=True)
-    assert list(own["name"]) == ["early", "", "late", "AutoFuse", ""]
-    assert own["values"].iloc[2] == {"plan.7": "s"}
-    assert own["parameters"].iloc[0] == 1_000_000
-    assert own["seconds"].tolist() == [36, 9, 18, 36, 36]
+    of_search = records.of(SEARCH)
+    assert list(of_search["order"]) == [1, 2, 3, 4, 5]
+    assert list(of_search["state"]) == ["finished", "pruned", "pruned", "finished", "finished"]
+    assert list(of_search["step"]) == [200, 50, 100, 200, 200]
+    assert of_search["gain"].tolist() == pytest.approx([0.06, np.nan, np.nan, 0.08, 0.07], nan_ok=True)
+    assert of_search["last_gain"].tolist() == pytest.approx([0.06, 0.00, 0.02, 0.08, 0.07])
+    assert of_search["gain_100"].tolist() == pytest.approx([0.04, np.nan, 0.02, 0.05, 0.05], nan_ok=True)
+    assert list(of_search["name"]) == ["early", "", "late", "AutoFuse", ""]
+    assert of_search["values"].iloc[2] == {"plan.7": "s"}
+    assert of_search["parameters"].iloc[0] == 1_000_000
+    assert of_search["seconds"].tolist() == [36, 9, 18, 36, 36]
 
 
 def test_any_entry_of_a_search_names_it(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_gains_are_means_over_seeds_and_data_sets(tmp_path: Path) -> None:
     pruned = Proposal(plan="ggggggg", gains=(0.01,), status="pruned")
     write_search(
         tmp_path,
-        Entry(name="p-brains", dataset="brains", floor=0.3, search=both, seeds=2,
+        Entry(name="p-brains", dataset="brains", identity=0.3, search=both, seeds=2,
              proposals=[Proposal(plan="jjjjjjj", gains=(0.1, 0.2)), Proposal(plan="ggggggg", gains=(0.1, 0.2))]),
     )  # fmt: skip
     write_search(
@@ -142,7 +142,7 @@ def test_the_same_search_in_two_folders_is_joined(tmp_path: Path) -> None:
     write_search(tmp_path / "a", Entry(proposals=FOUND[:2]))
     write_search(tmp_path / "b", Entry(proposals=FOUND))
     (records,) = load_searches([tmp_path / "a", tmp_path / "b"])
-    assert list(records.candidates["plan"]) == [one.plan for one in FOUND]
+    assert list(records.candidates["plan"]) == [candidate.plan for candidate in FOUND]
 
 
 def test_labels_that_round_to_the_same_text_stay_apart(tmp_path: Path) -> None:
@@ -205,9 +205,9 @@ def test_compute_without_seconds_is_steps_times_flops(tmp_path: Path) -> None:
 
 
 def test_placement_by_hand(records: SearchRecords) -> None:
-    own = records.of(SEARCH)
-    assert candidates.shared_step(own) == 50
-    cells = candidates.placement(own, "jsg").set_index(["operator", "stage"])
+    of_search = records.of(SEARCH)
+    assert candidates.shared_step(of_search) == 50
+    cells = candidates.placement(of_search, "jsg").set_index(["operator", "stage"])
     # Gains at step 50: jjjjjjj .02, sjjjjjj .00, ------s .01, ggggggg .03, sssgjjg .04.
     by_hand = {
         ("j", 1): (0.02, 1), ("s", 1): (0.02, 2), ("g", 1): (0.03, 1), ("-", 1): (0.01, 1),
@@ -228,15 +228,15 @@ def test_without_pruning_the_shared_step_is_the_last(tmp_path: Path) -> None:
 
 def test_fidelity_by_hand(tmp_path: Path) -> None:
     # Early .04 .02 .03 .01, final .07 .06 .08 .04: ranks 4 2 3 1 and 3 2 4 1, so rho = 1 - 6 * 2 / (4 * 15) = 0.8.
-    known = summaries.fidelity(alone(tmp_path, FOUND[0], FOUND[3], FOUND[4], DRAWN[0], FOUND[1]))
-    assert [(one.step, one.last) for one in known] == [(50, 200), (100, 200), (150, 200)]
-    assert known[0].correlation == pytest.approx(0.8)
-    assert len(known[0].gains) == 4
+    rungs = summaries.fidelity(alone(tmp_path, FOUND[0], FOUND[3], FOUND[4], DRAWN[0], FOUND[1]))
+    assert [(rung.step, rung.last) for rung in rungs] == [(50, 200), (100, 200), (150, 200)]
+    assert rungs[0].correlation == pytest.approx(0.8)
+    assert len(rungs[0].gains) == 4
 
 
 def test_two_points_have_no_rank_correlation(tmp_path: Path) -> None:
-    known = summaries.fidelity(alone(tmp_path, FOUND[0], FOUND[3]))
-    assert np.isnan(known[0].correlation)
+    rungs = summaries.fidelity(alone(tmp_path, FOUND[0], FOUND[3]))
+    assert np.isnan(rungs[0].correlation)
 
 
 def test_front_by_hand() -> None:

@@ -13,31 +13,31 @@ from reports.statistics.equivalence import (
 )
 from reports.statistics.intervals import Interval, difference_interval
 
-KNOWN = Interval(estimate=0.004, low=-0.01, high=0.018, standard_error=0.006, degrees_of_freedom=8, p_value=0.5)
+NARROW = Interval(estimate=0.004, low=-0.01, high=0.018, standard_error=0.006, degrees_of_freedom=8, p_value=0.5)
 
 
 def test_two_one_sided_tests_by_hand() -> None:
-    assert equivalence_p(KNOWN, 0.02) == pytest.approx(stats.t.sf((0.02 - 0.004) / 0.006, 8))
+    assert equivalence_p(NARROW, 0.02) == pytest.approx(stats.t.sf((0.02 - 0.004) / 0.006, 8))
     # Beyond the margin nothing is equivalent.
-    assert equivalence_p(KNOWN, 0.003) > 0.5
+    assert equivalence_p(NARROW, 0.003) > 0.5
 
 
 def test_equivalence_is_that_the_90_percent_interval_lies_within_the_margin() -> None:
-    reach = KNOWN.estimate + stats.t.ppf(0.95, 8) * KNOWN.standard_error
-    assert equivalence_p(KNOWN, reach * 1.001) < 0.05 < equivalence_p(KNOWN, reach * 0.999)
+    reach = NARROW.estimate + stats.t.ppf(0.95, 8) * NARROW.standard_error
+    assert equivalence_p(NARROW, reach * 1.001) < 0.05 < equivalence_p(NARROW, reach * 0.999)
 
 
 def test_where_no_claim_can_be_made_none_of_equivalence_can() -> None:
     one_seed = Interval(estimate=0.0, standard_error=1e-4, degrees_of_freedom=5, limit="one seed")
     assert np.isnan(equivalence_p(one_seed, 0.1))
     assert np.isnan(detectable_difference(one_seed))
-    assert np.isnan(equivalence([KNOWN], None)).all()
+    assert np.isnan(equivalence([NARROW], None)).all()
 
 
 @pytest.mark.parametrize("margin", [0.0, -0.1, float("nan"), float("inf")])
 def test_a_margin_is_a_number_above_0(margin: float) -> None:
     with pytest.raises(ValueError, match=r"equivalence_p\(\): 'margin' must be a number above 0"):
-        equivalence_p(KNOWN, margin)
+        equivalence_p(NARROW, margin)
 
 
 def test_a_difference_that_is_shown_is_never_called_level() -> None:
@@ -48,8 +48,8 @@ def test_a_difference_that_is_shown_is_never_called_level() -> None:
 
 
 def test_equivalence_is_corrected_over_the_comparisons() -> None:
-    alone = equivalence_p(KNOWN, 0.017)
-    assert equivalence([KNOWN] * 3, 0.017) == pytest.approx([3 * alone] * 3)
+    alone = equivalence_p(NARROW, 0.017)
+    assert equivalence([NARROW] * 3, 0.017) == pytest.approx([3 * alone] * 3)
 
 
 def _difference(rng: np.random.Generator, true: float) -> Interval:

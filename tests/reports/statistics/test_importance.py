@@ -29,17 +29,17 @@ def simulated(seed: int, *, effect: float, candidates: int = 40) -> tuple[pd.Dat
 
 def found_in(simulations: int, *, effect: float) -> dict[str, list[list[str]]]:
     """What each method shows to matter in each simulation."""
-    known = [importance(*simulated(seed, effect=effect)) for seed in range(simulations)]
-    return {method: [one.above_chance(method) for one in known if one] for method in (FANOVA, PED_ANOVA)}
+    found = [importance(*simulated(seed, effect=effect)) for seed in range(simulations)]
+    return {method: [result.above_chance(method) for result in found if result] for method in (FANOVA, PED_ANOVA)}
 
 
 @pytest.mark.slow
 def test_an_evident_effect_is_found_in_ninety_of_a_hundred_and_none_in_noise() -> None:
     planted, null = found_in(100, effect=2.5), found_in(100, effect=0.0)
     for method in (FANOVA, PED_ANOVA):
-        assert sum("stage 3" in one for one in planted[method]) >= 90
-        assert sum(bool(set(one) - {"stage 3"}) for one in planted[method]) <= 10
-        assert sum(bool(one) for one in null[method]) <= 10
+        assert sum("stage 3" in named for named in planted[method]) >= 90
+        assert sum(bool(set(named) - {"stage 3"}) for named in planted[method]) <= 10
+        assert sum(bool(named) for named in null[method]) <= 10
 
 
 def test_an_evident_effect_stands_alone() -> None:
@@ -58,10 +58,10 @@ def test_ped_anova_calls_noise_noise() -> None:
 
 def test_ties_show_nothing() -> None:
     table, _ = simulated(0, effect=0.0)
-    known = importance(table, pd.Series(0.3, index=table.index))
-    assert known is not None
-    assert (known.single["importance"] == 0).all()
-    assert known.above_chance(FANOVA) == known.above_chance(PED_ANOVA) == []
+    found = importance(table, pd.Series(0.3, index=table.index))
+    assert found is not None
+    assert (found.single["importance"] == 0).all()
+    assert found.above_chance(FANOVA) == found.above_chance(PED_ANOVA) == []
 
 
 def test_too_few_candidates_and_missing_gains_give_none() -> None:
@@ -73,10 +73,10 @@ def test_too_few_candidates_and_missing_gains_give_none() -> None:
 
 def test_one_setting_has_no_pairs() -> None:
     table, gains = simulated(1, effect=3.0)
-    known = importance(table[["stage 3"]], gains)
-    assert known is not None
-    assert known.pairs.empty
-    assert known.above_chance(FANOVA) == ["stage 3"]
+    found = importance(table[["stage 3"]], gains)
+    assert found is not None
+    assert found.pairs.empty
+    assert found.above_chance(FANOVA) == ["stage 3"]
 
 
 def test_the_same_seed_gives_the_same_importance() -> None:
@@ -104,11 +104,11 @@ def study_of(table: pd.DataFrame, gains: np.ndarray) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     for (_, row), gain in zip(table.iterrows(), gains, strict=True):
-        own = {str(name): level for name, level in row.items() if level not in ("dead", INACTIVE)}
+        levels = {str(name): level for name, level in row.items() if level not in ("dead", INACTIVE)}
         kinds: dict[str, BaseDistribution] = {
-            n: CategoricalDistribution([c for c in table[n].cat.categories if c != "dead"]) for n in own
+            n: CategoricalDistribution([c for c in table[n].cat.categories if c != "dead"]) for n in levels
         }
-        study.add_trial(create_trial(params=own, distributions=kinds, value=float(gain)))
+        study.add_trial(create_trial(params=levels, distributions=kinds, value=float(gain)))
     return study
 
 
@@ -138,9 +138,9 @@ def test_main_effects_by_hand() -> None:
     # Student's t with 2 degrees of freedom: 2 -+ 4.3027 / sqrt(3).
     assert effects[["mean", "low", "high"]].T["x"].tolist() == pytest.approx([2, 2 - 2.4841, 2 + 2.4841], abs=1e-3)
     assert "y" not in effects.index
-    one = main_effects(table, pd.Series([1.0, 2.0, 3.0, 6.0])).set_index("level").loc["y"]
-    assert (one["mean"], one["effect"], one["candidates"]) == (6, 3, 1)
-    assert np.isnan(one["low"])
+    row = main_effects(table, pd.Series([1.0, 2.0, 3.0, 6.0])).set_index("level").loc["y"]
+    assert (row["mean"], row["effect"], row["candidates"]) == (6, 3, 1)
+    assert np.isnan(row["low"])
 
 
 def test_settings_become_levels() -> None:

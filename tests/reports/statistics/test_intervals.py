@@ -56,8 +56,8 @@ def test_untrained_arms_equal_the_paired_t_test(rng: np.random.Generator) -> Non
 
 
 def test_an_untrained_arm_adds_no_seed_variance(rng: np.random.Generator) -> None:
-    trained, floor = rng.normal(0.7, 0.02, (3, 8)), np.full((1, 8), 0.5)
-    against = difference_interval(trained, floor, second_trained=False)
+    trained, identity = rng.normal(0.7, 0.02, (3, 8)), np.full((1, 8), 0.5)
+    against = difference_interval(trained, identity, second_trained=False)
     alone = mean_interval(trained)
     assert against.standard_error == pytest.approx(alone.standard_error)
     assert against.degrees_of_freedom == pytest.approx(alone.degrees_of_freedom)
@@ -138,7 +138,7 @@ def test_verdict_needs_the_correction() -> None:
 def test_the_jackknife_over_subjects_worked_by_hand() -> None:
     """All pairs of four subjects with values of their own: the mean varies as twice the mean of subjects does."""
     subjects = np.array([1.0, 2.0, 4.0, 9.0])
-    fixed, moving = (np.array(own) for own in zip(*permutations(range(4), 2), strict=True))
+    fixed, moving = (np.array(ends) for ends in zip(*permutations(range(4), 2), strict=True))
     sampling = subject_sampling(subjects[fixed] + subjects[moving], fixed, moving)
     assert sampling is not None
     assert sampling.subjects == 4
@@ -155,7 +155,7 @@ def test_the_jackknife_needs_connected_subjects_none_of_them_in_every_pair(fixed
 @pytest.mark.parametrize("people", [4, 8])
 def test_connected_pairs_are_rarely_named_without_a_difference(rng: np.random.Generator, people: int) -> None:
     """Every person with every other, whose common effect differs between the arms, and training seeds that vary."""
-    fixed, moving = (np.array(own) for own in zip(*permutations(range(people), 2), strict=True))
+    fixed, moving = (np.array(ends) for ends in zip(*permutations(range(people), 2), strict=True))
     intervals = []
     for _ in range(200):
         person = rng.normal(0, 0.01, people)
@@ -163,7 +163,7 @@ def test_connected_pairs_are_rarely_named_without_a_difference(rng: np.random.Ge
         noise = rng.normal(0, 0.005, (2, SEEDS, len(fixed)))
         first, second = seeds + noise + np.stack([person[fixed] + person[moving], 0 * person[fixed]])[:, None]
         sampling = subject_sampling(first.mean(axis=0) - second.mean(axis=0), fixed, moving)
-        means = (own.mean(axis=1, keepdims=True) for own in (first, second))
+        means = (scores.mean(axis=1, keepdims=True) for scores in (first, second))
         intervals.append(difference_interval(*means, sampling=sampling))
     assert {interval.subjects for interval in intervals} == {people}
     assert np.mean([interval.low <= 0 <= interval.high for interval in intervals]) >= 0.93
@@ -177,8 +177,8 @@ def simulated(rng: np.random.Generator, *, difference: float) -> tuple[np.ndarra
     blocks = rng.normal(0.7, 0.04, BLOCKS)
     arms = []
     for shift in (difference, 0.0):
-        own, trainings = rng.normal(0, 0.006, BLOCKS), rng.normal(0, 0.004, (SEEDS, 1))
-        arms.append(shift + blocks + own + trainings + rng.normal(0, 0.005, (SEEDS, BLOCKS)))
+        of_blocks, trainings = rng.normal(0, 0.006, BLOCKS), rng.normal(0, 0.004, (SEEDS, 1))
+        arms.append(shift + blocks + of_blocks + trainings + rng.normal(0, 0.005, (SEEDS, BLOCKS)))
     return arms[0], arms[1]
 
 

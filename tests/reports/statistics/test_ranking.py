@@ -53,7 +53,7 @@ def test_friedman_says_why_there_is_none(table: pd.DataFrame, reason: str) -> No
 
 def test_wilcoxon_is_scipys_with_holms_correction(table: pd.DataFrame) -> None:
     pairs = [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]
-    expected = holm([stats.wilcoxon(table[one], table[other]).pvalue for one, other in pairs])
+    expected = holm([stats.wilcoxon(table[first], table[second]).pvalue for first, second in pairs])
     given = wilcoxon_holm(table)
     assert [given.loc[pair] for pair in pairs] == pytest.approx(expected)
     assert [given.loc[pair[::-1]] for pair in pairs] == pytest.approx(expected)
@@ -133,9 +133,9 @@ def test_pairwise_is_corrected_over_all_pairs(records: pd.DataFrame) -> None:
     assert len(pairs) == 6
     assert pairs["p_holm"].to_numpy() == pytest.approx(holm(pairs["p_value"]))
     assert list(pairs[pairs["second"] == "low"]["verdict"]) == ["higher"] * 3, "the better one comes first"
-    one, other = comparison.blocks.means(["high", "same"])
+    first, second = comparison.blocks.means(["high", "same"])
     row = pairs[pairs["first"].isin(["high", "same"]) & pairs["second"].isin(["high", "same"])].iloc[0]
-    assert row["p_value"] == pytest.approx(difference_interval(one, other).p_value)
+    assert row["p_value"] == pytest.approx(difference_interval(first, second).p_value)
 
 
 def test_square_is_antisymmetric(records: pd.DataFrame) -> None:

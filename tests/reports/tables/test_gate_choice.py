@@ -36,8 +36,8 @@ def test_a_planted_gain_of_choosing_is_found_and_none_is_not_claimed(tmp_path: P
     assert numbers["low"].loc["mixed"] < 0 < numbers["high"].loc["mixed"]
     assert list(table.shown["Reading"]) == ["choosing helps", "no gain shown"]
     assert list(table.shown["Decided"]) == ["25 %", "25 %"]
-    said = gates_in_a_sentence(table)
-    assert said.endswith("their choices score better than their mean weights in AutoFuse.")
+    sentence = gates_in_a_sentence(table)
+    assert sentence.endswith("their choices score better than their mean weights in AutoFuse.")
 
 
 def test_nothing_is_claimed_where_nothing_gains(tmp_path: Path) -> None:

@@ -42,9 +42,9 @@ def test_weights_are_of_the_pairs_and_else_of_the_last_validation(tmp_path: Path
     for seed in "012":
         (folders["mixed", seed] / "eval" / "val" / "gates.csv").unlink()
     table = weights(compare_studies([tmp_path])[0])
-    own = table[table["arm"] == "AutoFuse"]
-    assert (own["of"] == "val pairs").all()
-    assert own["joint_weight"].to_numpy() == pytest.approx(0.4)
+    of_arm = table[table["arm"] == "AutoFuse"]
+    assert (of_arm["of"] == "val pairs").all()
+    assert of_arm["joint_weight"].to_numpy() == pytest.approx(0.4)
     rest = table[table["arm"] == "mixed"]
     assert (rest["of"] == "val pairs, at the last validation").all()
     last = pd.read_csv(folders["mixed", "1"] / "gates.csv").query("step == 600")
@@ -110,7 +110,9 @@ def test_each_pair_is_drawn_at_its_stage(tmp_path: Path) -> None:
     first = np.asarray(ax.collections[0].get_offsets())
     assert len(first) == 40
     assert first[:, 1] == pytest.approx(0.1)
-    assert len([one for one in ax.collections if len(np.asarray(one.get_offsets())) == 40]) == 7 + 4
+    assert (
+        len([collection for collection in ax.collections if len(np.asarray(collection.get_offsets())) == 40]) == 7 + 4
+    )
 
 
 def test_maps_are_drawn_for_the_arms_that_have_some(tmp_path: Path) -> None:

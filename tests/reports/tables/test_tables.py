@@ -33,7 +33,7 @@ def tables_of(comparison: Comparison) -> dict[str, Table]:
 
 
 @pytest.mark.parametrize(
-    ("said", "text"),
+    ("wording", "text"),
     [
         (number(0.70649), "0.706"),
         (number(-0.0123, signed=True), "−0.012"),
@@ -55,8 +55,8 @@ def tables_of(comparison: Comparison) -> dict[str, Table]:
         (listing(["a", "b", "c"]), "a, b and c"),
     ],
 )
-def test_numbers_in_words(said: str, text: str) -> None:
-    assert said == text
+def test_numbers_in_words(wording: str, text: str) -> None:
+    assert wording == text
 
 
 def test_every_caption_names_the_selection_split(comparison: Comparison) -> None:
@@ -161,8 +161,8 @@ def test_structures(comparison: Comparison) -> None:
     assert list(table.shown["Arm"]) == ["AutoFuse", "early", "late", "identity"]
     labels = comparison.records.labels
     mean = labels[(labels["arm"] == "early") & (labels["name"] == "anterior")].groupby("seed")["dice"].mean().mean()
-    own = table.numbers[(table.numbers["arm"] == "early") & (table.numbers["name"] == "anterior")]
-    assert own["dice"].iloc[0] == pytest.approx(mean)
+    row = table.numbers[(table.numbers["arm"] == "early") & (table.numbers["name"] == "anterior")]
+    assert row["dice"].iloc[0] == pytest.approx(mean)
 
 
 def test_provenance_counts_core_hours(comparison: Comparison) -> None:
@@ -242,8 +242,8 @@ def test_a_cost_says_the_load_and_the_commit_it_was_measured_at(runs: Path) -> N
     comparison = compare_studies([runs])[0]
     words = r"; the load average of the machine before each measurement was 0.\d to \d.\d \(0 where nothing"
     assert re.search(words, cost(comparison).caption)
-    said = provenance(comparison.records).shown.set_index("What")["Value"]
-    assert said["Cost measured"] == "at commit c057c057, on CPU 9"
+    values = provenance(comparison.records).shown.set_index("What")["Value"]
+    assert values["Cost measured"] == "at commit c057c057, on CPU 9"
     answers = checklist([comparison], []).shown.set_index("Item")["From the records"]
     assert "Costs were measured at c057c057." in answers["1a"]
 
@@ -253,9 +253,9 @@ def test_provenance_says_one_precision(runs: Path) -> None:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"precision": "float32"}))
     path = next(runs.glob("studies/*.json"))
     path.write_text(json.dumps(json.loads(path.read_text()) | {"budget": {"name": "quick", "precision": "bfloat16"}}))
-    said = provenance(compare_studies([runs])[0].records).shown.set_index("What")["Value"]
-    assert said["Trained in"] == "float32 (the budget asks for bfloat16)"
-    assert "precision" not in said["Budget"]
+    values = provenance(compare_studies([runs])[0].records).shown.set_index("What")["Value"]
+    assert values["Trained in"] == "float32 (the budget asks for bfloat16)"
+    assert "precision" not in values["Budget"]
 
 
 def test_an_interval_has_its_own_mean_beside_it_where_blocks_are_unequal(tmp_path: Path) -> None:
