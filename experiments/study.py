@@ -59,13 +59,15 @@ class Study:
     never looked at. ``measure_cost``: whether latency and memory of each arm are measured at the end, which takes some
     twenty training steps an arm. ``optimise_instances``: every trained arm is also measured after instance optimisation
     of each pair, to tell what its network knew beyond what a few steps of descent find. ``labels``: every trained arm
-    is run with these numbers or shares of labelled subjects, unless ``--labels`` says others.
+    is run with these numbers or shares of labelled subjects, unless ``--labels`` says others. ``space``: the named
+    space whose plans are the arms, unless ``--space`` says another; ``arms`` takes its name as ``space``, and trials
+    come plan by plan, so that any beginning has every seed.
     """
 
     question: str
     protocol: tuple[str, ...]
     reference: str
-    arms: Callable[[tuple[int, ...], Budget], Sequence[Arm]]
+    arms: Callable[..., Sequence[Arm]]
     dataset: str = "virtual_brains"
     dataset_settings: Mapping[str, Any] = field(default_factory=dict)
     budget: str = "quick"
@@ -74,6 +76,19 @@ class Study:
     measure_cost: bool = True
     optimise_instances: bool = False
     labels: tuple[str, ...] = ()
+    space: str = ""
+
+    def arms_for(self, shape: tuple[int, ...], budget: Budget, space: str | None = None) -> Sequence[Arm]:
+        """The arms on images of that shape, at that budget, of the named ``space`` where the study lists one.
+
+        Raises:
+            ValueError: a space is asked for, and the study lists none.
+        """
+        if not self.space:
+            if space:
+                raise ValueError(f"--space: the arms of this study are not the plans of a space, got {space}")
+            return self.arms(shape, budget)
+        return self.arms(shape, budget, space=space or self.space)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +176,7 @@ def read_entry(runs: Path, entry: Mapping[str, Any]) -> Json | None:
     fixed = ("study", "dataset", "budget", "reference", "reported_split")
     searches = [{k: v for k, v in version.get("search", {}).items() if k not in COUNTS} for version in (present, entry)]
     same = present.get("format") == FORMAT and all(present.get(name) == entry[name] for name in fixed)
+    same = same and present.get("space") == entry.get("space")
     if not same or searches[0] != searches[1]:
         raise _taken(path, entry)
     return present

@@ -76,6 +76,7 @@ class Budget:
 BUDGETS = {
     "smoke": Budget(steps=4, width=2, learning_rate=1e-3, validations=2, validation_pairs=2),
     "search": Budget(steps=150, width=4, learning_rate=1e-3, warmup_steps=10, symmetric=True),
+    "table": Budget(steps=100, width=4, learning_rate=1e-3, warmup_steps=10, validation_pairs=20, symmetric=True),
     "quick": Budget(steps=450, width=4, learning_rate=1e-3, warmup_steps=20, symmetric=True),
     "standard": Budget(steps=1000, width=8, learning_rate=1e-3, warmup_steps=50, validations=10, symmetric=True),
     "paper": Budget(

@@ -16,20 +16,9 @@ from typing import Any
 import numpy as np
 
 from fusemorph.configuration import BUDGETS, Budget, Json, canonical_json
-from fusemorph.fusion.plan import (
-    DEAD,
-    SLASH,
-    STAGES,
-    enumerate_plans,
-    has_gate,
-    is_coarse_to_fine,
-    parse_plan,
-    stage_choices,
-    stage_symbols,
-    vocabulary,
-    walk_plan,
-)
+from fusemorph.fusion.plan import has_gate, parse_plan
 from nas.parameter import Choice, Parameter, Range, Value, Values
+from nas.stages import Stages
 
 __all__ = ["Choice", "Parameter", "Range", "Space", "Value", "Values"]
 
@@ -42,22 +31,30 @@ class Space:
     ``enumerate_plans`` reads them (``jsg`` decodes directly, ``jsg/jscm`` coarse to fine); none keeps the plan of
     ``base``. Names of ``parameters`` are places: ``gate.FIELD`` (active where a live stage is a gate),
     ``loss.FIELD``, ``budget.FIELD`` (a change of the budget), ``width`` (the published channels at that width), or a
-    field of the method.
+    field of the method. ``tied``: groups of stages that take one operator together, as ``Stages`` has them.
     """
 
     base: Json
     operators: str = ""
     parameters: tuple[Parameter, ...] = ()
+    tied: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base", json.loads(canonical_json(self.base)))
         object.__setattr__(self, "parameters", tuple(self.parameters))
-        _check_operators(self)
+        object.__setattr__(self, "tied", tuple(tuple(group) for group in self.tied))
+        if self.stages.operators and not _is_fusion(self.base):
+            raise ValueError(f"Space(): 'operators' need the method fusion, got {self.base.get('name')!r}")
         names = [parameter.name for parameter in self.parameters]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"Space(): 'parameters' must have names of their own, got {', '.join(repeated)} twice")
         for parameter in self.parameters:
             _check_parameter(self, parameter)
+
+    @cached_property
+    def stages(self) -> Stages:
+        """The operators that stages may take."""
+        return Stages(self.operators, self.tied)
 
     @cached_property
     def base_plan(self) -> str:
@@ -66,7 +63,7 @@ class Space:
 
     @cached_property
     def _plans(self) -> tuple[str, ...]:
-        return enumerate_plans(self.operators) if self.operators else (self.base_plan,)
+        return self.stages.plans if self.operators else (self.base_plan,)
 
     def plans(self) -> tuple[str, ...]:
         """The canonical plans of the space; one empty string for a method without a plan."""
@@ -78,11 +75,8 @@ class Space:
 
     def every_parameter(self) -> tuple[Parameter, ...]:
         """Whatever a walk may ask, active or not, stages first."""
-        stages = (self._stage(stage) for stage in reversed(STAGES)) if self.operators else ()
+        stages = map(self.stages.choice, self.stages.asked) if self.operators else ()
         return (*stages, *self.parameters)
-
-    def _stage(self, stage: int) -> Choice:
-        return Choice(f"plan.{stage}", tuple(stage_choices(self.operators)[stage]))
 
     def walk(self, choose: Callable[[Parameter], Value]) -> Values:
         """The point of a walk that asks for the value of each active parameter, and of no other.
@@ -96,13 +90,10 @@ class Space:
             values[parameter.name] = value = parameter.take(choose(parameter))
             return value
 
-        plan = self._walk_plan(lambda stage: str(ask(self._stage(stage)))) if self.operators else self.base_plan
+        plan = self.stages.walk(lambda stage: str(ask(self.stages.choice(stage)))) if self.operators else self.base_plan
         for parameter in self.active(plan):
             ask(parameter)
         return values
-
-    def _walk_plan(self, choose: Callable[[int], str]) -> str:
-        return walk_plan(choose, coarse_to_fine=is_coarse_to_fine(self.operators))
 
     def fit(self, values: Mapping[str, Value]) -> Values:
         """The same point as a walk writes it.
@@ -149,15 +140,26 @@ class Space:
                 yield self._stages_of(plan) | dict(zip((p.name for p in active), picked, strict=True))
 
     def _stages_of(self, plan: str) -> Values:
-        if not self.operators:
-            return {}
-        symbols = stage_symbols(plan)
-        return {f"plan.{stage}": symbols[stage - 1] for stage in reversed(STAGES) if symbols[stage - 1] != DEAD}
+        return self.stages.values_of(plan) if self.operators else {}
+
+    def point_of(self, plan: str) -> Values:
+        """The point of a canonical plan, where plans are all that the space varies.
+
+        Raises:
+            ValueError: it is no plan of the space.
+        """
+        if plan not in self._plans or self.parameters:
+            raise ValueError(f"Space.point_of(): 'plan' must be one of a space of plans alone, got {plan!r}")
+        return self._stages_of(plan)
 
     def sample(self, rng: np.random.Generator) -> Values:
         """A point whose plan is uniform over the canonical plans, and whose other values are uniform each."""
         plan = self._plans[int(rng.integers(len(self._plans)))]
         return self._stages_of(plan) | {parameter.name: parameter.draw(rng) for parameter in self.active(plan)}
+
+    def plan_of(self, values: Mapping[str, Value]) -> str:
+        """The canonical plan of a point."""
+        return self.stages.walk(lambda stage: str(values[f"plan.{stage}"])) if self.operators else self.base_plan
 
     def configure(self, values: Mapping[str, Value]) -> tuple[Json, Json]:
         """The canonical configuration of a point's method, and what changes of the budget.
@@ -171,7 +173,7 @@ class Space:
         fitted = self.fit(values)
         method, changes = json.loads(canonical_json(self.base)), {}
         if self.operators:
-            method["plan"] = self._walk_plan(lambda stage: str(fitted[f"plan.{stage}"]))
+            method["plan"] = self.plan_of(fitted)
         for name in (name for name in fitted if not name.startswith("plan.")):
             value: Any = fitted[name]
             *folders, last = name.split(".")
@@ -207,7 +209,8 @@ class Space:
 
     def as_json(self) -> Json:
         """The definition, for ``from_json``."""
-        return json.loads(canonical_json(asdict(self)))  # type: ignore[no-any-return]
+        written: Json = json.loads(canonical_json(asdict(self)))
+        return written if self.tied else {name: value for name, value in written.items() if name != "tied"}
 
     @classmethod
     def from_json(cls, definition: Json) -> "Space":
@@ -216,26 +219,11 @@ class Space:
             Choice(**entry | {"values": tuple(entry["values"])}) if "values" in entry else Range(**entry)
             for entry in definition["parameters"]
         )
-        return cls(definition["base"], definition["operators"], parameters)
+        return cls(definition["base"], definition["operators"], parameters, definition.get("tied", ()))
 
 
 def _is_fusion(base: Json) -> bool:
     return base.get("name") == "fusion"
-
-
-def _check_operators(space: Space) -> None:
-    symbols = vocabulary()
-    before, slash, after = space.operators.partition(SLASH)
-    if unknown := sorted(set(before + after) - set(symbols)):
-        operators = ", ".join(f"{card.symbol} ({card.name})" for card in symbols.values())
-        raise ValueError(f"Space(): unknown operator {', '.join(unknown)} in {space.operators!r}; known: {operators}")
-    if any(len(set(part)) < len(part) for part in (before, after)) or (slash and not (before and after)):
-        raise ValueError(
-            "Space(): 'operators' must hold each symbol once, and some on either side of a slash, "
-            f"got {space.operators!r}"
-        )
-    if space.operators and not _is_fusion(space.base):
-        raise ValueError(f"Space(): 'operators' need the method fusion, got {space.base.get('name')!r}")
 
 
 def _check_parameter(space: Space, parameter: Parameter) -> None:

@@ -1,5 +1,7 @@
 """Named search spaces around a base configuration."""
 
+from collections.abc import Callable, Mapping
+
 from fusemorph.configuration import Json
 from fusemorph.fusion.plan import has_gate
 from nas.parameter import Choice, Parameter, Range
@@ -23,6 +25,19 @@ TRAINING_PARAMETERS: tuple[Parameter, ...] = (
 def placement(base: Json, operators: str = "jsg") -> Space:
     """Where to fuse: the operator of each stage."""
     return Space(base, operators)
+
+
+def tiny(base: Json) -> Space:
+    """181 coarse-to-fine plans, few enough to train them all: stages 2 and 3, 4 and 5, 6 and 7 take one operator each.
+
+    Stages 1 to 3 are joint, single or a gate of both; the others predict from joint, single, correlation, match or a
+    gate of three.
+    """
+    return Space(base, "jsg/jscmq", tied=((2, 3), (4, 5), (6, 7)))
+
+
+SPACES: Mapping[str, Callable[[Json], Space]] = {"tiny": tiny, "placement": placement}
+"""Spaces of plans alone, which can be trained to the last plan."""
 
 
 def gate(base: Json) -> Space:

@@ -1,8 +1,10 @@
 """What a sweep or a search would do, how long it takes and what it costs: the answer to --dry-run, in seconds."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from experiments.runner.confirmation import plan_confirmation
@@ -29,12 +31,19 @@ from reports.tables.terminal import aligned
 TIMED_FLOPS = 1e9
 """The largest forward pass that is timed; a larger network is timed on a smaller image, and scaled by its FLOPs."""
 SMALLEST_SIDE = 32
+SAMPLED_PLANS = 12
+PAIR_IN_STEPS = 0.25
+"""A pair registered and measured takes about a quarter of a symmetric training step (0.19 to 0.29 for three plans on
+hippocampus and ACDC at c = 4)."""
 HEADROOM = {False: 1.25, True: 1.75}
 """What libraries and the allocator need beside the tensors that are foretold, without and with checkpointing."""
 
 
 def describe_sweep(sweep: Sweep) -> str:
-    """Every trial with parameters, FLOPs, whether it is done, and an estimate of its time on this machine."""
+    """Every trial with parameters, FLOPs, whether it is done, and an estimate of its time on this machine; of a space's
+    plans, which are hundreds, the sums."""
+    if sweep.space:
+        return describe_space(sweep)
     queue = JobList(sweep.jobs(), sweep.options.runs)
     missing = {job.trial.key for job in queue.missing}
     trained = next((arm.method for arm in sweep.arms if arm.trained), None)
@@ -60,6 +69,35 @@ def describe_sweep(sweep: Sweep) -> str:
         f"{_selected_on(sweep)}\n{table}{skipped}{damaged}\n{_judge_memory(sweep, memory)}"
         f"estimate of the training that is left: {clock(left / workers)} with {workers} workers; registering pairs, "
         "which is most of a classical method's time, comes on top"
+    )
+
+
+def describe_space(sweep: Sweep) -> str:
+    """How many plans, what is done, and the time of what is left, told from the first of them, which are a sample."""
+    queue = JobList(sweep.jobs(), sweep.options.runs)
+    missing, trained = {job.trial.key for job in queue.missing}, [pair for pair in sweep.trials if pair[0].trained]
+    states = Counter(
+        "to do" if trial.key in missing else _state(TrialFolder(sweep.options.runs, trial)) for _, trial in sweep.trials
+    )
+    sampled = [arm.method for arm in sweep.arms if arm.trained][:SAMPLED_PLANS]
+    flops = [count_flops(method, padded_shape(sweep.dataset.shape)) for method in sampled]
+    step_s = _seconds_per_flop(sampled[0], sweep.budget, sweep.dataset, sweep.options.execution) * float(np.mean(flops))
+    measured = len(sweep.dataset.pairs(sweep.split))
+    validated = min(sweep.budget.validation_pairs, len(sweep.dataset.selection.pairs("val")))
+    pairs = measured + validated * len(sweep.budget.validation_steps())
+    each_s, left = step_s * (sweep.budget.steps + PAIR_IN_STEPS * pairs), sum(t.key in missing for _, t in trained)
+    hours, price = each_s * left / 3600, sweep.options.search.price
+    workers, execution = worker_count(sweep.options.execution), sweep.options.execution
+    damaged = "".join(f"\nproblem: {key}: {reason}" for key, reason in queue.problems.items())
+    return (
+        f"{sweep.title()}\n"
+        f"space {sweep.space}: {sum(arm.trained for arm in sweep.arms)} plans, {len(sweep.seeds)} seeds, "
+        f"{sweep.budget.steps} steps each, validated after {', '.join(map(str, sweep.budget.validation_steps()))}\n"
+        f"{', '.join(f'{count} {state}' for state, count in sorted(states.items()))}{damaged}\n"
+        f"about {clock(each_s)} a trial with its {pairs} registered val pairs\n"
+        f"left: about {hours:.1f} {'core' if execution.device == 'cpu' else 'GPU'}-hours"
+        f"{f', {hours * price:.2f} at {price:g} an hour' if price else ''}; {clock(hours * 3600 / workers)} "
+        f"with {workers} workers"
     )
 
 

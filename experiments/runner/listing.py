@@ -3,7 +3,9 @@
 from experiments.study import find_study
 from fusemorph.catalogue import DATASETS, METHODS, OPERATORS, STUDIES, Entry, entries
 from fusemorph.configuration import BUDGETS
+from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.plan import NAMED_PLANS, parse_plan, vocabulary
+from nas.spaces import SPACES
 
 
 def listing() -> str:
@@ -16,9 +18,11 @@ def listing() -> str:
         for card in vocabulary().values()
     ]
     budgets = [f"  {name}: {b.steps} steps, c = {b.width}, rate {b.learning_rate:g}" for name, b in BUDGETS.items()]
+    base = Fusion().configuration()
+    spaces = [f"  {name}: {len(make(base).plans())} plans" for name, make in SPACES.items()]
     parts = {
         "Studies": studies, "Datasets": datasets, "Methods": methods, "Plans": plans, "Operators": operators,
-        "Budgets": budgets,
+        "Spaces": spaces, "Budgets": budgets,
     }  # fmt: skip
     return "\n\n".join("\n".join([title, *lines]) for title, lines in parts.items())
 

@@ -22,6 +22,7 @@ from experiments.runner.option_types import (
 from fusemorph.configuration import BUDGETS, Budget, Compiler, find_budget
 from fusemorph.grid import Mode
 from nas.objectives import OBJECTIVES
+from nas.spaces import SPACES
 
 EXECUTORS = ("inline", "ray")
 SEARCHERS = ("random", "grid", "evolution", "tpe", "nsga2", "brute")
@@ -92,6 +93,9 @@ class StudyOptions(Options):
     )
     labels: str | None = option(
         Text(), "numbers or shares of labelled training subjects, separated by commas: 0,5,10%%,100%%", metavar="N,..."
+    )
+    space: str | None = option(
+        Word(among=tuple(SPACES)), "of the study table: the space whose plans are all trained; default: tiny"
     )
     plan: str | None = option(
         Text(), "also train the arms of --arm with this plan in place of their own", metavar="PLAN"

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
 
 from experiments.runner.drivers import drive, worker_count
 from experiments.runner.progress import watch
@@ -11,6 +13,7 @@ from experiments.runner.sweep_plan import Sweep, study_entry
 from experiments.study import register_study
 from fusemorph.records import TrialFolder
 from fusemorph.storage import RecordError, read_json
+from fusemorph.trials.job import Job
 from nas.jobs import JobList, Status
 
 
@@ -27,7 +30,7 @@ def begin(sweep: Sweep) -> None:
             if job.trial.key not in queue.problems:
                 TrialFolder(runs, job.trial).reopen_failed()
         queue = JobList(jobs, runs)
-    most = max((parameters for parameters, _ in sweep.costs.values()), default=0)
+    most = sweep.largest
     # Weights of each trial; while it runs weights and optimiser, twice, since a checkpoint is replaced whole.
     numbers = queue.left * most + 6 * worker_count(execution) * most if queue.left else 0
     require_space(runs, mib=20 + 4 * numbers / 2**20)
@@ -41,12 +44,20 @@ def run(sweeps: Sequence[Sweep]) -> int:
         for label, reason in sweep.skipped.items():
             print(f"skipped: {label}: {reason}")
         print(f"{sweep.title()}; in {options.runs}", flush=True)
-    queue = JobList((job for sweep in sweeps for job in sweep.jobs()), options.runs)
+    queue = JobList(in_order(sweeps), options.runs)
     status = watch(drive(queue, options.execution, options.runs))
     for sweep in sweeps:
         if sweep.study.measure_cost:
             measure_costs(sweep, status)
     return max(conclude(sweep, status) for sweep in sweeps)
+
+
+def in_order(sweeps: Sequence[Sweep]) -> list[Job]:
+    """The jobs of all, one data set after the other; of a space's plans in turn, so that what is cut off are plans."""
+    each = [sweep.jobs() for sweep in sweeps]
+    if not any(sweep.space for sweep in sweeps):
+        return [job for jobs in each for job in jobs]
+    return [job for jobs in zip_longest(*each) for job in jobs if job is not None]
 
 
 def measure_costs(sweep: Sweep, status: Status) -> None:
@@ -68,14 +79,9 @@ def measure_costs(sweep: Sweep, status: Status) -> None:
 
 def conclude(sweep: Sweep, status: Status) -> int:
     """Draw the report, print the table, say what failed and why; returns the exit status."""
-    # Imported here: they take as long as torch.
-    from reports.page import write_report
-    from reports.tables.study import arms_text
-
     runs = sweep.options.runs
-    page = write_report([runs], runs / "reports" / sweep.name, study=sweep.name)
-    print(arms_text([runs], study=sweep.name))
-    print(f"report: {page}")
+    if not sweep.space:
+        _report(sweep, runs)
     failed = 0
     for job in sweep.jobs():
         folder = TrialFolder(runs, job.trial)
@@ -88,6 +94,16 @@ def conclude(sweep: Sweep, status: Status) -> int:
             if lost := facts.get("failed_pairs"):
                 print(f"failed: {lost} of {facts['pairs']} pairs of {job.label} ({job.trial.key}); the report says why")
     return 1 if failed else 0
+
+
+def _report(sweep: Sweep, runs: Path) -> None:
+    # Imported here: they take as long as torch.
+    from reports.page import write_report
+    from reports.tables.study import arms_text
+
+    page = write_report([runs], runs / "reports" / sweep.name, study=sweep.name)
+    print(arms_text([runs], study=sweep.name))
+    print(f"report: {page}")
 
 
 def _failure(folder: TrialFolder) -> str | None:

@@ -11,14 +11,15 @@ from experiments.runner.labels import described, label_counts, over_labels
 from experiments.runner.option_types import StudyName, meant
 from experiments.runner.options import StudyOptions, SweepOptions
 from experiments.study import Arm, Study, make_trial, refined
-from fusemorph.complexity import count_cost
+from fusemorph.complexity import count_cost, count_parameters
 from fusemorph.configuration import Budget, Json, Trial, written_settings
 from fusemorph.data.dataset import Dataset
 from fusemorph.fusion.method import Fusion
-from fusemorph.fusion.plan import parse_plan
+from fusemorph.fusion.plan import gated_stages, parse_plan
 from fusemorph.networks.padding import padded_shape
 from fusemorph.precision import computed_in
 from fusemorph.trials.job import Job, OtherData, evaluation_name
+from nas.spaces import SPACES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Sweep:
 
     ``split``: where figures are reported: test, or val where test is absent or the study itself selects. ``skipped``:
     arms that are not applicable here, with the reason. ``trials`` may leave arms out that were not asked for.
-    ``others``: data sets that trials are evaluated on, too.
+    ``others``: data sets that trials are evaluated on, too. ``space``: the named space whose plans are the arms.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Sweep:
     split: str
     trials: tuple[tuple[Arm, Trial], ...]
     others: tuple[Other, ...] = ()
+    space: str = ""
 
     def jobs(self) -> list[Job]:
         """The distinct trials, with where and how they run here."""
@@ -97,8 +99,18 @@ class Sweep:
         return 0 if source.key != trial.key and source.key in self.labels else int(trial.budget["steps"])
 
     def work(self, arm: Arm, trial: Trial) -> float:
-        """How much there is to train for a trial: forward FLOPs times steps, at least 1."""
-        return max(1.0, self.costs[arm.label][1] * float(self.steps(arm, trial)))
+        """How much there is to train for a trial, at least 1: forward FLOPs times steps; of a space's plans the steps,
+        since counting what hundreds of networks compute takes minutes."""
+        flops = 1 if self.space else self.costs[arm.label][1]
+        return max(1.0, flops * float(self.steps(arm, trial)))
+
+    @cached_property
+    def largest(self) -> int:
+        """The most parameters of an arm; of a space's plans those of one with the most stages that weigh candidates."""
+        if not self.space:
+            return max((parameters for parameters, _ in self.costs.values()), default=0)
+        plans = [arm.method for arm in self.arms if isinstance(arm.method, Fusion)]
+        return count_parameters(max(plans, key=lambda method: len(gated_stages(method.plan))), len(self.dataset.shape))
 
     def title(self) -> str:
         """How much is to be done on what, and whether otherwise than the budget says."""
@@ -123,13 +135,14 @@ def make_sweeps(study: Study, options: SweepOptions) -> list[Sweep]:
     return [
         make_sweep(
             study, options, budget_name=budget_name, dataset=dataset, seeds=options.study.seeds or study.seeds,
-            name=sweep_name(options, dataset.name, budget_name), others=others,
+            name=sweep_name(options, dataset.name, budget_name, space=options.study.space or study.space),
+            others=others,
         )
         for dataset in datasets
     ]  # fmt: skip
 
 
-def sweep_name(options: SweepOptions, dataset: str, budget: str) -> str:
+def sweep_name(options: SweepOptions, dataset: str, budget: str, *, space: str = "") -> str:
     """What a study is called in RUNS: the name asked for, with the dataset's where there are several.
 
     Raises:
@@ -137,8 +150,9 @@ def sweep_name(options: SweepOptions, dataset: str, budget: str) -> str:
     """
     several = len(options.data.datasets) > 1
     chosen = options.study.name and (f"{options.study.name}-{dataset}" if several else options.study.name)
+    studied = f"{options.study_name}-{space}" if space else options.study_name
     try:
-        return StudyName().read(chosen or options.study.study_name(options.study_name, dataset, budget))
+        return StudyName().read(chosen or options.study.study_name(studied, dataset, budget))
     except ValueError as error:
         raise ValueError(f"--name: {error}") from error
 
@@ -155,7 +169,11 @@ def make_sweep(
     budget = options.study.find_budget(budget_name)
     split = "val" if study.selects or dataset.missing("test") else "test"
     require_pairs(dataset, split)
-    all_arms = [replace(arm, method=arm.method.for_dataset(dataset)) for arm in study.arms(dataset.shape, budget)]
+    space = options.study.space or study.space
+    all_arms = [
+        replace(arm, method=arm.method.for_dataset(dataset))
+        for arm in study.arms_for(dataset.shape, budget, options.study.space)
+    ]
     if asked := options.study.label_numbers or study.labels:
         all_arms = over_labels(all_arms, label_counts(dataset, asked), subjects=len(dataset.labelled_subjects))
     if study.optimise_instances:
@@ -165,13 +183,15 @@ def make_sweep(
     skipped = {arm.label: reason for arm in all_arms if (reason := arm.method.skip(dataset))}
     arms = tuple(arm for arm in all_arms if arm.label not in skipped)
     wanted = _wanted(arms, [*options.study.arms, *(arm.label for arm in added)])
-    pairs = ((arm, seed) for seed in range(seeds) for arm in wanted if arm.trained or seed == 0)
+    pairs = [(arm, seed) for seed in range(seeds) for arm in wanted if arm.trained or seed == 0]
+    if space:
+        pairs.sort(key=lambda pair: wanted.index(pair[0]))
     entries = {count: described(dataset, arm) for count, arm in {arm.labelled: arm for arm in wanted}.items()}
     trials = tuple((arm, make_trial(arm, entries[arm.labelled], budget, seed)) for arm, seed in pairs)
     return Sweep(
         name=name, study=study, options=options, dataset=dataset, budget_name=budget_name, budget=budget,
         seeds=tuple(range(seeds)), arms=arms, skipped=skipped, split=split, trials=trials,
-        others=others,
+        others=others, space=space,
     )  # fmt: skip
 
 
@@ -205,21 +225,31 @@ def _wanted(arms: tuple[Arm, ...], labels: Sequence[str]) -> tuple[Arm, ...]:
 def study_entry(sweep: Sweep) -> Json:
     """What ``RUNS/studies/NAME.json`` says: question, protocol, arms and the keys of their trials."""
     missing = "; ".join(sweep.dataset.missing("test"))
-    return {
-        "name": sweep.name,
-        "study": sweep.options.study_name,
-        "question": sweep.study.question,
-        "protocol": list(sweep.study.protocol),
-        "dataset": dataset_entry(sweep.dataset),
-        "budget": {"name": sweep.budget_name} | written_settings(sweep.budget),
-        "seeds": list(sweep.seeds),
-        "reference": sweep.study.reference,
-        "reported_split": sweep.evaluation,
-        "selection_split": evaluation_name(selection_split(sweep.dataset), sweep.options.study.label_warp),
-        "split_note": f"val is reported, the split of selection. {missing}".strip() if sweep.split == "val" else "",
-        "skipped": dict(sweep.skipped),
-        "arms": [_arm_entry(sweep, arm) for arm in sweep.arms],
-    } | evaluated_on(sweep)
+    return (
+        {
+            "name": sweep.name,
+            "study": sweep.options.study_name,
+            "question": sweep.study.question,
+            "protocol": list(sweep.study.protocol),
+            "dataset": dataset_entry(sweep.dataset),
+            "budget": {"name": sweep.budget_name} | written_settings(sweep.budget),
+            "seeds": list(sweep.seeds),
+            "reference": sweep.study.reference,
+            "reported_split": sweep.evaluation,
+            "selection_split": evaluation_name(selection_split(sweep.dataset), sweep.options.study.label_warp),
+            "split_note": f"val is reported, the split of selection. {missing}".strip() if sweep.split == "val" else "",
+            "skipped": dict(sweep.skipped),
+            "arms": [_arm_entry(sweep, arm) for arm in sweep.arms],
+        }
+        | evaluated_on(sweep)
+        | ({"space": space_entry(sweep.space)} if sweep.space else {})
+    )
+
+
+def space_entry(name: str) -> Json:
+    """What the entry of a study says of the space whose plans are its arms."""
+    space = SPACES[name](Fusion().configuration())
+    return {"name": name, "operators": space.operators, "tied": [list(group) for group in space.tied]}
 
 
 def evaluated_on(sweep: Sweep) -> Json:
