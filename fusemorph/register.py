@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -132,6 +132,26 @@ def training_images(record: Mapping[str, Any], folder: Path) -> dict[str, tuple[
     raise ValueError(f"{folder}: must be a finished trial, whose record holds spacing and percentiles of its images")
 
 
+def start_of_trial(record: Mapping[str, Any], folder: Path, *, asked: Start | None) -> Start:
+    """The start asked for, else the one that aligns two images as the trial's data were.
+
+    Raises:
+        ValueError: none is asked for, and how the trial's data were aligned is not known here.
+    """
+    align = _alignment(record)
+    start = asked or STARTS_OF_DATA.get(str(align))
+    if start is None:
+        raise ValueError(
+            f"{folder}: its data were aligned by {reprlib.repr(align)}, which is not known here; choose a start: "
+            f"{', '.join(get_args(Start))}"
+        )
+    return start
+
+
+def _alignment(record: Mapping[str, Any]) -> object:
+    return record["configuration"]["dataset"].get("align", "none")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 when both files are written, 1 when an image or the trial is unusable, 2 for a wrong call."""
     call = parse(argv)
@@ -178,7 +198,8 @@ def _run(call: RegisterOptions) -> None:
     method, network, record = load_trial(call.method)
     for volume in labels or ():
         _check_segmented(volume, method)
-    start = _start(call, record)
+    start = start_of_trial(record, call.method, asked=call.start)
+    _print_start(start, record)
     found: list[tuple[Pair, Registration]] = []
 
     def estimate(pair: Pair) -> Tensor:
@@ -228,20 +249,10 @@ def _check_fixed(fixed: Volume) -> None:
         raise DataError(f"{fixed.path}: a displacement on its grid of {sides(fixed.array.shape)} voxels {problem}")
 
 
-def _start(call: RegisterOptions, record: Mapping[str, Any]) -> Start:
-    """The start asked for, else that of the trial's data; said where it is not the place in space.
-
-    Raises:
-        ValueError: none is asked for, and how the trial's data were aligned is not known here.
-    """
-    align = record["configuration"]["dataset"].get("align", "none")
-    used = call.start or STARTS_OF_DATA.get(str(align))
-    if used is None:
-        raise ValueError(
-            f"{call.method}: its data were aligned by {reprlib.repr(align)}, unknown here; choose a --start"
-        )
-    if used == STARTS_OF_DATA.get(str(align)) != "world":
-        _print_message(f"note: the moving image is aligned first ({used}), as the trial's data were (align={align})")
+def _print_start(start: Start, record: Mapping[str, Any]) -> None:
+    """A note where the start aligns as the trial's data were, a warning where they were aligned otherwise."""
+    align = _alignment(record)
+    if start == STARTS_OF_DATA.get(str(align)) != "world":
+        _print_message(f"note: the moving image is aligned first ({start}), as the trial's data were (align={align})")
     elif align != "none":
-        _print_message(f"warning: the trial was trained on aligned scans (align={align}), and starts from {used} here")
-    return used
+        _print_message(f"warning: the trial was trained on aligned scans (align={align}), and starts from {start} here")

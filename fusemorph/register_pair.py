@@ -14,7 +14,7 @@ from fusemorph.data.dataset import Pair
 from fusemorph.data.nifti import settle
 from fusemorph.data.preprocess import Volume, read_image
 from fusemorph.data.world import pulled_from, read_at, to_voxels
-from fusemorph.register import LEAST_SIDE, STARTS_OF_DATA, register_images, training_images
+from fusemorph.register import LEAST_SIDE, register_images, start_of_trial, training_images
 from fusemorph.register_options import Start
 from fusemorph.registered import save
 from fusemorph.trials.load import load_trial
@@ -83,10 +83,7 @@ def register_pair(
     def estimate(pair: Pair) -> Tensor:
         return trained.registration(pair, network=network, device=torch.device(device)).displacement
 
-    align = record["configuration"]["dataset"].get("align", "none")
-    used = start or STARTS_OF_DATA.get(str(align))
-    if used is None:
-        raise ValueError(f"register_pair(): 'start' must be given: the trial's data were aligned by {align!r}")
+    used = start_of_trial(record, Path(method), asked=start)
     displacement_mm = register_images(volumes[0], volumes[1], estimate=estimate, start=used, **images)
     there = pulled_from(volumes[1], fixed=volumes[0], displacement_mm=displacement_mm)
     warped = read_at(volumes[1], there)
