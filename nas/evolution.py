@@ -4,6 +4,8 @@ Source: Real et al. 2019, "Regularized Evolution for Image Classifier Architectu
 samples for searches of tens of trials.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fusemorph.pareto import Direction
@@ -24,19 +26,21 @@ class EvolutionSearcher(Searcher):
 
     A changed stage takes another operator; stages that this brings to life take theirs at random, stages that it cuts
     off are gone, so that every child is another network. A finished point's age is the place at which it was proposed;
-    stopped, failed and refused ones have no children.
+    stopped, failed and refused ones have no children. ``first``: points that are tried before any is drawn.
 
     Raises:
         ValueError: there are several objectives.
     """
 
-    def __init__(self, space: Space, *, directions: tuple[Direction, ...], seed: int) -> None:
+    def __init__(
+        self, space: Space, *, directions: tuple[Direction, ...], seed: int, first: Sequence[Values] = ()
+    ) -> None:
         if len(directions) != 1:
             raise ValueError(
                 f"EvolutionSearcher(): 'directions' must be of one objective, got {len(directions)}; nsga2 takes "
                 "several"
             )
-        self.space, self.seed = space, seed
+        self.space, self.seed, self._first = space, seed, tuple(space.fit(values) for values in first)
         self._better = max if directions[0] == "maximize" else min
         self._points: dict[str, Values] = {}
         self._scores: dict[str, float] = {}
@@ -60,6 +64,9 @@ class EvolutionSearcher(Searcher):
             self._scores[point_key(self.space.fit(values))] = outcome.values[0]
 
     def _drawn(self, rng: np.random.Generator) -> Values:
+        for values in self._first:
+            if point_key(values) not in self._points:
+                return values
         while point_key(values := self.space.sample(rng)) in self._points:
             pass
         return values

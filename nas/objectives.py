@@ -12,6 +12,7 @@ from fusemorph.pareto import Direction
 from fusemorph.records import history_of, read_record
 from fusemorph.storage import RecordError
 from fusemorph.trials.job import Job
+from nas.proxy import known_proxies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,7 @@ class Objective:
     """A number to be made large or small: where a record has it, and in which direction it is better.
 
     ``of_record``: a fact that the configuration determines; otherwise a column of the history, at its last row.
+    ``proxy``: no record has it: it is the zero-cost proxy of that name, measured of the untrained network.
     """
 
     name: str
@@ -26,18 +28,32 @@ class Objective:
     direction: Direction
     column: str
     of_record: bool = False
+    proxy: bool = False
 
 
+_COSTS = (
+    Objective(name="flops", title="FLOPs", direction="minimize", column="flops", of_record=True),
+    Objective(name="parameters", title="parameters", direction="minimize", column="parameters", of_record=True),
+)
 OBJECTIVES = {
     objective.name: objective
     for objective in (
         Objective(name="dice", title="val Dice, gain over identity", direction="maximize", column="val_dice"),
         Objective(name="regularity", title="sd log Jacobian", direction="minimize", column="val_sd_log_jacobian"),
         Objective(name="folding", title="folding fraction", direction="minimize", column="val_folding_fraction"),
-        Objective(name="flops", title="FLOPs", direction="minimize", column="flops", of_record=True),
-        Objective(name="parameters", title="parameters", direction="minimize", column="parameters", of_record=True),
+        *_COSTS,
+        *(
+            Objective(name=name, title=f"{name} (untrained)", direction="maximize", column="", proxy=True)
+            for name in known_proxies()
+            if name not in {cost.name for cost in _COSTS}
+        ),
     )
 }
+
+
+def needs_training(objectives: Sequence[Objective]) -> bool:
+    """Whether a candidate has to be trained: not where proxies, with or without its costs, are all that counts."""
+    return not (any(o.proxy for o in objectives) and all(o.proxy or o.of_record for o in objectives))
 
 
 def find_objectives(names: Sequence[str]) -> tuple[Objective, ...]:
@@ -80,7 +96,10 @@ class Result:
 
 
 def measure(objective: Objective, results: Sequence[Result], identity_dice: Mapping[str, float]) -> float:
-    """The objective's mean over the finished trials of a candidate; Dice counts from the floor of each dataset."""
+    """The objective's mean over the finished trials of a candidate; Dice counts from the floor of each dataset.
+
+    Not for proxies, which no trial has.
+    """
     values = []
     for result in results:
         row: Mapping[str, Any] = result.record if objective.of_record else result.history[-1]

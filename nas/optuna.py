@@ -44,19 +44,28 @@ class OptunaSearcher(Searcher):
     ``directions``: one per objective; with several, intermediate values are not passed on, since Optuna takes none.
     ``journal``: file of the study for ``optuna-dashboard``, replaced if it is there. TPE learns from finished and
     pruned points, after ``STARTUP`` of them; NSGA-II from finished ones, after ``POPULATION``. Points before that are
-    drawn as ``Space.sample`` does, since stage by stage one plan in three would be late fusion.
+    those of ``first``, then some drawn as ``Space.sample`` does, since stage by stage one plan in three would be late
+    fusion.
 
     Raises:
         ValueError: an unknown sampler or direction, or a space that is too large for brute force.
     """
 
     def __init__(
-        self, space: Space, *, directions: Sequence[Direction], sampler: Sampler, seed: int, journal: Path | None = None
+        self,
+        space: Space,
+        *,
+        directions: Sequence[Direction],
+        sampler: Sampler,
+        seed: int,
+        journal: Path | None = None,
+        first: Sequence[Values] = (),
     ) -> None:
         _check(space, directions, sampler)
         self.space = space
         self.seed = seed
         self.sampler = sampler
+        self._first = tuple(space.fit(values) for values in first)
         self._size = space.size()
         self._distributions = {p.name: _distribution(p) for p in space.every_parameter()}
         self._seen: set[str] = set()
@@ -75,7 +84,8 @@ class OptunaSearcher(Searcher):
             return None
         if not self._is_informed():
             rng = self._rng()
-            self._study.enqueue_trial(self._complete(self.space.sample(rng), rng))
+            warm = next((values for values in self._first if point_key(values) not in self._known), None)
+            self._study.enqueue_trial(self._complete(warm or self.space.sample(rng), rng))
         return self._begin()
 
     def adopt(self, values: Values, outcome: Outcome | None) -> None:

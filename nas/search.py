@@ -11,7 +11,7 @@ from fusemorph.records import TrialFolder
 from fusemorph.storage import DamagedFile, RecordError
 from fusemorph.trials.job import Job
 from fusemorph.trials.run import stays_stopped
-from nas.objectives import OBJECTIVES, Result, gains_by_step, measure
+from nas.objectives import OBJECTIVES, Objective, Result, gains_by_step, measure
 from nas.search_plan import Candidate, SearchPlan, identity
 from nas.searcher import Outcome, Searcher, point_key
 from nas.space import Values
@@ -211,7 +211,7 @@ class Search:
         steps = self._gains_by_step(results)
         if "pruned" in states:
             return Outcome(state="pruned", intermediate=steps)
-        values = tuple(measure(objective, results, self.plan.identity_dice) for objective in self.plan.objectives)
+        values = tuple(self._measure(objective, candidate, results) for objective in self.plan.objectives)
         if not np.isfinite(values).all():
             return Outcome(state="failed")
         if any(
@@ -220,6 +220,11 @@ class Search:
         ):
             return Outcome(state="refused")
         return Outcome(state="finished", values=values, intermediate=steps)
+
+    def _measure(self, objective: Objective, candidate: Candidate, results: Sequence[Result]) -> float:
+        if objective.proxy or not candidate.jobs:
+            return self.plan.estimate(objective, candidate.method)
+        return measure(objective, results, self.plan.identity_dice)
 
     def _results(self, candidate: Candidate, states: Sequence[str | None]) -> list[Result]:
         """What the records say of a candidate's trials; nothing where one of them has not begun."""

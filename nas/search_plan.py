@@ -36,6 +36,10 @@ def identity(method: Mapping[str, Any], budget_changes: Mapping[str, Any]) -> st
     return canonical_json([method, budget_changes])
 
 
+def _not_estimated(objective: Objective, method: Json) -> float:
+    raise ValueError(f"SearchPlan(): 'estimate' is needed for the objective {objective.name}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchPlan:
     """What a search is to do, and with what.
@@ -43,7 +47,8 @@ class SearchPlan:
     ``trials``: distinct configurations in all, those of earlier calls included. ``identity_dice``: val Dice of identity
     by dataset. ``make``: the candidate of a point. ``refuses``: why a configuration must not be trained, if so.
     ``limits``: the largest value of objectives that only training tells, such as folding. ``save_candidates``: called
-    before a new candidate starts.
+    before a new candidate starts. ``estimate``: the value of an objective that no trial tells, for a configuration.
+    Candidates without trials end as soon as they are proposed.
 
     Several processes may work on one search. ``turn``: the claim on proposing, None while another process has it;
     ``saved_points``: the points that all of them have saved, as ``Search.resume`` takes them.
@@ -60,5 +65,6 @@ class SearchPlan:
     refuses: Callable[[Json], str | None]
     limits: Mapping[str, float]
     save_candidates: Callable[["Search"], None]
+    estimate: Callable[[Objective, Json], float] = _not_estimated
     turn: Callable[[], AbstractContextManager[Any] | None] = nullcontext
     saved_points: Callable[[], Sequence[tuple[Values, int | None]]] = tuple

@@ -12,8 +12,10 @@ from nas.inline import run_inline
 from nas.jobs import JobQueue, Status
 from nas.objectives import Objective
 from nas.searcher import GridSearcher, RandomSearcher, Searcher
-from nas.space import Space
+from nas.space import Space, Values
 
+LEARNING = ("tpe", "nsga2", "evolution")
+"""Searchers that learn from what has ended, after some points that they draw at random."""
 BY_OPTUNA = ("tpe", "nsga2", "brute")
 
 
@@ -74,9 +76,12 @@ def require_extras(search: SearchOptions, execution: ExecutionOptions) -> None:
 
 
 def make_searcher(
-    name: str, space: Space, objectives: Sequence[Objective], *, driver: str | None, seed: int, journal: Path
-) -> Searcher:
+    name: str, space: Space, objectives: Sequence[Objective], *, driver: str | None, seed: int, journal: Path,
+    first: Sequence[Values] = (),
+) -> Searcher:  # fmt: skip
     """The searcher of that name. Random draws are Optuna's, in a journal for its dashboard, where the driver says so.
+
+    ``first``: points that a searcher that learns tries before those that it would draw at random.
 
     Raises:
         ValueError: the space is of a kind or size that the searcher does not support.
@@ -87,7 +92,7 @@ def make_searcher(
         return RandomSearcher(space, seed)
     directions = tuple(objective.direction for objective in objectives)
     if name == "evolution":
-        return EvolutionSearcher(space, directions=directions, seed=seed)
+        return EvolutionSearcher(space, directions=directions, seed=seed, first=first)
     from nas.optuna import OptunaSearcher  # an extra, like all of Optuna
 
-    return OptunaSearcher(space, directions=directions, sampler=name, seed=seed, journal=journal)  # type: ignore[arg-type]
+    return OptunaSearcher(space, directions=directions, sampler=name, seed=seed, journal=journal, first=first)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import torch
 from experiments.runner.confirmation import plan_confirmation
 from experiments.runner.datasets import selection_split
 from experiments.runner.drivers import worker_count
+from experiments.runner.estimation import POOL, fusion_of, proxy_seconds
 from experiments.runner.options import ExecutionOptions
 from experiments.runner.progress import clock
 from experiments.runner.search_setup import SearchSetup
@@ -26,6 +27,7 @@ from fusemorph.storage import RecordError
 from fusemorph.trials.memory import training_memory_bytes
 from fusemorph.trials.timing import measure_training_step
 from nas.jobs import JobList
+from nas.objectives import needs_training
 from reports.tables.terminal import aligned
 
 TIMED_FLOPS = 1e9
@@ -174,11 +176,12 @@ def describe_search(setup: SearchSetup) -> str:
     """The plan of a search: size of the space, trials, hours and their price."""
     size = setup.space.size()
     plans = len(setup.space.plans())
-    each = len(setup.datasets) * setup.seeds
     searches = len(setup.controls)
     seconds = sum(_trial_seconds(setup, dataset, setup.budget) for dataset in setup.datasets) * setup.seeds
     confirmed = _confirm_seconds(setup)
-    hours = (seconds * setup.trials * searches + confirmed) / 3600
+    proxies, pool = _estimate_seconds(setup)
+    seconds = seconds * needs_training(setup.objectives) + proxies
+    hours = ((seconds * setup.trials * searches) + pool + confirmed) / 3600
     price, execution = setup.options.search.price, setup.options.execution
     cost = f", {hours * price:.2f} at {price:g} an hour" if price else ""
     unit = "core" if execution.device == "cpu" else "GPU"
@@ -186,11 +189,42 @@ def describe_search(setup: SearchSetup) -> str:
     points = f"{size}" if size is not None else "uncountably many"
     return (
         f"{setup.name}: {plans} distinct plans, {points} configurations\n"
-        f"{searches} x {setup.trials} configurations x {each} trials ({len(setup.datasets)} datasets, "
-        f"{setup.seeds} seeds), {setup.budget.steps} steps each, about {clock(seconds / each)} a trial\n"
+        f"{searches} x {setup.trials} configurations {_trials(setup, seconds)}\n{_warm_start(setup, pool)}"
         f"confirmation: about {clock(confirmed)}\n"
         f"at most {hours:.2f} {unit}-hours in all{cost}{stops}"
     )
+
+
+def _trials(setup: SearchSetup, seconds: float) -> str:
+    """What is done for a configuration, and how long it takes."""
+    sets, each = len(setup.datasets), len(setup.datasets) * setup.seeds
+    if not needs_training(setup.objectives):
+        return f"on {sets} datasets, untrained, about {seconds:.2g} s each"
+    return (
+        f"x {each} trials ({sets} datasets, {setup.seeds} seeds), {setup.budget.steps} steps each, "
+        f"about {clock(seconds / each)} a trial"
+    )
+
+
+def _warm_start(setup: SearchSetup, pool: float) -> str:
+    name = setup.options.search.warm_start
+    return f"warm start: {POOL} configurations estimated by {name}, about {clock(pool)}\n" if name else ""
+
+
+def _estimate_seconds(setup: SearchSetup) -> tuple[float, float]:
+    """Seconds of the proxies of a configuration, and of those of a warm start, by the largest arm of comparison."""
+
+    def seconds(name: str) -> float:
+        device, total = torch.device(setup.options.execution.device), 0.0
+        for dataset in setup.datasets:
+            shape = padded_shape(dataset.shape)
+            methods = [arm.method for arm in setup.study.comparison_arms(setup.budget)]
+            largest = max(methods, key=lambda method: count_flops(method, shape))
+            total += proxy_seconds(name, fusion_of(largest, name), shape, device=device)
+        return total
+
+    warm = setup.options.search.warm_start
+    return sum(seconds(o.name) for o in setup.objectives if o.proxy), POOL * seconds(warm) if warm else 0.0
 
 
 def _trial_seconds(setup: SearchSetup, dataset: Dataset, budget: Budget) -> float:

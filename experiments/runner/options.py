@@ -22,6 +22,7 @@ from experiments.runner.option_types import (
 from fusemorph.configuration import BUDGETS, Budget, Compiler, find_budget
 from fusemorph.grid import Mode
 from nas.objectives import OBJECTIVES
+from nas.proxy import known_proxies
 from nas.spaces import SPACES
 
 EXECUTORS = ("inline", "ray")
@@ -248,6 +249,10 @@ class SearchOptions(Options):
     early_stopping: str | None = option(
         Word(among=("halving", "none")),
         "how weak trials are stopped early; default: halving for the single objective dice, one dataset and one seed",
+    )
+    warm_start: str | None = option(
+        Word(among=known_proxies()),
+        "zero-cost proxy whose best of 100 plans tpe, nsga2 or evolution try first; default: none",
     )
     max_parameters: float | None = option(Number(least=1, most=1e15), "refuse larger networks", metavar="N")
     max_flops: float | None = option(Number(least=1, most=1e21), "refuse networks of more forward FLOPs", metavar="N")

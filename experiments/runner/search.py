@@ -1,12 +1,13 @@
 """A search as it runs: rebuilt from its records, driven to its end beside its random control."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
 from itertools import product
 
 from experiments.runner.drivers import drive, make_searcher
+from experiments.runner.estimation import estimator, warm_points
 from experiments.runner.options import SearchOptions
 from experiments.runner.progress import watch
 from experiments.runner.search_entry import entry_name, proposer_folder, save_candidates, saved_points
@@ -20,6 +21,8 @@ from fusemorph.method import load_method
 from fusemorph.networks.padding import padded_shape
 from fusemorph.trials.claims import take_claim
 from fusemorph.trials.job import Job
+from nas.jobs import Status
+from nas.objectives import needs_training
 from nas.search import Search
 from nas.search_plan import Candidate, SearchPlan
 from nas.searcher import RandomSearcher, Searcher
@@ -51,6 +54,7 @@ def make_search(setup: SearchSetup, *, control: bool) -> Search:
         refuses=refusal(setup),
         limits={name: most for name, most in setup.limits.items() if name == "folding"},
         save_candidates=partial(save_candidates, setup, searcher_name, control),
+        estimate=estimator(setup),
         turn=partial(take_claim, proposer_folder(setup, control=control)),
         saved_points=partial(saved_points, setup, searcher=searcher_name, control=control),
     )
@@ -64,7 +68,7 @@ def _make_searcher(setup: SearchSetup, options: SearchOptions, *, control: bool)
         return RandomSearcher(setup.space, options.search_seed + 1)
     return make_searcher(
         setup.searcher, setup.space, setup.objectives, driver=setup.options.execution.driver, seed=options.search_seed,
-        journal=setup.options.runs / "studies" / f"{setup.name}.journal",
+        journal=setup.options.runs / "studies" / f"{setup.name}.journal", first=warm_points(setup),
     )  # fmt: skip
 
 
@@ -88,7 +92,8 @@ def candidate_maker(setup: SearchSetup, *, control: bool) -> Callable[[Values], 
         method, changes = setup.space.configure(values)
         budget = replace(setup.budget, **changes)
         label = point_label(values, plan=method["plan"] if setup.space.operators else "")
-        jobs = tuple(job(d, seed, method, budget, label) for d, seed in product(setup.datasets, range(setup.seeds)))
+        each = product(setup.datasets, range(setup.seeds)) if needs_training(setup.objectives) else ()
+        jobs = tuple(job(dataset, seed, method, budget, label) for dataset, seed in each)
         return Candidate(label=label, values=values, method=method, budget_changes=changes, jobs=jobs)
 
     return make
@@ -109,12 +114,22 @@ def run_search(setup: SearchSetup, search: Search) -> int:
     """Run a search, or its random control, to its end, and show its best; returns how many candidates failed."""
     resumed = f", {len(search.candidates)} of them known" if search.candidates else ""
     print(f"{search.plan.name}: {setup.trials} configurations{resumed}, in {setup.options.runs}", flush=True)
-    status = watch(drive(search, setup.options.execution, setup.options.runs))
+    trained = needs_training(setup.objectives)
+    status = watch(drive(search, setup.options.execution, setup.options.runs) if trained else propose_all(search))
     _save_last(search)
     print(summarise(search))
     for key, reason in status.given_up.items():
         print(f"failed: {search.label(key)} ({key}): {reason}")
     return sum(outcome.state == "failed" for outcome in search.outcomes.values())
+
+
+def propose_all(search: Search) -> Generator[Status]:
+    """A search whose candidates need no trials: they end as they are proposed."""
+    while search.open:
+        search.next()
+        if search.waits:
+            time.sleep(POLL_S)
+    yield Status(total=0, left=0, work=0.0, running=(), given_up={}, note=search.note)
 
 
 def _save_last(search: Search) -> None:

@@ -50,6 +50,8 @@ def save_candidates(setup: SearchSetup, searcher: str, control: bool, search: Se
         for arm, candidate in zip(entry["arms"], candidates, strict=True):
             if (outcome := search.outcomes.get(candidate.identity)) is not None:
                 arm["ended"] = {"state": outcome.state, "step": max(outcome.intermediate, default=0)}
+                if not candidate.jobs:
+                    arm["ended"] |= {"values": list(outcome.values)}
         register_study(setup.options.runs, entry)
 
 
@@ -63,6 +65,8 @@ def search_entry(
         "limits": dict(setup.limits), "floors": dict(setup.identity_dice), "early_stopping": setup.early_stopping,
         "datasets": [dataset.name for dataset in setup.datasets], "control_of": setup.name if control else None,
     }  # fmt: skip
+    if setup.options.search.warm_start and not control:
+        search["warm_start"] = setup.options.search.warm_start
     return {
         "name": entry_name(setup, dataset, control=control), "study": setup.options.study_name,
         "question": setup.study.question, "protocol": list(setup.study.protocol), "dataset": dataset_entry(dataset),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from experiments.runner.datasets import Other, open_datasets, open_others
-from experiments.runner.drivers import choose_searcher
+from experiments.runner.drivers import LEARNING, choose_searcher
 from experiments.runner.option_types import StudyName
 from experiments.runner.options import SweepOptions
 from experiments.study import SearchStudy
@@ -15,7 +15,7 @@ from fusemorph.data.dataset import Dataset
 from fusemorph.method import Method, load_method
 from fusemorph.networks.padding import padded_shape
 from fusemorph.trials.validation import unregistered_dice
-from nas.objectives import Objective, find_objectives
+from nas.objectives import Objective, find_objectives, needs_training
 from nas.searcher import RandomSearcher
 from nas.space import Space
 
@@ -90,7 +90,26 @@ def prepare_search(study: SearchStudy, options: SweepOptions) -> SearchSetup:
         others=open_others(options.data, datasets),
     )  # fmt: skip
     _require_feasible(setup)
+    _require_proxies_fit(setup)
     return setup
+
+
+def _require_proxies_fit(setup: SearchSetup) -> None:
+    """Refuse proxies where they cannot be measured, or what they leave without a meaning.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    search = setup.options.search
+    proxies = [f"--objective {objective.name}" for objective in setup.objectives if objective.proxy]
+    if search.warm_start:
+        proxies.append(f"--warm-start {search.warm_start}")
+        if setup.searcher not in LEARNING:
+            raise ValueError(f"--warm-start: {setup.searcher} learns nothing; choose --searcher {', '.join(LEARNING)}")
+    if proxies and (search.semi or setup.space.base.get("name") != "fusion"):
+        raise ValueError(f"{proxies[0]}: proxies are of fusion networks that segment nothing")
+    if "folding" in setup.limits and not needs_training(setup.objectives):
+        raise ValueError(f"--max-folding: nothing is trained for {proxies[0]}, so that no folding is known")
 
 
 def _name(options: SweepOptions, datasets: Sequence[Dataset], budget_name: str) -> str:

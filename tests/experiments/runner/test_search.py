@@ -110,6 +110,43 @@ def test_a_dry_run_tells_size_hours_and_price(folder: Path, capsys: pytest.Captu
     assert sorted((folder / "runs").rglob("*")) == before
 
 
+def test_a_proxy_is_an_objective_for_which_nothing_is_trained(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["--objective", "nwot", "--objective", "parameters", "--searcher", "nsga2", "--name", "untrained"]
+    line += ["--no-control", "--confirm", "0"]
+    assert call(folder, "few", *line, "--trials", "3", "--dry-run") == 0
+    assert "1 x 3 configurations on 1 datasets, untrained, about" in capsys.readouterr().out
+    trained = {path.parent.name for path in (folder / "runs").glob("*/record.json")}
+    assert call(folder, "few", *line, "--trials", "3") == 0
+    assert "nwot (untrained)" in capsys.readouterr().out
+    first = arms(folder, "untrained")
+    files = {path: path.read_bytes() for path in (folder / "runs" / "estimates").rglob("*.json")}
+    assert len(files) == 2 * (3 + 1)
+    assert call(folder, "few", *line, "--trials", "4") == 0
+    assert arms(folder, "untrained")[:3] == first
+    assert all(arm["keys"] == {} and len(arm["ended"]["values"]) == 2 for arm in arms(folder, "untrained"))  # type: ignore[index]
+    assert all(path.read_bytes() == content for path, content in files.items())
+    assert {path.parent.name for path in (folder / "runs").glob("*/record.json")} == trained
+    assert write_report([folder / "runs"], folder / "report").is_file()
+
+
+def test_a_warm_start_tries_the_best_by_a_proxy_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["--searcher", "evolution", "--warm-start", "parameters", "--name", "warm", "--no-control", "--confirm", "0"]
+    assert call(folder, "few", *line, "--trials", "2", "--dry-run") == 0
+    assert "warm start: 100 configurations estimated by parameters" in capsys.readouterr().out
+    assert call(folder, "few", *line, "--trials", "2") == 0
+    (estimates,) = (folder / "runs" / "estimates").glob("parameters-*")
+    scores = {
+        record["plan"]: record["score"]
+        for path in estimates.glob("*.json")
+        if "plan" in (record := json.loads(path.read_text()))
+    }
+    tried = [scores[arm["method"]["plan"]] for arm in arms(folder, "warm")]  # type: ignore[index]
+    assert len(scores) >= 100
+    assert tried[0] >= tried[1] >= sorted(scores.values())[-20]
+    searched = json.loads((folder / "runs" / "studies" / "warm.json").read_text())["search"]
+    assert searched["warm_start"] == "parameters"
+
+
 def test_several_objectives_give_a_front(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     objectives = ["--objective", "dice", "--objective", "parameters", "--max-parameters", "100000"]
     line = ["--driver", "optuna", "--trials", "3", "--name", "front", "--no-control", "--confirm", "0", *objectives]
@@ -129,6 +166,10 @@ def test_several_objectives_give_a_front(folder: Path, capsys: pytest.CaptureFix
         (["--driver", "inline", "--searcher", "tpe"], "driver inline offers random, grid, evolution, got 'tpe'"),
         (["--driver", "ray", "--searcher", "grid"], "driver ray offers tpe, nsga2, random, got 'grid'"),
         (["--operators", "jx"], "unknown operator"),
+        (["--searcher", "evolution", "--objective", "dice", "--objective", "flops"], "takes one --objective"),
+        (["--warm-start", "nwot"], "--warm-start: random learns nothing; choose --searcher tpe, nsga2, evolution"),
+        (["--objective", "snip", "--max-folding", "0.1"], "--max-folding: nothing is trained for --objective snip"),
+        (["--objective", "snip", "--semi"], "--objective snip: proxies are of fusion networks that segment nothing"),
         (["--confirm-budget", "huge"], "unknown budget 'huge'"),
         (["--driver", "ray", "--address", "127.0.0.1:1"], "no cluster"),
     ],
