@@ -84,7 +84,7 @@ class OptunaSearcher(Searcher):
             return None
         if not self._is_informed():
             rng = self._rng()
-            warm = next((values for values in self._first if point_key(values) not in self._known), None)
+            warm = next((values for values in self._first if point_key(values) not in self._seen), None)
             self._study.enqueue_trial(self._complete(warm or self.space.sample(rng), rng))
         return self._begin()
 
