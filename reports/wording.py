@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import isnan
 
 NOT_MEASURED = "not measured"
+NOT_APPLICABLE = "not applicable"
 MINUS = "\N{MINUS SIGN}"
 
 

@@ -185,6 +185,11 @@ def with_sizes_of_networks(arms: pd.DataFrame) -> pd.DataFrame:
     return arms.assign(**arms[list(SIZES)].where(arms["trained"]))
 
 
+def without_optimised(arms: pd.DataFrame) -> pd.DataFrame:
+    """``arms`` without those that start from another's results: they have its network, its training and its gates."""
+    return arms[arms["parent"].fillna("") == ""] if "parent" in arms else arms
+
+
 def repeated(arms: pd.DataFrame) -> pd.DataFrame:
     """The trained arms with a result of families that stand in several groups, each once a group."""
     trained = arms[arms["trained"] & (arms["seeds"] > 0)].drop_duplicates(["family", "group"])

@@ -1,5 +1,6 @@
 """One row per arm: what it scores, how sure, against the baseline, and at what price."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -185,8 +186,10 @@ def families(arms: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
     shortest: dict[str, str] = {}
     for identity, label in zip(identities, arms["label"], strict=True):
         shortest[identity] = min(shortest.get(identity, label), label, key=len)
-    begun = {identity: label.split(",")[0] for identity, label in shortest.items()}
-    names = begun if len(set(begun.values())) == len(begun) else shortest
+    # What starts from another arm's results is called after that one, which leaves it no short name of its own.
+    own = set(identities if "parent" not in arms else itertools.compress(identities, arms["parent"].fillna("") == ""))
+    begun = {identity: label.split(",")[0] for identity, label in shortest.items() if identity in own}
+    names = shortest | (begun if len(set(begun.values())) == len(begun) else {})
     # An arm over numbers of labelled subjects says itself what it is.
     strategies = arms["strategy"].fillna("") if "strategy" in arms else [""] * len(arms)
     return [strategy or names[identity] for strategy, identity in zip(strategies, identities, strict=True)]

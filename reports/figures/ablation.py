@@ -102,9 +102,7 @@ def interactions(ablation: Ablation) -> CaptionedFigure:
     for ax in axes[len(shown) :]:
         ax.set_visible(False)
     percent = FuncFormatter(lambda share, _: f"{100 * share:.3g}")
-    figure.colorbar(
-        mesh, ax=list(axes[: len(shown)]), label="Per cent of the variance", fraction=0.04, pad=0.02, format=percent
-    )
+    figure.colorbar(mesh, ax=list(axes[: len(shown)]), label="Variance (%)", fraction=0.04, pad=0.02, format=percent)
     above = pairs[pairs["p_value"] <= LEVEL].sort_values("importance", ascending=False)
     named = [f"{pair['first']} with {pair['second']} ({pair['part']})" for _, pair in above.iterrows()]
     chance = listing(

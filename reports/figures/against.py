@@ -55,6 +55,8 @@ def against_columns(
             stretched_at_zero(ax, arms[column])
         elif arms[column].min() > 0 and arms[column].max() > WIDE * arms[column].min():
             logarithmic(ax)
+        elif ax.get_xlim()[0] < 0:  # an interval may go below 0, what is measured does not
+            ax.set_xlim(left=0)
     for ax in axes[1:]:
         ax.set_ylabel(ax.get_ylabel() if is_narrow() else "")
     legend_above(figure, arms)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from reports.analysis.comparison import ORACLE, Comparison
 from reports.figures.captioned import CaptionedFigure
 from reports.plots.forest_plot import forest_plot
-from reports.plots.style import new_figure, style, with_colours
+from reports.plots.style import MOST_HEIGHT, new_figure, style, with_colours
 
 WIDTH, ROW, AXIS = 4.4, 0.15, 0.55
 """In inches: narrow enough for a phone and for half of the page, so that 32 arms stay within 650 pixels there."""
@@ -23,7 +23,9 @@ def first_figure(comparison: Comparison) -> CaptionedFigure:
         return replace(captioned, caption=f"No arm has a {metric.title}: nothing is drawn.")
     arms = evaluated.loc[order]
     with style():
-        figure = Figure(figsize=(min(WIDTH, new_figure(1.0).get_figwidth()), AXIS + ROW * max(3, len(arms))))
+        figure = Figure(
+            figsize=(min(WIDTH, new_figure(1.0).get_figwidth()), min(MOST_HEIGHT, AXIS + ROW * max(3, len(arms))))
+        )
         forest_plot(figure.subplots(), arms, comparison.baseline, metric)
     limits = arms["limit"]
     over = "blocks crossed with seeds" if not (limits == "one seed").any() else (

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from fusemorph.storage import RecordError
+from reports.analysis.arms import without_optimised
 from reports.analysis.comparison import Comparison
+from reports.figures.against import legend_above
 from reports.figures.captioned import CaptionedFigure
 from reports.figures.pairs import aspect_of, pictured_arms
-from reports.plots.arms import legend
 from reports.plots.gates import draw_maps, weights_of_pairs
 from reports.plots.style import new_figure, style, with_colours
 from reports.records.files import read_pictures
@@ -17,6 +18,10 @@ from reports.tables.table import caption
 from reports.wording import number
 
 MOST_MAPPED_ARMS = 4
+EQUAL = (
+    "Dotted: equal weights, which is 0.5 where a gate chooses between the joint and the single-image path, and a third "
+    "where it has their correlation as well; above it the gate prefers the joint path."
+)
 
 
 def gate_figures(comparison: Comparison) -> Iterator[CaptionedFigure]:
@@ -35,18 +40,20 @@ def over_pairs(comparison: Comparison) -> CaptionedFigure:
         name="pair_gates", title=f"Gate weights over the {comparison.records.split} pairs", caption=""
     )
     table = comparison.records.pair_gates
-    shown = comparison.arms[comparison.arms["arm"].isin(table["arm"])]
+    arms = without_optimised(comparison.arms)
+    shown = arms[arms["arm"].isin(table["arm"])]
     if shown.empty:
         return replace(
             captioned, caption="No weights of gates were recorded with the evaluated pairs: nothing is drawn."
         )
+    table = table[table["arm"].isin(shown["arm"])]
     figure = new_figure(2.7)
     ax = weights_of_pairs(figure.subplots(), table, shown)
     if len(shown) > 1:
-        figure.legend(handles=legend(shown.assign(family=shown["arm"]))[0], loc="outside upper left", ncols=3)
+        legend_above(figure, shown.assign(family=shown["arm"], group=""))
     text = (
-        "Each point is a pair (mean over seeds and voxels); the line is their mean. Dotted: 0.5, no preference. "
-        "Above it the gate prefers the joint path, below the single-image path. Arms stand in the order of the legend."
+        f"Each point is a pair (mean over seeds and voxels); the line is their mean. {EQUAL} Arms stand in the order "
+        "of the legend."
     )
     means = table.groupby("stage")["joint_weight"].mean()
     values = "; ".join(f"stage {stage:g} {number(weight, 2)}" for stage, weight in means.items())
@@ -73,8 +80,8 @@ def gate_maps(comparison: Comparison, arm: str) -> CaptionedFigure | None:
     places = view["slices"][view["gate_slices"]].tolist()
     text = (
         f"Median pair {str(about.get('pair', '')).replace('<-', ' ← ')}, seed {pictures.seed}, {axis} at "
-        f"{', '.join(map(str, places))}. Weight of the joint path, mean over channels: purple prefers the joint path, "
-        "orange to the single-image path, white to neither. Stages are drawn on the image's grid, finer than they are."
+        f"{', '.join(map(str, places))}. Weight of the joint path, mean over channels: purple above 0.5, orange below. "
+        "Stages are drawn on the image's grid, finer than they are."
     )
     mean = "; ".join(
         f"stage {stage} {number(float(view[f'gate{stage}'].mean(dtype=np.float64)), 2)}" for stage in stages

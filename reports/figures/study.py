@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from reports.analysis.arms import repeated, with_sizes_of_networks
+from reports.analysis.arms import repeated, with_sizes_of_networks, without_optimised
 from reports.analysis.comparison import Comparison
 from reports.analysis.simultaneous import with_simultaneous
 from reports.analysis.structures import structure_names
 from reports.analysis.weight_sweeps import with_fronts
 from reports.figures.against import against_columns, intervals_over, legend_above, values_by_arm
 from reports.figures.captioned import CaptionedFigure
+from reports.figures.gates import EQUAL
 from reports.plots import arms as plots
 from reports.plots.gates import gate_weight, weight_limits
 from reports.plots.groups import side_by_side
@@ -21,8 +24,10 @@ from reports.records.files import as_object
 from reports.tables.table import caption
 from reports.wording import listing, number, plural
 
-MOST_STRUCTURES, MOST_SIDE_BY_SIDE = 24, 8
+MOST_STRUCTURES, MOST_SIDE_BY_SIDE, MOST_COLUMNS = 24, 8, 32
 NUMERALS = "Numerals: arms that are not trained (the table has their intervals)"
+MOST_ACROSS = 6
+"""Groups of arms side by side; those of more stand in several rows."""
 LEAST_SD_LOG_JACOBIAN = 1e-3
 """SD of the log determinant below which a field does not deform: identity, affine."""
 
@@ -129,31 +134,27 @@ def price(comparison: Comparison) -> CaptionedFigure:
 def training(comparison: Comparison) -> CaptionedFigure:
     """Validation Dice by step, one column per group of arms, and the training loss where all arms minimise the same."""
     captioned = CaptionedFigure(name="training", title="Training curves")
-    history, arms = comparison.records.history, comparison.arms
+    history, arms = comparison.records.history, without_optimised(comparison.arms)
     shown = arms[arms["arm"].isin(history["arm"])]
     if shown.empty:
         return replace(captioned, caption="No trial has a history: nothing is drawn.")
     rows = ("val_dice", "loss") if _same_loss(comparison, shown) else ("val_dice",)
     groups = list(shown["group"].unique())
-    shown = with_line_styles(shown)
-    if is_narrow():
-        figure = new_figure(1.8 * len(groups))
-        axes = figure.subplots(len(groups), len(rows), sharex=True, sharey="col", squeeze=False).T
-    else:
-        figure = new_figure(2.1 * len(rows))
-        axes = figure.subplots(len(rows), len(groups), sharex=True, sharey="row", squeeze=False)
+    shown = with_line_styles(shown, by="family")
+    figure, across, cells = _panels_of_groups(len(groups), len(rows))
     baseline = shown[shown["arm"] == comparison.baseline]
-    for group, column in zip(groups, axes.T, strict=True):
+    for place, (group, cell) in enumerate(zip(groups, cells, strict=True)):
         inside = shown[shown["group"] == group]
         beside = baseline if group not in set(baseline["group"]) else baseline.iloc[:0]
         drawn, faint = pd.concat([beside, inside]), list(beside["arm"])
-        for ax, name in zip(column, rows, strict=True):
+        for ax, name, label in zip(cell, rows, ("Val Dice", "Training loss"), strict=False):
             plots.training_curve(ax, history, drawn, name, faint=faint)
-        column[0].set_title(as_label(group, width=90 // len(groups)))
-        column[-1].set_xlabel("Step")
-    for ax, label in zip(axes[:, 0], ("Val Dice", "Training loss"), strict=False):
-        ax.set_ylabel(label)
-    legend_above(figure, shown.assign(family=shown["arm"]), groups=False)
+            ax.set_ylabel(label if place % across == 0 else "")
+        cell[0].set_title(as_label(group, width=90 // min(len(groups), MOST_ACROSS)))
+        if place + across >= len(groups):
+            cell[-1].set_xlabel("Step")
+            cell[-1].tick_params(labelbottom=True)
+    legend_above(figure, shown, groups=False)
     text = f"Line: mean over seeds; band: their range. {_validated(comparison)}"
     if len(groups) > 1:
         text += f" Dashed and thin: {comparison.baseline}, repeated for comparison."
@@ -164,6 +165,25 @@ def training(comparison: Comparison) -> CaptionedFigure:
     values = "; ".join(f"{arm} {number(value)}" for arm, value in last.items())
     alt = f"Line plots of validation Dice and training loss by step. Last validation Dice: {values}"
     return replace(captioned, caption=text, alt=alt, figure=figure)
+
+
+def _panels_of_groups(groups: int, rows: int) -> tuple[Figure, int, list[list[Axes]]]:
+    """A figure, how many groups of arms stand side by side in it, and the panels of each group, one below the other."""
+    if is_narrow() and groups < MOST_ACROSS:
+        figure = new_figure(1.8 * groups)
+        return figure, 1, figure.subplots(groups, rows, sharex=True, sharey="col", squeeze=False).tolist()
+    across = 2 if is_narrow() else min(groups, MOST_ACROSS)
+    below = -(-groups // across)
+    figure = new_figure((2.1 if below == 1 else 1.6) * rows * below)
+    axes = figure.subplots(rows * below, across, sharex=True, sharey="row" if rows > 1 else True, squeeze=False)
+    cells = [
+        [axes[start + row, column] for row in range(rows)]
+        for start in range(0, rows * below, rows)
+        for column in range(across)
+    ]
+    for ax in (ax for cell in cells[groups:] for ax in cell):
+        ax.set_visible(False)
+    return figure, across, cells[:groups]
 
 
 def _validated(comparison: Comparison) -> str:
@@ -190,7 +210,7 @@ def _same_loss(comparison: Comparison, arms: pd.DataFrame) -> bool:
 def gates(comparison: Comparison) -> CaptionedFigure:
     """Weight of the joint path at each stage over training."""
     captioned = CaptionedFigure(name="gates", title="Gate weights by stage over training")
-    table, arms = comparison.records.gates, comparison.arms
+    table, arms = comparison.records.gates, without_optimised(comparison.arms)
     shown = arms[arms["arm"].isin(table["arm"])]
     if shown.empty:
         return replace(captioned, caption="No trial has a live gate, or none was read: nothing is drawn.")
@@ -206,10 +226,9 @@ def gates(comparison: Comparison) -> CaptionedFigure:
     if len(shown) > 1:
         legend_above(figure, shown.assign(family=shown["arm"]), groups=False)
     text = (
-        "Mean weight that the gate gives to the joint path, over voxels, channels and val pairs; the rest goes to the "
-        "single-image path. Line: mean over seeds; band: their range; dotted: 0.5, no preference. "
-        f"{'Arm' if len(shown) == 1 else 'Arms'}: {listing(list(shown['arm']))}. A thin line, where there is one, is "
-        "the weight of the single-image path of gates whose two weights are free."
+        "Mean weight that the gate gives to the joint path, over voxels, channels and val pairs. Line: mean over "
+        f"seeds; band: their range. {EQUAL} {'Arm' if len(shown) == 1 else 'Arms'}: {'; '.join(shown['arm'])}. A thin "
+        "line, where there is one, is the weight of the single-image path of gates whose weights are free."
     )
     last = table[table["step"] == table["step"].max()].groupby("stage")["joint_weight"].mean()
     values = "; ".join(f"stage {stage} {number(value, 2)}" for stage, value in last.items())
@@ -225,6 +244,8 @@ def structures(comparison: Comparison) -> CaptionedFigure:
     if labels.empty or not trained["arm"].isin(labels["arm"]).any():
         return replace(captioned, caption="No labels.csv was found: nothing is drawn by structure.")
     shown = trained[trained["arm"].isin(labels["arm"])]
+    leading = comparison.ranked[comparison.ranked["arm"].isin(shown["arm"])]["arm"].head(MOST_COLUMNS)
+    left_out, shown = len(shown) - len(leading), shown[shown["arm"].isin(leading)]
     named = labels.assign(structure=structure_names(labels))
     named = named[named["arm"].isin(shown["arm"])]
     means = named.groupby(["structure", "arm"], sort=False)["dice"].mean().unstack("arm")[list(shown["arm"])]
@@ -241,6 +262,8 @@ def structures(comparison: Comparison) -> CaptionedFigure:
         text = "Mean over pairs and seeds" + (
             "; lines are the range of the seeds' means." if several else ", one seed."
         )
+    if left_out:
+        text += f" The {MOST_COLUMNS} best of {MOST_COLUMNS + left_out} arms; the table has all."
     if len(means) > len(chosen):
         text += f" The {len(chosen)} of {len(means)} structures on which arms differ most; the table has all."
     best = "; ".join(

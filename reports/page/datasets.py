@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from reports.analysis.comparison import Comparison
-from reports.analysis.datasets import across, across_summary
+from reports.analysis.datasets import across
+from reports.analysis.datasets_summary import across_summary
 from reports.figures.datasets import across_figure
 from reports.page.render import cells, drawn
 from reports.tables.datasets import across_table, interaction_table
@@ -32,7 +33,7 @@ def across_sections(comparisons: Sequence[Comparison], out: Path, budget: int = 
             "switched_name": "Arms",
             "name": f"{study.name}: across data sets",
             "id": study.stem,
-            "dataset": listing([str(name) for name in study.means.index]),
+            "dataset": listing([f"{name} ({kind})" if kind else name for name, kind in study.kinds.items()]),
             "summary": across_summary(study),
             "table": cells(table, stem=study.stem, name="ranks", written=False)
             | {"files": {kind: f"tables/{study.stem}.{ending}" for kind, ending in _KINDS}},

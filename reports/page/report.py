@@ -34,7 +34,7 @@ from reports.page.shown_pairs import shown_pairs
 from reports.page.table_library import table_library
 from reports.page.trials import trial_section
 from reports.page.viewer import viewers
-from reports.plots.style import look
+from reports.plots.style import COLOURS, coloured_families, look
 from reports.records.definitions import load_definitions
 from reports.records.files import EVALUATED, as_object
 from reports.records.search import load_searches
@@ -83,13 +83,14 @@ def write_report(
     searches = [search for search in searches if dataset in (None, *search.searched["datasets"])]
     out.mkdir(parents=True, exist_ok=True)
     budget = MOST_PICTURE_BYTES // max(1, len(comparisons) + len(searches))
+    families = _families(comparisons)
     parts = [partial(_section, comparison, out, budget, comparisons) for comparison in comparisons]
     parts += [partial(search_section, search, out, budget) for search in searches]
     trials = sum(len(comparison.records.trials) for comparison in comparisons)
     trials += sum(len(search.trials) for search in searches)
-    made = _make([partial(_in_look, width, font, part) for part in parts], trials=trials)
-    with look(width=width, font=font):
-        studies = [*made[: len(comparisons)], *across_sections(comparisons, out), *made[len(comparisons) :]]
+    made = _make([partial(_in_look, width, font, families, part) for part in parts], trials=trials)
+    with look(width=width, font=font, families=families):
+        studies = [*across_sections(comparisons, out), *made]
     practices = checklist(comparisons, searches)
     (out / "CHECKLIST.md").write_text(practices.markdown(), encoding="utf-8", errors="replace")
     text = _template().render(
@@ -109,9 +110,17 @@ def _replace(page: Path, text: str) -> Path:
     return page
 
 
-def _in_look(width: str, font: str, part: Callable[[], Section]) -> Section:
+def _families(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """The families of all studies, so that an arm has one colour on the page; none where they are more than colours."""
+    every = tuple(
+        dict.fromkeys(family for one in comparisons for family in coloured_families(one.arms, one.baseline)["family"])
+    )
+    return every if len(every) <= len(COLOURS) else ()
+
+
+def _in_look(width: str, font: str, families: Sequence[str], part: Callable[[], Section]) -> Section:
     """The section with its figures in that look, in whichever process it is made."""
-    with look(width=width, font=font):
+    with look(width=width, font=font, families=families):
         return part()
 
 

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from reports.analysis.comparison import MATCHED
 from reports.plots.marks import mark
-from reports.plots.style import BACKGROUND, FAINT, GREY, INK, as_label, jitter
+from reports.plots.style import BACKGROUND, FAINT, GREY, INK, as_label, jitter, names_of_rows
 from reports.records.metric import DICE, Metric
 
 AXES = {
@@ -226,13 +228,13 @@ def is_numeral(markers: "pd.Series[str]") -> "pd.Series[bool]":
 def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[list[Line2D]]:
     """Handles that say which colour is which family and, with ``groups``, which marker is which group.
 
-    A family in one group has that group's marker. Where families share a colour, the group of each is named
-    beside it.
+    A family in one group has that group's marker. Where families share a colour, the group of each is named beside it,
+    unless its name says it.
     """
     families = arms.drop_duplicates("family")
     several = families["family"].map(arms.groupby("family")["marker"].nunique()) > 1
     shapes = arms[~is_numeral(arms["marker"])].drop_duplicates("group")
-    shared = families["colour"][families["trained"]].duplicated().any()
+    shared = families["colour"].where(families["trained"], families["family"]).duplicated(keep=False)
     lines = [
         Line2D(
             [], [], color=arm["colour"],
@@ -240,9 +242,9 @@ def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[list[Line2D]]:
             markersize=6 if groups else 4.5,
             markeredgewidth=0,
             linestyle="none" if groups else arm.get("line", "-"),
-            label=as_label(f"{arm['family']} ({arm['group']})" if shared and not groups else arm["family"]),
+            label=as_label(_with_group(arm) if in_one_colour and not groups else arm["family"]),
         )
-        for (_, arm), in_several in zip(families.iterrows(), several, strict=True)
+        for (_, arm), in_several, in_one_colour in zip(families.iterrows(), several, shared, strict=True)
     ]  # fmt: skip
     points = [
         Line2D([], [], color=GREY, marker=shape, linestyle="none", label=as_label(group))
@@ -251,9 +253,15 @@ def legend(arms: pd.DataFrame, *, groups: bool = True) -> list[list[Line2D]]:
     return [lines, points] if groups else [lines]
 
 
+def _with_group(arm: "pd.Series[Any]") -> str:
+    name, group = str(arm["family"]), str(arm["group"])
+    return name if group.removeprefix(MATCHED) in name else f"{name} ({group})"
+
+
 def _arms_axis(ax: Axes, arms: Sequence[str] | pd.Series) -> None:
     """Arms from top to bottom."""
-    ax.set_yticks(range(len(arms)), [as_label(arm) for arm in arms])
+    names, size = names_of_rows(ax, arms)
+    ax.set_yticks(range(len(arms)), names, fontsize=size)
     for label, arm in zip(ax.get_yticklabels(), arms, strict=True):
         mark(label, arm)
     ax.set_ylim(len(arms) - 0.5, -0.5)

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.plots.marks import mark
-from reports.plots.style import BACKGROUND, FAINT, INK, as_label
+from reports.plots.style import BACKGROUND, FAINT, INK, as_label, names_of_rows
 from reports.records.metric import DICE, Metric
 
 LABEL_WIDTH = 40  # tells arms apart that differ in what comes after their plan and how they are matched
@@ -18,6 +18,7 @@ def forest_plot(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DI
     are hollow.
     """
     scored = arms.dropna(subset=[metric.mean])
+    size = min(8.0, names_of_rows(ax, scored["arm"])[1])
     for place, (_, arm) in enumerate(scored.iterrows()):
         ends = float(arm[f"{metric.name}_low"]), float(arm[f"{metric.name}_high"])
         if not np.isnan(ends[0]):
@@ -28,14 +29,19 @@ def forest_plot(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DI
         interval = metric.between(*ends)
         mark(point, arm["arm"], tooltips=[f"{metric.label} {metric.number(arm[metric.mean])} ({interval})"])
         words = ax.annotate(
-            metric.number(arm[metric.mean]), (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8
+            metric.number(arm[metric.mean]),
+            (1.01, place),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=size,
         )
         mark(words, arm["arm"])
     base = scored[scored["arm"] == baseline]
     if len(base):
         ax.axvline(base[metric.mean].iloc[0], color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0.9)
-    labels = [as_label(arm, width=LABEL_WIDTH, lines=1) for arm in scored["arm"]]
-    ax.set_yticks(range(len(scored)), labels, fontsize=8)
+    ax.set_yticks(
+        range(len(scored)), [as_label(arm, width=LABEL_WIDTH, lines=1) for arm in scored["arm"]], fontsize=size
+    )
     for tick, arm in zip(ax.get_yticklabels(), scored["arm"], strict=True):
         tick.set_fontweight("bold" if arm == baseline else "normal")
         mark(tick, arm)

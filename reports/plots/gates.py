@@ -14,18 +14,20 @@ from reports.plots.marks import mark
 from reports.plots.style import GREY, INK, MOST_HEIGHT, jitter, new_figure
 
 _COLOURS = mpl.colormaps["PuOr"]
+_WEIGHTS = ["joint_weight", "single_weight", "correlation_weight"]
 
 
 def gate_weight(ax: Axes, gates: pd.DataFrame, arms: pd.DataFrame, stage: int) -> Axes:
     """Weight of the joint path at one stage over training, with the range of the seeds.
 
-    Where the two weights do not sum to one, that of the single-image path is a thin line.
+    Where an arm's weights do not sum to one, that of the single-image path is a thin line. Dotted: equal weights.
     """
     at_stage = gates[gates["stage"] == stage]
-    tied = np.allclose(at_stage["joint_weight"] + at_stage["single_weight"], 1, atol=1e-3, equal_nan=True)
     for _, arm in arms.iterrows():
+        own, colour = at_stage[at_stage["arm"] == arm["arm"]], arm["colour"]
+        tied = np.allclose(own.reindex(columns=_WEIGHTS).sum(axis=1), 1, atol=1e-3)
         for column, width in (("joint_weight", 1.5), ("single_weight", 0.8))[: 1 if tied else 2]:
-            seeds, colour = at_stage[at_stage["arm"] == arm["arm"]].groupby("step")[column], arm["colour"]
+            seeds = own.groupby("step")[column]
             mean = seeds.mean()
             if mean.empty:
                 continue
@@ -36,9 +38,16 @@ def gate_weight(ax: Axes, gates: pd.DataFrame, arms: pd.DataFrame, stage: int) -
             mark(drawn, arm["arm"], tooltips=[f"stage {stage}, step {mean.index[-1]}: {mean.iloc[-1]:.3f}"])
             band = ax.fill_between(mean.index, seeds.min(), seeds.max(), color=colour, alpha=0.2, linewidth=0)
             mark(band, arm["arm"])
-    ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
+    for even in equal_weights(at_stage):
+        ax.axhline(even, color=GREY, linewidth=0.8, linestyle=":")
     ax.set_title(f"stage {stage}")
     return ax
+
+
+def equal_weights(gates: pd.DataFrame) -> list[float]:
+    """What each candidate weighs where a gate prefers none: a half, and a third of gates that have correlation too."""
+    three = gates.reindex(columns=_WEIGHTS)["correlation_weight"].notna()
+    return [1 / count for count, met in ((2, ~three), (3, three)) if met.any()]
 
 
 def weight_limits(weights: np.ndarray) -> tuple[float, float]:
@@ -65,7 +74,9 @@ def weights_of_pairs(ax: Axes, table: pd.DataFrame, arms: pd.DataFrame) -> Axes:
             )
             mark(mean, arm["arm"])
             mark(points, arm["arm"], tooltips=[f"stage {stages[at]}: {value:.3f}" for value in values])
-    ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
+    for at, stage in enumerate(stages):
+        for even in equal_weights(table[table["stage"] == stage]):
+            ax.plot([at - 0.45, at + 0.45], [even, even], color=GREY, linewidth=0.8, linestyle=":")
     ax.set_ylim(*weight_limits(pairs.to_numpy()))
     ax.set_xticks(range(len(stages)), [str(stage) for stage in stages])
     ax.grid(axis="x", visible=False)

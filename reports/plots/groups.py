@@ -7,8 +7,11 @@ from matplotlib.axes import Axes
 
 from reports.analysis.arms import repeated
 from reports.plots.marks import mark
-from reports.plots.style import GREY, INK, as_label
+from reports.plots.style import GREY, INK, LABEL_WIDTH, as_label
 from reports.records.metric import DICE, Metric
+
+MOST_BESIDE = 8
+"""Groups whose names stand side by side; those of more are turned."""
 
 
 def side_by_side(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = DICE) -> Axes:
@@ -37,7 +40,9 @@ def side_by_side(ax: Axes, arms: pd.DataFrame, baseline: str, metric: Metric = D
             va="center",
             color=INK,
         )
-    ax.set_xticks(range(len(groups)), [as_label(group, width=max(8, 66 // len(groups))) for group in groups])
+    many = len(groups) > MOST_BESIDE
+    names = [as_label(group, width=LABEL_WIDTH if many else max(8, 66 // len(groups))) for group in groups]
+    ax.set_xticks(range(len(groups)), names, rotation=90 if many else 0)
     ax.set_xlim(-0.5, len(groups) - 0.5)
     ax.grid(axis="x", visible=False)
     ax.set_ylabel(f"Mean {metric.label}")

@@ -46,7 +46,10 @@ def parallel_coordinates(ax: Axes, levels: pd.DataFrame, candidates: pd.DataFram
                 place, height, as_label(level, width=14), fontsize=6.5, color=INK, ha="center", va="center",
                 bbox={"facecolor": BACKGROUND, "edgecolor": "none", "alpha": 0.95, "pad": 1.0}, zorder=4,
             )  # fmt: skip
-    ax.set_xticks(range(levels.shape[1] + 1), [*(as_label(name, width=12) for name in levels), "gain"])
+    ax.set_xticks(
+        range(levels.shape[1] + 1),
+        [*(as_label(str(name).replace(".", ". ").replace("_", " "), width=14) for name in levels), "gain"],
+    )
     ax.yaxis.tick_right()
     ends = np.linspace(0, 1, 5)
     ax.set_yticks(ends, [number(least + end * (most - least), 3, signed=True) for end in ends])

@@ -11,7 +11,7 @@ from reports.plots.style import COLOURS, FAINT, INK, as_label
 from reports.records.metric import DICE, Metric
 from reports.wording import number
 
-MOST_ANNOTATED, MOST_IN_WORDS = 26, 12
+MOST_ANNOTATED, MOST_IN_WORDS = 34, 12
 """Arms of a matrix with numbers, and of one with numbers as long as they are; between them, the last decimals alone."""
 # Less than whole, so that numbers on a cell can be read.
 OPAQUE = 0.65

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -94,7 +94,7 @@ _STYLE: Any = {
 def style() -> Iterator[None]:
     """The look of the report, for whatever is drawn and saved inside, on top of matplotlib's own defaults: what the
     user's matplotlibrc says has no part in it."""
-    width, font = _LOOK.get()
+    width, font, _ = _LOOK.get()
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
@@ -103,12 +103,13 @@ def style() -> Iterator[None]:
         yield
 
 
-_LOOK: ContextVar[tuple[str, str]] = ContextVar("look", default=("page", "sans"))
+_LOOK: ContextVar[tuple[str, str, tuple[str, ...]]] = ContextVar("look", default=("page", "sans", ()))
 
 
 @contextmanager
-def look(*, width: str = "page", font: str = "sans") -> Iterator[None]:
-    """Figures drawn inside are of this width and font.
+def look(*, width: str = "page", font: str = "sans", families: Sequence[str] = ()) -> Iterator[None]:
+    """Figures drawn inside are of this width and font; ``families``, where given, have the colours in this order, so
+    that studies with some of them each agree.
 
     Raises:
         ValueError: a width or font that is not known.
@@ -116,7 +117,7 @@ def look(*, width: str = "page", font: str = "sans") -> Iterator[None]:
     for argument, value, choices in (("width", width, WIDTHS), ("font", font, FONTS)):
         if value not in choices:
             raise ValueError(f"look(): {argument!r} must be of {', '.join(choices)}, got {value!r}")
-    token = _LOOK.set((width, font))
+    token = _LOOK.set((width, font, tuple(families)))
     try:
         yield
     finally:
@@ -157,9 +158,11 @@ def with_colours(arms: pd.DataFrame, baseline: str, *, colours: Mapping[str, str
     that the caller wants otherwise.
     """
     colours = colours or {}
-    trained = arms[arms["trained"] & (_parents(arms) == "")]
-    trained = pd.concat([trained[trained["arm"] == baseline], trained]).drop_duplicates("family")
-    places = trained.groupby("group").cumcount() if len(trained) > len(COLOURS) else range(len(trained))
+    trained = coloured_families(arms, baseline)
+    places = list(trained.groupby("group").cumcount() if len(trained) > len(COLOURS) else range(len(trained)))
+    shared_by_all = _LOOK.get()[2]
+    if set(trained["family"]) <= set(shared_by_all):
+        places = [shared_by_all.index(family) for family in trained["family"]]
     by_family = {family: COLOURS[place % len(COLOURS)] for family, place in zip(trained["family"], places, strict=True)}
     by_arm = {arm: by_family.get(family, GREY) for arm, family in zip(arms["arm"], arms["family"], strict=True)}
     by_arm |= {arm: by_arm[parent] for arm, parent in zip(arms["arm"], _parents(arms), strict=True) if parent in by_arm}
@@ -173,14 +176,21 @@ def with_colours(arms: pd.DataFrame, baseline: str, *, colours: Mapping[str, str
     )
 
 
+def coloured_families(arms: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """The first arm of each trained family, the baseline's first: in the order in which they take colours."""
+    trained = arms[arms["trained"] & (_parents(arms) == "")]
+    return pd.concat([trained[trained["arm"] == baseline], trained]).drop_duplicates("family")
+
+
 def _parents(arms: pd.DataFrame) -> "pd.Series[str]":
     """The arm whose results each starts from, or nothing."""
     return arms["parent"].fillna("") if "parent" in arms else pd.Series("", index=arms.index)
 
 
-def with_line_styles(arms: pd.DataFrame) -> pd.DataFrame:
-    """``arms`` as lines of one panel, each with a ``line`` and a ``marker`` that no neighbour of its colour has."""
-    places = range(len(arms))
+def with_line_styles(arms: pd.DataFrame, *, by: str = "arm") -> pd.DataFrame:
+    """``arms`` as lines of one panel, each ``by`` (arm or family) with a ``line`` and a ``marker`` that no neighbour of
+    its colour has."""
+    places = pd.factorize(arms[by])[0]
     return arms.assign(
         line=[LINES[place % len(LINES)] for place in places], marker=[MARKERS[place % len(MARKERS)] for place in places]
     )
@@ -196,6 +206,14 @@ def as_label(text: object, *, width: int = LABEL_WIDTH, lines: int = LABEL_LINES
     """A name as text of a figure: wrapped, cut after so many lines, and never read as mathematics."""
     wrapped = wrap(str(text), width, max_lines=lines, placeholder=" …") or [""]
     return "\n".join(wrapped).replace("$", r"\$")
+
+
+def names_of_rows(ax: Axes, names: Iterable[object], *, width: int = LABEL_WIDTH) -> tuple[list[str], float]:
+    """Names of rows that share the height of a figure, and the size of their letters: none lies on its neighbour."""
+    names = list(names)
+    room = 0.9 * 72 * ax.figure.bbox.height / ax.figure.dpi / max(1, len(names))
+    lines = int(max(1, min(LABEL_LINES, room // 9)))
+    return [as_label(name, width=width, lines=lines) for name in names], float(min(8.5, max(4.5, 0.85 * room)))
 
 
 def jitter(count: int, width: float) -> np.ndarray:

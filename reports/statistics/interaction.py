@@ -12,12 +12,18 @@ from reports.statistics.intervals import Interval, holm, verdict
 from reports.wording import plural
 
 Difference = Callable[[str, str], Interval]
-"""The first arm less the second on one data set."""
+"""The first arm less the second on one data set; ``limit`` is ``NO_RESULT`` where one of the two has none there."""
+
+NO_RESULT = "no result"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """Of how many pairs of arms the order holds on every data set, is reversed between two, or is undecided."""
+    """Of how many pairs of arms the order holds, is reversed between two data sets, or is undecided.
+
+    A data set on which no claim can be made of a pair, for want of seeds, decides nothing about it; two that can are
+    needed.
+    """
 
     holds: int
     reversed_pairs: tuple[tuple[str, str], ...]
@@ -30,21 +36,30 @@ class Order:
         if self.reversed_pairs:
             named = "; ".join(f"{first} and {second}" for first, second in self.reversed_pairs[:3])
             return f"The order is reversed for {len(self.reversed_pairs)} {counts} ({named})."
+        if self.undecided and not self.holds:
+            every = "" if self.undecided == 1 else "all "
+            return f"Whether the order holds is undecided for {every}{counts.removeprefix('of ')}."
         if self.undecided:
             return f"Whether the order holds is undecided for {self.undecided} {counts}; it holds for {self.holds}."
+        if not self.holds:
+            return "No two arms have a result on two data sets, so that there is no order to compare."
         return f"The order holds for all {counts.removeprefix('of ')}."
 
 
 def order_of(sets: Mapping[str, Difference], arms: Sequence[str]) -> Order:
     """The order of each two arms, by differences that are significant after Holm correction over pairs and sets."""
-    pairs = list(combinations(arms, 2))
-    intervals = [difference(*pair) for pair in pairs for difference in sets.values()]
-    adjusted = holm([interval.p_value for interval in intervals])
-    verdicts = [verdict(interval, float(p_holm)) for interval, p_holm in zip(intervals, adjusted, strict=True)]
-    met = [set(verdicts[start : start + len(sets)]) for start in range(0, len(verdicts), len(sets))]
-    reversed_pairs = tuple(pair for pair, of_pair in zip(pairs, met, strict=True) if {"higher", "lower"} <= of_pair)
-    holds = sum(of_pair in ({"higher"}, {"lower"}) for of_pair in met)
-    return Order(holds=holds, reversed_pairs=reversed_pairs, undecided=len(pairs) - holds - len(reversed_pairs))
+    found = {
+        pair: intervals
+        for pair in combinations(arms, 2)
+        if len(intervals := [i for difference in sets.values() if (i := difference(*pair)).limit != NO_RESULT]) > 1
+    }
+    every = [interval for intervals in found.values() for interval in intervals]
+    verdicts = iter(map(verdict, every, map(float, holm([interval.p_value for interval in every]))))
+    met = {pair: [next(verdicts) for _ in intervals] for pair, intervals in found.items()}
+    decided = {pair: [one for one in of_pair if not one.startswith("no claim")] for pair, of_pair in met.items()}
+    reversed_pairs = tuple(pair for pair, of_pair in decided.items() if {"higher", "lower"} <= set(of_pair))
+    holds = sum(len(of_pair) > 1 and set(of_pair) in ({"higher"}, {"lower"}) for of_pair in decided.values())
+    return Order(holds=holds, reversed_pairs=reversed_pairs, undecided=len(met) - holds - len(reversed_pairs))
 
 
 def interactions(sets: Mapping[str, Difference], arms: Sequence[str], baseline: str) -> pd.DataFrame:
@@ -56,7 +71,8 @@ def interactions(sets: Mapping[str, Difference], arms: Sequence[str], baseline: 
     rows = []
     for arm in (arm for arm in arms if arm != baseline):
         differences = {name: difference(arm, baseline) for name, difference in sets.items()}
-        for first, second in combinations(sets, 2):
+        having = [name for name, interval in differences.items() if interval.limit != NO_RESULT]
+        for first, second in combinations(having, 2):
             rows.append(
                 {"arm": arm, "first": first, "second": second, **_change(differences[first], differences[second])}
             )
@@ -64,7 +80,8 @@ def interactions(sets: Mapping[str, Difference], arms: Sequence[str], baseline: 
 
 
 def _change(first: Interval, second: Interval) -> dict[str, object]:
-    estimate, limit = first.estimate - second.estimate, first.limit or second.limit
+    limits = (first.limit, second.limit)
+    estimate, limit = first.estimate - second.estimate, "one seed" if "one seed" in limits else max(limits)
     terms = [(i.standard_error**2, i.degrees_of_freedom) for i in (first, second)]
     variance = sum(value for value, _ in terms)
     if isnan(variance) or variance == 0 or any(isnan(degrees) for _, degrees in terms):

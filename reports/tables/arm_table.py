@@ -9,7 +9,7 @@ import pandas as pd
 from reports.analysis.comparison import Comparison
 from reports.records.metric import METRICS_BY_NAME
 from reports.tables.table import Table, caption
-from reports.wording import NOT_MEASURED, listing, plural, share
+from reports.wording import NOT_APPLICABLE, NOT_MEASURED, listing, plural, share
 
 Row: TypeAlias = "pd.Series[Any]"
 Columns: TypeAlias = dict[str, Callable[[Row], str]]
@@ -33,10 +33,11 @@ def arm_table(
     arms = comparison.arms if arms is None else arms
     rows = [[show(row) for show in columns.values()] for _, row in arms.iterrows()]
     shown = pd.DataFrame(rows, columns=list(columns))
-    unknown = [name for name in columns if len(shown) and set(shown[name]) - {"", "no result"} == {NOT_MEASURED}]
+    said = {name: set(shown[name]) - {"", "no result", NOT_APPLICABLE} for name in columns if len(shown)}
+    unknown = [name for name, words in said.items() if words == {NOT_MEASURED}]
     if unknown:
         text += f" Not measured in any arm: {listing([name.strip() for name in unknown])}."
-    empty = [name for name in columns if len(shown) and set(shown[name]) == {""}]
+    empty = [name for name in said if set(shown[name]) <= {"", NOT_APPLICABLE}]
     failing = arms[arms["failed_pairs"] > 0]
     if len(failing):
         shown["Arm"] += np.where(arms["failed_pairs"] > 0, " ‡", "")
@@ -66,6 +67,11 @@ def measured(name: str, row: Row) -> str:
 
 def result(row: Row, text: str) -> str:
     return text if row["seeds"] else ""
+
+
+def of_network(row: Row, name: str, show: Callable[[float], str]) -> str:
+    """What only networks have: its value, or that it does not apply to a method without any."""
+    return NOT_APPLICABLE if row["parameters"] == 0 else show(row[name])
 
 
 def machine(comparison: Comparison) -> str:

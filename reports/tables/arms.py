@@ -10,7 +10,7 @@ from reports.analysis.optimised import optimised_arms
 from reports.records.metric import METRICS_BY_NAME, Metric
 from reports.statistics.equivalence import POWER
 from reports.statistics.intervals import SEEDS_FOR_A_CLAIM
-from reports.tables.arm_table import MEANS, Columns, Row, arm_table, machine, measured, result
+from reports.tables.arm_table import MEANS, Columns, Row, arm_table, machine, measured, of_network, result
 from reports.tables.table import Table
 from reports.wording import count, number, plural, probability, significant
 
@@ -37,7 +37,7 @@ def overview(comparison: Comparison) -> Table:
         "95 % interval": lambda row: result(row, interval(row, metric)),
         **_after_optimisation(comparison),
         **{_titled(other): partial(measured, other) for other in shown if other != metric.name},
-        "Parameters": lambda row: count(row["parameters"]),
+        "Parameters": lambda row: of_network(row, "parameters", count),
         "Latency (s)": lambda row: significant(row["latency_s"]),
         "Memory (MiB)": lambda row: count(row["peak_memory_mib"]),
     }

@@ -6,7 +6,7 @@ from math import isnan
 from reports.analysis.comparison import Comparison
 from reports.records.metric import METRICS_BY_NAME
 from reports.records.trial import COST
-from reports.tables.arm_table import MEANS, Columns, Row, arm_table, machine, measured
+from reports.tables.arm_table import MEANS, Columns, Row, arm_table, machine, measured, of_network
 from reports.tables.table import Table
 from reports.wording import count, number, plural, significant
 
@@ -39,16 +39,16 @@ def cost(comparison: Comparison) -> Table:
     columns: Columns = {
         "Arm": lambda row: str(row["arm"]),
         "Plan": _plan,
-        "Parameters": lambda row: count(row["parameters"]),
-        "ratio": lambda row: _ratio(row["parameters_ratio"]),
-        "GFLOPs": lambda row: significant(row["flops"] / 1e9),
-        "ratio ": lambda row: _ratio(row["flops_ratio"]),
+        "Parameters": lambda row: of_network(row, "parameters", count),
+        "ratio": lambda row: _ratio_of_network(row, "parameters_ratio"),
+        "GFLOPs": lambda row: of_network(row, "flops", lambda flops: significant(flops / 1e9)),
+        "ratio ": lambda row: _ratio_of_network(row, "flops_ratio"),
         "Latency (s)": lambda row: significant(row["latency_s"]),
         "ratio   ": lambda row: _ratio(row["latency_s_ratio"]),
-        "Train step (s)": lambda row: significant(row["train_step_s"]),
-        "ratio  ": lambda row: _ratio(row["train_step_s_ratio"]),
+        "Train step (s)": lambda row: of_network(row, "train_step_s", significant),
+        "ratio  ": lambda row: _ratio_of_network(row, "train_step_s_ratio"),
         "Memory (MiB)": lambda row: count(row["peak_memory_mib"]),
-        "Train memory (MiB)": lambda row: count(row["train_peak_memory_mib"]),
+        "Train memory (MiB)": lambda row: of_network(row, "train_peak_memory_mib", count),
     }
     text = (
         f"Ratios are to {comparison.baseline}. FLOPs are of one forward pass at the padded shape; latency, training "
@@ -73,6 +73,10 @@ def _load(comparison: Comparison) -> str:
 
 def _plan(row: Row) -> str:
     return next((plan for plan in (row["canonical_plan"], row["plan"]) if isinstance(plan, str)), "")
+
+
+def _ratio_of_network(row: Row, name: str) -> str:
+    return "" if row["parameters"] == 0 else _ratio(row[name])
 
 
 def _ratio(value: float) -> str:

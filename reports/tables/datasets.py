@@ -1,10 +1,12 @@
 """One study on several data sets: what its arms score on each, and their ranks."""
 
+from math import isnan
+
 import pandas as pd
 
 from reports.analysis.datasets import Across, tested
 from reports.tables.table import Table
-from reports.wording import listing, number
+from reports.wording import number
 
 
 def interaction_table(study: Across) -> Table:
@@ -23,8 +25,8 @@ def interaction_table(study: Across) -> Table:
         }
     )
     text = (
-        f"Interaction of arm and data set: by how much an arm's difference to the baseline, in mean "
-        f"{study.metric.label}, changes. Intervals are each at 95 % by itself. {study.order.sentence}"
+        f"By how much an arm's difference to {next(iter(study.sets.values())).baseline}, in mean {study.metric.label}, "
+        f"changes from one data set to another. Intervals are each at 95 % by itself. {study.order.sentence}"
     )
     if (changes["limit"] == "one seed").any():
         text += " † Over blocks alone, conditional on one trained network."
@@ -32,20 +34,31 @@ def interaction_table(study: Across) -> Table:
 
 
 def across_table(study: Across) -> Table:
-    """Mean and rank of each arm on each data set, and its mean rank."""
-    ranks = study.means.rank(axis=1, ascending=not study.metric.higher_is_better)
-    order = list(study.ranks.sort_values(kind="stable").index)
-    numbers = study.means.T.add_prefix("mean_").join(ranks.T.add_prefix("rank_")).assign(mean_rank=study.ranks)
+    """Mean and rank of each arm on each data set, and its mean rank where all data sets have it."""
+    shared, metric = study.shared, study.metric
+    ranks = shared.rank(axis=1, ascending=not metric.higher_is_better).reindex(columns=study.means.columns)
+    mean_rank = study.ranks.reindex(study.means.columns)
+    order = list(mean_rank.sort_values(kind="stable").index)
+    numbers = study.means.T.add_prefix("mean_").join(ranks.T.add_prefix("rank_")).assign(mean_rank=mean_rank)
     numbers = numbers.loc[order].rename_axis("arm").reset_index()
     shown = pd.DataFrame({"Arm": order})
     for dataset in study.means.index:
         scores = zip(study.means.loc[dataset, order], ranks.loc[dataset, order], strict=True)
-        shown[str(dataset)] = [f"{study.metric.number(mean)} ({rank:g})" for mean, rank in scores]
-    shown["Mean rank"] = [number(rank, 2) for rank in study.ranks[order]]
+        shown[str(dataset)] = [_score(study, mean, rank) for mean, rank in scores]
+    shown["Mean rank"] = ["" if isnan(rank) else number(rank, 2) for rank in mean_rank[order]]
     text = (
-        f"Mean {study.metric.label} over blocks and seeds, and in brackets the rank among the arms that every "
-        f"data set has; 1 is the best. {tested(study)}"
+        f"Mean {metric.label} over blocks and seeds, and in brackets the rank among the arms that every data set has; "
+        f"1 is the best. {tested(study)}"
     )
-    if study.left_out:
-        text += f" Without a result on one of them, and left out: {listing(list(study.left_out))}."
-    return Table(title="Ranks across data sets", caption=text, numbers=numbers, shown=shown)
+    return Table(title="Ranks across data sets", caption=text + elsewhere(study), numbers=numbers, shown=shown)
+
+
+def _score(study: Across, mean: float, rank: float) -> str:
+    if isnan(mean):
+        return "no result"
+    return study.metric.number(mean) + ("" if isnan(rank) else f" ({rank:g})")
+
+
+def elsewhere(study: Across) -> str:
+    """Which arms are left out, since one data set alone has them."""
+    return "".join(f" On {dataset} alone, and left out: {'; '.join(arms)}." for dataset, arms in study.alone.items())

@@ -155,8 +155,8 @@ def decoded_plans(comparison: Comparison, beside: Sequence[Comparison] = ()) -> 
              "" if isnan(value) else comparison.metric.number(value), _difference(comparison, interval), where]
         )  # fmt: skip
     text = (
-        f"A gate is decoded as the single-image path where that path's mean weight is {HIGH} or more, as the joint "
-        f"path where it is {LOW} or less, and stays a gate between; stages that nothing reads then are dead (-). "
+        f"A gate is decoded as the candidate (joint, single-image, correlation) whose mean weight is {HIGH} or more, "
+        "and stays a gate where there is none; stages that nothing reads then are dead (-). "
         "Decoded minus gated, with its 95 % interval over blocks crossed with seeds, not corrected for the number of "
         "comparisons."
     )

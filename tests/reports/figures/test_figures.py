@@ -46,8 +46,8 @@ def test_colour_says_the_family_and_marker_the_group(arms: pd.DataFrame) -> None
 
 def test_more_families_than_colours_are_told_apart_by_colour_and_group(tmp_path: Path) -> None:
     many = tuple(
-        Arm(label=f"{group} {number}", plan=f"{group}{number}", group=group, dice=0.7)
-        for group in ("a", "b")
+        Arm(label=f"{group[0]} {number}", plan=f"{group}{number}", group=group, dice=0.7)
+        for group in ("alone", "both")
         for number in range(7)
     )
     write_records(tmp_path, Records(arms=(*ARMS, *many), seeds=1))
@@ -55,7 +55,7 @@ def test_more_families_than_colours_are_told_apart_by_colour_and_group(tmp_path:
     trained = arms[arms["trained"]]
     assert not trained.duplicated(["colour", "marker"]).any()
     labels = [str(line.get_label()) for line in plots.legend(trained, groups=False)[0]]
-    assert "a 1 (a)" in labels
+    assert "a 1 (alone)" in labels
     figure = next(captioned.figure for captioned in study_figures(found) if captioned.name == "price")
     assert figure is not None
     (legend,) = figure.legends

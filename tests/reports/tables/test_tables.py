@@ -135,6 +135,15 @@ def test_what_one_arm_lacks_says_so(runs: Path) -> None:
     assert shown.loc["late", "Latency (s)"] == "0.098"
 
 
+def test_sizes_of_networks_do_not_apply_to_what_has_none(comparison: Comparison) -> None:
+    tables = tables_of(comparison)
+    shown = tables["cost"].shown.set_index("Arm")
+    for column in ("Parameters", "GFLOPs", "Train step (s)", "Train memory (MiB)"):
+        assert shown.loc["identity", column] == "not applicable"
+    assert list(shown.loc["identity", ["ratio", "ratio ", "ratio  "]]) == ["", "", ""]
+    assert tables["overview"].shown.set_index("Arm").loc["identity", "Parameters"] == "not applicable"
+
+
 def test_pairs_that_failed_are_marked_and_told(tmp_path: Path) -> None:
     write_records(tmp_path)
     path = tmp_path / "fusion0100".ljust(16, "0") / "eval" / "val" / "pairs.csv"
