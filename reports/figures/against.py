@@ -12,7 +12,7 @@ from reports.analysis.arms import SIZES
 from reports.analysis.comparison import ORACLE, Comparison
 from reports.figures.captioned import CaptionedFigure
 from reports.plots import arms as plots
-from reports.plots.fronts import better_corner, front_steps, logarithmic, stretched_at_zero
+from reports.plots.fronts import better_corner, front_steps, logarithmic, spread_numerals, stretched_at_zero
 from reports.plots.style import is_narrow, panels
 from reports.records.metric import Metric
 from reports.tables.table import caption
@@ -57,6 +57,7 @@ def against_columns(
             logarithmic(ax)
         elif ax.get_xlim()[0] < 0:  # an interval may go below 0, what is measured does not
             ax.set_xlim(left=0)
+        spread_numerals(ax)
     for ax in axes[1:]:
         ax.set_ylabel(ax.get_ylabel() if is_narrow() else "")
     legend_above(figure, arms)
@@ -105,12 +106,11 @@ def legend_above(figure: Figure, arms: pd.DataFrame, *, groups: bool = True) -> 
     rows = [row for row in plots.legend(begun if len(begun) else arms, groups=groups) if len(row) > 1]
     if not rows:
         return
-    longest = max(len(line) for row in rows for handle in row for line in str(handle.get_label()).split("\n"))
     room = round(LEGEND_CHARACTERS * figure.get_figwidth())
-    columns = _columns(rows, room, longest)
+    columns = _columns(rows, room)
     size = None
     if sum(-(-len(row) // columns) for row in rows) > LONG_LEGEND:
-        columns, size = _columns(rows, round(1.25 * room), longest), SMALL
+        columns, size = _columns(rows, round(1.25 * room)), SMALL
     lines = [row[start : start + columns] for row in rows for start in range(0, len(row), columns)]
     nothing = Line2D([], [], linestyle="none", label=" ")
     padded = [[*line, *[nothing] * (columns - len(line))] for line in lines]
@@ -123,8 +123,16 @@ def legend_above(figure: Figure, arms: pd.DataFrame, *, groups: bool = True) -> 
     )
 
 
-def _columns(rows: Sequence[Sequence[Line2D]], room: int, longest: int) -> int:
-    return min(max(map(len, rows)), max(1, room // (longest + 4)))
+def _columns(rows: Sequence[Sequence[Line2D]], room: int) -> int:
+    """How many entries fit beside each other, where each column is as wide as its longest one."""
+    lengths = [[max(map(len, str(handle.get_label()).split("\n"))) for handle in row] for row in rows]
+    most = max(map(len, lengths))
+
+    def fits(columns: int) -> bool:
+        widest = (max((n for row in lengths for n in row[place::columns]), default=0) for place in range(columns))
+        return sum(width + 4 for width in widest) <= room
+
+    return next((columns for columns in range(most, 1, -1) if fits(columns)), 1)
 
 
 def values_by_arm(arms: pd.DataFrame, column: str, metric: Metric) -> str:

@@ -4,9 +4,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter, SymmetricalLogLocator
+from matplotlib.transforms import ScaledTranslation
 
 from reports.plots.style import GREY, INK
 from reports.records.metric import Metric
+
+NUMERAL = 8.0
+"""Points that a numeral takes, across and up."""
 
 
 def front_steps(ax: Axes, places: np.ndarray) -> None:
@@ -33,15 +37,29 @@ def logarithmic(ax: Axes) -> None:
 
 
 def better_corner(ax: Axes, metric: Metric, *, less_across: bool = True) -> None:
-    """An arrow into the corner where an arm would be better in both: less across, better up."""
-    end = (0.025 if less_across else 0.975, 0.975 if metric.higher_is_better else 0.025)
-    start = (0.1 if less_across else 0.9, 0.86 if metric.higher_is_better else 0.14)
+    """An arrow above the Axes, where no arm lies, towards what would be better in both: less across, better up."""
+    ends = [(0.0, 1.055), (0.06, 1.015)] if metric.higher_is_better else [(0.0, 1.015), (0.06, 1.055)]
+    end, start = ends if less_across else [(1 - across, up) for across, up in ends]
     ax.annotate(
-        "", end, start, xycoords="axes fraction", textcoords="axes fraction",
+        "", end, start, xycoords="axes fraction", textcoords="axes fraction", annotation_clip=False,
         arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0},
     )  # fmt: skip
     ax.annotate(
-        "better", start, xytext=(2 if less_across else -2, 0), xycoords="axes fraction", textcoords="offset points",
-        color=INK, fontsize=7.5, ha="left" if less_across else "right",
-        va="top" if metric.higher_is_better else "bottom",
+        "better", (start[0], 1.035), xytext=(4 if less_across else -4, 0), xycoords="axes fraction",
+        textcoords="offset points", color=INK, fontsize=7.5, ha="left" if less_across else "right", va="center",
     )  # fmt: skip
+
+
+def spread_numerals(ax: Axes) -> None:
+    """Move numerals aside that would be printed on others, each by so much that it can be read."""
+    figure, taken = ax.figure, list[np.ndarray]()
+    numerals = [line for line in ax.lines if str(line.get_marker()).startswith("$")]
+    room = NUMERAL * figure.dpi / 72
+    for line in sorted(numerals, key=lambda one: float(np.asarray(one.get_ydata(), dtype=float)[0])):
+        place = ax.transData.transform(np.column_stack([line.get_xdata(), line.get_ydata()]))[0]
+        moved = place.copy()
+        while any(np.abs(moved - other).max() < room for other in taken):
+            moved[0] += room
+        taken.append(moved)
+        aside = ScaledTranslation((moved[0] - place[0]) / figure.dpi, 0, figure.dpi_scale_trans)
+        line.set_transform(line.get_transform() + aside)

@@ -8,7 +8,7 @@ import pytest
 
 from reports.page import write_report
 from tests.browser.pages import OPEN_ALL, opened
-from tests.reports.records_fixture import ARMS, Records, write_records
+from tests.reports.records_fixture import ARMS, Arm, Records, write_records
 from tests.reports.search_fixture import search_and_control
 
 pytestmark = pytest.mark.browser
@@ -38,13 +38,26 @@ def test_axe_finds_nothing(browser: Any, study: Path, width: int, theme: str) ->
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_the_page_is_painted_within_a_second_and_small(browser: Any, study: Path) -> None:
-    with opened(browser, study) as page:
-        (paint,) = page.evaluate("performance.getEntriesByName('first-contentful-paint').map(one => one.startTime)")
-        ready = page.evaluate("performance.getEntriesByType('navigation')[0].domInteractive")
-    assert paint > 0
-    assert ready > 0
-    assert study.stat().st_size < 8_000_000
+def test_the_first_paint_of_twelve_arms_is_told_and_their_page_is_small(
+    browser: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Told and not judged: it is as fast as the machine is at that moment."""
+    arms = tuple(
+        Arm(label=f"arm {n}", plan=f"{'jsg'[n % 3] * 7}", group=f"{n // 3}", dice=0.6 + n / 100) for n in range(12)
+    )
+    write_records(tmp_path / "runs", Records(arms=arms, pictures=True, definition={"reference": "arm 0"}))
+    path = write_report([tmp_path / "runs"], tmp_path / "out")
+    told = []
+    for _ in range(3):
+        with opened(browser, path) as page:
+            (paint,) = page.evaluate("performance.getEntriesByName('first-contentful-paint').map(one => one.startTime)")
+            timing = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")
+        assert paint > 0
+        told.append((paint, timing["domInteractive"]))
+    with capsys.disabled():
+        paints = ", ".join(f"{paint:.0f} ms (text there after {there:.0f} ms)" for paint, there in told)
+        print(f"\nFirst paint of a study of twelve arms, {path.stat().st_size / 1e6:.1f} MB: {paints}")
+    assert path.stat().st_size < 8_000_000
 
 
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])
