@@ -20,6 +20,8 @@ from reports.wording import listing
 
 # How much stands in a line of a legend of so many inches, and how high one is, in inches; smaller where it is long.
 LEGEND_CHARACTERS, LEGEND_LINE = 15, 0.18
+HANDLE = 7
+"""Characters whose room the mark of an entry and the space behind it take."""
 LONG_LEGEND, SMALL = 3, 7.0
 WIDE = 30.0
 """How many times the least value the largest is on a logarithmic axis."""
@@ -130,7 +132,7 @@ def _columns(rows: Sequence[Sequence[Line2D]], room: int) -> int:
 
     def fits(columns: int) -> bool:
         widest = (max((n for row in lengths for n in row[place::columns]), default=0) for place in range(columns))
-        return sum(width + 4 for width in widest) <= room
+        return sum(width + HANDLE for width in widest) <= room
 
     return next((columns for columns in range(most, 1, -1) if fits(columns)), 1)
 

@@ -212,8 +212,8 @@ def names_of_rows(ax: Axes, names: Iterable[object], *, width: int = LABEL_WIDTH
     """Names of rows that share the height of a figure, and the size of their letters: none lies on its neighbour."""
     names = list(names)
     room = 0.9 * 72 * ax.figure.bbox.height / ax.figure.dpi / max(1, len(names))
-    lines = int(max(1, min(LABEL_LINES, room // 9)))
-    return [as_label(name, width=width, lines=lines) for name in names], float(min(8.5, max(4.5, 0.85 * room)))
+    lines = int(max(1, min(LABEL_LINES, room // 10)))
+    return [as_label(name, width=width, lines=lines) for name in names], float(min(8.5, max(4.5, 0.75 * room)))
 
 
 def jitter(count: int, width: float) -> np.ndarray:
