@@ -187,8 +187,10 @@ def families(arms: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
     for identity, label in zip(identities, arms["label"], strict=True):
         shortest[identity] = min(shortest.get(identity, label), label, key=len)
     # What starts from another arm's results is called after that one, which leaves it no short name of its own.
-    own = set(identities if "parent" not in arms else itertools.compress(identities, arms["parent"].fillna("") == ""))
-    begun = {identity: label.split(",")[0] for identity, label in shortest.items() if identity in own}
+    begins = set(
+        identities if "parent" not in arms else itertools.compress(identities, arms["parent"].fillna("") == "")
+    )
+    begun = {identity: label.split(",")[0] for identity, label in shortest.items() if identity in begins}
     names = shortest | (begun if len(set(begun.values())) == len(begun) else {})
     # An arm over numbers of labelled subjects says itself what it is.
     strategies = arms["strategy"].fillna("") if "strategy" in arms else [""] * len(arms)

@@ -39,7 +39,9 @@ class Across:
     @property
     def compared(self) -> list[str]:
         """Arms whose order is asked for: methods, without what optimises another one's results further."""
-        methods = {str(arm) for one in self.sets.values() for arm in without_optimised(one.methods)["arm"]}
+        methods = {
+            str(arm) for comparison in self.sets.values() for arm in without_optimised(comparison.methods)["arm"]
+        }
         return [arm for arm in map(str, self.means) if arm in methods]
 
     @cached_property
@@ -52,7 +54,7 @@ class Across:
         """Changes between data sets of each method's difference to the baseline; empty without a common one."""
         baselines = {comparison.baseline for comparison in self.sets.values()}
         baseline = next(iter(baselines))
-        methods = {str(arm) for one in self.sets.values() for arm in one.methods["arm"]}
+        methods = {str(arm) for comparison in self.sets.values() for arm in comparison.methods["arm"]}
         arms = [arm for arm in map(str, self.means) if arm in methods or arm == baseline]
         return interactions(self._differences, arms if len(baselines) == 1 and baseline in arms else [], baseline)
 
@@ -98,7 +100,7 @@ def across(comparisons: Sequence[Comparison], *, name: str | None = None) -> lis
     name.
     """
     gathered: dict[tuple[str, str], dict[str, Comparison]] = {}
-    for comparison in sorted(comparisons, key=lambda one: _budget(one)[1]):
+    for comparison in sorted(comparisons, key=lambda each: _budget(each)[1]):
         study = name or str(comparison.records.definition.get("study") or comparison.records.name)
         comparisons_of = gathered.setdefault((study, _budget(comparison)[0]), {})
         comparisons_of.setdefault(str(comparison.records.dataset.get("name") or comparison.records.name), comparison)

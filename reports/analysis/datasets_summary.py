@@ -59,14 +59,14 @@ def _differ(comparison: Comparison, arms: pd.DataFrame) -> str:
     """How many pairs of ``arms``, the best first, differ significantly, and the largest difference among them."""
     trained = dict(zip(arms["arm"].astype(str), arms["trained"].astype(bool), strict=True))
     found = {
-        (one, other): comparison.blocks.difference(
-            one, other, first_trained=trained[one], second_trained=trained[other]
+        (first, second): comparison.blocks.difference(
+            first, second, first_trained=trained[first], second_trained=trained[second]
         )
-        for one, other in combinations(trained, 2)
+        for first, second in combinations(trained, 2)
     }
     adjusted = holm([interval.p_value for interval in found.values()])
     verdicts = {pair: verdict(i, float(p)) for (pair, i), p in zip(found.items(), adjusted, strict=True)}
-    shown = [pair for pair, said in verdicts.items() if said in ("higher", "lower")]
+    shown = [pair for pair, words in verdicts.items() if words in ("higher", "lower")]
     limits = sorted({interval.limit for interval in found.values() if interval.limit})
     what = "networks" if all(trained.values()) else "methods"
     if shown:
@@ -148,7 +148,7 @@ def _seeds(study: Across) -> str:
 
 def _steps(study: Across) -> str:
     """For how many steps networks were trained, where that is not the same on every data set."""
-    budgets = {name: as_object(one.records.definition.get("budget")) for name, one in study.sets.items()}
+    budgets = {name: as_object(comparison.records.definition.get("budget")) for name, comparison in study.sets.items()}
     steps = {name: budget["steps"] for name, budget in budgets.items() if isinstance(budget.get("steps"), int)}
     if len(set(steps.values())) < 2:
         return ""

@@ -39,6 +39,8 @@ def across_figure(study: Across) -> CaptionedFigure:
 
 def coloured(study: Across) -> pd.DataFrame:
     """The arms of ``study.means``, each with the look that it has on the first data set that plans it."""
-    planned = pd.concat([one.arms for one in study.sets.values()], ignore_index=True).drop_duplicates("arm")
+    planned = pd.concat([comparison.arms for comparison in study.sets.values()], ignore_index=True).drop_duplicates(
+        "arm"
+    )
     arms = with_colours(planned, next(iter(study.sets.values())).baseline)
     return arms.set_index("arm", drop=False).loc[list(study.means)].reset_index(drop=True)

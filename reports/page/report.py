@@ -113,7 +113,11 @@ def _replace(page: Path, text: str) -> Path:
 def _families(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     """The families of all studies, so that an arm has one colour on the page; none where they are more than colours."""
     every = tuple(
-        dict.fromkeys(family for one in comparisons for family in coloured_families(one.arms, one.baseline)["family"])
+        dict.fromkeys(
+            family
+            for comparison in comparisons
+            for family in coloured_families(comparison.arms, comparison.baseline)["family"]
+        )
     )
     return every if len(every) <= len(COLOURS) else ()
 

@@ -24,10 +24,10 @@ def gate_weight(ax: Axes, gates: pd.DataFrame, arms: pd.DataFrame, stage: int) -
     """
     at_stage = gates[gates["stage"] == stage]
     for _, arm in arms.iterrows():
-        own, colour = at_stage[at_stage["arm"] == arm["arm"]], arm["colour"]
-        tied = np.allclose(own.reindex(columns=_WEIGHTS).sum(axis=1), 1, atol=1e-3)
+        weights, colour = at_stage[at_stage["arm"] == arm["arm"]], arm["colour"]
+        tied = np.allclose(weights.reindex(columns=_WEIGHTS).sum(axis=1), 1, atol=1e-3)
         for column, width in (("joint_weight", 1.5), ("single_weight", 0.8))[: 1 if tied else 2]:
-            seeds = own.groupby("step")[column]
+            seeds = weights.groupby("step")[column]
             mean = seeds.mean()
             if mean.empty:
                 continue

@@ -56,7 +56,7 @@ def order_of(sets: Mapping[str, Difference], arms: Sequence[str]) -> Order:
     every = [interval for intervals in found.values() for interval in intervals]
     verdicts = iter(map(verdict, every, map(float, holm([interval.p_value for interval in every]))))
     met = {pair: [next(verdicts) for _ in intervals] for pair, intervals in found.items()}
-    decided = {pair: [one for one in of_pair if not one.startswith("no claim")] for pair, of_pair in met.items()}
+    decided = {pair: [words for words in of_pair if not words.startswith("no claim")] for pair, of_pair in met.items()}
     reversed_pairs = tuple(pair for pair, of_pair in decided.items() if {"higher", "lower"} <= set(of_pair))
     holds = sum(len(of_pair) > 1 and set(of_pair) in ({"higher"}, {"lower"}) for of_pair in decided.values())
     return Order(holds=holds, reversed_pairs=reversed_pairs, undecided=len(met) - holds - len(reversed_pairs))

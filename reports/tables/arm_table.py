@@ -33,11 +33,11 @@ def arm_table(
     arms = comparison.arms if arms is None else arms
     rows = [[show(row) for show in columns.values()] for _, row in arms.iterrows()]
     shown = pd.DataFrame(rows, columns=list(columns))
-    said = {name: set(shown[name]) - {"", "no result", NOT_APPLICABLE} for name in columns if len(shown)}
-    unknown = [name for name, words in said.items() if words == {NOT_MEASURED}]
+    contents = {name: set(shown[name]) - {"", "no result", NOT_APPLICABLE} for name in columns if len(shown)}
+    unknown = [name for name, words in contents.items() if words == {NOT_MEASURED}]
     if unknown:
         text += f" Not measured in any arm: {listing([name.strip() for name in unknown])}."
-    empty = [name for name in said if set(shown[name]) <= {"", NOT_APPLICABLE}]
+    empty = [name for name in contents if set(shown[name]) <= {"", NOT_APPLICABLE}]
     failing = arms[arms["failed_pairs"] > 0]
     if len(failing):
         shown["Arm"] += np.where(arms["failed_pairs"] > 0, " ‡", "")

@@ -36,8 +36,8 @@ def test_a_planted_gain_of_choosing_is_found_and_none_is_not_claimed(tmp_path: P
     assert numbers["low"].loc["mixed"] < 0 < numbers["high"].loc["mixed"]
     assert list(table.shown["Reading"]) == ["choosing helps", "no gain shown"]
     assert list(table.shown["Decided"]) == ["25 %", "25 %"]
-    said = gates_in_a_sentence(table)
-    assert said.endswith("left free, they score better than held at their mean weights in AutoFuse.")
+    sentence = gates_in_a_sentence(table)
+    assert sentence.endswith("left free, they score better than held at their mean weights in AutoFuse.")
 
 
 def test_nothing_is_claimed_where_nothing_gains(tmp_path: Path) -> None:
@@ -61,9 +61,9 @@ def test_gates_are_set_beside_the_same_candidates_in_equal_parts(tmp_path: Path)
     assert row["control"] == "sum of two"
     assert row["over_control_low"] < row["over_control"] == pytest.approx(0.105, abs=0.02)
     assert "against the same candidates mixed without weights (sum of two)" in table.caption
-    said = gates_in_a_sentence(table)
-    assert said.startswith("Gates decide for one candidate in less than 1 % of voxels and channels; in no arm")
-    assert "Of 1 gated arm, 1 is shown to score higher than the same candidates in equal parts, and 0 lower" in said
+    sentence = gates_in_a_sentence(table)
+    assert sentence.startswith("Gates decide for one candidate in less than 1 % of voxels and channels; in no arm")
+    assert "Of 1 gated arm, 1 is shown to score higher than the same candidates in equal parts, and 0 lower" in sentence
 
 
 def test_one_seed_says_nothing_of_equal_parts(tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_one_seed_says_nothing_of_equal_parts(tmp_path: Path) -> None:
     pd.read_csv(path).assign(dice_gates_held=lambda table: table["dice"] - 0.1).to_csv(path, index=False)
     gates = trial / "eval" / "val" / "gates.csv"
     pd.read_csv(gates).assign(spread=0.1, decided=0.5).to_csv(gates, index=False)
-    said = gates_in_a_sentence(gate_choice(compare_studies([tmp_path])[0]))
-    assert "Whether weights do better than the same candidates in equal parts cannot be said (one seed)" in said
+    sentence = gates_in_a_sentence(gate_choice(compare_studies([tmp_path])[0]))
+    assert "Whether weights do better than the same candidates in equal parts cannot be said (one seed)" in sentence
 
 
 def test_records_that_do_not_tell_give_no_table_and_no_sentence(tmp_path: Path) -> None:
