@@ -168,7 +168,7 @@ def _draw_pairs(runs: Path) -> None:
 
 SEARCHES = f"""## Searches
 
-What a search found, how far its early steps foretold the end, which stage mattered, and what lies between two plans.
+What a search found, how well its early steps predicted the end, which stage mattered, and what lies between two plans.
 The pictures are of the search over placements on the hippocampus (`{SEARCH}`).
 ```python
 from reports import plot

@@ -40,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("name", metavar="NAME", help="a study of RUNS/studies, without .json")
     parser.add_argument("out", type=path_argument, metavar="OUT")
     parser.add_argument(
-        "--pictures", action="store_true", help="take slices along too; only of simulated images, never of people"
+        "--pictures", action="store_true", help="also export slices; only of simulated images, never of people"
     )
     parser.add_argument(
-        "--checkpoints", action="store_true", help="take weights along, and unfinished trials with their checkpoints"
+        "--checkpoints", action="store_true", help="also export weights, and unfinished trials with their checkpoints"
     )
     parser.add_argument("--format", choices=("records", "learn2reg"), default="records", help="default: records")
     group = parser.add_argument_group("with --format learn2reg")

@@ -108,7 +108,7 @@ def _heading(name: str, definition: dict[str, object]) -> Iterator[str]:
 
 
 def _shown(table: Table, records: Reported) -> str:
-    split = f"{records.split}, the split of selection" if records.is_selection_split else records.split
+    split = f"{records.split}, the selection split" if records.is_selection_split else records.split
     return f"**{markdown_text(table.title)}**, on {split}:\n\n{_rows(_with_results(table.shown))}\n"
 
 

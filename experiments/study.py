@@ -16,7 +16,7 @@ from nas.space import Space
 
 COUNTS = ("trials", "duplicates", "refused")
 """What the entry of a search says that may change while it goes on."""
-OTHER_NAME = "choose a --name of its own: what is finished is used again"
+OTHER_NAME = "choose another --name; finished trials are used again"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from nas.dispatch import WorkersDied
 from nas.search import Search
 from reports.tables.terminal import show_all_characters
 
-GOES_ON = "the same line goes on where this one stopped"
+GOES_ON = "run the same line again to continue"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -172,7 +172,7 @@ def _entries(kind: Kind, outside: tuple[Path, ...]) -> dict[str, Entry]:
     by_name: dict[str, Entry] = {}
     for entry in _all(kind, outside):
         if (other := by_name.setdefault(entry.name, entry)) != entry:
-            raise ValueError(f"two entries of one name: {other} and {entry}; rename one of them")
+            raise ValueError(f"two entries of the same name: {other} and {entry}; rename one of them")
     return dict(sorted(by_name.items()))
 
 

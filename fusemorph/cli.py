@@ -17,11 +17,11 @@ from fusemorph.trials.interruption import Interruption
 CHECKOUT = "it runs from the checkout: git clone, then python -m pip install -c constraints.txt -e ."
 COMMANDS = {
     "check": ("fusemorph.data.check", "check a data set before training on it"),
-    "datasets": ("fusemorph.data.describe", "list the data sets that can be read, and how to come by them"),
+    "datasets": ("fusemorph.data.describe", "list the data sets that can be read, and how to obtain them"),
     "register": ("fusemorph.register", "apply a trained network to two NIfTI images"),
     "sweep": ("experiments.sweep", "run a study or a search (needs the checkout)"),
-    "report": ("reports.__main__", "draw the report of records again (needs the checkout)"),
-    "completion": ("fusemorph.completion", "print what makes a shell complete these commands"),
+    "report": ("reports.__main__", "draw the report again from the records (needs the checkout)"),
+    "completion": ("fusemorph.completion", "print the completion of these commands for a shell"),
 }
 
 

@@ -235,7 +235,7 @@ def _check_displacement(displacement: Float[Tensor, "d *s"], pair: Pair) -> None
     inside = float(((targets >= 0) & (targets <= ends)).all(dim=0).double().mean())
     if inside < LEAST_OVERLAP:
         raise PairFailed(
-            f"it sends {1 - inside:.0%} of the fixed image {pair.fixed.id} outside the moving image {pair.moving.id}"
+            f"it maps {1 - inside:.0%} of the fixed image {pair.fixed.id} outside the moving image {pair.moving.id}"
         )
 
 

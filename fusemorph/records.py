@@ -248,7 +248,7 @@ def read_record(folder: Path, *, trial: Trial | None = None) -> Json:
     record = read_json(path)
     missing = {"format", "key", "status", "configuration"} - set(record)
     if missing:
-        raise DamagedFile(f"{path} is half written or no record: it lacks {', '.join(sorted(missing))}")
+        raise DamagedFile(f"{path} is incomplete or not a record: it lacks {', '.join(sorted(missing))}")
     configuration = record["configuration"]
     numerics = configuration.get("numerics") if isinstance(configuration, dict) else None
     if record["format"] != FORMAT or numerics != NUMERICS:

@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     """The options of ``fusemorph register`` as argparse has them."""
     made = argparse.ArgumentParser("fusemorph register", description="Apply a trained trial to two NIfTI images.")
     made.add_argument(
-        "fixed", type=path_argument, metavar="FIXED.nii.gz", help="the image whose space the result lies in"
+        "fixed", type=path_argument, metavar="FIXED.nii.gz", help="the image in whose space the result lies"
     )
     made.add_argument("moving", type=path_argument, metavar="MOVING.nii.gz", help="the image that is warped")
     made.add_argument(
@@ -78,11 +78,11 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=path_argument, required=True, metavar="DIR", help="where the two images are written"
     )
     start = (
-        "from where the images lie in space, with the centres of their grids or of their foregrounds on each other, or "
-        "aligned affinely; as the trial's data were by default"
+        "how the images are placed at the start: as they lie in space, with the centres of their grids or of their "
+        "foregrounds on each other, or aligned affinely; default: as the trial's data were"
     )
     made.add_argument("--start", choices=get_args(Start), help=start)
-    header = "the form that says where an image lies, for those that ITK and nibabel place differently"
+    header = "the form of the header that is right, for images that ITK and nibabel place differently"
     made.add_argument("--header", choices=get_args(Form), help=header)
     made.add_argument(
         "--fixed-labels", type=path_argument, metavar="NIFTI", help="with --moving-labels: prints metrics"

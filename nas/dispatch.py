@@ -116,7 +116,7 @@ class Dispatcher:
         if job is not None and self._deaths[job.trial.key] < ATTEMPTS:
             self._waiting.append((0.0, job))
         elif job is not None:
-            count = f"{self._deaths[job.trial.key]} workers died at it, the last one: {death.reason}"
+            count = f"{self._deaths[job.trial.key]} workers died while running it, the last one: {death.reason}"
             self._last[job.trial.key] = Death(reason=count, killed=death.killed)
             self._give_up(job)
 

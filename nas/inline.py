@@ -174,7 +174,7 @@ def _death_of(worker: _Worker) -> Death:
     if exit_code < 0:
         name = signal.Signals(-exit_code).name
         return Death(reason=f"killed by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}", killed=True)
-    reason = worker.failure.reason if worker.failure else f"exit code {exit_code}; what it said stands above"
+    reason = worker.failure.reason if worker.failure else f"exit code {exit_code}; its output is above"
     return Death(reason=reason, killed=False)
 
 

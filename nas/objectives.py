@@ -66,7 +66,7 @@ def find_objectives(names: Sequence[str]) -> tuple[Objective, ...]:
     if unknown:
         raise ValueError(f"find_objectives(): unknown objective {', '.join(unknown)}; known: {', '.join(OBJECTIVES)}")
     if len(set(names)) < len(names):
-        raise ValueError(f"find_objectives(): each objective once, got {', '.join(names)}")
+        raise ValueError(f"find_objectives(): each objective must be named once, got {', '.join(names)}")
     return tuple(OBJECTIVES[name] for name in names)
 
 

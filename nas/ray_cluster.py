@@ -69,7 +69,7 @@ def connect(address: str | None, *, cpus_per_trial: float, gpus_per_trial: float
 def _check_amounts(cpus: float, gpus: float) -> None:
     for name, amount, least in (("cpus_per_trial", cpus, "above 0"), ("gpus_per_trial", gpus, "0 or more")):
         if not amount >= 0 or (amount == 0 and name == "cpus_per_trial") or (amount > 1 and amount % 1 != 0):
-            raise ValueError(f"run_ray(): '{name}' must be {least}, and whole beyond 1, got {amount:g}")
+            raise ValueError(f"run_ray(): '{name}' must be {least}, and a whole number if above 1, got {amount:g}")
 
 
 def _temporary_folder() -> str | None:

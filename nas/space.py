@@ -208,18 +208,9 @@ class Space:
         return self.walk(choose)
 
     def as_json(self) -> Json:
-        """The definition, for ``from_json``."""
+        """The definition as it stands in the entry of a search."""
         written: Json = json.loads(canonical_json(asdict(self)))
         return written if self.tied else {name: value for name, value in written.items() if name != "tied"}
-
-    @classmethod
-    def from_json(cls, definition: Json) -> "Space":
-        """The space of a definition that ``as_json`` wrote."""
-        parameters = tuple(
-            Choice(**entry | {"values": tuple(entry["values"])}) if "values" in entry else Range(**entry)
-            for entry in definition["parameters"]
-        )
-        return cls(definition["base"], definition["operators"], parameters, definition.get("tied", ()))
 
 
 def _is_fusion(base: Json) -> bool:

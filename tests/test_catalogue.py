@@ -142,7 +142,7 @@ def test_an_operator_is_one_module(folder: Path) -> None:
 def test_no_two_entries_share_a_name(tmp_path: Path, kind: catalogue.Kind, name: str) -> None:
     other = entries(kind)[name].file
     add_folders([write_entries(tmp_path / "mine", {f"{kind.plural}/{name}.py": ""})])
-    both = rf"two entries of one name: .* \({other}\) and .*mine/{kind.plural}/{name}\.py\)"
+    both = rf"two entries of the same name: .* \({other}\) and .*mine/{kind.plural}/{name}\.py\)"
     with pytest.raises(ValueError, match=both):
         entries(kind)
 

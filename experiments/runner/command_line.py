@@ -37,7 +37,7 @@ GROUPS: dict[type[Options], str] = {
 DESCRIPTION = """\
 Run a study: every arm, on a dataset, at a budget, with seeds; then measure its cost and draw the report. The same line
 again does only what is missing. A search study tries configurations and trains the best again.
-Exit status: 0 when every trial finished, 1 when some failed, 2 for a wrong call, 128 and the signal when stopped.
+Exit status: 0 when every trial finished, 1 when some failed, 2 for invalid arguments, 128 and the signal when stopped.
 """
 EXAMPLES = f"""\
 examples:
@@ -68,7 +68,7 @@ def parser(studies: Sequence[str] = (), program: str = PROGRAM) -> argparse.Argu
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     made.add_argument("study", nargs="?", help=f"one of {', '.join(studies)}")
-    made.add_argument("--list", action="store_true", help="show studies, datasets, operators, plans and budgets")
+    made.add_argument("--list", action="store_true", help="list studies, data sets, operators, plans and budgets")
     made.add_argument("--dry-run", action="store_true", help="show each trial with its size and time, and stop")
     made.add_argument("--runs", default="runs", metavar="DIR", help="folder of the records; default: ./runs")
     add_option(made)

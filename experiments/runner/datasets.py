@@ -46,7 +46,7 @@ def open_datasets(
     datasets = tuple(_open(name, options, defaults) for name in names)
     if options.select_on:
         if options.select_on in names:
-            raise ValueError(f"--select-on: {options.select_on} is trained on, and so is selected on anyhow")
+            raise ValueError(f"--select-on: {options.select_on} is the training data set, which is selected on anyway")
         selection = _open(options.select_on, options, {})
         datasets = tuple(dataset.selecting_on(selection) for dataset in datasets)
     for dataset in datasets:
@@ -89,7 +89,7 @@ def open_others(options: DataOptions, trained_on: Sequence[Dataset]) -> tuple[Ot
     for text in options.evaluate_on:
         name, split = _name_and_split(text)
         if name in [dataset.name for dataset in trained_on]:
-            raise ValueError(f"--evaluate-on: {name} is trained on, and so is evaluated anyhow")
+            raise ValueError(f"--evaluate-on: {name} is the training data set, which is evaluated anyway")
         dataset = next((other.dataset for other in others if other.dataset.name == name), None)
         dataset = dataset or _open(name, options, {})
         other = Other(dataset=dataset, split=split or ("val" if dataset.missing("test") else "test"))
@@ -160,7 +160,7 @@ def require_pairs(dataset: Dataset, split: str) -> None:
         ValueError: there are none.
     """
     if not dataset.pairs(split):
-        raise ValueError(f"{dataset.name}: split {split!r} must hold pairs of different subjects, it has none")
+        raise ValueError(f"{dataset.name}: split {split!r} must hold pairs of different subjects, but has none")
 
 
 def selection_split(dataset: Dataset) -> str:

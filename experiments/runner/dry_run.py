@@ -69,8 +69,8 @@ def describe_sweep(sweep: Sweep) -> str:
     return (
         f"{sweep.title()}; evaluated on {', '.join([sweep.evaluation, *(other.folder for other in sweep.others)])}"
         f"{_selected_on(sweep)}\n{table}{skipped}{damaged}\n{_judge_memory(sweep, memory)}"
-        f"estimate of the training that is left: {clock(left / workers)} with {workers} workers; registering pairs, "
-        "which is most of a classical method's time, comes on top"
+        f"estimated time of the training that is left: {clock(left / workers)} with {workers} workers; "
+        "registering pairs, which is most of a classical method's time, is not included"
     )
 
 

@@ -68,7 +68,7 @@ class Number:
         if not (math.isfinite(number) and self.least <= number <= self.most):
             raise ValueError(f"must be from {self.least:g} to {self.most:g}, got {text}")
         if self.whole_beyond_1 and number > 1 and number != int(number):
-            raise ValueError(f"must be whole beyond 1, got {text}")
+            raise ValueError(f"must be a whole number if above 1, got {text}")
         return number
 
 

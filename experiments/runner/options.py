@@ -107,21 +107,21 @@ class StudyOptions(Options):
         metavar="STEPS",
     )
     compile: Compiler | None = option(  # noqa: RUF009
-        Word(among=COMPILERS), "train compiled networks (torch.compile); alone: inductor", bare=COMPILERS[0]
+        Word(among=COMPILERS), "train compiled networks (torch.compile); without a value: inductor", bare=COMPILERS[0]
     )
     label_warp: Mode = option(  # noqa: RUF009
         Word(among=get_args(Mode)),
         "how moving labels are warped for evaluation, default: linear (as one-hot); nearest: as Learn2Reg does",
         default="linear",
     )
-    name: str | None = option(StudyName(), "what the study is called in RUNS; default: STUDY-DATASET-BUDGET")
+    name: str | None = option(StudyName(), "name of the study in RUNS; default: STUDY-DATASET-BUDGET")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.plan and not self.arms:
-            raise ValueError("--plan needs --arm: the arm whose plan it takes the place of")
+            raise ValueError("--plan needs --arm, which names the arms whose plan it replaces")
         if self.refine and not self.arms:
-            raise ValueError("--refine needs --arm: the arms whose results are refined")
+            raise ValueError("--refine needs --arm, which names the arms whose results are refined")
 
     @property
     def label_numbers(self) -> tuple[str, ...]:
@@ -153,14 +153,14 @@ class DataOptions(Options):
         NamedFolder(), "where a dataset's files lie", flag="--data", metavar="NAME=DIR", many=True
     )
     named_settings: tuple[tuple[str, Any], ...] = option(
-        Setting(), "a setting of every dataset, or NAME.KEY=VALUE: of that one", flag="--set", metavar="KEY=VALUE",
+        Setting(), "a setting of every data set, or of one: NAME.KEY=VALUE", flag="--set", metavar="KEY=VALUE",
         many=True,
     )  # fmt: skip
     select_on: str | None = option(
-        Text(), "the dataset whose val pairs select; default: the one that is trained on", metavar="NAME"
+        Text(), "data set whose val pairs are used for selection; default: the training data set", metavar="NAME"
     )
     evaluate_on: tuple[str, ...] = option(
-        Text(), "a dataset to test on as well, by default on its test pairs; again for several",
+        Text(), "data set to test on as well, by default on its test pairs; repeat for several",
         metavar="NAME[-SPLIT]", many=True,
     )  # fmt: skip
     cache: Path | None = option(Folder(), "where preprocessed images are kept", metavar="DIR")  # noqa: RUF009
@@ -185,10 +185,12 @@ class ExecutionOptions(Options):
     )
     executor: str | None = option(Word(among=EXECUTORS), "what runs the trials; default: inline")
     workers: int | None = option(
-        Whole(least=1, most=AT_MOST["workers"]), "trials at a time, inline; default: cores / threads, or 1", metavar="N"
+        Whole(least=1, most=AT_MOST["workers"]),
+        "trials at a time (inline); default: cores / threads, or 1",
+        metavar="N",
     )
     threads: int = option(
-        Whole(least=1, most=AT_MOST["workers"]), "threads a trial; default: 1", default=1, metavar="N"
+        Whole(least=1, most=AT_MOST["workers"]), "threads per trial; default: 1", default=1, metavar="N"
     )
     device: str = option(Device(), "device that trials run on; default: cuda if available, else cpu", default="cpu")
     checkpointing: bool = option(
@@ -196,7 +198,7 @@ class ExecutionOptions(Options):
     )
     card_memory: float | None = option(
         Number(least=0.001, most=1e6),
-        "GiB of the GPU that --dry-run judges by; default: those of --device",
+        "GPU memory in GiB that --dry-run checks against; default: that of --device",
         metavar="GIB",
     )
     retry_failed: bool = option(Switch(), "run failed trials again; their records are kept", default=False)
@@ -220,7 +222,7 @@ class ExecutionOptions(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.driver and self.executor:
-            raise ValueError("--driver is short for --executor and --searcher: give it, or give them")
+            raise ValueError("--driver is short for --executor and --searcher: give either it or those")
 
     @property
     def on_ray(self) -> bool:
@@ -233,7 +235,7 @@ class SearchOptions(Options):
     """What a search tries, and how it ends."""
 
     searcher: str | None = option(
-        Word(among=SEARCHERS), "what proposes configurations; default: random, or as --driver says"
+        Word(among=SEARCHERS), "how configurations are proposed; default: random, or as --driver says"
     )
     trials: int | None = option(
         Whole(least=1, most=AT_MOST["trials"]),
@@ -269,7 +271,9 @@ class SearchOptions(Options):
         BudgetName(), "budget of the confirmation; default: the study's own", metavar="NAME"
     )
     confirm_seeds: int | None = option(
-        Whole(least=1, most=AT_MOST["seeds"]), "its training seeds; default: the study's own", metavar="N"
+        Whole(least=1, most=AT_MOST["seeds"]),
+        "training seeds of the confirmation; default: the study's own",
+        metavar="N",
     )
     no_control: bool = option(Switch(), "leave out the control, a random search of the same size", default=False)
     price: float = option(

@@ -130,7 +130,7 @@ def stops_early(options: SweepOptions, objectives: Sequence[Objective]) -> bool:
     """
     asked, possible = options.search.early_stopping, [objective.name for objective in objectives] == ["dice"]
     if asked == "halving" and not possible:
-        raise ValueError("--early-stopping halving: it judges val Dice alone, so the one objective must be dice")
+        raise ValueError("--early-stopping halving judges trials by val Dice, so dice must be the only objective")
     alone = len(options.data.datasets) <= 1 and (options.study.seeds or 1) == 1
     return possible and (asked == "halving" or (asked is None and alone))
 
@@ -152,7 +152,7 @@ def _require_feasible(setup: SearchSetup) -> None:
         if refuses(setup.space.configure(values)[0]) is None:
             return
     named = ", ".join(f"--max-{name} {setup.limits[name]:g}" for name in sorted(sizes))
-    raise ValueError(f"{named}: no configuration of the space keeps to it")
+    raise ValueError(f"{named}: no configuration of the space satisfies it")
 
 
 def refusal(setup: SearchSetup) -> Callable[[Json], str | None]:

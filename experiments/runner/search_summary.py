@@ -23,7 +23,7 @@ def summarise(search: Search) -> str:
     rows += [[c.label, *(f"{v:.4g}" for v in of_it)] for c, of_it in zip(ranked[:SHOWN], values[:SHOWN], strict=True)]
     states = [outcome.state for outcome in search.outcomes.values()]
     endings = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    more = f", {search.duplicates} proposals known before" if search.duplicates else ""
+    more = f", {search.duplicates} proposals that repeat earlier ones" if search.duplicates else ""
     end = "; the space is exhausted" if search.exhausted else ""
     return "\n".join([*aligned(rows, right=True), f"{volume}{endings}{more}{end}"])
 

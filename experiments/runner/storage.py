@@ -22,7 +22,7 @@ def require_folder(path: Path) -> None:
             return
         except (FileNotFoundError, NotADirectoryError):
             if place.is_symlink():
-                raise StorageError(errno.ENOENT, f"{path}: must be a folder, {place} is a link to nowhere") from None
+                raise StorageError(errno.ENOENT, f"{path}: must be a folder, {place} is a broken link") from None
         except StorageError:
             raise
         except OSError as error:

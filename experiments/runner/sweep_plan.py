@@ -237,7 +237,7 @@ def study_entry(sweep: Sweep) -> Json:
             "reference": sweep.study.reference,
             "reported_split": sweep.evaluation,
             "selection_split": evaluation_name(selection_split(sweep.dataset), sweep.options.study.label_warp),
-            "split_note": f"val is reported, the split of selection. {missing}".strip() if sweep.split == "val" else "",
+            "split_note": f"val is reported, the selection split. {missing}".strip() if sweep.split == "val" else "",
             "skipped": dict(sweep.skipped),
             "arms": [_arm_entry(sweep, arm) for arm in sweep.arms],
         }

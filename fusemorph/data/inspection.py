@@ -17,6 +17,7 @@ from fusemorph.data.preprocess import Volume, background
 
 MOST_FILES = 200_000
 """Of a folder that are looked through: more are no data set but somebody's disk."""
+_SINGULAR = {"are": "is", "have": "has"}
 EXAMPLES = 3
 IMAGES = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 
@@ -47,14 +48,14 @@ def check_headers(dataset: Dataset) -> Iterable[Finding]:
     )
     yield from _without_forms(headers)
     yield from counted(scaled, "give sizes in metres or microns: brought to millimetres", level="note")
-    yield from counted(rounded, "lie a little apart for ITK and nibabel, as rounding leaves them", level="note")
+    yield from counted(rounded, "are placed slightly differently by ITK and nibabel, by rounding alone", level="note")
 
 
 def doubtful_headers(dataset: Dataset) -> Iterable[Finding]:
     """What of ``check_headers`` is worth knowing before hours of training, each kind of header counted in one line."""
     headers = _headers(dataset)
     apart = [header.path for header in headers if header.ambiguous]
-    yield from counted(apart, "are placed apart by ITK and nibabel; ITK's reading is taken", level="warning")
+    yield from counted(apart, "are placed differently by ITK and nibabel; ITK's reading is used", level="warning")
     yield from _without_forms(headers)
 
 
@@ -114,8 +115,8 @@ def check_left_out(dataset: Dataset) -> Iterable[Finding]:
             if os.path.realpath(path) not in used and not companion:
                 is_image = path.name.lower().endswith(IMAGES) and not path.name.startswith(".")
                 (images if is_image else others).append(path.relative_to(folder))
-        yield from counted(images, f"of {folder} are left out", level="warning", noun="image")
-        yield from counted(others, f"of {folder} are not used", level="note", noun="other file")
+        yield from counted(images, "are left out", level="warning", noun="image", place=f" of {folder}")
+        yield from counted(others, "are not used", level="note", noun="other file", place=f" of {folder}")
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -125,11 +126,15 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def counted(
-    paths: Sequence[Path], words: str, *, level: Literal["warning", "note"], noun: str = "file"
+    paths: Sequence[Path], words: str, *, level: Literal["warning", "note"], noun: str = "file", place: str = ""
 ) -> Iterable[Finding]:
+    """One finding on all the files: how many, then ``words``, which begin with a verb in the plural, and examples."""
     if paths:
+        if len(paths) == 1:
+            verb, _, rest = words.partition(" ")
+            words = f"{_SINGULAR.get(verb, f'{verb}s')} {rest}"
         examples = ", ".join(map(str, paths[:EXAMPLES])) + (", ..." if len(paths) > EXAMPLES else "")
-        yield Finding(level=level, message=f"{len(paths)} {noun}{'s' * (len(paths) > 1)} {words}: {examples}")
+        yield Finding(level=level, message=f"{len(paths)} {noun}{'s' * (len(paths) > 1)}{place} {words}: {examples}")
 
 
 def check_labels(dataset: Dataset) -> Iterable[Finding]:

@@ -206,7 +206,7 @@ def check_resampling(path: Path, side: Sequence[int], old_mm: Sequence[float], n
         problem = f"only {sides(shape)} voxels are left of it"
     if problem:
         old, new = (" x ".join(f"{each:g}" for each in spacing) for spacing in (old_mm, new_mm))
-        raise DataError(f"{path}: at {new} mm (its own spacing is {old} mm), {problem}")
+        raise DataError(f"{path}: at {new} mm (its spacing is {old} mm), {problem}")
 
 
 def smoothed(image: np.ndarray, ratio: np.ndarray) -> np.ndarray:

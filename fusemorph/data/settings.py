@@ -145,7 +145,7 @@ def check_percentiles(dataset: str, percentiles: Sequence[float]) -> None:
         ValueError: they are not two within 0 and 100, the second the larger.
     """
     if len(percentiles) != 2 or not 0 <= percentiles[0] < percentiles[1] <= 100:
-        raise ValueError(f"{dataset}: 'percentiles' must rise within 0 and 100, got {percentiles}")
+        raise ValueError(f"{dataset}: 'percentiles' must increase and lie between 0 and 100, got {percentiles}")
 
 
 def check_fractions(dataset: str, fractions: Sequence[float]) -> None:
@@ -155,7 +155,7 @@ def check_fractions(dataset: str, fractions: Sequence[float]) -> None:
         ValueError: another number of parts, a negative one, or another sum.
     """
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise ValueError(f"{dataset}: 'fractions' must be three parts of 1, got {fractions}")
+        raise ValueError(f"{dataset}: 'fractions' must be three numbers that sum to 1, got {fractions}")
 
 
 def check_shape(dataset: str, shape: Sequence[int], *, dimensions: int) -> None:

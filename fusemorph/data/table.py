@@ -97,7 +97,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise DataError(f"{path}: cannot be read as CSV ({error.strerror})") from error
     if "\0" in text:
-        raise DataError(f"{path}: holds zero bytes, as UTF-16 does (here without its mark); {_REMEDY}")
+        raise DataError(f"{path}: holds zero bytes, as UTF-16 does (here without its byte-order mark); {_REMEDY}")
     return text
 
 

@@ -16,15 +16,11 @@ from fusemorph.losses.kl import kl
 from fusemorph.losses.mse import mse
 from fusemorph.losses.mutual_information import mutual_information
 from fusemorph.losses.resolutions import coarser_ncc, ncc_at_levels
-from fusemorph.losses.supervision import SUPERVISED_TERMS, UNLABELLED, Supervision
+from fusemorph.losses.supervision import UNLABELLED, Supervision
 
 if TYPE_CHECKING:
     from fusemorph.networks.registration import Registration
 
-TERMS = (
-    "similarity", "coarser_similarity", "kl", "diffusion", "bending", "folding_penalty", "inverse_consistency",
-    *SUPERVISED_TERMS,
-)  # fmt: skip
 WEIGHTS = (
     "kl_weight", "prior_lambda", "diffusion_weight", "bending_weight", "folding_weight", "dice_weight",
     "coarser_weight", "inverse_consistency_weight",

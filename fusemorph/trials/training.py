@@ -102,19 +102,15 @@ def train(
 ) -> Trained:
     """Train the method's network, going on from ``checkpoint`` where it exists and writing it every minute.
 
-    ``on_step`` is called for each step, some steps later, with its number and the loss terms. ``stops`` is asked after
-    each validation, with the history so far, whether to stop early; the schedule knows nothing of it, and the
-    checkpoint is written, so that a later call goes on. ``interrupted`` is asked after each step, to the same effect.
-    ``checkpointing``: save memory by computing activations twice, where the network can. ``initial``: the weights of
-    the trial that the method begins with, if it begins with one.
+    ``on_step`` gets each step's number and loss terms, some steps later. ``stops`` is asked after each validation, with
+    the history so far, and ``interrupted`` after each step, whether to stop: the checkpoint is written then, and a
+    later call goes on. ``checkpointing`` saves memory; ``initial``: weights of the trial that the method begins with.
 
     Raises:
         TrainingFailed: the loss or a gradient is not finite.
         ValueError: the checkpoint does not fit the network.
     """
-    step_of = _start(method, dataset, budget, seed, device=device, checkpointing=checkpointing)
-    if initial is not None:
-        method.take_over(step_of.network, initial)
+    step_of = _start(method, dataset, budget, seed, device=device, checkpointing=checkpointing, initial=initial)
     progress = _resume(checkpoint, step_of)
     resumed_at, saved, unread = progress.step, time.monotonic(), Unread(on_step)
     with _feed(dataset, budget, step_of.objective, seed=seed, first=progress.step, device=device) as feed:
@@ -150,9 +146,10 @@ def _feed(
 
 
 def _start(
-    method: Method, dataset: Dataset, budget: Budget, seed: int, *, device: torch.device, checkpointing: bool
-) -> TrainingStep:
-    """The steps of a network with the initial weights of the seed."""
+    method: Method, dataset: Dataset, budget: Budget, seed: int, *, device: torch.device, checkpointing: bool,
+    initial: Mapping[str, Tensor] | None,
+) -> TrainingStep:  # fmt: skip
+    """The steps of a network with the initial weights of the seed, or with those of the trial that it begins with."""
     if method.objective is None:
         raise ValueError(f"train(): 'method' must have an objective, {method.name} has none")
     if method.objective.inverse_consistency_weight and not budget.symmetric:
@@ -161,6 +158,8 @@ def _start(
         network = method.network(len(dataset.shape))
     assert network is not None
     set_checkpointing(network, checkpointing)
+    if initial is not None:
+        method.take_over(network, initial)
     return TrainingStep(
         network.to(device), method.objective, budget,
         label_ids=tuple(dataset.labels), spacing_mm=dataset.spacing_mm, device=device,

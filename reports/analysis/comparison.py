@@ -99,7 +99,7 @@ def compare(
         NothingToReportError: ``baseline`` is no arm of the study, or ``margin`` is not above 0.
     """
     if margin is not None and not 0 < margin < inf:
-        raise NothingToReportError(f"the equivalence margin must be a number above 0, is {margin:g}")
+        raise NothingToReportError(f"the equivalence margin must be a number above 0, got {margin:g}")
     chosen = _baseline(records, baseline)
     arms = records.arms.assign(family=families(records.arms, records.trials))
     arms = pd.concat([arms, summaries(records, metric)], axis=1)
@@ -153,7 +153,7 @@ def _require_recorded(studies: Sequence[StudyRecords], metric: Metric) -> None:
     ]
     if studies and metric.name not in recorded:
         names = ", ".join(recorded) or "none"
-        raise NothingToReportError(f"no evaluated trial has the metric {metric.name!r}; recorded are: {names}")
+        raise NothingToReportError(f"no evaluated trial has the metric {metric.name!r}; recorded metrics are: {names}")
 
 
 def _baseline(records: StudyRecords, asked: str | None) -> str:
@@ -205,7 +205,7 @@ def _shared_image(pairs: pd.DataFrame) -> Iterator[str]:
     if len(fixed) == 1 and pairs["moving_person"].nunique() > 1:
         yield (
             f"All pairs share one fixed image, an atlas (subject {fixed.pop()}); blocks are the moving subjects, and "
-            "what is said holds for registration to that image."
+            "the results hold for registration to that image."
         )
 
 
@@ -233,8 +233,8 @@ def _notes(records: StudyRecords, arms: pd.DataFrame, baseline: str, metric: Met
     versions = versions_of(records)
     if mixed := [arm for arm, versions_run in versions.items() if mixes(versions_run)]:
         notes.append(
-            f"Trials of {listing(mixed)} are of several versions of the numerics or the data, so nothing is claimed of "
-            "them, and their means are of unlike trials."
+            f"Trials of {listing(mixed)} are of several versions of the numerics or the data, so no claims are made "
+            "about them, and their means mix trials that cannot be compared."
         )
     if not (arms[arms["arm"] == baseline]["seeds"] > 0).all():
         notes.append(f"The baseline {baseline} has no evaluated trial, so no difference is given.")

@@ -88,7 +88,7 @@ def _training(comparison: Comparison) -> Iterator[str]:
     yield f"{plural(len(trained), 'trained arm')}, {seeds} each, trained{steps}{named}{differing}."
     changed = [str(arm["label"]) for arm in _planned(comparison) if arm.get("budget_changes")]
     if changed:
-        yield f"Trained otherwise than the budget says: {_some(changed)}."
+        yield f"Trained with settings that differ from the budget's: {_some(changed)}."
 
 
 def _matching(comparison: Comparison) -> Iterator[str]:

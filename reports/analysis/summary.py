@@ -220,7 +220,8 @@ def _where(comparison: Comparison) -> str:
         return ""
     best, metric = comparison.ranked.iloc[0], comparison.metric
     whose = "" if row["arm"] == best["arm"] else (
-        f"{best['arm']} is no fusion network; the best of those, {row['arm']} ({metric.number(row[metric.mean])}), has "
+        f"{best['arm']} is not a fusion network; the best of those, {row['arm']} ({metric.number(row[metric.mean])}), "
+        "has "
     )  # fmt: skip
     text = f"{whose}{fusion_in_words(plan)} (plan {plan})."
     return text if whose else _capital(text)

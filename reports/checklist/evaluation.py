@@ -54,7 +54,7 @@ def confounders(evidence: Evidence) -> Answer:
     }
     recorded = {name: evidence.recorded(column) for name, column in columns.items()}
     if not any(recorded.values()):
-        return NOT_SHOWN, "No trial says on what it ran."
+        return NOT_SHOWN, "No trial records the hardware and the versions that it ran with."
     lacking = max(evidence.lacking(column) for column in columns.values())
     same = [f"{name} {values[0]}" for name, values in recorded.items() if len(values) == 1]
     several = [f"{name} ({_abridged(values)})" for name, values in recorded.items() if len(values) > 1]
@@ -112,7 +112,7 @@ def same_protocol(evidence: Evidence) -> Answer:
         sets = comparison.records.pairs.groupby(["arm", "seed"])["pair"].agg(frozenset)
         faults += [f"{comparison.records.name}: not all trials on the same pairs"] if sets.nunique() > 1 else []
         faults += (
-            [f"{comparison.records.name}: evaluated on the split of selection"]
+            [f"{comparison.records.name}: evaluated on the selection split"]
             if comparison.records.is_selection_split
             else []
         )

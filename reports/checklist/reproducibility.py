@@ -11,7 +11,7 @@ from reports.wording import listing, plural
 def training_code(evidence: Evidence) -> Answer:
     commits, lacking = evidence.recorded("commit"), evidence.lacking("commit")
     if not commits:
-        return NOT_SHOWN, "No trial names the commit that it ran."
+        return NOT_SHOWN, "No trial records the commit that it ran."
     changed = [commit for commit in commits if commit.endswith("+")]
     text = f"{trials_with(evidence, lacking)} name the commit that ran: {listing([commit[:12] for commit in commits])}."
     text += f" {listing([commit[:12] for commit in changed])} had uncommitted changes (+)." if changed else ""
@@ -24,7 +24,7 @@ def space_code(evidence: Evidence) -> Answer:
     if not evidence.searches:
         return NONE
     spaces = [f"{search.name}: {_space(search)}" for search in evidence.searches]
-    return IN_PART, f"The spaces are in the records ({'; '.join(spaces)}); their code is of the commits above."
+    return IN_PART, f"The spaces are in the records ({'; '.join(spaces)}); their code is that of the commits above."
 
 
 def final_settings(evidence: Evidence) -> Answer:
@@ -43,7 +43,7 @@ def method_code(evidence: Evidence) -> Answer:
     if not evidence.searches:
         return NONE
     names = sorted({str(search.searched.get("searcher")) for search in evidence.searches})
-    return IN_PART, f"The searchers are named ({listing(names)}); their code is of the commits and versions below."
+    return IN_PART, f"The searchers are named ({listing(names)}); their code is that of the commits and versions below."
 
 
 def method_settings(evidence: Evidence) -> Answer:
@@ -90,11 +90,11 @@ def whole_time(evidence: Evidence) -> Answer:
         else evidence.trials
     )
     if trained.empty or "training_s" not in trained or trained["training_s"].isna().all():
-        return NOT_SHOWN, "No trial says how long it trained."
+        return NOT_SHOWN, "No trial records how long it trained."
     lacking = int(trained["training_s"].isna().sum())
     text = f"{effort(training_hours(trained))} of all trials, searches with their controls and confirmations included"
     text += f", but for {plural(lacking, 'trial')} without a time" if lacking else ""
-    return IN_PART, f"{text}; evaluation and what the searchers themselves took is not in the sum."
+    return IN_PART, f"{text}; the time of evaluation and of the searchers themselves is not in the sum."
 
 
 def setup(evidence: Evidence) -> Answer:

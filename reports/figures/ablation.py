@@ -23,7 +23,6 @@ from reports.statistics.importance import FANOVA, FEWEST, LEVEL, PED_ANOVA, TOP
 from reports.tables.table import caption
 from reports.wording import listing, number, plural
 
-MOST_PANELS = 8
 DIAGRAMS = 4
 
 

@@ -46,7 +46,7 @@ def stage_effects(ablation: Ablation) -> CaptionedFigure:
            "of weak operators too high. " if FINISHED in bases else ". ")
         + f"Hollow: fewer than {FEWEST_FOR_COLOUR} candidates, no interval. Dotted: the mean of all. "
         + (_A_SEARCHER if SEARCH in set(stages["part"]) else "")
-        + "Intervals are not corrected for their number; whether a stage matters is for the importance below."
+        + "Intervals are not corrected for their number; whether a stage matters is shown by the importance below."
     )  # fmt: skip
     alt = f"Dot plots of mean gain by operator for each stage. {_widest(stages[stages['basis'] == ALL])}"
     return replace(captioned, caption=caption(text, ablation.records), alt=alt, figure=figure)
@@ -86,7 +86,7 @@ def setting_effects(ablation: Ablation) -> CaptionedFigure:
         "count; bars are means of a value, or of a part of a range, with 95 % intervals over candidates (Student's) "
         f"where there are {FEWEST_FOR_COLOUR}. Candidates of one value differ in the other settings too. "
         + (_A_SEARCHER if SEARCH in set(effects["part"]) else "")
-        + "Intervals are not corrected for their number; whether a setting matters is for the importance below."
+        + "Intervals are not corrected for their number; whether a setting matters is shown by the importance below."
     )
     sentences = "; ".join(_tendency(_of(effects, parameter), str(parameter["name"])) for parameter in drawn)
     alt = f"Dot plots of gain at step {ablation.step} by setting. {sentences}"

@@ -57,7 +57,7 @@ def significance(certainty: Certainty) -> CaptionedFigure:
         else "no difference is significant"
     )
     limits = sorted({limit.removeprefix("no claim: ") for limit in compared["verdict"] if limit.startswith("no claim")})
-    unclaimed = f" Of some no claim can be made: {listing(limits)}." if limits else ""
+    unclaimed = f" No claim can be made about some of them: {listing(limits)}." if limits else ""
     unit = f" in units of {10.0**-comparison.metric.digits:g}" if MOST_IN_WORDS < size <= MOST_ANNOTATED else ""
     better = "blue where the row is better"
     if size <= MOST_ANNOTATED:
@@ -114,7 +114,7 @@ def stability(certainty: Certainty) -> CaptionedFigure:
     plots.stability(figure.subplots(), shares.loc[shown].iloc[:, : MOST_ARMS + 2])
     text = (
         f"Percentage of {RESAMPLES:,} draws of blocks (for all arms together) and seeds (for each arm by itself) in "
-        "which an arm takes a rank. It shows how stable the ranking is, and is no test."
+        "which an arm takes a rank. It shows how stable the ranking is, and is not a test."
     )
     if (certainty.arms["seeds"][certainty.arms["trained"]] == 1).any():
         text += " Arms with one seed are drawn over blocks alone."

@@ -17,7 +17,7 @@ def studies_overview(comparisons: Sequence[Comparison]) -> dict[str, Any] | None
     shown = pd.DataFrame([_row(comparison) for comparison in comparisons])
     text = (
         "The best arm of each study, whatever it is, and its difference to the baseline with the 95 % interval; what "
-        "may be claimed is in the verdict. A study's name leads to its section."
+        "may be claimed is in the verdict. A study's name links to its section."
     )
     table = Table(title="Studies on this page", caption=text, numbers=shown, shown=shown)
     content = cells(table, stem="page", name="studies", written=False)

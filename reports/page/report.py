@@ -238,7 +238,7 @@ def _warnings(records: StudyRecords) -> Iterator[str]:
         yield "Synthetic images: the data set is simulated. Nothing here is a result on scans of people."
     if records.is_selection_split:
         note = str(records.definition.get("split_note") or "").rstrip(".")
-        note = note.removeprefix(f"{records.split} is reported, the split of selection").lstrip(".: ")
+        note = note.removeprefix(f"{records.split} is reported, the selection split").lstrip(".: ")
         because = f" ({note})" if note else ""
         yield f"Selection split: figures are of {records.split}, on which choices were made{because}."
     if not records.complete:

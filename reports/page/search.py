@@ -148,7 +148,8 @@ def _limits(records: SearchRecords) -> str:
     )
     return (
         f"Limits: this ranks candidates on val, the split that the search itself reads, with {trainings}; it shows no "
-        f"difference between them{nor}, and part of the lead of the best of many is due to chance.{control} {evidence}"
+        f"difference between them{nor}, and part of the lead of the best among many candidates is due to chance."
+        f"{control} {evidence}"
     )
 
 

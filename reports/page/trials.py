@@ -52,7 +52,7 @@ def _table(comparison: Comparison, trials: pd.DataFrame, *, detailed: bool) -> T
         }
     )
     text = f"Every planned trial; {metric.label}: mean over its pairs."
-    text += " A key leads to the configuration and the history below the table." if detailed else ""
+    text += " A key links to the configuration and the history below the table." if detailed else ""
     return Table(title="Trials", caption=caption(text, comparison.records), numbers=shown, shown=shown)
 
 

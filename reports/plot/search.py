@@ -118,7 +118,7 @@ def interactions(records: SearchRecords, part: str = SEARCH, *, ax: Axes | None 
     pairs = analyse(records).pairs
     shown = pairs[pairs["part"] == part]
     if shown.empty:
-        raise ValueError(f"interactions(): 'part' must have candidates enough for pairs of settings, got {part!r}")
+        raise ValueError(f"interactions(): 'part' must have enough candidates for pairs of settings, got {part!r}")
     drawn = _axes(ax)
     ablation_plots.interactions(drawn, shown, norm=Normalize(0, float(shown[["importance", "chance"]].max().max())))
     return drawn

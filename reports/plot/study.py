@@ -122,7 +122,7 @@ def critical_difference(
     comparison = _coloured("critical_difference", records, primary=primary, colours=colours, labels=labels)
     certainty = Certainty(comparison)
     if not certainty.tested or certainty.friedman.reason:
-        raise ValueError("critical_difference(): 'records' must have arms and blocks enough for Friedman's test")
+        raise ValueError("critical_difference(): 'records' must have enough arms and blocks for Friedman's test")
     by_arm = dict(zip(comparison.arms["arm"], comparison.arms["colour"], strict=True))
     chosen = {arm: by_arm[arm] for arm in certainty.ranks.index}
     return significance_plots.critical_difference(_axes(ax), certainty.ranks, certainty.wilcoxon, chosen)

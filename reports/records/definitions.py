@@ -97,7 +97,8 @@ def _join(first: dict[str, Any], second: dict[str, Any], path: Path, problems: P
     shared = ("question", "dataset", "budget", "reported_split")
     differing = ", ".join(name for name in shared if first.get(name) != second.get(name))
     if differing:
-        problems.messages.append(f"{path}: defines the study otherwise than a folder before it ({differing}); left out")
+        differently = f"defines the study differently from a folder before it ({differing})"
+        problems.messages.append(f"{path}: {differently}; left out")
         return first
     arms = {_identity(arm): dict(arm) for arm in first["arms"]}
     for arm in second["arms"]:

@@ -42,7 +42,7 @@ def overview(comparison: Comparison) -> Table:
         "Memory (MiB)": lambda row: count(row["peak_memory_mib"]),
     }
     text = (
-        f"{MEANS}; the tables below say more of each. Latency and peak memory are of one pair, measured once per arm"
+        f"{MEANS}; the tables below give the details. Latency and peak memory are of one pair, measured once per arm"
         f"{machine(comparison)}."
     )
     if optimised_arms(comparison):

@@ -93,7 +93,7 @@ def _preprocessing(trained_on: dict[str, object], others: tuple[OtherData, ...])
             unlike[other.name] = [*unlike.get(other.name, []), *differing]
     alike = [other.name for other in others if other.name not in unlike]
     sentences = [f"Preprocessing equal to that of the training data: {listing(alike)}."] if alike else []
-    sentences += [f"Preprocessed otherwise: {name} ({'; '.join(differences)})." for name, differences in unlike.items()]
+    sentences += [f"Preprocessed differently: {name} ({'; '.join(how)})." for name, how in unlike.items()]
     return " ".join(dict.fromkeys(sentences))
 
 

@@ -69,14 +69,14 @@ def ranks(certainty: Certainty) -> Table:
     text = (
         f"Mean rank is over {plural(len(table), 'block')}, 1 the best. {tests(certainty)} First in, and the middle "
         f"95 % of ranks: of {RESAMPLES:,} crossed bootstrap draws of blocks and seeds; they show how stable the "
-        "ranking is and are no test."
+        "ranking is, and are not a test."
     )
     return Table(title="Ranks", caption=caption(text, comparison.records), numbers=numbers, shown=shown)
 
 
 def robustness(certainty: Certainty) -> Table:
     """Each arm's rank by several ways of ranking, and how far these agree."""
-    ranked, title = certainty.rankings, "Robustness of the ranking to how it is made"
+    ranked, title = certainty.rankings, "Robustness of the ranking to the ranking method"
     if ranked.empty:
         return Table(title=title, caption="", numbers=pd.DataFrame(), shown=pd.DataFrame())
     numbers = ranked.rename_axis("arm").reset_index()

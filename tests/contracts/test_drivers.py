@@ -147,7 +147,7 @@ def test_a_trial_that_always_kills_its_worker_is_a_record_with_its_reason(
     record = read_json(tmp_path / job.trial.key / "record.json")
     assert record["status"] == "failed"
     assert record["reason"] == last.given_up[job.trial.key]
-    assert record["reason"].startswith(f"{ATTEMPTS} workers died at it, the last one: ")
+    assert record["reason"].startswith(f"{ATTEMPTS} workers died while running it, the last one: ")
     assert holder(tmp_path / job.trial.key) is None
 
 

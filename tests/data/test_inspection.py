@@ -65,8 +65,8 @@ def test_stray_voxels_and_labels_that_are_not_whole_are_noted(folder: Path) -> N
     again(image, padded, sform=STRAIGHT, sform_code=1)
     again(labels, np.asarray(nib.Nifti1Image.from_filename(labels).dataobj) * 1.00000006, sform=STRAIGHT, sform_code=1)
     found = messages("folder", folder)
-    assert any(line.startswith("note: 1 file hold a few voxels below their background") for line in found)
-    assert any(line.startswith("note: 1 file hold labels that are not whole numbers: rounded") for line in found)
+    assert any(line.startswith("note: 1 file holds a few voxels below their background") for line in found)
+    assert any(line.startswith("note: 1 file holds labels that are not whole numbers: rounded") for line in found)
 
 
 @pytest.mark.parametrize("value", [0.9, 40001, -1, np.nan, 1e30])
@@ -161,7 +161,7 @@ def test_a_spacing_that_no_grid_fits_is_named_before_anything_is_allocated(spaci
     found = messages("folder", folder, spacing_mm=(1.0, 1.0, 1.0))
     assert len(found) == 1
     assert found[0].startswith(
-        f"error: {folder / 'images' / 's05.nii.gz'}: at 1 x 1 x 1 mm (its own spacing is {spacing_mm:g}"
+        f"error: {folder / 'images' / 's05.nii.gz'}: at 1 x 1 x 1 mm (its spacing is {spacing_mm:g}"
     )
 
 

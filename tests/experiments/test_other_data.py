@@ -56,7 +56,7 @@ def test_evaluations_on_another_set_lie_beside_the_own_ones(
     assert "not applicable on multi_atlas-val: oracle" in planned
     assert main(line) == 0, capsys.readouterr().err
     shown = capsys.readouterr().out
-    assert "Preprocessed otherwise: multi_atlas (" in shown
+    assert "Preprocessed differently: multi_atlas (" in shown
     trained = open_dataset("virtual_brains", cache=brains_cache, **SETTINGS)
     by_arm = jobs(line)
     for label in ("identity", "C2F AutoFuse"):

@@ -87,7 +87,7 @@ def test_headers_in_doubt_are_told_once_each_kind_with_a_count(
     for more in (["--dry-run"], []):
         assert main(line(str(data), str(tmp_path / "runs"), str(tmp_path / "cache"), *more)) == 0
         messages = capsys.readouterr().err.splitlines()
-        assert messages[0].startswith("sweep: warning: folder: 2 files are placed apart by ITK and nibabel")
+        assert messages[0].startswith("sweep: warning: folder: 2 files are placed differently by ITK and nibabel")
         assert str(data / "images" / "s03.nii.gz") in messages[0]
         assert messages[1].startswith(
             "sweep: warning: folder: 4 files have neither sform nor qform (both codes are 0): "

@@ -58,7 +58,7 @@ def test_a_signal_leaves_no_process_no_claim_and_no_file(
     process.send_signal(getattr(signal, name))
     _, errors = process.communicate()
     assert process.returncode == status
-    assert errors.strip() == "interrupted; the same line goes on where this one stopped"
+    assert errors.strip() == "interrupted; run the same line again to continue"
     wait_for("all have ended", lambda: not running(scratch), limit_s=10)
     assert list(runs.glob("*/record.json"))
     assert not list(runs.glob("*/claim-*"))

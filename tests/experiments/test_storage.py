@@ -27,7 +27,7 @@ def test_storage_without_atomic_renames_or_creation_is_refused(tmp_path: Path, m
 
 @pytest.mark.parametrize("inside", ["", "runs"])
 @pytest.mark.parametrize(
-    ("kind", "message"), [("file", "is a file"), ("nowhere", "is a link to nowhere"), ("loop", "Too many levels")]
+    ("kind", "message"), [("file", "is a file"), ("nowhere", "is a broken link"), ("loop", "Too many levels")]
 )
 def test_what_can_be_no_folder_is_refused_by_a_dry_run_too(
     kind: str, message: str, inside: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -219,7 +219,7 @@ def test_a_name_keeps_its_definition_and_may_gain_seeds_and_arms(
     with pytest.raises(RecordError, match=r"a\.json defines another study"):
         register_study(tmp_path, ENTRY | {"dataset": {"name": "another"}, "arms": [ARM]})
     for changes in ({"keys": {"0": "a key of other numerics"}}, {"method": {"name": "syn"}}):
-        with pytest.raises(RecordError, match=r"a\.json has x with other settings, data or numerics; choose a --name"):
+        with pytest.raises(RecordError, match=r"a\.json has x with other settings, data or numerics; choose another"):
             register_study(tmp_path, ENTRY | {"arms": [ARM | changes]})
     register_study(tmp_path, ENTRY | {"arms": [ARM | {"label": "mine"}, ARM]})
     assert [arm["label"] for arm in written(tmp_path)["arms"]] == ["mine", "x"]

@@ -120,7 +120,7 @@ def test_a_trial_that_kills_its_workers_is_recorded_as_failed(tmp_path: Path) ->
     for name, death in zip("abcde", (KILLED, PREEMPTED, ERROR, PREEMPTED, KILLED), strict=True):
         assert dispatcher.assign(name) is job
         dispatcher.worker_died(name, death)
-    reason = f"{ATTEMPTS} workers died at it, the last one: killed by SIGKILL"
+    reason = f"{ATTEMPTS} workers died while running it, the last one: killed by SIGKILL"
     assert dispatcher.assign("f") is None
     assert queue.reported == [(job, reason)]
     assert dispatcher.status().given_up == {job.trial.key: reason}
@@ -142,7 +142,8 @@ def test_a_finished_trial_that_cannot_be_evaluated_keeps_its_record_and_gets_a_n
         dispatcher.assign(name)
         dispatcher.worker_died(name, death)
     assert folder.status() == "finished"
-    assert read_json(folder.path / GIVEN_UP)["reason"] == f"3 workers died at it, the last one: {death.reason}"
+    reason = f"3 workers died while running it, the last one: {death.reason}"
+    assert read_json(folder.path / GIVEN_UP)["reason"] == reason
 
 
 def test_what_cannot_be_done_is_given_up_at_once_and_left_open(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_what_is_no_fault_of_a_trial_leaves_it_open_with_a_reason(
         ({"cpus_per_trial": 3}, "needs 3 CPUs and 0 GPUs on one node; there are 2 CPUs and 0 GPUs"),
         ({"gpus_per_trial": 0.5}, "needs 1 CPUs and 0.5 GPUs"),
         ({"cpus_per_trial": 0}, "'cpus_per_trial' must be above 0"),
-        ({"gpus_per_trial": 1.5}, "'gpus_per_trial' must be 0 or more, and whole beyond 1, got 1.5"),
+        ({"gpus_per_trial": 1.5}, "'gpus_per_trial' must be 0 or more, and a whole number if above 1, got 1.5"),
     ],
 )
 def test_more_than_a_node_has_is_refused_at_once(

@@ -236,10 +236,3 @@ def test_named_spaces_serve() -> None:
         space.check()
     with pytest.raises(ValueError, match="never active"):
         gate(Fusion(plan="early").configuration())
-
-
-@pytest.mark.parametrize("space", [*SMALL.values(), full(BASE)], ids=[*SMALL, "full"])
-def test_a_definition_survives_json(space: Space) -> None:
-    read = Space.from_json(json.loads(json.dumps(space.as_json())))
-    assert read == space
-    assert read.sample(np.random.default_rng(3)) == space.sample(np.random.default_rng(3))

@@ -85,7 +85,7 @@ class Bids(MeasuredDataset):
 def _list(folder: Path, options: BidsSettings) -> Listing:
     images = [image for image in _images(folder, options.suffix) if options.match in image.path.name]
     if not images:
-        raise DataError(f"{folder}: no name of a {options.suffix} image holds 'match' ({options.match!r})")
+        raise DataError(f"{folder}: no name of a {options.suffix} image contains 'match' ({options.match!r})")
     segmentations = _segmentations(folder, options.segmentation)
     participants = _participants(folder)
     scans: dict[str, Listed] = {}
@@ -136,8 +136,8 @@ def _only_segmentation(segmentations: Sequence[Found], image: Path) -> Path | No
     if len(segmentations) > 1:
         names = ", ".join(segmentation.path.name for segmentation in segmentations[:3])
         raise DataError(
-            f"{image}: has {len(segmentations)} segmentations ({names}); say which by a text that its name alone "
-            "holds, such as --set segmentation=desc-aseg"
+            f"{image}: has {len(segmentations)} segmentations ({names}); choose one by a text that only its "
+            "name contains, such as --set segmentation=desc-aseg"
         )
     return segmentations[0].path if segmentations else None
 

@@ -81,7 +81,7 @@ class MultiAtlasSettings:
 
     def __post_init__(self) -> None:
         if not 1 <= self.spacing_mm <= 8:
-            raise ValueError(f"multi_atlas: 'spacing_mm' must lie within 1 and 8, got {self.spacing_mm}")
+            raise ValueError(f"multi_atlas: 'spacing_mm' must lie between 1 and 8, got {self.spacing_mm}")
         check_shape("multi_atlas", self.sides, dimensions=3)
         check_percentiles("multi_atlas", self.percentiles)
 

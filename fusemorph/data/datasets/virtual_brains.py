@@ -56,7 +56,7 @@ class VirtualBrainsSettings:
 
     def __post_init__(self) -> None:
         if not 1 <= self.spacing_mm <= 8:
-            raise ValueError(f"virtual_brains: 'spacing_mm' must lie within 1 and 8, got {self.spacing_mm}")
+            raise ValueError(f"virtual_brains: 'spacing_mm' must lie between 1 and 8, got {self.spacing_mm}")
         counts = (self.train, self.val, self.test)
         if self.train < 2 or min(counts) < 0 or max(counts) > MOST_SUBJECTS:
             raise ValueError(

@@ -119,7 +119,7 @@ def test_what_the_layout_lacks_has_its_line(arguments: dict[str, Any]) -> None:
     [
         ({"shape": [128, 128]}, "'shape' must be 3 sides of 8 or more"),
         ({"spacing_mm": [1, 0, 1]}, "'spacing_mm' must be 3 positive numbers"),
-        ({"percentiles": [99, 1]}, "'percentiles' must rise within 0 and 100"),
+        ({"percentiles": [99, 1]}, "'percentiles' must increase and lie between 0 and 100"),
     ],
 )
 def test_a_setting_against_its_rule_is_named(arguments: dict[str, Any], setting: dict[str, Any], message: str) -> None:

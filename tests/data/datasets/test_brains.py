@@ -136,7 +136,7 @@ def test_the_protocol_of_the_paper_stands_for_its_settings(tmp_path: Path) -> No
     assert opened(Ixi, arguments, tmp_path, protocol="paper").shape == (24, 28, 24)
     with pytest.raises(ValueError, match="ixi: 'protocol' must be one of paper, got 'other'"):
         opened(Ixi, arguments, tmp_path, protocol="other")
-    with pytest.raises(ValueError, match="ixi: 'fractions' must be three parts of 1"):
+    with pytest.raises(ValueError, match="ixi: 'fractions' must be three numbers that sum to 1"):
         opened(Ixi, arguments, tmp_path, fractions=[0.5, 0.1, 0.1])
 
 

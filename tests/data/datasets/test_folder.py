@@ -186,8 +186,8 @@ def test_thin_images_are_padded_on_request(folder: Path, opened: Open) -> None:
     [
         ({"task": "both"}, "'task' must be 'inter' or 'intra', got 'both'"),
         ({"foreground": "air"}, "'foreground' must be 'image' or 'labels', got 'air'"),
-        ({"fractions": [0.5, 0.4, 0.2]}, "'fractions' must be three parts of 1"),
-        ({"percentiles": [0]}, "'percentiles' must rise within 0 and 100"),
+        ({"fractions": [0.5, 0.4, 0.2]}, "'fractions' must be three numbers that sum to 1"),
+        ({"percentiles": [0]}, "'percentiles' must increase and lie between 0 and 100"),
         ({"spacing_mm": [1.0, 1.0, -1.0]}, "'spacing_mm' must be 3 positive numbers"),
         ({"shape": [24, 24]}, "'shape' must be 3 sides of 8 or more"),
         ({"shape": 24}, "folder: 'shape' must be of type tuple of int, got 24"),

@@ -88,7 +88,7 @@ def test_a_grid_that_loses_labels_names_the_file(arguments: dict[str, Any]) -> N
         ({"shape": [48, 64]}, "'shape' must be 3 sides of 8 or more"),
         ({"shape": [48, 64, 4]}, "'shape' must be 3 sides of 8 or more"),
         ({"shape": "large"}, "'shape' must be of type tuple of int, got 'large'"),
-        ({"percentiles": [99, 1]}, "'percentiles' must rise within 0 and 100"),
+        ({"percentiles": [99, 1]}, "'percentiles' must increase and lie between 0 and 100"),
     ],
 )
 def test_a_setting_against_its_rule_is_named(arguments: dict[str, Any], setting: dict[str, Any], message: str) -> None:

@@ -69,9 +69,9 @@ def test_a_scan_that_is_none_of_the_35_is_named(arguments: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"spacing_mm": 0.5}, "'spacing_mm' must lie within 1 and 8, got 0.5"),
+        ({"spacing_mm": 0.5}, "'spacing_mm' must lie between 1 and 8, got 0.5"),
         ({"shape": [24, 24]}, "'shape' must be 3 sides of 8 or more"),
-        ({"percentiles": [99, 1]}, "'percentiles' must rise within 0 and 100"),
+        ({"percentiles": [99, 1]}, "'percentiles' must increase and lie between 0 and 100"),
         ({"align": "none"}, "'align' must be one of affine, mni, centres, got 'none'"),
     ],
 )

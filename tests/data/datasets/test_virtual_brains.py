@@ -127,7 +127,7 @@ def test_the_fingerprint_follows_settings_but_not_the_number_of_test_subjects(br
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"spacing_mm": 0.5}, "'spacing_mm' must lie within 1 and 8, got 0.5"),
+        ({"spacing_mm": 0.5}, "'spacing_mm' must lie between 1 and 8, got 0.5"),
         ({"train": 1}, "'train' must be 2 or more"),
         ({"train": 2.5}, "'train' must be of type int, got 2.5"),
         ({"noise": -1.0}, "amplitudes must be 0 or more"),

@@ -56,7 +56,7 @@ def test_what_is_counted_is_whole(option: str, capsys: pytest.CaptureFixture[str
         (["--max-flops", "1e-300"], "--max-flops: must be from 1"),
         (["--max-folding", "1.5"], "--max-folding: must be from 0 to 1"),
         (["--seeds", "1001"], "--seeds: must be from 1 to 1,000, got 1001"),
-        (["--cpus-per-trial", "1.5"], "--cpus-per-trial: must be whole beyond 1"),
+        (["--cpus-per-trial", "1.5"], "--cpus-per-trial: must be a whole number if above 1"),
         (["--cpus-per-trial", "0"], "--cpus-per-trial: must be from 0.001"),
         (["--device", "cpu:99"], "--device: must be cpu, cuda, cuda:N or mps, got 'cpu:99'"),
         (["--device", "meta"], "--device: must be cpu"),

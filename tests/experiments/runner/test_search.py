@@ -161,8 +161,8 @@ def test_several_objectives_give_a_front(folder: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--objective", "dice", "--objective", "flops", "--early-stopping", "halving"], "judges val Dice alone"),
-        (["--max-parameters", "10", "--operators", "js"], "no configuration of the space keeps to it"),
+        (["--objective", "dice", "--objective", "flops", "--early-stopping", "halving"], "judges trials by val Dice"),
+        (["--max-parameters", "10", "--operators", "js"], "no configuration of the space satisfies it"),
         (["--driver", "inline", "--searcher", "tpe"], "driver inline offers random, grid, evolution, got 'tpe'"),
         (["--driver", "ray", "--searcher", "grid"], "driver ray offers tpe, nsga2, random, got 'grid'"),
         (["--operators", "jx"], "unknown operator"),

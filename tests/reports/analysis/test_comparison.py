@@ -246,7 +246,7 @@ def test_summary_begins_with_the_best_arm_whatever_it_is(tmp_path: Path) -> None
     answers = summary(compared(tmp_path, arms=arms))
     assert answers[WHICH].startswith("syn (classical, not trained) has the highest mean Dice of the 5 arms, 0.7")
     assert " The best trained arm is " in answers[WHICH]
-    assert answers[WHERE].startswith("syn is no fusion network; the best of those, ")
+    assert answers[WHERE].startswith("syn is not a fusion network; the best of those, ")
     assert "parameters" not in answers[PRICE]
     alone = summary(compared(tmp_path / "alone", arms=ARMS[:1]))
     assert alone[WHICH].startswith("AutoFuse is the only arm with a result: mean Dice 0.")

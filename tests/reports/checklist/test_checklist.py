@@ -54,7 +54,7 @@ def test_commits_are_named_and_changes_are_said(tmp_path: Path) -> None:
     assert "fedcba987654 had uncommitted changes" in answers(tmp_path)["1a"][1].replace("+", "")
     for folder in folders.values():
         change(folder / "measured.json", commit=None)
-    assert answers(tmp_path)["1a"] == ("not shown", "No trial names the commit that it ran.")
+    assert answers(tmp_path)["1a"] == ("not shown", "No trial records the commit that it ran.")
     assert answers(tmp_path)["3c"] == ("in part", "Configurations are recorded; missing: commit of 2 trials.")
 
 
@@ -75,7 +75,7 @@ def test_the_split_of_selection_is_not_the_best_protocol(tmp_path: Path) -> None
     write_records(tmp_path, Records(arms=ARMS[:2], seeds=1))
     answer, ground = answers(tmp_path)["2d"]
     assert answer == "in part"
-    assert "evaluated on the split of selection" in ground
+    assert "evaluated on the selection split" in ground
 
 
 def test_other_data_is_not_the_same_benchmark(tmp_path: Path) -> None:

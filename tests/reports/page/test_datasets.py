@@ -200,7 +200,7 @@ def test_section_of_several_sets(tmp_path: Path) -> None:
         (["--primary", "iou"], "no metric named 'iou'; there are: dice, hd95_mm, assd_mm"),
         (
             ["--primary", "endpoint_error_mm"],
-            "no evaluated trial has the metric 'endpoint_error_mm'; recorded are: dice",
+            "no evaluated trial has the metric 'endpoint_error_mm'; recorded metrics are: dice",
         ),
     ],
 )

@@ -247,7 +247,7 @@ def test_the_margin_of_equivalence_is_set_on_the_command_line(
     write_records(tmp_path / "runs", Records(arms=(ARMS[0], twin)))
     call = [str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--equivalence"]
     assert main([*call, "0"]) == 2
-    assert "the equivalence margin must be a number above 0, is 0" in capsys.readouterr().err
+    assert "the equivalence margin must be a number above 0, got 0" in capsys.readouterr().err
     assert main([*call, "0.05"]) == 0
     assert "twin is level with AutoFuse, within ±0.050 Dice." in text_of(tmp_path / "out" / "index.html")
 

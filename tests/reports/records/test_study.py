@@ -183,7 +183,7 @@ def test_a_contradicting_definition_is_left_out(tmp_path: Path) -> None:
     write_records(tmp_path / "one")
     write_records(tmp_path / "two", Records(definition={"question": "Another?"}))
     records = load_studies([tmp_path / "one", tmp_path / "two"])[0]
-    assert "defines the study otherwise than a folder before it (question)" in records.problems[0]
+    assert "defines the study differently from a folder before it (question)" in records.problems[0]
 
 
 def test_mixed_records_are_said(runs: Path) -> None:

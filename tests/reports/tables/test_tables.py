@@ -293,5 +293,5 @@ def test_arms_are_level_within_a_margin_that_was_set_and_never_without(tmp_path:
     assert "within ±0.030 Dice, the margin that was set" in differences(within).caption
     assert set(Certainty(within).pairs["verdict"]) == {"level"}
     assert without.arms["detectable"].dropna().between(0.001, 0.1).all()
-    with pytest.raises(NothingToReportError, match="the equivalence margin must be a number above 0, is -1"):
+    with pytest.raises(NothingToReportError, match="the equivalence margin must be a number above 0, got -1"):
         compare_studies([tmp_path], margin=-1)
