@@ -70,8 +70,8 @@ class Estimates:
             RecordError: the file is damaged; the message names it.
             StorageError: it could not be written.
         """
-        if (known := self.score(method)) is not None:
-            return known
+        if (recorded := self.score(method)) is not None:
+            return recorded
         began = time.perf_counter()
         value = float(measure())
         taken = Score(plan=str(method.get("plan", "")), value=value, seconds=time.perf_counter() - began)

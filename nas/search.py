@@ -101,11 +101,11 @@ class Search:
                 return None
             with turn:
                 self.resume(self.plan.saved_points())
-                if not self._queue and self._to_come() > 0 and not self._announce():
+                if not self._queue and self._to_come() > 0 and not self._save_next():
                     return None
         return self._queue.popleft() if self._queue else None
 
-    def _announce(self) -> bool:
+    def _save_next(self) -> bool:
         """Propose a candidate and save it before any of its trials starts; whether there was one left."""
         candidate = self._propose()
         if candidate is None:

@@ -54,7 +54,7 @@ class Searcher(ABC):
         """An open point has ended; if it was asked several times, all of them have."""
 
 
-class _Blind(Searcher):
+class _Uninformed(Searcher):
     """A searcher that does not care how points end."""
 
     def __init__(self, space: Space, seed: int) -> None:
@@ -69,7 +69,7 @@ class _Blind(Searcher):
         pass
 
 
-class GridSearcher(_Blind):
+class GridSearcher(_Uninformed):
     """Every point once, in an order that the seed shuffles, so that any beginning of it is a sample of the space.
 
     Raises:
@@ -95,7 +95,7 @@ class GridSearcher(_Blind):
         return values
 
 
-class RandomSearcher(_Blind):
+class RandomSearcher(_Uninformed):
     """Points drawn at random, plans uniformly over the canonical ones; none twice."""
 
     def ask(self) -> Values | None:

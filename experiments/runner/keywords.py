@@ -8,7 +8,7 @@ from dataclasses import Field, fields
 from typing import Any
 
 from experiments.runner.command_line import GROUPS
-from experiments.runner.option_types import meant, shorten
+from experiments.runner.option_types import shorten, suggestion
 from experiments.runner.options import OPTION, flag_of
 
 CALLED = ("entries", "runs", "dry_run")
@@ -60,7 +60,7 @@ def arguments_of(study: str, options: Mapping[str, Any]) -> list[str]:
     words = [study]
     for name, value in options.items():
         if name not in OPTIONS:
-            raise ValueError(f"no option {name!r}{meant(name, [*OPTIONS, *CALLED])}; known: {', '.join(OPTIONS)}")
+            raise ValueError(f"no option {name!r}{suggestion(name, [*OPTIONS, *CALLED])}; known: {', '.join(OPTIONS)}")
         words += _words(OPTIONS[name], value)
     return words
 

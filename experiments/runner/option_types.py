@@ -82,7 +82,7 @@ class Word:
         """The word."""
         if given not in self.among:
             raise ValueError(
-                f"must be one of {', '.join(self.among)}, got {shorten(str(given))}{meant(given, self.among)}"
+                f"must be one of {', '.join(self.among)}, got {shorten(str(given))}{suggestion(given, self.among)}"
             )
         return str(given)
 
@@ -195,7 +195,7 @@ def shorten(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
-def meant(given: object, choices: Iterable[str]) -> str:
+def suggestion(given: object, choices: Iterable[str]) -> str:
     """A suggestion for a word that is nearly one of the known ones; empty where none is near."""
     near = get_close_matches(str(given), list(choices), n=1)
     return f"; did you mean {near[0]}?" if near else ""

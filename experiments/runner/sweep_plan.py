@@ -8,7 +8,7 @@ import torch
 
 from experiments.runner.datasets import Other, dataset_entry, open_datasets, open_others, require_pairs, selection_split
 from experiments.runner.labels import described, label_counts, over_labels
-from experiments.runner.option_types import StudyName, meant
+from experiments.runner.option_types import StudyName, suggestion
 from experiments.runner.options import StudyOptions, SweepOptions
 from experiments.study import Arm, Study, make_trial, refined
 from fusemorph.complexity import count_cost, count_parameters
@@ -218,7 +218,9 @@ def _refined(arms: Sequence[Arm], options: StudyOptions) -> list[Arm]:
 def _wanted(arms: tuple[Arm, ...], labels: Sequence[str]) -> tuple[Arm, ...]:
     names = list(dict.fromkeys([*(arm.strategy for arm in arms if arm.strategy), *(arm.label for arm in arms)]))
     if unknown := sorted(set(labels) - set(names)):
-        raise ValueError(f"--arm: no arm {', '.join(unknown)}; known: {'; '.join(names)}{meant(unknown[0], names)}")
+        raise ValueError(
+            f"--arm: no arm {', '.join(unknown)}; known: {'; '.join(names)}{suggestion(unknown[0], names)}"
+        )
     return tuple(arm for arm in arms if not labels or {arm.label, arm.strategy} & set(labels))
 
 

@@ -65,10 +65,10 @@ BASELINES = (VoxelMorphSemi, DeepAtlas, SharedEncoder, CrossStitch, PcReg, Daff)
 def baseline_arms(budget: Budget, dims: int) -> list[Arm]:
     """The published methods as their papers have them, and as wide as makes them the size of ``all``."""
     arms = [Arm(label=kind.name, group="baseline", method=with_recipe(kind())) for kind in BASELINES]
-    goal = count_parameters(strategy_arms(budget)[4].method, dims)
+    target = count_parameters(strategy_arms(budget)[4].method, dims)
     for kind in BASELINES:
         sizes = {width: count_parameters(kind(width=width), dims) for width in range(2, 33)}
-        width = min(sizes, key=lambda candidate: abs(sizes[candidate] / goal - 1))
+        width = min(sizes, key=lambda candidate: abs(sizes[candidate] / target - 1))
         method = with_recipe(kind(width=width))
         arms.append(Arm(label=f"{kind.name}, parameters", group="baseline, matched", method=method))
     return [replace(arm, needs_labels="some") for arm in arms]

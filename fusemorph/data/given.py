@@ -23,12 +23,12 @@ def giving(dataset: Dataset, given: Given) -> Dataset:
     if any(dataset.subject(scan_id) not in seeing for scan_id in dataset.scan_ids("train")):
         raise ValueError(f"{dataset.name}: label maps can only be shown where every subject of train is labelled")
     shown = copy(dataset)
-    shown.give = _Giver(dataset, given)
+    shown.give = _LabelMaps(dataset, given)
     return shown
 
 
 @dataclass(frozen=True)
-class _Giver:
+class _LabelMaps:
     dataset: Dataset
     given: Given
 

@@ -34,13 +34,13 @@ def match_channels(method: Fusion, reference: Fusion, *, measure: Measure, shape
     def count(counted: Fusion) -> int:
         return count_flops(counted, tuple(shape)) if measure == "flops" else count_parameters(counted, len(shape))
 
-    goal, shares = count(reference), SHARES[reference.backbone]
+    target, shares = count(reference), SHARES[reference.backbone]
     width = reference.channels[0] / shares[0]
     tolerance = 0.03 if width <= 8 else 0.02
 
     @cache
     def ratio(channels: Channels) -> float:
-        return count(replace(method, channels=channels)) / goal
+        return count(replace(method, channels=channels)) / target
 
     steps = [2] if reference.backbone == "convolution" else [n for n in (16, 8, 4, 2) if n <= max(2, width)]
     for channel_step in steps:

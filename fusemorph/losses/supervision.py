@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 UNLABELLED = -1
 """Fills the label map of an image without labels, so that a batch may mix cases."""
 PREDICTED = ("segmentation_weight", "fixed_labels_weight", "moving_labels_weight", "predictions_weight")
-SUPERVISED_TERMS = ("dice_loss", "segmentation", "fixed_labels", "moving_labels", "predictions")
 LabelMaps = tuple[Int[Tensor, "b 1 *s"], Int[Tensor, "b 1 *s"]]
 
 

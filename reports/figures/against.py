@@ -53,12 +53,7 @@ def against_columns(
         plots.against(ax, arms, column, label=label, unit=unit, metric=metric)
         _front(ax, arms, column, unit, metric)
         better_corner(ax, metric)
-        if column == "folding_fraction":
-            stretched_at_zero(ax, arms[column])
-        elif arms[column].min() > 0 and arms[column].max() > WIDE * arms[column].min():
-            logarithmic(ax)
-        elif ax.get_xlim()[0] < 0:  # an interval may go below 0, what is measured does not
-            ax.set_xlim(left=0)
+        _scale(ax, column, arms[column])
         spread_numerals(ax)
     for ax in axes[1:]:
         ax.set_ylabel(ax.get_ylabel() if is_narrow() else "")
@@ -75,6 +70,15 @@ def against_columns(
     text = " ".join([text, *omitted])
     alt += f"Mean {metric.title}: {means}"
     return CaptionedFigure(name=name, title=title, caption=caption(text, comparison.records), alt=alt, figure=figure)
+
+
+def _scale(ax: Axes, column: str, values: pd.Series) -> None:
+    if column == "folding_fraction":
+        stretched_at_zero(ax, values)
+    elif values.min() > 0 and values.max() > WIDE * values.min():
+        logarithmic(ax)
+    elif ax.get_xlim()[0] < 0:  # an interval may go below 0, what is measured does not
+        ax.set_xlim(left=0)
 
 
 def _but_the_truth(arms: pd.DataFrame) -> str:

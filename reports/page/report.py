@@ -94,11 +94,9 @@ def write_report(
     practices = checklist(comparisons, searches)
     (out / "CHECKLIST.md").write_text(practices.markdown(), encoding="utf-8", errors="replace")
     text = _template().render(
-        studies=studies,
-        overview=studies_overview(comparisons),
-        checklist=_checklist(practices),
+        studies=studies, overview=studies_overview(comparisons), checklist=_checklist(practices),
         table_library=table_library(),
-    )
+    )  # fmt: skip
     return _replace(out / "index.html", text)
 
 

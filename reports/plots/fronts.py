@@ -55,7 +55,7 @@ def spread_numerals(ax: Axes) -> None:
     figure, taken = ax.figure, list[np.ndarray]()
     numerals = [line for line in ax.lines if str(line.get_marker()).startswith("$")]
     room = NUMERAL * figure.dpi / 72
-    for line in sorted(numerals, key=lambda one: float(np.asarray(one.get_ydata(), dtype=float)[0])):
+    for line in sorted(numerals, key=lambda numeral: float(np.asarray(numeral.get_ydata(), dtype=float)[0])):
         place = ax.transData.transform(np.column_stack([line.get_xdata(), line.get_ydata()]))[0]
         moved = place.copy()
         while any(np.abs(moved - other).max() < room for other in taken):

@@ -45,7 +45,7 @@ def test_draws_are_points_of_the_space() -> None:
 
 
 def test_ties_are_kept_in_the_definition_and_only_where_there_are_any() -> None:
-    assert Space.from_json(tiny(BASE).as_json()) == tiny(BASE)
+    assert tiny(BASE).as_json()["tied"] == [list(stages) for stages in tiny(BASE).tied]
     assert "tied" not in Space(BASE, "jsg").as_json()  # as in the entries of searches that are published
 
 
