@@ -139,18 +139,18 @@ from reports.analysis.comparison import compare_studies
 from reports.figures.gates import gate_figures
 from reports.figures.pairs import pictured
 
-(comparison,) = compare_studies(["runs"], study="quickstart-virtual_brains-brief")
+(comparison,) = compare_studies(["runs"], study="quickstart-virtual_brains-search-300")
 for captioned in [*pictured(comparison), *gate_figures(comparison)]:
     captioned.figure.savefig(f"{captioned.name}.png")
 ```
-![Best, median and worst pair of AutoFuse](gallery/pairs.png)
+![Best, median and worst pair of C2F AutoFuse](gallery/pairs.png)
 
 ![Weights of gates over a slice](gallery/gate_maps.png)
 """
 
 
 def _draw_pairs(runs: Path) -> None:
-    """The pairs of AutoFuse and the maps of its gates, simulated brains alone.
+    """The pairs of the baseline and the maps of its gates, simulated brains alone.
 
     Raises:
         ValueError: a study in RUNS is of other images, or none has slices.
@@ -158,11 +158,11 @@ def _draw_pairs(runs: Path) -> None:
     (comparison,) = compare_studies([runs])
     if comparison.records.dataset.get("name") != "virtual_brains":
         raise ValueError(f"{runs}: the gallery shows no images of people, only virtual_brains")
-    maps = gate_maps(comparison, "AutoFuse")
-    pairs = next(captioned for captioned in pictured(comparison) if captioned.title == "AutoFuse")
+    maps = gate_maps(comparison, comparison.baseline)
+    pairs = next(captioned for captioned in pictured(comparison) if captioned.title == comparison.baseline)
     for name, captioned in (("pairs", pairs), ("gate_maps", maps)):
         if captioned is None or captioned.figure is None:
-            raise ValueError(f"{runs}: no slices of AutoFuse")
+            raise ValueError(f"{runs}: no slices of {comparison.baseline}")
         captioned.figure.savefig(FOLDER / f"{name}.png", dpi=DPI, metadata={"Software": None})
 
 

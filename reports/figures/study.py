@@ -244,8 +244,10 @@ def structures(comparison: Comparison) -> CaptionedFigure:
     if labels.empty or not trained["arm"].isin(labels["arm"]).any():
         return replace(captioned, caption="No labels.csv was found: nothing is drawn by structure.")
     shown = trained[trained["arm"].isin(labels["arm"])]
-    leading = comparison.ranked[comparison.ranked["arm"].isin(shown["arm"])]["arm"].head(MOST_COLUMNS)
-    left_out, shown = len(shown) - len(leading), shown[shown["arm"].isin(leading)]
+    left_out = max(0, len(shown) - MOST_COLUMNS)
+    if left_out:
+        means = shown[comparison.metric.mean].sort_values(ascending=not comparison.metric.higher_is_better)
+        shown = shown[shown.index.isin(means.index[:MOST_COLUMNS])]
     named = labels.assign(structure=structure_names(labels))
     named = named[named["arm"].isin(shown["arm"])]
     means = named.groupby(["structure", "arm"], sort=False)["dice"].mean().unstack("arm")[list(shown["arm"])]

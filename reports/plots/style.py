@@ -27,7 +27,7 @@ BACKGROUND = "#fffffe"
 # and tritanopia, with a contrast of 3 and more on the white and on the dark ground (tests/reports/figures).
 COLOURS = ("#0072b2", "#d55e00", "#1fa3b8", "#a64a2c", "#8f85ff", "#c2857a", "#6652f5", "#8f5270")
 NARROW = 5.0
-MARKERS = ("o", "s", "^", "D", "v", "P")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
 LINES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.2, 1, 1.2)))
 WIDTHS = {"page": 7.2, "column": 3.5, "two-columns": 7.16}
 """Inches; a column and two columns as IEEE's and Elsevier's journals have them."""
@@ -168,11 +168,17 @@ def with_colours(arms: pd.DataFrame, baseline: str, *, colours: Mapping[str, str
     by_arm |= {arm: by_arm[parent] for arm, parent in zip(arms["arm"], _parents(arms), strict=True) if parent in by_arm}
     groups = list(dict.fromkeys([*arms[arms["trained"]]["group"], *arms["group"]]))
     shared = len(trained) > len(COLOURS)
+    # Families of one group that are more than colours begin anew with another marker.
+    again = {family: place // len(COLOURS) for family, place in zip(trained["family"], places, strict=True)}
+    looks = [
+        groups.index(group) + len(groups) * again.get(family, 0)
+        for family, group in zip(arms["family"], arms["group"], strict=True)
+    ]
     named = zip(arms["arm"], arms["family"], strict=True)
     return arms.assign(
         colour=[colours.get(arm, colours.get(family, by_arm[arm])) for arm, family in named],
-        marker=[MARKERS[groups.index(group) % len(MARKERS)] for group in arms["group"]],
-        line=[LINES[groups.index(group) % len(LINES)] if shared else LINES[0] for group in arms["group"]],
+        marker=[MARKERS[place % len(MARKERS)] for place in looks],
+        line=[LINES[place % len(LINES)] if shared else LINES[0] for place in looks],
     )
 
 

@@ -39,6 +39,8 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of the committed numbers of a study and a search: no pictures."""
+    """The page of the committed numbers of a study and of searches, one of a long name: no pictures."""
     results = ROOT / "experiments" / "results"
-    return write_report([results / "fusion", results / "placement"], tmp_path_factory.mktemp("committed"))
+    return write_report(
+        [results / name for name in ("fusion", "placement", "both")], tmp_path_factory.mktemp("committed")
+    )

@@ -46,6 +46,11 @@ def test_more_arms_than_colours_differ_in_mark_and_line() -> None:
     assert not coloured.assign(line=coloured["line"].map(str)).duplicated(["colour", "line"]).any()
 
 
+def test_more_arms_in_a_group_than_colours_differ_in_their_mark() -> None:
+    coloured = with_colours(arms(22, groups=2), "arm 0")
+    assert not coloured.duplicated(["colour", "marker"]).any()
+
+
 def test_colours_may_be_chosen() -> None:
     coloured = with_colours(arms(2), "arm 0", colours={"arm 1": "#000000"}).set_index("arm")
     assert coloured["colour"].to_list() == [COLOURS[0], "#000000"]
