@@ -246,8 +246,8 @@ def structures(comparison: Comparison) -> CaptionedFigure:
     shown = trained[trained["arm"].isin(labels["arm"])]
     left_out = max(0, len(shown) - MOST_COLUMNS)
     if left_out:
-        means = shown[comparison.metric.mean].sort_values(ascending=not comparison.metric.higher_is_better)
-        shown = shown[shown.index.isin(means.index[:MOST_COLUMNS])]
+        order = shown[comparison.metric.mean].sort_values(ascending=not comparison.metric.higher_is_better).index
+        shown = shown[shown.index.isin(order[:MOST_COLUMNS])]
     named = labels.assign(structure=structure_names(labels))
     named = named[named["arm"].isin(shown["arm"])]
     means = named.groupby(["structure", "arm"], sort=False)["dice"].mean().unstack("arm")[list(shown["arm"])]
