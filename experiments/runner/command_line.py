@@ -9,16 +9,15 @@ from typing import Any, TypeVar
 import torch
 
 from experiments.runner.drivers import require_extras
+from experiments.runner.option_fields import OPTION, Options, flag_of
 from experiments.runner.option_types import Folder
 from experiments.runner.options import (
-    OPTION,
     DataOptions,
     ExecutionOptions,
-    Options,
+    OneShotOptions,
     SearchOptions,
     StudyOptions,
     SweepOptions,
-    flag_of,
 )
 from experiments.runner.storage import require_folder
 from experiments.study import known_studies
@@ -33,6 +32,7 @@ GROUPS: dict[type[Options], str] = {
     DataOptions: "on which images",
     ExecutionOptions: "where and how trials run",
     SearchOptions: "searches",
+    OneShotOptions: "the study oneshot",
 }
 DESCRIPTION = """\
 Run a study: every arm, on a dataset, at a budget, with seeds; then measure its cost and draw the report. The same line
@@ -96,6 +96,7 @@ def parse(argv: Sequence[str] | None) -> SweepOptions | None:
     options = SweepOptions(
         study_name=given.study, runs=_runs(given.runs), dry_run=given.dry_run, study=_pick(StudyOptions, given),
         data=_pick(DataOptions, given), execution=_pick(ExecutionOptions, given), search=_pick(SearchOptions, given),
+        oneshot=_pick(OneShotOptions, given),
     )  # fmt: skip
     require_extras(options.search, options.execution)
     if options.study.compile:
