@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from baselines.identity import Identity
 from fusemorph.data.dataset import Dataset, Pair
+from fusemorph.data.masked import LOSS
 from fusemorph.integrate import exponential, resize_displacement
 from fusemorph.losses.training_loss import NCC_AND_DIFFUSION, TrainingLoss, total
 from fusemorph.method import Method, PairFailed, image_tensor, load_method
@@ -116,10 +117,15 @@ class InstanceOptimisation(Method):
         fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
         objective, moved = self.objective or self.loss, first.requires_grad_()
         optimiser = torch.optim.Adam([moved], lr=self.learning_rate)
+        limits = pair.limits(LOSS)
+        mask = None if limits is None else image_tensor(limits, device)
         for step in range(self.steps):
             registration = transform(moved)
             warped = warp(moving, registration.displacement)
-            loss = total(objective.terms(registration, fixed=fixed, warped=warped, spacing_mm=pair.fixed.spacing_mm))
+            terms = objective.terms(
+                registration, fixed=fixed, warped=warped, spacing_mm=pair.fixed.spacing_mm, mask=mask
+            )
+            loss = total(terms)
             if not torch.isfinite(loss):
                 raise PairFailed(f"the loss of instance optimisation is not finite at step {step + 1}")
             optimiser.zero_grad()

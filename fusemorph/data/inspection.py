@@ -155,6 +155,6 @@ def check_labels(dataset: Dataset) -> Iterable[Finding]:
         yield Finding(level="warning", message=message)
         absent = {label: lacking for label, lacking in absent.items() if len(lacking) < count}
     for label, lacking in sorted(absent.items()):
-        first = f"{len(lacking)} scans, the first is {lacking[0]}"
+        first = f"{len(lacking)} scan{'s' * (len(lacking) > 1)}, the first is {lacking[0]}"
         message = f"label {label} ({dataset.labels[label]}) is absent from {first}"
         yield Finding(level="warning", message=message)

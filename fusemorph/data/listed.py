@@ -19,6 +19,8 @@ class ListedDataset(FileDataset):
 
     allowed_labels: Collection[int] | None = None
     strays: ClassVar[bool] = False
+    without_spacing: ClassVar[str] = ""
+    """Of a set whose images never have voxels of 1x1x1 mm: what ``check`` says of copies whose headers all say so."""
     smallest_side: int | tuple[int, ...] = SMALLEST_SIDE
 
     def __init__(self, listing: Listing, *, folders: Sequence[Path], **rest: Any) -> None:

@@ -1,6 +1,7 @@
 """The pairs of a training step as tensors, a function of seed and step alone."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from fusemorph.augmentation import Volumes, augment
 from fusemorph.configuration import Budget
 from fusemorph.data.dataset import Dataset, Pair, Scan
+from fusemorph.data.masked import LOSS
 from fusemorph.losses.supervision import UNLABELLED
 
 
@@ -49,6 +51,14 @@ class HeldScans:
         return tensor.to(self._device)
 
 
+class Batch(NamedTuple):
+    """Images of the pairs of a step, labels where they are asked for, and masks where these limit the loss."""
+
+    images: Volumes
+    labels: Volumes | None
+    masks: Volumes | None = None
+
+
 def training_batch(
     dataset: Dataset,
     budget: Budget,
@@ -58,12 +68,22 @@ def training_batch(
     labelled: bool,
     device: torch.device,
     held: HeldScans | None = None,
-) -> tuple[Volumes, Volumes | None]:
-    """Images, and labels where they are asked for, of the pairs of a step, augmented as the budget says."""
+) -> Batch:
+    """The pairs of a step, augmented as the budget says."""
     pairs = training_pairs(dataset, budget.batch_size, seed=seed, step=step)
     labels = stack_labels(pairs, device, held=held) if labelled else None
+    masks = stack_masks(pairs, device, held=held) if LOSS in dataset.masked else None
+    there = [own for own in (labels, masks) if own is not None]
+    maps = (torch.cat([own[0] for own in there], dim=1), torch.cat([own[1] for own in there], dim=1)) if there else None
     rng = np.random.default_rng([seed, step, 2])
-    return augment(stack_images(pairs, device, held=held), labels, kind=budget.augmentation, rng=rng)
+    images, maps = augment(stack_images(pairs, device, held=held), maps, kind=budget.augmentation, rng=rng)
+    if maps is None:
+        return Batch(images=images, labels=None)
+    return Batch(
+        images=images,
+        labels=None if labels is None else (maps[0][:, :1], maps[1][:, :1]),
+        masks=None if masks is None else (maps[0][:, -1:], maps[1][:, -1:]),
+    )
 
 
 def training_pairs(dataset: Dataset, size: int, *, seed: int, step: int) -> list[Pair]:
@@ -96,6 +116,17 @@ def stack_labels(
     none = torch.full(pairs[0].fixed.image.shape, UNLABELLED, dtype=torch.int16, device=device)
     fixed, moving = (
         [none if scan.labels is None else held.get(scan.id, "labels", scan.labels, torch.int16) for scan in scans]
+        for scans in _columns(pairs)
+    )
+    return torch.stack(fixed)[:, None], torch.stack(moving)[:, None]
+
+
+def stack_masks(pairs: Sequence[Pair], device: torch.device, *, held: HeldScans | None = None) -> tuple[Tensor, Tensor]:
+    """Masks ``(b, 1, *s)`` of the fixed and the moving images, 1 inside; 1 throughout for a scan that has none."""
+    held = held or HeldScans(device, room=0)
+    everything = torch.ones(pairs[0].fixed.image.shape, dtype=torch.int16, device=device)
+    fixed, moving = (
+        [everything if scan.mask is None else held.get(scan.id, "mask", scan.mask > 0, torch.int16) for scan in scans]
         for scans in _columns(pairs)
     )
     return torch.stack(fixed)[:, None], torch.stack(moving)[:, None]

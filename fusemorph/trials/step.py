@@ -102,14 +102,18 @@ class TrainingStep:
             self._terms if budget.compiler == "none" else compiled(self._terms, budget.compiler)
         )
 
-    def __call__(self, images: Volumes, labels: Volumes | None, *, seed: int, step: int) -> Terms:
+    def __call__(
+        self, images: Volumes, labels: Volumes | None, masks: Volumes | None = None, *, seed: int, step: int
+    ) -> Terms:
         """One update of the weights; the loss, its weighted terms and the norm of the gradient, on the device."""
-        terms = self.gradient(images, labels, seed=seed, step=step)
+        terms = self.gradient(images, labels, masks, seed=seed, step=step)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.budget.clip_norm or math.inf)
         self.optimiser.step()
         return terms | {GRADIENT_NORM: norm}
 
-    def gradient(self, images: Volumes, labels: Volumes | None, *, seed: int, step: int) -> Terms:
+    def gradient(
+        self, images: Volumes, labels: Volumes | None, masks: Volumes | None = None, *, seed: int, step: int
+    ) -> Terms:
         """The loss and its terms, and their gradient in the parameters."""
         if isinstance(self.network, Advancing):
             self.network.advance(step / self.budget.steps, step)
@@ -117,26 +121,31 @@ class TrainingStep:
             group["lr"] = learning_rate(self.budget, step) * group["rate"]
         generator = self._generator(seed, step)
         with autocast(self.budget.precision, self.device):
-            terms = self._compute(images, labels, generator)
+            terms = self._compute(images, labels, masks, generator)
         self.optimiser.zero_grad(set_to_none=True)
         terms["loss"].backward()  # type: ignore[no-untyped-call]
         return {name: term.detach() for name, term in terms.items()}
 
-    def _compute(self, images: Volumes, labels: Volumes | None, generator: torch.Generator) -> Terms:
+    def _compute(
+        self, images: Volumes, labels: Volumes | None, masks: Volumes | None, generator: torch.Generator
+    ) -> Terms:
         try:
-            return self._loss(images, labels, generator)
+            return self._loss(images, labels, masks, generator)
         except torch._dynamo.exc.TorchDynamoException as error:
             first = str(error).partition("\n")[0]
             raise TrainingFailed(f"the network cannot be compiled as one graph: {first}") from error
 
-    def _terms(self, images: Volumes, labels: Volumes | None, generator: torch.Generator) -> Terms:
+    def _terms(
+        self, images: Volumes, labels: Volumes | None, masks: Volumes | None, generator: torch.Generator
+    ) -> Terms:
         registration = self._register(*images, generator)
         if self.budget.symmetric:
             images = both_ways(*images)
-            labels = None if labels is None else both_ways(*labels)
+            labels, masks = (None if maps is None else both_ways(*maps) for maps in (labels, masks))
         fixed, moving = (volume[:, :1] for volume in images)
         warped = warp(moving, registration.displacement)
-        terms = self.objective.terms(registration, fixed=fixed, warped=warped, labels=labels, **self._told)
+        mask = None if masks is None else masks[0].float()
+        terms = self.objective.terms(registration, fixed=fixed, warped=warped, labels=labels, mask=mask, **self._told)
         return {"loss": total(terms)} | terms
 
     def _register(self, fixed: Tensor, moving: Tensor, generator: torch.Generator) -> Registration:

@@ -14,12 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fusemorph.augmentation import Volumes
 from fusemorph.configuration import Budget
 from fusemorph.data.dataset import Dataset
 from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.method import Method
-from fusemorph.trials.batches import HeldScans, training_batch
+from fusemorph.trials.batches import Batch, HeldScans, training_batch
 from fusemorph.trials.checkpoint import Progress, Row, restore, save_checkpoint
 from fusemorph.trials.feed import Feed
 from fusemorph.trials.step import GRADIENT_NORM, TrainingFailed, TrainingStep, learning_rate, set_checkpointing
@@ -135,11 +134,11 @@ def train(
 
 def _feed(
     dataset: Dataset, budget: Budget, objective: TrainingLoss, *, seed: int, first: int, device: torch.device
-) -> Feed[tuple[Volumes, Volumes | None]]:
+) -> Feed[Batch]:
     labelled = objective.reads_labels and bool(dataset.labelled_subjects or objective.supervision.predictions_weight)
     held = HeldScans(device)
 
-    def make(step: int) -> tuple[Volumes, Volumes | None]:
+    def make(step: int) -> Batch:
         return training_batch(dataset, budget, seed=seed, step=step, labelled=labelled, device=device, held=held)
 
     return Feed(make, first=first, last=budget.steps - 1)

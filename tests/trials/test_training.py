@@ -166,7 +166,7 @@ def test_a_symmetric_step_is_the_mean_of_both_directions(dataset: Dataset) -> No
     """For a loss that is a mean over the batch: the same update as from the pair and its mirror as a batch of two."""
     method = replace(METHOD, plan="---/cccc", loss=TrainingLoss(kl_weight=0.0, folding_weight=0.0))
     budget = replace(BUDGET, steps=1, validations=1, precision="float32", symmetric=True)
-    (images, _) = training_batch(dataset, budget, seed=0, step=0, labelled=False, device=CPU)
+    images = training_batch(dataset, budget, seed=0, step=0, labelled=False, device=CPU).images
     trained = train(method, dataset, budget, 0, device=CPU)
     torch.manual_seed(0)
     network = method.network(3)
