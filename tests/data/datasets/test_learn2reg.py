@@ -14,6 +14,7 @@ from experiments.export import main as export
 from experiments.sweep import main
 from fusemorph.data import DataError, open_dataset
 from fusemorph.data.datasets.learn2reg import Learn2Reg
+from fusemorph.metrics import hd95_l2r_vox
 from fusemorph.storage import read_table
 from fusemorph.trials.evaluation import evaluate
 from fusemorph.trials.load import load_trial
@@ -75,7 +76,6 @@ def test_the_published_evaluation_gives_our_figures(tmp_path: Path, capsys: pyte
             assert whole[index.name][name] == pytest.approx(value, abs=1e-4), name
         masked = np.asarray(_stored(data.parent / "masksTr" / f"{index.fixed}.nii.gz")) > 0
         assert within[index.name]["sdlogj_l2r"] == pytest.approx(smoothness(field, masked), abs=1e-4)
-        assert whole[index.name]["hd95_l2r_vox"] >= 0
 
 
 def as_published(field: np.ndarray, task: Path, fixed: str, moving: str) -> dict[str, float]:
@@ -95,9 +95,13 @@ def as_published(field: np.ndarray, task: Path, fixed: str, moving: str) -> dict
     spacing_mm = nib.Nifti1Image.from_filename(task / "imagesTr" / f"{moving}.nii.gz").header.get_zooms()[:3]
     errors = np.linalg.norm((moved - points[1]) * spacing_mm, axis=1)
     everywhere = np.ones(labels[0].shape, bool)
+    distances = hd95_l2r_vox(labels[0], warped, moving_labels=labels[1], labels=(1, 2))  # see tests/metrics
     return {
-        "dice": float(np.mean(dice)), "tre_mm": float(errors.mean()), "sdlogj_l2r": smoothness(field, everywhere),
-    }  # fmt: skip
+        "dice": float(np.mean(dice)),
+        "tre_mm": float(errors.mean()),
+        "hd95_l2r_vox": float(np.mean(distances)),
+        "sdlogj_l2r": smoothness(field, everywhere),
+    }
 
 
 def smoothness(field: np.ndarray, mask: np.ndarray) -> float:
