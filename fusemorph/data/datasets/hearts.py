@@ -1,6 +1,6 @@
 """ACDC and M&Ms as one set of cine MRI, under one naming of the labels, without a scan or a patient twice."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,8 +11,6 @@ from fusemorph.data.datasets.acdc import Acdc
 from fusemorph.data.datasets.mnms import Mnms
 from fusemorph.data.joined import join
 from fusemorph.data.settings import read_protocol
-
-PARTS: Mapping[str, type[CardiacDataset]] = {"acdc": Acdc, "mnms": Mnms}
 
 
 class HeartsSettings(CardiacSettings):
@@ -40,12 +38,15 @@ class Hearts(CardiacDataset):
         options = read_protocol(HeartsSettings, settings, dataset=self.name, protocols=PROTOCOLS)
         if data is None:
             raise ValueError("open_dataset(): 'data' must be the folder that holds acdc and mnms, got None")
-        parts = {name: partial(kind, cache=cache, shape=options.shape) for name, kind in PARTS.items()}
+        parts: dict[str, Callable[[Path], CardiacDataset]] = {
+            "acdc": partial(Acdc, cache=cache, shape=options.shape),
+            "mnms": partial(Mnms, cache=cache, shape=options.shape),
+        }
         listing = join(data, parts, cache=cache_folder(cache))
-        super().__init__(listing, options, folders=[data / name for name in PARTS], cache=cache)
+        super().__init__(listing, options, folders=[data / name for name in parts], cache=cache)
 
     @staticmethod
     def example(folder: Path) -> dict[str, Any]:
         """The examples of both, side by side."""
-        settings = [kind.example(folder / name) for name, kind in PARTS.items()]
-        return {**settings[0], "data": folder}
+        Mnms.example(folder / "mnms")
+        return {**Acdc.example(folder / "acdc"), "data": folder}
