@@ -18,7 +18,7 @@ from reports.figures.forest_plot import first_figure
 from reports.figures.gates import over_pairs
 from reports.figures.significance import MOST_ARMS, significance_figures
 from reports.figures.study import price, study_figures, training
-from reports.plots.gates import equal_weights, gate_weight
+from reports.plots.gates import draw_maps, equal_weights, gate_weight
 from reports.plots.groups import MOST_BESIDE, side_by_side
 from reports.plots.style import COLOURS, MOST_HEIGHT, look, style, with_colours
 from tests.reports.records_fixture import ARMS, Arm, Records, write_records
@@ -151,6 +151,13 @@ def test_a_gate_of_three_prefers_none_at_a_third() -> None:
     ax = gate_weight(Figure().subplots(), GATES_OF_THREE, arms, 4)
     heights = [np.asarray(line.get_ydata(), dtype=float).tolist() for line in ax.lines]
     assert heights == [[0.34, 0.34], [pytest.approx(1 / 3)] * 2], "its weights sum to one: no second line"
+
+
+def test_maps_of_gates_are_white_where_no_candidate_is_preferred() -> None:
+    view = {"gate_slices": np.array([0]), "fixed": np.zeros((1, 4, 4)), "gate3": np.full((1, 4, 4), 0.5)}
+    figure = draw_maps(view | {"gate4": np.full((1, 4, 4), 1 / 3)}, {3: 0.5, 4: 1 / 3}, aspect=1.0)
+    drawn = [np.asarray(ax.images[0].get_array()) for ax in figure.axes[1:3]]
+    assert all(weights == pytest.approx(0.0) for weights in drawn)
 
 
 def test_the_caption_of_gates_holds_for_gates_of_three(runs: Path) -> None:
