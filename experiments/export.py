@@ -35,7 +35,11 @@ COMPRESSED = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry of ``python -m experiments.export``; 0 when all is copied, 2 where something cannot be."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.export", description=__doc__)
+    description = (
+        "Copy what a study measured out of a run folder: numbers only, compressed, without weights, slices or paths. "
+        "python -m reports OUT draws the report of them. Files in OUT are never overwritten with other numbers."
+    )
+    parser = argparse.ArgumentParser(prog="python -m experiments.export", description=description)
     parser.add_argument("runs", type=path_argument, metavar="RUNS")
     parser.add_argument("name", metavar="NAME", help="a study of RUNS/studies, without .json")
     parser.add_argument("out", type=path_argument, metavar="OUT")
@@ -45,11 +49,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoints", action="store_true", help="also export weights, and unfinished trials with their checkpoints"
     )
-    parser.add_argument("--format", choices=("records", "learn2reg"), default="records", help="default: records")
+    parser.add_argument(
+        "--format",
+        choices=("records", "learn2reg"),
+        default="records",
+        help="records, for reports and sweeps, or the displacements of an arm's val pairs as Learn2Reg takes them",
+    )
     group = parser.add_argument_group("with --format learn2reg")
-    group.add_argument("--arm", metavar="LABEL", help="whose displacements are written")
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="of its trials; default: 0")
-    group.add_argument("--data", type=path_argument, metavar="DIR", help="where the dataset's files lie")
+    group.add_argument("--arm", metavar="LABEL", help="arm whose displacements are written")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the trial; default: 0")
+    group.add_argument("--data", type=path_argument, metavar="DIR", help="folder of the data set's files")
     group.add_argument("--cache", type=path_argument, metavar="DIR", help="where preprocessed images are kept")
     options = parser.parse_args(argv)
     if options.format == "learn2reg":

@@ -35,8 +35,8 @@ GROUPS: dict[type[Options], str] = {
     OneShotOptions: "the study oneshot",
 }
 DESCRIPTION = """\
-Run a study: every arm, on a dataset, at a budget, with seeds; then measure its cost and draw the report. The same line
-again does only what is missing. A search study tries configurations and trains the best again.
+Run a study: train and evaluate every arm on a data set, at a budget, with seeds; then measure cost and draw the report.
+The same line run again does only what is missing. A search tries configurations, and trains the best of them again.
 Exit status: 0 when every trial finished, 1 when some failed, 2 for invalid arguments, 128 and the signal when stopped.
 """
 EXAMPLES = f"""\

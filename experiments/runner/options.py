@@ -107,7 +107,7 @@ class DataOptions(Options):
         many=True,
     )
     named_folders: tuple[tuple[str, Path], ...] = option(
-        NamedFolder(), "where a dataset's files lie", flag="--data", metavar="NAME=DIR", many=True
+        NamedFolder(), "folder of a data set's files", flag="--data", metavar="NAME=DIR", many=True
     )
     named_settings: tuple[tuple[str, Any], ...] = option(
         Setting(), "a setting of every data set, or of one: NAME.KEY=VALUE", flag="--set", metavar="KEY=VALUE",
@@ -207,7 +207,7 @@ class SearchOptions(Options):
     )  # fmt: skip
     early_stopping: str | None = option(
         Word(among=("halving", "none")),
-        "how weak trials are stopped early; default: halving for the single objective dice, one dataset and one seed",
+        "how weak trials are stopped early; default: halving for the single objective dice, one data set and one seed",
     )
     warm_start: str | None = option(
         Word(among=known_proxies()),
@@ -262,7 +262,7 @@ class OneShotOptions(Options):
         Switch(), "also train the best on from the shared weights, as arms of their own", default=False
     )
     proxies: tuple[str, ...] = option(
-        Word(among=known_proxies()), "a zero-cost proxy to compare with; again for several; default: all",
+        Word(among=known_proxies()), "a zero-cost proxy to compare with; repeat for several; default: all",
         flag="--proxy", metavar="NAME", many=True,
     )  # fmt: skip
 

@@ -129,7 +129,7 @@ def make_sweeps(study: Study, options: SweepOptions) -> list[Sweep]:
     """
     budget_name = options.study.budget or study.budget
     if study.selects and options.data.select_on:
-        raise ValueError(f"--select-on: {options.study_name} makes its choices on val of the dataset that it trains on")
+        raise ValueError(f"--select-on: {options.study_name} makes its choices on val of the training data set")
     datasets = open_datasets(options.data, study.dataset, study.dataset_settings)
     others = open_others(options.data, datasets)
     return [

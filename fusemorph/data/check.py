@@ -95,11 +95,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options of ``fusemorph check``."""
-    made = argparse.ArgumentParser("fusemorph check", description=__doc__)
+    made = argparse.ArgumentParser("fusemorph check", description="Check a data set before training on it.")
     made.add_argument("dataset", metavar="DATASET", help=f"{', '.join(known_datasets())}, or one of --entries")
     made.add_argument("--data", type=path_argument, metavar="DIR", help="the folder of the images")
     made.add_argument("--cache", type=path_argument, metavar="DIR", help="where preprocessed images are kept")
-    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as shape=48,64,48")
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the data set, such as shape=48,64,48",
+    )
     add_option(made)
     return made
 
