@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fusemorph.data.cache import content_digest
+from fusemorph.data.curation import overlaps
 from fusemorph.data.dataset import Dataset
 from fusemorph.data.errors import DataError
 from fusemorph.data.listed import ListedDataset
@@ -18,11 +19,15 @@ def join(folder: Path, parts: Mapping[str, Callable[[Path], Dataset]], *, cache:
     sets, the first one keeps it, and all scans of the person whom it shows are one subject, in one split.
 
     Raises:
-        DataError: fewer than two are there, or one of them is unusable.
+        DataError: fewer than two are there, two of which it is known that they show some of the same people under other
+            names, or one is unusable.
     """
     present = {name: opened for name, opened in parts.items() if (folder / name).is_dir()}
     if len(present) < 2:
         raise DataError(f"{folder}: must hold two or more of the folders {', '.join(parts)}, holds {len(present)}")
+    for name in present:
+        for other in present.keys() & overlaps(name).keys():
+            raise DataError(f"{folder}: {name} and {other} cannot be one set: {overlaps(name)[other]}")
     scans: dict[str, Listed] = {}
     excluded: dict[Path, str] = {}
     for name, opened in present.items():
