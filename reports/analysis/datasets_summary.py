@@ -10,7 +10,7 @@ from reports.analysis.comparison import Comparison
 from reports.analysis.datasets import Across, tested
 from reports.records.files import as_object
 from reports.statistics.intervals import SEEDS_FOR_A_CLAIM, Interval, holm, verdict
-from reports.wording import listing, plural
+from reports.wording import listing, plural, quoted
 
 MATTERS, EQUAL_SIZE, HOLDS, BEST, SURE = (
     "Does the choice of arm matter", "At equal parameters", "Does the order hold", "Best over all", "How sure",
@@ -89,7 +89,7 @@ def _apart(comparison: Comparison, pair: tuple[str, str], interval: Interval) ->
     between = metric.between(interval.low, interval.high, signed=True)
     alone = ", over blocks alone" if interval.conditional else ""
     return (
-        f"{_quoted(pair[0])} scored {metric.number(abs(interval.estimate))} {unit} {way} than {_quoted(pair[1])} "
+        f"{quoted(pair[0])} scored {metric.number(abs(interval.estimate))} {unit} {way} than {quoted(pair[1])} "
         f"(95 % interval {between}{alone})"
     )
 
@@ -105,7 +105,7 @@ def _largest_change(study: Across) -> str:
     baseline = next(iter(study.sets.values())).baseline
     alone = ", over blocks alone" if row["limit"] == "one seed" else ""
     return (
-        f"The largest change is that of {_quoted(row['arm'])}: its difference to {_quoted(baseline)} is "
+        f"The largest change is that of {quoted(row['arm'])}: its difference to {quoted(baseline)} is "
         f"{metric.number(abs(row['change']))} {metric.unit or metric.title} {way} on {row['first']} than on "
         f"{row['second']} (95 % interval {metric.between(row['low'], row['high'], signed=True)}{alone})."
     )
@@ -116,7 +116,7 @@ def _best(study: Across) -> str:
     ranks = study.ranks.sort_values(kind="stable")
     if len(ranks) < 2:
         return f"Fewer than two arms have a result on each of the {plural(len(study.means), 'data set')}."
-    best = [_quoted(arm) for arm in ranks.index[ranks == ranks.iloc[0]]]
+    best = [quoted(arm) for arm in ranks.index[ranks == ranks.iloc[0]]]
     confirmed = not study.test.reason and study.test.p_value < 0.05
     reason = "the order is that of these trained networks" if confirmed else "no test confirms this order"
     verb = "has" if len(best) == 1 else "share"
@@ -150,11 +150,6 @@ def _selected(study: Across) -> str:
     """On which data sets the figures are of the pairs on which choices were made."""
     chosen = [name for name, comparison in study.sets.items() if comparison.records.is_selection_split]
     return f"Figures are of the selection split, on which choices were made, on {listing(chosen)}." if chosen else ""
-
-
-def _quoted(arm: object) -> str:
-    """An arm within a sentence, in quotation marks where its label has a comma."""
-    return f"“{arm}”" if "," in str(arm) else str(arm)
 
 
 def _steps(study: Across) -> str:
