@@ -18,13 +18,13 @@ from reports.figures.captioned import CaptionedFigure
 from reports.figures.gates import EQUAL
 from reports.plots import arms as plots
 from reports.plots.gates import gate_weight, weight_limits
-from reports.plots.groups import side_by_side
+from reports.plots.groups import MOST_BESIDE, side_by_side
 from reports.plots.style import as_label, is_narrow, new_figure, numbered, panels, style, with_colours, with_line_styles
 from reports.records.files import as_object
 from reports.tables.table import caption
 from reports.wording import listing, number, plural
 
-MOST_STRUCTURES, MOST_SIDE_BY_SIDE, MOST_COLUMNS = 24, 8, 32
+MOST_STRUCTURES, MOST_SIDE_BY_SIDE, MOST_COLUMNS = 24, 8, 24
 NUMERALS = "Numerals: arms that are not trained (the table has their intervals)"
 MOST_ACROSS = 6
 """Groups of arms side by side; those of more stand in several rows."""
@@ -112,7 +112,7 @@ def groups(comparison: Comparison) -> CaptionedFigure:
     captioned = CaptionedFigure(name="groups", title="Strategies by group")
     if arms[metric.name].isna().all():
         return replace(captioned, caption="No strategy is in several groups: nothing is drawn.")
-    figure = new_figure(3.0)
+    figure = new_figure(3.0 if arms["group"].nunique() <= MOST_BESIDE else 4.8)
     side_by_side(figure.subplots(), comparison.arms, comparison.baseline, metric)
     legend_above(figure, arms, groups=False)
     text = (
@@ -150,6 +150,7 @@ def training(comparison: Comparison) -> CaptionedFigure:
         for ax, name, label in zip(cell, rows, ("Val Dice", "Training loss"), strict=False):
             plots.training_curve(ax, history, drawn, name, faint=faint)
             ax.set_ylabel(label if place % across == 0 else "")
+            ax.locator_params(axis="x", nbins=5 if across < 4 else 2)
         cell[0].set_title(as_label(group, width=90 // min(len(groups), MOST_ACROSS)))
         if place + across >= len(groups):
             cell[-1].set_xlabel("Step")
