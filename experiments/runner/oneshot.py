@@ -21,6 +21,8 @@ from nas.jobs import JobList
 from nas.proxy import PAIRS, SEED, load_proxy, probe_of
 from nas.shared_weights import NAME, score_plans, shared_estimates
 
+SHARES = {"stopped at 1/4": 1 / 4, "stopped at 1/2": 1 / 2, "trained once": 1.0}
+
 
 def run_oneshot(setup: OneShotSetup) -> int:
     """Run the study from where its records end; returns the exit status.
@@ -41,6 +43,7 @@ def run_oneshot(setup: OneShotSetup) -> int:
     trained_s = float(read_json(folder.path / "measured.json")["training_s"])
     estimators = [_estimator(NAME, shared, before_s=trained_s)]
     estimators += [_estimator(name, scores) for name, scores in proxies.items()]
+    estimators += early_estimators(setup, sweep)
     print(ranking_text(estimators, alone=stand_alone(setup, sweep), runs=setup.options.runs, name=setup.name))
     return status
 
@@ -93,6 +96,24 @@ def stand_alone(setup: OneShotSetup, sweep: Sweep) -> dict[str, dict[int, float]
         if arm.group == "plan" and folder.status() == "finished":
             found.setdefault(arm.label, {})[trial.seed] = float(history_of(folder.path)[-1]["val_dice"])
     return found
+
+
+def early_estimators(setup: OneShotSetup, sweep: Sweep) -> list[Estimator]:
+    """The first seed of each plan at a quarter, at half and at the end of its training, as estimates of the others."""
+    budget, seed = setup.budget, 0
+    scores: dict[str, dict[str, float]] = {name: {} for name in SHARES}
+    seconds = dict.fromkeys(SHARES, 0.0)
+    for arm, trial in sweep.trials:
+        folder = TrialFolder(setup.options.runs, trial)
+        if arm.group != "plan" or trial.seed != seed or folder.status() != "finished":
+            continue
+        history = {int(row["step"]): float(row["val_dice"]) for row in history_of(folder.path)}
+        took_s = float(read_json(folder.path / "measured.json").get("training_s") or 0.0)
+        for name, share in SHARES.items():
+            if (step := round(share * budget.steps)) in history:
+                scores[name][arm.label] = history[step]
+                seconds[name] += share * took_s
+    return [Estimator(name=name, scores=scores[name], seconds=seconds[name], seed=seed) for name in SHARES]
 
 
 def _estimator(name: str, scores: Mapping[str, Score], *, before_s: float = 0.0) -> Estimator:

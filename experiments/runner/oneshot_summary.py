@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +17,21 @@ from reports.tables.terminal import aligned
 RESAMPLES = 1000
 FEWEST = 5
 """Plans below which no correlation is given."""
+SAME_SEED = "stopped early and trained once: one seed, against the mean of the others; the last is the ceiling"
 Values = Sequence[float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimator:
-    """What tells plans apart before they are trained: its ``scores`` by plan, and the ``seconds`` that it took."""
+    """What tells plans apart before they are trained to the end: its ``scores`` by plan, and the ``seconds`` it took.
+
+    ``seed``: of the trainings that it has looked at itself, if it has; they are no part of what it is compared with.
+    """
 
     name: str
     scores: Mapping[str, float]
     seconds: float
+    seed: int | None = None
 
 
 def ranking_text(
@@ -39,34 +43,28 @@ def ranking_text(
     """
     path = runs / FOLDER / f"{name}.json"
     write_json(path, {"format": FORMAT, "estimators": [_as_json(each) for each in estimators], "alone": dict(alone)})
-    means = {plan: float(np.mean(list(by_seed.values()))) for plan, by_seed in alone.items()}
-    if len(means) < FEWEST:
-        return f"{len(means)} plans trained alone: too few to rank; scores: {path}"
+    if len(alone) < FEWEST:
+        return f"{len(alone)} plans trained alone: too few to rank; scores: {path}"
     rows = [["estimate", "Kendall tau", "Spearman rho", "regret of the first", "cost"]]
-    rows += [_row(each, means) for each in estimators]
-    ceiling = _ceiling(alone)
+    rows += [row for each in estimators if (row := _row(each, alone))]
     return "\n".join(
         [
-            f"agreement with val Dice of {len(means)} plans trained alone, 95 % intervals over plans",
-            *aligned(rows, right=True), *([ceiling] if ceiling else []), f"scores: {path}",
+            f"agreement with val Dice of {len(alone)} plans trained alone, 95 % intervals over plans",
+            *aligned(rows, right=True), SAME_SEED, f"scores: {path}",
         ]
     )  # fmt: skip
 
 
-def _row(estimator: Estimator, means: Mapping[str, float]) -> list[str]:
-    plans = [plan for plan in means if plan in estimator.scores]
-    scores = [ranking_value(estimator.scores[plan]) for plan in plans]
-    truth = [means[plan] for plan in plans]
-    regret = max(means.values()) - truth[int(np.argmax(scores))]
+def _row(estimator: Estimator, alone: Mapping[str, Mapping[int, float]]) -> list[str]:
+    """The estimator's line; none where there is nothing to compare it with."""
+    others = {plan: [v for seed, v in by_seed.items() if seed != estimator.seed] for plan, by_seed in alone.items()}
+    means = {plan: float(np.mean(values)) for plan, values in others.items() if values and plan in estimator.scores}
+    if len(means) < FEWEST:
+        return []
+    scores, truth = [ranking_value(estimator.scores[plan]) for plan in means], list(means.values())
+    regret = max(truth) - truth[int(np.argmax(scores))]
     numbers = [interval_text(kendall, scores, truth), interval_text(spearman, scores, truth), f"{regret:.4f}"]
     return [estimator.name, *numbers, clock(estimator.seconds)]
-
-
-def _ceiling(alone: Mapping[str, Mapping[int, float]]) -> str:
-    """The agreement of the seeds with each other, beyond which no estimate of one training can rank."""
-    seeds = sorted(set.intersection(*(set(by_seed) for by_seed in alone.values())))
-    taus = [kendall(*([alone[plan][seed] for plan in alone] for seed in pair)) for pair in combinations(seeds, 2)]
-    return f"ceiling, one seed against another: Kendall tau {np.mean(taus):.2f}" if taus else ""
 
 
 def kendall(scores: Values, truth: Values) -> float:
@@ -83,10 +81,13 @@ def spearman(scores: Values, truth: Values) -> float:
 
 def interval_text(statistic: Callable[[Values, Values], float], scores: Values, truth: Values) -> str:
     """The statistic with its percentile bootstrap interval over plans."""
+    found = statistic(scores, truth)
+    if math.isnan(found):
+        return "all are equal"
     pairs, rng = np.array([scores, truth]), np.random.default_rng(0)
     drawn = [statistic(*pairs[:, rng.integers(len(truth), size=len(truth))].tolist()) for _ in range(RESAMPLES)]
-    low, high = np.nanquantile(drawn, [0.025, 0.975]) if np.isfinite(drawn).any() else (math.nan, math.nan)
-    return f"{statistic(scores, truth):.2f} [{low:.2f}, {high:.2f}]"
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return f"{found:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _as_json(estimator: Estimator) -> dict[str, object]:
