@@ -19,7 +19,7 @@ NAME = "supernet"
 
 def shared_estimates(runs: Path, trial: Trial, *, pairs: int) -> Estimates:
     """The scores by the supernet of a trial: mean val Dice of so many pairs, as a training validates."""
-    return Estimates(runs, NAME, {"supernet": trial.configuration(), "pairs": pairs})
+    return Estimates(runs, NAME, {"supernet": trial.configuration(), "pairs": pairs, "dataset": trial.dataset})
 
 
 def score_plans(
