@@ -16,10 +16,21 @@ from reports.analysis.weight_sweeps import with_fronts
 from reports.figures.against import against_columns, intervals_over, legend_above, values_by_arm
 from reports.figures.captioned import CaptionedFigure
 from reports.figures.gates import EQUAL
+from reports.figures.significance import LETTER
 from reports.plots import arms as plots
 from reports.plots.gates import gate_weight, weight_limits
 from reports.plots.groups import MOST_BESIDE, side_by_side
-from reports.plots.style import as_label, is_narrow, new_figure, numbered, panels, style, with_colours, with_line_styles
+from reports.plots.style import (
+    LABEL_WIDTH,
+    as_label,
+    is_narrow,
+    new_figure,
+    numbered,
+    panels,
+    style,
+    with_colours,
+    with_line_styles,
+)
 from reports.records.files import as_object
 from reports.tables.table import caption
 from reports.wording import listing, number, plural
@@ -254,7 +265,8 @@ def structures(comparison: Comparison) -> CaptionedFigure:
     means = named.groupby(["structure", "arm"], sort=False)["dice"].mean().unstack("arm")[list(shown["arm"])]
     chosen = (means.max(axis=1) - means.min(axis=1)).nlargest(MOST_STRUCTURES).index
     if len(shown) > MOST_SIDE_BY_SIDE:
-        figure = new_figure(1.9 + 0.26 * len(chosen))
+        letters = min(shown["arm"].str.len().max(), 24 if len(shown) <= plots.MOST_IN_TWO_LINES else LABEL_WIDTH)
+        figure = new_figure(0.7 + LETTER * letters + 0.26 * len(chosen))
         plots.structures_in_colour(figure.subplots(), means.loc[[name for name in means.index if name in chosen]])
         text = "Mean over pairs and seeds, less the mean of the arms on each structure. The table has the values."
     else:

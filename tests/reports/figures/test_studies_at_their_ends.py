@@ -17,10 +17,10 @@ from reports.figures.captioned import CaptionedFigure
 from reports.figures.forest_plot import first_figure
 from reports.figures.gates import over_pairs
 from reports.figures.significance import MOST_ARMS, significance_figures
-from reports.figures.study import price, study_figures, training
+from reports.figures.study import price, structures, study_figures, training
 from reports.plots.gates import draw_maps, equal_weights, gate_weight
 from reports.plots.groups import MOST_BESIDE, side_by_side
-from reports.plots.style import COLOURS, MOST_HEIGHT, look, style, with_colours
+from reports.plots.style import COLOURS, MOST_HEIGHT, look, save, style, with_colours
 from tests.reports.records_fixture import ARMS, Arm, Records, write_records
 
 NAMES = ("base", "flips", "one direction, twice the steps", "three resolutions, KL 0.01, rate 1e-3")
@@ -82,6 +82,16 @@ def test_matrices_hold_the_best_of_many_arms_and_say_so(many: Comparison) -> Non
             assert MOST_ARMS <= len(drawn.figure.axes[0].get_yticklabels()) <= MOST_ARMS + 1
             assert f"Drawn: the {MOST_ARMS} best of 60 arms" in drawn.caption
             assert len(drawn.figure.axes[0].texts) > MOST_ARMS, "with numbers"
+
+
+def test_structures_of_many_arms_have_room_for_names(many: Comparison, tmp_path: Path) -> None:
+    drawn = structures(with_look(many))
+    assert drawn.figure is not None
+    save(drawn.figure, tmp_path, "structures")  # a layout that collapses is a warning, and that an error
+    names = drawn.figure.axes[0].get_xticklabels()
+    assert len(names) == 24
+    assert min(name.get_window_extent().y0 for name in names) >= 0
+    assert "The 24 best of 60 arms" in drawn.caption
 
 
 def test_a_legend_of_many_methods_takes_few_rows() -> None:
