@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from experiments.runner.drivers import require_extras
+from experiments.runner.drivers import require_devices, require_extras
 from experiments.runner.option_fields import OPTION, Options, flag_of
 from experiments.runner.option_types import Folder
 from experiments.runner.options import (
@@ -99,6 +99,7 @@ def parse(argv: Sequence[str] | None) -> SweepOptions | None:
         oneshot=_pick(OneShotOptions, given),
     )  # fmt: skip
     require_extras(options.search, options.execution)
+    require_devices(options.execution)
     if options.study.compile:
         _require_compiler(options.study.compile, options.execution.device)
     return options

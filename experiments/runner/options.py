@@ -34,7 +34,7 @@ DRIVERS = {
     "ray": ("tpe", "nsga2", "random"),
 }
 """The short form of executor and searcher: each driver with the searchers that it offers, its own choice first."""
-AT_MOST = {"seeds": 1_000, "trials": 100_000, "workers": 1_024, "steps": 1_000_000}
+AT_MOST = {"seeds": 1_000, "trials": 100_000, "workers": 1_024, "batch_size": 1_024, "steps": 1_000_000}
 COMPILERS = tuple(name for name in get_args(Compiler) if name != "none")
 
 
@@ -66,6 +66,11 @@ class StudyOptions(Options):
     compile: Compiler | None = option(  # noqa: RUF009
         Word(among=COMPILERS), "train compiled networks (torch.compile); without a value: inductor", bare=COMPILERS[0]
     )
+    batch_size: int | None = option(
+        Whole(least=1, most=AT_MOST["batch_size"]),
+        "pairs of a training step, whose gradients are averaged; default: the budget's (1)",
+        metavar="N",
+    )
     label_warp: Mode = option(  # noqa: RUF009
         Word(among=get_args(Mode)),
         "how moving labels are warped for evaluation, default: linear (as one-hot); nearest: as Learn2Reg does",
@@ -86,12 +91,14 @@ class StudyOptions(Options):
         return tuple(text.strip() for text in self.labels.split(",")) if self.labels else ()
 
     def find_budget(self, name: str) -> Budget:
-        """The budget of that name, compiled if that is asked for."""
-        return replace(find_budget(name), compiler=self.compile or "none")
+        """The budget of that name, compiled and with the batches that are asked for."""
+        budget = find_budget(name)
+        return replace(budget, compiler=self.compile or "none", batch_size=self.batch_size or budget.batch_size)
 
     def study_name(self, *parts: str) -> str:
         """What a study is called that has no name of its own."""
-        added = ["compiled"] * bool(self.compile) + [self.label_warp] * (self.label_warp != "linear")
+        added = ["compiled"] * bool(self.compile) + [f"batches-of-{self.batch_size}"] * bool(self.batch_size)
+        added += [self.label_warp] * (self.label_warp != "linear")
         return "-".join((*parts, *added))
 
 
@@ -171,7 +178,7 @@ class ExecutionOptions(Options):
     )
     gpus_per_trial: float = option(
         Number(least=0, most=1024, whole_beyond_1=True),
-        "GPUs that Ray reserves for a trial, fractions allowed; default: 0",
+        "GPUs of a trial: from 2 on they share each batch; fractions are for Ray, which reserves them; default: 0",
         default=0.0,
         metavar="N",
     )
@@ -180,6 +187,11 @@ class ExecutionOptions(Options):
         super().__post_init__()
         if self.driver and self.executor:
             raise ValueError("--driver is short for --executor and --searcher: give either it or those")
+
+    @property
+    def devices_per_trial(self) -> int:
+        """Over how many devices a trial is trained."""
+        return max(1, int(self.gpus_per_trial))
 
     @property
     def on_ray(self) -> bool:

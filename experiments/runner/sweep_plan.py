@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 
 from experiments.runner.datasets import Other, dataset_entry, open_datasets, open_others, require_pairs, selection_split
+from experiments.runner.drivers import require_shares
 from experiments.runner.labels import described, label_counts, over_labels
 from experiments.runner.option_types import StudyName, suggestion
 from experiments.runner.options import StudyOptions, SweepOptions
@@ -52,8 +53,8 @@ class Sweep:
             Job(
                 trial=trial, splits=(self.split,), data=data.folders.get(self.dataset.name), cache=data.cache,
                 threads=execution.threads, device=execution.device,
-                checkpointing=execution.checkpointing, label=self.labels[trial.key],
-                work=self.work(arm, trial), others=self.others_of(arm),
+                devices=execution.devices_per_trial, checkpointing=execution.checkpointing,
+                label=self.labels[trial.key], work=self.work(arm, trial), others=self.others_of(arm),
                 label_warp=self.options.study.label_warp,
                 selection=data.folders.get(data.select_on) if data.select_on else None,
             )
@@ -167,6 +168,7 @@ def make_sweep(
         ValueError: an unknown budget or arm, or a split without pairs.
     """
     budget = options.study.find_budget(budget_name)
+    require_shares(options.execution, budget, budget_name)
     split = "val" if study.selects or dataset.missing("test") else "test"
     require_pairs(dataset, split)
     space = options.study.space or study.space
