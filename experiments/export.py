@@ -4,7 +4,9 @@
 never overwritten with other numbers. ``--pictures`` takes the slices along, of simulated images alone;
 ``--checkpoints`` weights, and what unfinished trials go on from: OUT is then a run folder that ``sweep --runs OUT``
 continues on another machine.
-``--format learn2reg`` writes the displacements of an arm's val pairs instead, as the challenge takes them.
+``--format learn2reg`` writes the displacements of an arm's val pairs instead, as the challenge takes them. ``--format
+mlflow`` and ``wandb`` write a run for each trial (configuration, curves, final metrics, with ``--pictures`` slices) as
+these packages keep them offline; again for a study that has gone on.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from experiments.trackers import TRACKERS, write_tracked
 from fusemorph.paths import path_argument
 from fusemorph.records import CHECKPOINT, ENDED, RECORD, WEIGHTS, read_record
 from fusemorph.storage import RecordError, StorageError, read_json, write_bytes, write_json
@@ -55,6 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         default="records",
         help="records, for reports and sweeps, or the displacements of an arm's val pairs as Learn2Reg takes them",
     )
+<<<<<<< HEAD
+=======
+    parser.add_argument(
+        "--format", choices=("records", "learn2reg", *TRACKERS), default="records", help="default: records"
+    )
+>>>>>>> da8077f (Export studies in the offline formats of MLflow and Weights & Biases; a sweep over hosts that are cut off and killed)
     group = parser.add_argument_group("with --format learn2reg")
     group.add_argument("--arm", metavar="LABEL", help="arm whose displacements are written")
     group.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the trial; default: 0")
@@ -63,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.format == "learn2reg":
         return _submit(options)
+    if options.format in TRACKERS:
+        return _track(options)
     taken = {"pictures": options.pictures, "checkpoints": options.checkpoints}
     try:
         copied = export(options.runs, options.name, options.out, **taken)
@@ -70,6 +81,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RecordError, StorageError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def _track(options: argparse.Namespace) -> int:
+    try:
+        written = write_tracked(
+            options.runs, options.name, options.out, tracker=options.format, pictures=options.pictures
+        )
+    except (RecordError, ValueError, OSError) as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 2
+    print(f"{written} trials in {options.out}")
     return 0
 
 

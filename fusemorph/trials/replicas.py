@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed
+from torch._C._distributed_c10d import FileStore
 
 from fusemorph.catalogue import add_folders
 from fusemorph.configuration import Budget
@@ -159,7 +160,7 @@ def _wait_until_ready(followers: Sequence[_Follower]) -> None:
 
 def _meet(meeting: Path, share: Share, device: torch.device) -> None:
     """Join the processes of the training."""
-    store = torch.distributed.FileStore(str(meeting / "store"), share.size)
+    store = FileStore(str(meeting / "store"), share.size)
     store.set_timeout(MEET)
     torch.distributed.init_process_group(
         "nccl" if device.type == "cuda" else "gloo", store=store, rank=share.rank, world_size=share.size,

@@ -131,9 +131,14 @@ class TrainingStep:
         for index in range(count):
             generator = self._generator(seed, step, self._share.rank * count + index)
             with autocast(self.budget.precision, self.device):
+<<<<<<< HEAD
                 own = [volumes and _pair(volumes, index) for volumes in (labels, masks)]
                 terms = self._compute(_pair(images, index), own[0], own[1], generator)
             (terms["loss"] / (count * self._share.size)).backward()
+=======
+                terms = self._compute(_pair(images, index), labels and _pair(labels, index), generator)
+            (terms["loss"] / (count * self._share.size)).backward()  # type: ignore[no-untyped-call]
+>>>>>>> da8077f (Export studies in the offline formats of MLflow and Weights & Biases; a sweep over hosts that are cut off and killed)
             found.append({name: term.detach() for name, term in terms.items()})
         return self._mean(found)
 
@@ -150,7 +155,7 @@ class TrainingStep:
             gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
             sums = torch.cat([terms, *(gradient.flatten() for gradient in gradients)])
             torch.distributed.all_reduce(sums)
-            terms, *summed = sums.split([len(terms), *(gradient.numel() for gradient in gradients)])
+            terms, *summed = torch.split(sums, [len(terms), *(gradient.numel() for gradient in gradients)])
             for gradient, numbers in zip(gradients, summed, strict=True):
                 gradient.copy_(numbers.view_as(gradient))
         means = terms / (len(found) * self._share.size)

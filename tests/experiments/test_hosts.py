@@ -39,7 +39,7 @@ UsePAM no
 PermitRootLogin prohibit-password
 SetEnv HOME={folder}/{name}
 """
-BASHRC = "export PATH={folder}/bin:$PATH PYTHONPATH=$HOME/checkout\ncd\n"
+BASHRC = "export PATH={folder}/bin:$PATH PYTHONPATH=$HOME/checkout RAY_worker_niceness=0\ncd\n"
 BOOT = """\
 hostname {name}
 mount --bind {folder}/hosts /etc/hosts
@@ -66,6 +66,7 @@ class Network:
     folder: Path
     mark: str = f"fm{os.getpid() % 100_000}"
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    commands: list["subprocess.Popen[str]"] = field(default_factory=list)
 
     def space(self, name: str) -> str:
         return f"{self.mark}-{name}"
@@ -127,9 +128,12 @@ class Network:
         ]
         path = f"{self.folder}/bin:{home}/environment/bin:{os.environ['PATH']}"
         settings = [f"HOME={home}", f"PATH={path}", "RAY_AUTH_MODE=token", "RAY_USAGE_STATS_ENABLED=0"]
-        return subprocess.Popen(
-            [*entered, "env", *settings, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        self.commands.append(
+            subprocess.Popen(
+                [*entered, "env", *settings, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
         )
+        return self.commands[-1]
 
     def link(self, name: str, state: str) -> None:
         call("ip", "-n", self.space("sw"), "link", "set", name, state)
@@ -144,6 +148,9 @@ class Network:
             with suppress(OSError, IndexError):
                 os.kill(self.first_process(name), 9)
             self.processes[name].wait()
+        for command in self.commands:
+            command.kill()
+            command.communicate()
         for name in (*ADDRESSES, "sw"):
             call("ip", "netns", "del", self.space(name), check=False)
 
@@ -222,7 +229,8 @@ class Watched:
         claims: dict[str, list[dict[str, Any]]] = {}
         for path in sorted(self.runs.glob("*/claim-*.json")):
             with suppress(OSError, ValueError):
-                claims.setdefault(path.parent.name, []).append(json.loads(path.read_text()))
+                claim = json.loads(path.read_text())
+                claims.setdefault(path.parent.name, []).append(claim)
                 number = int(path.stem.removeprefix("claim-"))
                 self.highest[path.parent.name] = max(number, self.highest.get(path.parent.name, 0))
         for path in self.runs.glob("*/record.json"):
@@ -262,7 +270,7 @@ def test_every_trial_finishes_once_whatever_happens_to_a_host(
     sweep = network.on("desk", "ray", "submit", "ssh.yaml", "experiments/sweep.py", "--", *line)
     watched = Watched(Path(runs))
 
-    wait_for(lambda: all(watched.held_by(h) for h in ("h1", "h2", "h3")), "a trial on each host", within_s=300)
+    wait_for(lambda: all(watched.held_by(h) for h in ("h1", "h2", "h3")), "a trial on each host", within_s=600)
     told(f"all three hosts train: {time.monotonic() - began:.0f} s")
     cut = watched.held_by("h3")
     assert cut is not None
