@@ -26,8 +26,22 @@ pytestmark = pytest.mark.hosts
 
 ROOT = Path(__file__).parents[2]
 ADDRESSES = {"desk": "10.77.0.9", "h1": "10.77.0.1", "h2": "10.77.0.2", "h3": "10.77.0.3"}
-SWEEP = ["quickstart", "--seeds", "3", "--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4"]
-STEPS = os.environ.get("FUSEMORPH_HOSTS_STEPS", "400")
+SWEEP = [
+    "quickstart",
+    "--arm",
+    "C2F match",
+    "--arm",
+    "C2F correlation",
+    "--seeds",
+    "4",
+    "--set",
+    "spacing_mm=8.0",
+    "--set",
+    "train=4",
+    "--set",
+    "val=4",
+]
+STEPS = os.environ.get("FUSEMORPH_HOSTS_STEPS", "600")
 AGAIN_S = 30.0
 """Within so many seconds of its host's loss a trial runs on another one."""
 SSHD = """\
@@ -277,8 +291,9 @@ def test_every_trial_finishes_once_whatever_happens_to_a_host(
     network.link("h3", "down")
     lost = time.monotonic()
     beats = [claim["beat"] for claim in watched.look()[cut]]
-    wait_for(lambda: watched.moved(cut, "h3"), "the trial of the host that was cut off", within_s=AGAIN_S)
-    told(f"cut off: its trial runs again after {time.monotonic() - lost:.1f} s")
+    wait_for(lambda: watched.moved(cut, "h3"), "the trial of the host that was cut off", within_s=180)
+    again = {"cut off": time.monotonic() - lost}
+    told(f"cut off: its trial runs again after {again['cut off']:.1f} s")
     assert watched.look()[cut][0]["beat"] > beats[0]  # it goes on writing
     network.link("h3", "up")
     lost = time.monotonic()
@@ -288,8 +303,9 @@ def test_every_trial_finishes_once_whatever_happens_to_a_host(
     killed = wait_for(lambda: watched.held_by("h2"), "a trial on h2", within_s=120)
     network.crash("h2")
     lost = time.monotonic()
-    wait_for(lambda: watched.moved(killed, "h2"), "the trial of the host that was killed", within_s=AGAIN_S)
-    told(f"killed: its trial runs again after {time.monotonic() - lost:.1f} s")
+    wait_for(lambda: watched.moved(killed, "h2"), "the trial of the host that was killed", within_s=180)
+    again["killed"] = time.monotonic() - lost
+    told(f"killed: its trial runs again after {again['killed']:.1f} s")
 
     wait_for(lambda: watched.look() is not None and sweep.poll() is not None, "the sweep", within_s=900)
     said, _ = sweep.communicate()
@@ -299,6 +315,7 @@ def test_every_trial_finishes_once_whatever_happens_to_a_host(
     keys = [key for arm in read_json(Path(runs) / "studies" / f"{name}.json")["arms"] for key in arm["keys"].values()]
     watched.look()
     assert {key: len(states) for key, states in watched.ended.items()} == dict.fromkeys(keys, 1)
+    assert max(again.values()) <= AGAIN_S
     repeated = {key for key, number in watched.highest.items() if number > 1}
     assert repeated == {cut, killed}
     assert not list(Path(runs).glob("*/claim-*"))
