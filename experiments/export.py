@@ -54,16 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--format",
-        choices=("records", "learn2reg"),
+        choices=("records", "learn2reg", *TRACKERS),
         default="records",
-        help="records, for reports and sweeps, or the displacements of an arm's val pairs as Learn2Reg takes them",
+        help="records, for reports and sweeps; the displacements of an arm's val pairs as Learn2Reg takes them; or a run "
+        "for each trial as MLflow or Weights & Biases keep it offline",
     )
-<<<<<<< HEAD
-=======
-    parser.add_argument(
-        "--format", choices=("records", "learn2reg", *TRACKERS), default="records", help="default: records"
-    )
->>>>>>> da8077f (Export studies in the offline formats of MLflow and Weights & Biases; a sweep over hosts that are cut off and killed)
     group = parser.add_argument_group("with --format learn2reg")
     group.add_argument("--arm", metavar="LABEL", help="arm whose displacements are written")
     group.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the trial; default: 0")

@@ -33,17 +33,12 @@ from reports.tables.terminal import aligned
 TIMED_FLOPS = 1e9
 """The largest forward pass that is timed; a larger network is timed on a smaller image, and scaled by its FLOPs."""
 SMALLEST_SIDE = 32
-<<<<<<< HEAD
 SAMPLED_PLANS = 12
 PAIR_IN_STEPS = 0.25
 """A pair registered and measured takes about a quarter of a symmetric training step (0.19 to 0.29 for three plans on
 hippocampus and ACDC at c = 4)."""
-HEADROOM = {False: 1.25, True: 1.75}
-"""What libraries and the allocator need beside the tensors that are foretold, without and with checkpointing."""
-=======
 HEADROOM = 1.25
 """What libraries and the allocator need beside the tensors that are foretold."""
->>>>>>> da8077f (Export studies in the offline formats of MLflow and Weights & Biases; a sweep over hosts that are cut off and killed)
 
 
 def describe_sweep(sweep: Sweep) -> str:

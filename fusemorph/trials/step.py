@@ -131,14 +131,9 @@ class TrainingStep:
         for index in range(count):
             generator = self._generator(seed, step, self._share.rank * count + index)
             with autocast(self.budget.precision, self.device):
-<<<<<<< HEAD
                 own = [volumes and _pair(volumes, index) for volumes in (labels, masks)]
                 terms = self._compute(_pair(images, index), own[0], own[1], generator)
-            (terms["loss"] / (count * self._share.size)).backward()
-=======
-                terms = self._compute(_pair(images, index), labels and _pair(labels, index), generator)
             (terms["loss"] / (count * self._share.size)).backward()  # type: ignore[no-untyped-call]
->>>>>>> da8077f (Export studies in the offline formats of MLflow and Weights & Biases; a sweep over hosts that are cut off and killed)
             found.append({name: term.detach() for name, term in terms.items()})
         return self._mean(found)
 
