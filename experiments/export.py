@@ -56,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--format",
         choices=("records", "learn2reg", *TRACKERS),
         default="records",
-        help="records, for reports and sweeps; the displacements of an arm's val pairs as Learn2Reg takes them; or a run "
-        "for each trial as MLflow or Weights & Biases keep it offline",
+        help="records, for reports and sweeps; the displacements of an arm's val pairs as Learn2Reg takes them; or a "
+        "run for each trial as MLflow or Weights & Biases keep it offline",
     )
     group = parser.add_argument_group("with --format learn2reg")
     group.add_argument("--arm", metavar="LABEL", help="arm whose displacements are written")
