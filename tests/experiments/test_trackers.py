@@ -127,7 +127,9 @@ def test_wandb_reads_what_was_written_once(runs: Path, tmp_path: Path) -> None:
     export(runs, out, "wandb")
     assert len(list(out.glob("wandb/offline-run-*"))) == 6
     (folder,) = out.glob(f"wandb/offline-run-*-{KEY}")
-    config, curve, summary = {}, {}, {}
+    config: dict[str, Any] = {}
+    curve: dict[int, float] = {}
+    summary: dict[str, Any] = {}
     for record in records(folder):
         kind = record.WhichOneof("record_type")
         if kind == "run":
