@@ -123,7 +123,7 @@ def prepare_oneshot(study: OneShotStudy, options: SweepOptions) -> OneShotSetup:
     if best + sample < 1:
         raise ValueError("--confirm 0 with --sample 0: no plan is trained alone, and nothing is compared")
     base = replace(study.base(budget), plan=largest_plan(plans))
-    supernet = Supernet(of=base, operators="", plans=plans, draw=asked.draw).for_dataset(dataset)
+    supernet = Supernet(of=base.for_dataset(dataset), operators="", plans=plans, draw=asked.draw)
     return OneShotSetup(
         name=sweep_name(options, dataset.name, budget_name, space=space_name), study=study, options=options,
         dataset=dataset, budget_name=budget_name, budget=budget, space_name=space_name, space=space,
