@@ -15,6 +15,7 @@ from experiments.study import Arm, Study, make_trial, refined
 from fusemorph.complexity import count_cost, count_parameters
 from fusemorph.configuration import Budget, Json, Trial, written_settings
 from fusemorph.data.dataset import Dataset
+from fusemorph.data.masked import sentences as masked_sentences
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.plan import gated_stages, parse_plan
 from fusemorph.networks.padding import padded_shape
@@ -234,7 +235,7 @@ def study_entry(sweep: Sweep) -> Json:
             "name": sweep.name,
             "study": sweep.options.study_name,
             "question": sweep.study.question,
-            "protocol": list(sweep.study.protocol),
+            "protocol": [*sweep.study.protocol, *masked_sentences(sweep.dataset)],
             "dataset": dataset_entry(sweep.dataset),
             "budget": {"name": sweep.budget_name} | written_settings(sweep.budget),
             "seeds": list(sweep.seeds),

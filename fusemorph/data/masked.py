@@ -8,6 +8,10 @@ from fusemorph.data.dataset import Dataset
 MASKED = "masked"
 """What the setting is called in every data set."""
 METRICS, LOSS = "metrics", "loss"
+WORDS = {
+    METRICS: "Overlap and surface distances are those of labels within the masks of the fixed images.",
+    LOSS: "Networks are trained by the similarity within the masks of the fixed images.",
+}
 CHOICES = {METRICS: {METRICS}, LOSS: {LOSS}, "both": {METRICS, LOSS}}
 
 
@@ -29,3 +33,8 @@ def with_masked(dataset: Dataset, masked: Any) -> Dataset:
     limited.masked = frozenset(CHOICES[masked])
     limited.settings = {**dataset.settings, MASKED: masked}
     return limited
+
+
+def sentences(dataset: Dataset) -> list[str]:
+    """What a study says of how it was run where masks limit it; none otherwise."""
+    return [words for what, words in WORDS.items() if what in dataset.masked]

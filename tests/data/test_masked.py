@@ -14,7 +14,7 @@ from baselines.instance_optimisation import InstanceOptimisation
 from fusemorph.configuration import BUDGETS
 from fusemorph.data import Dataset, Pair, open_dataset
 from fusemorph.data.datasets.learn2reg import Learn2Reg
-from fusemorph.data.masked import LOSS
+from fusemorph.data.masked import LOSS, sentences
 from fusemorph.fusion.method import Fusion
 from fusemorph.metrics import dice_per_label
 from fusemorph.trials.batches import training_batch
@@ -52,6 +52,11 @@ def test_the_setting_is_recorded_and_without_it_nothing_changes(opened: Callable
         == limited.configuration()
     )
     assert first_pair(plain).limits("metrics") is None
+    assert sentences(plain) == []
+    assert sentences(opened(masked="loss")) == [
+        "Networks are trained by the similarity within the masks of the fixed images."
+    ]
+    assert len(sentences(limited)) == 2
 
 
 def test_overlap_is_that_of_labels_within_the_fixed_mask(opened: Callable[..., Dataset]) -> None:
