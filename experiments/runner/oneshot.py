@@ -82,8 +82,8 @@ def _measure_proxy(setup: OneShotSetup, name: str, plans: list[str]) -> dict[str
     progress, scores = _Progress(f"{setup.name}: plans estimated by {name}", len(plans)), {}
     probe = probe_of(setup.supernet.of, setup.dataset, device=torch.device(setup.options.execution.device))
     for plan, method in methods.items():
-        own = replace(probe, method=method)
-        scores[plan] = estimates.take(method.configuration(), lambda own=own: proxy.measure(own))  # type: ignore[misc]
+        probed = replace(probe, method=method)
+        scores[plan] = estimates.take(method.configuration(), lambda probed=probed: proxy.measure(probed))  # type: ignore[misc]
         progress(len(scores))
     return scores
 
@@ -124,10 +124,10 @@ def _estimator(name: str, scores: Mapping[str, Score], *, before_s: float = 0.0)
 class _Progress:
     """A line every 15 seconds while there is work, and one at the end."""
 
-    def __init__(self, what: str, total: int) -> None:
-        self._what, self._total, self._shown = what, total, time.monotonic()
+    def __init__(self, title: str, total: int) -> None:
+        self._title, self._total, self._shown = title, total, time.monotonic()
 
     def __call__(self, done: int) -> None:
         if done == self._total or time.monotonic() - self._shown > PLAIN_EVERY_S:
-            print(f"{self._what}: {done} of {self._total}", flush=True)
+            print(f"{self._title}: {done} of {self._total}", flush=True)
             self._shown = time.monotonic()

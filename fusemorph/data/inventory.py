@@ -27,8 +27,8 @@ def inventory(dataset: Dataset) -> list[tuple[str, str]]:
     due = f" of {dataset.official_subjects}" if dataset.official_subjects else ""
     sites = Counter(scan.site for scan in listing.scans.values() if scan.site)
     beside = {
-        f"images with {what}": sum(getattr(scan, part) is not None for scan in listing.scans.values())
-        for part, what in (("landmarks", "landmarks"), ("mask", "masks"))
+        f"images with {noun}": sum(getattr(scan, part) is not None for scan in listing.scans.values())
+        for part, noun in (("landmarks", "landmarks"), ("mask", "masks"))
     }
     labelled = sum(scan.labels is not None for scan in listing.scans.values())
     rows = [

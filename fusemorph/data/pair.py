@@ -63,6 +63,6 @@ class Pair:
         within = (region for region in (self.fixed.mask, self.fixed.labels) if region is not None)
         return np.asarray(next(within, self.fixed.image) > 0)
 
-    def limits(self, what: str) -> np.ndarray | None:
-        """Mask ``(*s)`` of the fixed scan, where it has one and masks limit ``what``; None for no limits."""
-        return None if self.fixed.mask is None or what not in self.fixed.masked else np.asarray(self.fixed.mask > 0)
+    def limits(self, use: str) -> np.ndarray | None:
+        """Mask ``(*s)`` of the fixed scan, where it has one and masks limit this ``use``; None for no limits."""
+        return None if self.fixed.mask is None or use not in self.fixed.masked else np.asarray(self.fixed.mask > 0)

@@ -43,7 +43,7 @@ def mutual_information(
     if mask is not None:
         counted = list(mask.expand_as(fixed).flatten(0, 1).flatten(1))
     pairs = zip(fixed.flatten(0, 1).flatten(1), warped.flatten(0, 1).flatten(1), counted, strict=True)
-    losses = [_loss(_joint_histogram(f, w, bins, own), normalised) for f, w, own in pairs]
+    losses = [_loss(_joint_histogram(f, w, bins, inside), normalised) for f, w, inside in pairs]
     return torch.stack(losses).mean().to(warped.dtype)
 
 

@@ -59,8 +59,8 @@ def coarser_ncc(
     for place, stage in enumerate(coarser):
         warped = warp(stage.moving, exponential(stage.velocity))
         inside = None if mask is None else F.interpolate(mask, stage.fixed.shape[2:], mode="nearest")
-        own = ncc(stage.fixed, warped, window=max(3, window - 4 - 2 * place), mask=inside)
-        loss = loss + 0.5 ** (place + 1) * own
+        similarity = ncc(stage.fixed, warped, window=max(3, window - 4 - 2 * place), mask=inside)
+        loss = loss + 0.5 ** (place + 1) * similarity
     return loss
 
 

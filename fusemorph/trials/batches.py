@@ -126,8 +126,9 @@ def _part(
     pair = [training_pair(dataset, index, seed=seed, step=step)]
     labels = stack_labels(pair, device, held=held) if labelled else None
     masks = stack_masks(pair, device, held=held) if LOSS in dataset.masked else None
-    there = [own for own in (labels, masks) if own is not None]
-    maps = (torch.cat([own[0] for own in there], dim=1), torch.cat([own[1] for own in there], dim=1)) if there else None
+    given = [volumes for volumes in (labels, masks) if volumes is not None]
+    fixed, moving = ([volumes[side] for volumes in given] for side in (0, 1))
+    maps = (torch.cat(fixed, dim=1), torch.cat(moving, dim=1)) if given else None
     rng = np.random.default_rng(seed_words(seed, step, 2, index))
     images, maps = augment(stack_images(pair, device, held=held), maps, kind=budget.augmentation, rng=rng)
     if maps is None:

@@ -39,17 +39,13 @@ Slices = tuple[Arrays, Row]
 
 
 def evaluate(
-    method: Method,
-    network: nn.Module | None,
-    dataset: Dataset,
-    split: str,
-    *,
+    method: Method, network: nn.Module | None, dataset: Dataset, split: str, *,
     device: torch.device,
     on_pair: Callable[[int, int], None] = lambda done, count: None,
     viewed: bool = True,
     label_warp: Mode = "linear",
     facts: Mapping[str, Any] | None = None,
-) -> dict[str, bytes]:
+) -> dict[str, bytes]:  # fmt: skip
     """Register and measure every pair of a split; returns the files of ``eval/SPLIT`` by name.
 
     ``label_warp``: how moving labels are warped. ``facts`` are added to the summary. If ``viewed``, the median pair is

@@ -129,6 +129,7 @@ def measure_labels(
     if label_warp == "nearest" and fixed.ndim == 3:
         measures["hd95_l2r_vox"] = hd95_l2r_vox(fixed, warped, moving_labels=moving, labels=values)
     return [
-        {"pair": pair.name, "label": value, "name": labels[value]} | {m: float(own[i]) for m, own in measures.items()}
+        {"pair": pair.name, "label": value, "name": labels[value]}
+        | {m: float(values_of[i]) for m, values_of in measures.items()}
         for i, value in enumerate(values)
     ]

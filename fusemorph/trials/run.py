@@ -39,8 +39,7 @@ def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -
     """Do what is missing of a trial and return its status; None if another process holds the claim.
 
     A finished trial is only evaluated on splits that lack it. A trial that cannot be trained ends as ``failed`` with
-    its reason. After any error that is not its own, a trial can be continued. An ``interruption`` during the training
-    comes through after a checkpoint.
+    its reason; after any other error it can be continued. An ``interruption`` of the training leaves a checkpoint.
 
     Raises:
         StorageError: the storage refused a write.

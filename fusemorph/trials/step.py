@@ -131,8 +131,8 @@ class TrainingStep:
         for index in range(count):
             generator = self._generator(seed, step, self._share.rank * count + index)
             with autocast(self.budget.precision, self.device):
-                own = [volumes and _pair(volumes, index) for volumes in (labels, masks)]
-                terms = self._compute(_pair(images, index), own[0], own[1], generator)
+                maps = [volumes and _pair(volumes, index) for volumes in (labels, masks)]
+                terms = self._compute(_pair(images, index), maps[0], maps[1], generator)
             (terms["loss"] / (count * self._share.size)).backward()  # type: ignore[no-untyped-call]
             found.append({name: term.detach() for name, term in terms.items()})
         return self._mean(found)

@@ -86,11 +86,7 @@ class Trained:
 
 
 def train(
-    method: Method,
-    dataset: Dataset,
-    budget: Budget,
-    seed: int,
-    *,
+    method: Method, dataset: Dataset, budget: Budget, seed: int, *,
     device: torch.device,
     checkpoint: Path | None = None,
     on_step: Callable[[int, Mapping[str, float]], None] = lambda step, terms: None,
@@ -99,7 +95,7 @@ def train(
     checkpointing: bool = False,
     initial: Mapping[str, Tensor] | None = None,
     share: Share = ALONE,
-) -> Trained:
+) -> Trained:  # fmt: skip
     """Train the method's network, going on from ``checkpoint`` where it exists and writing it every minute.
 
     ``on_step`` gets each step's number and loss terms, some steps later. ``stops`` is asked after each validation, with

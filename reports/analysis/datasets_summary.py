@@ -68,17 +68,17 @@ def _differ(comparison: Comparison, arms: pd.DataFrame) -> str:
     verdicts = {pair: verdict(i, float(p)) for (pair, i), p in zip(found.items(), adjusted, strict=True)}
     shown = [pair for pair, words in verdicts.items() if words in ("higher", "lower")]
     limits = sorted({interval.limit for interval in found.values() if interval.limit})
-    what = "networks" if all(trained.values()) else "methods"
+    noun = "networks" if all(trained.values()) else "methods"
     if shown:
         widest = max(shown, key=lambda pair: abs(found[pair].estimate))
         differ = "differs" if len(shown) == 1 else "differ"
-        text = f"{len(shown)} of {plural(len(found), 'pair')} of {what} {differ} significantly: "
+        text = f"{len(shown)} of {plural(len(found), 'pair')} of {noun} {differ} significantly: "
         return text + _apart(comparison, widest, found[widest])
     widest = (str(arms["arm"].iloc[0]), str(arms["arm"].iloc[-1]))
     apart = f"in these trainings {_apart(comparison, widest, found[widest])}"
     if len(limits) and all(interval.limit for interval in found.values()):
         return f"no claim can be made ({listing(limits)}); {apart}"
-    return f"no two of the {len(arms)} {what} are shown to differ; {apart}"
+    return f"no two of the {len(arms)} {noun} are shown to differ; {apart}"
 
 
 def _apart(comparison: Comparison, pair: tuple[str, str], interval: Interval) -> str:

@@ -25,7 +25,7 @@ def test_many_data_sets_have_them() -> None:
 def test_landmarks_beside_images_are_read(name: str, written: Callable[..., Example], tmp_path: Path) -> None:
     example = written(name).copied(tmp_path / "data")
     before = example.open()
-    index = next(own for own in before.pairs("val") if not own.fixed.startswith("mnms"))
+    index = next(pair for pair in before.pairs("val") if not pair.fixed.startswith("mnms"))
     voxels = {index.fixed: ["8,9,4", "10,11,5"], index.moving: ["9,9,4", "10,12,5.5"]}
     for scan_id, points in voxels.items():
         image = before.files(scan_id)[0]

@@ -108,14 +108,14 @@ def test_a_dry_run_prices_each_part_and_writes_nothing(
 ) -> None:
     (tmp_path / "set").symlink_to(folder / "set")
     assert call(tmp_path, *FEW, "--dry-run", "--price", "2", "--fine-tune") == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     plans = len(enumerate_plans("sg"))
-    assert f"{NAME}: {plans} plans of the space sg" in said
-    assert f"scores: {plans} plans on 1 val pairs, about" in said
-    assert "proxies: parameters, nwot of 5 plans, about" in said
-    assert "alone: 5 plans x 2 seeds, 4 steps each, the best 1 and 4 others, the best 1 of them also from" in said
-    assert "core-hours in all" in said
-    assert "at 2 an hour" in said
+    assert f"{NAME}: {plans} plans of the space sg" in output
+    assert f"scores: {plans} plans on 1 val pairs, about" in output
+    assert "proxies: parameters, nwot of 5 plans, about" in output
+    assert "alone: 5 plans x 2 seeds, 4 steps each, the best 1 and 4 others, the best 1 of them also from" in output
+    assert "core-hours in all" in output
+    assert "at 2 an hour" in output
     assert not (tmp_path / "runs").exists()
 
 

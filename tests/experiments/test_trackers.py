@@ -66,8 +66,8 @@ def test_without_the_package_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("experiments.trackers.find_spec", lambda name: None)
     assert main([str(runs), STUDY, str(tmp_path / "out"), "--format", tracker]) == 2
-    (told,) = capsys.readouterr().err.splitlines()
-    assert f"pip install -e '.[{tracker}]'" in told
+    (message,) = capsys.readouterr().err.splitlines()
+    assert f"pip install -e '.[{tracker}]'" in message
     assert not (tmp_path / "out").exists()
 
 

@@ -37,7 +37,7 @@ def ball(shape: tuple[int, ...], batch: int = 2) -> Tensor:
 
 
 def with_gradient(measure: Callable[..., Tensor], fixed: Tensor, warped: Tensor, **more: Tensor) -> tuple[Tensor, ...]:
-    pair = [own.clone().requires_grad_() for own in (fixed, warped)]
+    pair = [image_of.clone().requires_grad_() for image_of in (fixed, warped)]
     loss = measure(*pair, **more)
     return loss.detach(), *torch.autograd.grad(loss, pair)
 
@@ -56,7 +56,7 @@ def test_a_mask_of_everything_changes_no_bit(name: str, shape: tuple[int, ...]) 
 def test_what_is_outside_plays_no_part(name: str, shape: tuple[int, ...]) -> None:
     fixed, warped, mask = image(shape, 1), image(shape, 2), ball(shape)
     loss, *gradients = with_gradient(MEASURES[name], fixed, warped, mask=mask)
-    others = [torch.where(mask > 0, own, image(shape, 7)) for own in (fixed, warped)]
+    others = [torch.where(mask > 0, image_of, image(shape, 7)) for image_of in (fixed, warped)]
     assert torch.equal(MEASURES[name](*others, mask=mask), loss)
     for gradient in gradients:
         assert not gradient[mask == 0].any()
@@ -67,7 +67,7 @@ def test_what_is_outside_plays_no_part(name: str, shape: tuple[int, ...]) -> Non
 @pytest.mark.parametrize("name", ["ncc", "textured ncc", "ncc at levels"])
 def test_the_analytic_gradient_within_a_mask_is_that_of_the_loss(name: str) -> None:
     shape = (9, 10)
-    fixed, warped, mask = (own.double() for own in (image(shape, 1), image(shape, 2), ball(shape)))
+    fixed, warped, mask = (tensor.double() for tensor in (image(shape, 1), image(shape, 2), ball(shape)))
     _, _, gradient = with_gradient(MEASURES[name], fixed, warped, mask=mask)
     step = 1e-5 * image(shape, 5).double()
     change = MEASURES[name](fixed, warped + step, mask=mask) - MEASURES[name](fixed, warped - step, mask=mask)
@@ -76,7 +76,7 @@ def test_the_analytic_gradient_within_a_mask_is_that_of_the_loss(name: str) -> N
 
 def test_local_correlation_is_that_of_the_voxels_inside_each_window() -> None:
     shape, window = (7, 8, 9), 5
-    fixed, warped, mask = (own[0, 0].numpy() for own in (image(shape, 1), image(shape, 2), ball(shape)))
+    fixed, warped, mask = (tensor[0, 0].numpy() for tensor in (image(shape, 1), image(shape, 2), ball(shape)))
     warped = warped + fixed
     squared = []
     for centre in product(*map(range, shape)):
@@ -84,7 +84,7 @@ def test_local_correlation_is_that_of_the_voxels_inside_each_window() -> None:
         if mask[centre]:
             inside = mask[cube] > 0
             squared.append(np.corrcoef(fixed[cube][inside], warped[cube][inside])[0, 1] ** 2)
-    tensors = [torch.from_numpy(own)[None, None] for own in (fixed, warped, mask)]
+    tensors = [torch.from_numpy(array)[None, None] for array in (fixed, warped, mask)]
     assert ncc(*tensors[:2], window=window, mask=tensors[2]).item() == pytest.approx(1 - np.mean(squared), abs=2e-3)
 
 

@@ -72,7 +72,7 @@ def test_cubic_reading_of_a_rough_displacement_is_that_of_scipy() -> None:
     rng = np.random.default_rng(1)
     displacement = rng.standard_normal((3, 12, 13, 14))
     fixed, moving = (rng.uniform(-1, 14, (20, 3)) for _ in range(2))  # some outside, where the displacement is 0
-    read = np.stack([ndimage.map_coordinates(own, fixed.T) for own in displacement], axis=1)
+    read = np.stack([ndimage.map_coordinates(component, fixed.T) for component in displacement], axis=1)
     spacing_mm = np.array([1.0, 2.0, 0.5])
     expected = np.linalg.norm((fixed + read - moving) * spacing_mm, axis=1)
     affine = np.diag([*spacing_mm, 1.0])

@@ -81,10 +81,10 @@ def test_two_processes_train_what_one_accumulates(
 ) -> None:
     alone, shared = (make_job(brains_cache, method, devices=n, **changes) for n in (1, 2))
     assert alone.trial.key == shared.trial.key
-    one, two = (weights(job, tmp_path / str(job.devices)) for job in (alone, shared))
-    assert one.keys() == two.keys()
-    for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, rtol=0, atol=1e-6)
+    of_one, of_two = (weights(job, tmp_path / str(job.devices)) for job in (alone, shared))
+    assert of_one.keys() == of_two.keys()
+    for name, tensor in of_one.items():
+        torch.testing.assert_close(of_two[name], tensor, rtol=0, atol=1e-6)
     files = [sorted(p.relative_to(at) for p in at.rglob("*") if p.is_file()) for at in (tmp_path / "1", tmp_path / "2")]
     assert files[0] == files[1]
     assert read_json(tmp_path / "2" / shared.trial.key / "measured.json")["devices"] == 2

@@ -21,12 +21,12 @@ def test_each_set_keeps_its_splits_and_labels_have_one_naming(tmp_path: Path) ->
     for name in ("acdc", "mnms"):
         alone = open_dataset(name, tmp_path / "set" / name, cache=tmp_path / "cache", shape=together.shape)
         for split in alone.splits:
-            part = [own for own in together.scan_ids(split) if own.startswith(f"{name}_")]
-            assert part == [f"{name}_{own}" for own in alone.scan_ids(split)]
-        own = alone.scan_ids("train")[0]
-        labels = alone.scan(own).labels
+            part = [scan_id for scan_id in together.scan_ids(split) if scan_id.startswith(f"{name}_")]
+            assert part == [f"{name}_{scan_id}" for scan_id in alone.scan_ids(split)]
+        scan_id = alone.scan_ids("train")[0]
+        labels = alone.scan(scan_id).labels
         assert labels is not None
-        np.testing.assert_array_equal(together.scan(f"{name}_{own}").labels, labels)
+        np.testing.assert_array_equal(together.scan(f"{name}_{scan_id}").labels, labels)
     pair = together.training_pair(np.random.default_rng(0))
     assert pair.fixed.subject == pair.moving.subject
 

@@ -42,7 +42,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 
 
 def figures_of(comparison: Comparison) -> dict[str, CaptionedFigure]:
-    return {one.name: one for one in study_figures(comparison)}
+    return {captioned.name: captioned for captioned in study_figures(comparison)}
 
 
 def apart(figure: Figure) -> bool:
@@ -50,7 +50,7 @@ def apart(figure: Figure) -> bool:
     figure.canvas.draw()
     boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
     rows = sorted(boxes, key=lambda box: float(box.y0))
-    return all(one.y1 <= other.y0 + 0.5 for one, other in pairwise(rows))
+    return all(first.y1 <= second.y0 + 0.5 for first, second in pairwise(rows))
 
 
 def test_names_of_many_arms_do_not_lie_on_each_other(many: Comparison) -> None:
@@ -181,8 +181,8 @@ def test_an_arm_has_one_colour_on_a_page_whatever_else_its_study_has() -> None:
     def arms(*names: str) -> pd.DataFrame:
         return pd.DataFrame({"arm": names, "family": names, "group": "g", "trained": True, "parent": ""})
 
-    one, other = arms("AutoFuse", "early", "late"), arms("AutoFuse", "late")
-    alone = [with_colours(one, "AutoFuse")["colour"].iloc[2], with_colours(other, "AutoFuse")["colour"].iloc[1]]
+    many, few = arms("AutoFuse", "early", "late"), arms("AutoFuse", "late")
+    alone = [with_colours(many, "AutoFuse")["colour"].iloc[2], with_colours(few, "AutoFuse")["colour"].iloc[1]]
     assert alone[0] != alone[1], "by themselves, the colours go by the order of each study"
     with look(families=["AutoFuse", "early", "late"]):
-        assert with_colours(one, "AutoFuse")["colour"].iloc[2] == with_colours(other, "AutoFuse")["colour"].iloc[1]
+        assert with_colours(many, "AutoFuse")["colour"].iloc[2] == with_colours(few, "AutoFuse")["colour"].iloc[1]
