@@ -8,7 +8,7 @@ whoever was stopped, or works on the same folder, goes on where the files end. N
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -88,6 +88,18 @@ class Estimates:
 
     def _file(self, method: Mapping[str, object]) -> Path:
         return self.path / f"{_key(method)}.json"
+
+
+def all_estimates(runs: Path) -> Iterator[tuple[Json, dict[str, Score]]]:
+    """What every estimator of a run folder says: its configuration, and its scores by plan.
+
+    Raises:
+        RecordError: a file is damaged; the message names it.
+    """
+    for about in sorted((runs / FOLDER).glob(f"*/{ESTIMATOR}")):
+        files = sorted(path for path in about.parent.glob("*.json") if path != about)
+        scores = [_read(path, read_json(path)) for path in files]
+        yield read_json(about)["configuration"], {score.plan: score for score in scores if score.plan}
 
 
 def ranking_value(value: float) -> float:
