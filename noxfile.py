@@ -126,6 +126,20 @@ def submit(session: nox.Session) -> None:
 
 
 @nox.session
+def trackers(session: nox.Session) -> None:
+    """Exports for MLflow and Weights & Biases, read back by their own libraries."""
+    install(session, "-e", ".[mlflow,test,wandb]")
+    session.run("pytest", "-m", "trackers", "tests/experiments/test_trackers.py", *session.posargs)
+
+
+@nox.session
+def hosts(session: nox.Session) -> None:
+    """A sweep over three hosts that are cut off and killed, each a network namespace with an sshd; needs root."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "-m", "hosts", "tests/experiments/test_hosts.py", "-s", *session.posargs)
+
+
+@nox.session
 def gpu(session: nox.Session) -> None:
     """The first day with a card: tests that need a CUDA device and a torch built for it, then its table of figures."""
     install(session, "-e", ".[test]")

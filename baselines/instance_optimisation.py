@@ -9,9 +9,9 @@ where there is one, else the displacement. For a method without a network a velo
 zero at first, whose displacement is composed after the method's own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from baselines.identity import Identity
 from fusemorph.data.dataset import Dataset, Pair
+from fusemorph.data.masked import LOSS
 from fusemorph.integrate import exponential, resize_displacement
 from fusemorph.losses.training_loss import NCC_AND_DIFFUSION, TrainingLoss, total
-from fusemorph.method import Method, PairFailed, image_tensor, load_method
+from fusemorph.method import Method, MethodOfAnother, PairFailed, image_tensor
 from fusemorph.networks.padding import crop, padded_shape
 from fusemorph.networks.registration import Registration
 from fusemorph.warp import compose, warp
@@ -31,7 +32,7 @@ Transform = Callable[[Tensor], Registration]
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstanceOptimisation(Method):
+class InstanceOptimisation(MethodOfAnother):
     """The method ``of``, its results optimised further in ``steps`` of Adam; without steps the method itself.
 
     ``learning_rate``: about the voxels that a step moves a point. ``loss`` counts only where ``of`` has none of its
@@ -69,9 +70,6 @@ class InstanceOptimisation(Method):
         """The other method's network."""
         return self.of.network(dims)
 
-    def for_dataset(self, dataset: Dataset) -> Method:
-        return replace(self, of=self.of.for_dataset(dataset))
-
     def sees(self, dataset: Dataset) -> Dataset:
         return self.of.sees(dataset)
 
@@ -81,18 +79,6 @@ class InstanceOptimisation(Method):
     def versions(self) -> dict[str, str]:
         """What the other method says of its package."""
         return self.of.versions()
-
-    def skip(self, dataset: Dataset) -> str | None:
-        return self.of.skip(dataset)
-
-    def configuration(self) -> dict[str, Any]:
-        """Settings, and the configuration of the other method."""
-        return super().configuration() | {"of": self.of.configuration()}
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Method:
-        loaded = {"of": load_method(settings["of"])} if "of" in settings else {}
-        return super().from_settings({**settings, **loaded})
 
     def register(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Float[Tensor, "1 d *s"]:
         return self.registration(pair, network=network, device=device).displacement
@@ -116,10 +102,15 @@ class InstanceOptimisation(Method):
         fixed, moving = (image_tensor(scan.image, device) for scan in (pair.fixed, pair.moving))
         objective, moved = self.objective or self.loss, first.requires_grad_()
         optimiser = torch.optim.Adam([moved], lr=self.learning_rate)
+        limits = pair.limits(LOSS)
+        mask = None if limits is None else image_tensor(limits, device)
         for step in range(self.steps):
             registration = transform(moved)
             warped = warp(moving, registration.displacement)
-            loss = total(objective.terms(registration, fixed=fixed, warped=warped, spacing_mm=pair.fixed.spacing_mm))
+            terms = objective.terms(
+                registration, fixed=fixed, warped=warped, spacing_mm=pair.fixed.spacing_mm, mask=mask
+            )
+            loss = total(terms)
             if not torch.isfinite(loss):
                 raise PairFailed(f"the loss of instance optimisation is not finite at step {step + 1}")
             optimiser.zero_grad()

@@ -50,8 +50,8 @@ tabulate.leaderboard(records, primary="dice", baseline="AutoFuse")  # a DataFram
 ax = plot.differences(records, primary="hd95_mm")  # matplotlib Axes; ax=... draws into your own figure
 ax.figure.savefig("differences.svg")
 ```
-`primary` is any recorded metric: `dice`, `hd95_mm`, `assd_mm`, `hd95_vox`, `folding_fraction`, `ndv_fraction`,
-`sd_log_jacobian`, `sdlogj_l2r`, `endpoint_error_mm`, or a `Metric` of your own that is a column.
+`primary` is any recorded metric: `dice`, `hd95_mm`, `assd_mm`, `hd95_vox`, `hd95_l2r_vox`, `folding_fraction`,
+`ndv_fraction`, `sd_log_jacobian`, `sdlogj_l2r`, `endpoint_error_mm`, or a `Metric` of your own that is a column.
 Structures, training and gates have records of their own:
 `load(..., kind="labels")`, `"history"`, `"gates"`. A DataFrame of your own serves as well: `arm`, `seed`, `pair`,
 `block` (pairs that share subjects share a block) and the metric are all that is needed.

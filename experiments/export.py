@@ -4,9 +4,11 @@
 never overwritten with other numbers. ``--pictures`` takes the slices along, of simulated images alone;
 ``--checkpoints`` weights, and what unfinished trials go on from: OUT is then a run folder that ``sweep --runs OUT``
 continues on another machine.
-``--format learn2reg`` writes the displacements of an arm's val pairs instead, as the challenge takes them;
-``--format table`` the curves of a ``table`` study, or of several that differ in their data set (NAME,NAME), as one
-parquet file with a card beside it.
+``--format learn2reg`` writes the displacements of an arm's val pairs instead, as the challenge takes them. ``--format
+mlflow`` and ``wandb`` write a run for each trial (configuration, curves, final metrics, with ``--pictures`` slices) as
+these packages keep them offline; again for a study that has gone on.
+``--format table`` writes the curves of a ``table`` study, or of several that differ in their data set (NAME,NAME), as
+one parquet file with a card beside it.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from experiments.trackers import TRACKERS, write_tracked
 from fusemorph.paths import path_argument
 from fusemorph.records import CHECKPOINT, ENDED, RECORD, WEIGHTS, read_record
 from fusemorph.storage import RecordError, StorageError, read_json, write_bytes, write_json
@@ -37,7 +40,11 @@ COMPRESSED = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry of ``python -m experiments.export``; 0 when all is copied, 2 where something cannot be."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.export", description=__doc__)
+    description = (
+        "Copy what a study measured out of a run folder: numbers only, compressed, without weights, slices or paths. "
+        "python -m reports OUT draws the report of them. Files in OUT are never overwritten with other numbers."
+    )
+    parser = argparse.ArgumentParser(prog="python -m experiments.export", description=description)
     parser.add_argument("runs", type=path_argument, metavar="RUNS")
     parser.add_argument("name", metavar="NAME", help="a study of RUNS/studies, without .json")
     parser.add_argument("out", type=path_argument, metavar="OUT")
@@ -48,16 +55,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--checkpoints", action="store_true", help="also export weights, and unfinished trials with their checkpoints"
     )
     parser.add_argument(
-        "--format", choices=("records", "learn2reg", "table"), default="records", help="default: records"
+        "--format",
+        choices=("records", "learn2reg", "table", *TRACKERS),
+        default="records",
+        help="records, for reports and sweeps; the displacements of an arm's val pairs as Learn2Reg takes them; the "
+        "curves of a table study as one file; or a run for each trial as MLflow or Weights & Biases keep it offline",
     )
     group = parser.add_argument_group("with --format learn2reg")
-    group.add_argument("--arm", metavar="LABEL", help="whose displacements are written")
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="of its trials; default: 0")
-    group.add_argument("--data", type=path_argument, metavar="DIR", help="where the dataset's files lie")
+    group.add_argument("--arm", metavar="LABEL", help="arm whose displacements are written")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the trial; default: 0")
+    group.add_argument("--data", type=path_argument, metavar="DIR", help="folder of the data set's files")
     group.add_argument("--cache", type=path_argument, metavar="DIR", help="where preprocessed images are kept")
     options = parser.parse_args(argv)
     if options.format == "learn2reg":
         return _submit(options)
+    if options.format in TRACKERS:
+        return _track(options)
     if options.format == "table":
         return _tabulate(options)
     taken = {"pictures": options.pictures, "checkpoints": options.checkpoints}
@@ -67,6 +80,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RecordError, StorageError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def _track(options: argparse.Namespace) -> int:
+    try:
+        written = write_tracked(
+            options.runs, options.name, options.out, tracker=options.format, pictures=options.pictures
+        )
+    except (RecordError, ValueError, OSError) as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 2
+    print(f"{written} trials in {options.out}")
     return 0
 
 

@@ -42,7 +42,8 @@ pairs that share subjects, crossed with seeds where there are several (†: over
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write both, or compare them; 0, or 1 where a file is not what the records give."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.results", description=__doc__)
+    description = "Write docs/results.md, and the table of results in the README, from the records."
+    parser = argparse.ArgumentParser(prog="python -m experiments.results", description=description)
     parser.add_argument("--check", action="store_true", help="write nothing; 1 where a file would change")
     call = parser.parse_args(argv)
     written = {PAGE: page(), README: TABLE.sub(lambda found: found[1] + readme_table() + found[2], README.read_text())}

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from baselines.instance_optimisation import InstanceOptimisation
 from fusemorph.catalogue import STUDIES, entries, load_entry
 from fusemorph.configuration import Budget, Json, Trial, written_settings
+from fusemorph.fusion.method import Fusion
 from fusemorph.machine import command_line
 from fusemorph.method import Method
 from fusemorph.records import FORMAT
@@ -114,18 +115,43 @@ class SearchStudy:
     confirm_seeds: int = 3
 
 
+@dataclass(frozen=True, kw_only=True)
+class OneShotStudy:
+    """A supernet over a space of plans, their scores with shared weights, and how far those can be trusted.
+
+    ``base`` makes the method that plans have in common, for a budget. The supernet is trained in ``supernet_steps`` at
+    that budget; plans are scored on ``score_pairs`` val pairs. The ``best`` of them and a ``sample`` of the others are
+    trained alone with ``seeds``.
+    """
+
+    question: str
+    protocol: tuple[str, ...]
+    base: Callable[[Budget], Fusion]
+    space: str = "tiny"
+    dataset: str = "hippocampus"
+    budget: str = "table"
+    supernet_steps: int = 2000
+    score_pairs: int = 4
+    best: int = 5
+    sample: int = 35
+    seeds: int = 3
+
+
+AnyStudy = Study | SearchStudy | OneShotStudy
+
+
 def known_studies() -> tuple[str, ...]:
     """Names of the studies that can be found."""
     return tuple(entries(STUDIES))
 
 
-def find_study(name: str) -> Study | SearchStudy:
+def find_study(name: str) -> AnyStudy:
     """The study of that name.
 
     Raises:
         ValueError: no such study (the known ones are listed), or a file that is no entry.
     """
-    study: Study | SearchStudy = load_entry(STUDIES, name, (Study, SearchStudy))
+    study: AnyStudy = load_entry(STUDIES, name, get_args(AnyStudy))
     return study
 
 

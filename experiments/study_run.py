@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from experiments.runner.command_line import parse
 from experiments.runner.keywords import arguments_of, described, signature_of
 from experiments.runner.signals import STOPPED_BY, interrupted_by
-from experiments.study import SearchStudy, Study
+from experiments.study import AnyStudy
 from experiments.sweep import plan
 from fusemorph.catalogue import DATASETS, METHODS, STUDIES, Kind, add_folders, look_again
 from fusemorph.data import Dataset
@@ -135,7 +135,7 @@ def _as_command_line(words: Sequence[str]) -> Iterator[None]:
 
 
 def _name(study: Any) -> str:
-    if isinstance(study, Study | SearchStudy):
+    if isinstance(study, AnyStudy):
         raise ValueError("'study' must be the name of a study, got the study itself")
     return study  # type: ignore[no-any-return]
 
@@ -143,7 +143,7 @@ def _name(study: Any) -> str:
 def _defined_here() -> str:
     """How workers find what the calling notebook or script defines itself; empty where it defines no entry."""
     contracts: dict[Kind, type | tuple[type, ...]] = {
-        METHODS: Method, DATASETS: Dataset, STUDIES: (Study, SearchStudy),
+        METHODS: Method, DATASETS: Dataset, STUDIES: get_args(AnyStudy),
     }  # fmt: skip
     for name, value in vars(sys.modules["__main__"]).items():
         for kind, contract in contracts.items():

@@ -13,6 +13,9 @@ from experiments.runner.confirmation import confirming_sweeps
 from experiments.runner.datasets import prepare, taking_part, warn_of_headers, warn_of_labels, warn_of_overlaps
 from experiments.runner.dry_run import describe_search, describe_sweep
 from experiments.runner.listing import listing
+from experiments.runner.oneshot import run_oneshot
+from experiments.runner.oneshot_dry_run import describe_oneshot
+from experiments.runner.oneshot_setup import prepare_oneshot
 from experiments.runner.options import SweepOptions
 from experiments.runner.run import begin, run
 from experiments.runner.search import make_search, require_storage, run_search
@@ -21,7 +24,7 @@ from experiments.runner.search_setup import SearchSetup, prepare_search
 from experiments.runner.signals import STOPPED_BY, Interrupted, interrupted_by
 from experiments.runner.sweep_plan import make_sweeps
 from experiments.studies.semi import semi_supervised
-from experiments.study import SearchStudy, Study, find_study
+from experiments.study import OneShotStudy, SearchStudy, Study, find_study
 from fusemorph.storage import RecordError, StorageError
 from nas.dispatch import WorkersDied
 from nas.search import Search
@@ -76,6 +79,8 @@ def plan(options: SweepOptions) -> Planned:
         ValueError, StorageError: something does not fit, or is not there; nothing has started.
     """
     study = find_study(options.study_name)
+    if isinstance(study, OneShotStudy):
+        return _plan_oneshot(study, options)
     return _plan_search(study, options) if isinstance(study, SearchStudy) else _plan_sweeps(study, options)
 
 
@@ -109,6 +114,17 @@ def _plan_search(study: SearchStudy, options: SweepOptions) -> Planned:
     require_storage(setup)
     searches = [make_search(setup, control=control) for control in setup.controls]
     return Planned(act=partial(run_searches, setup, searches), studies=names)
+
+
+def _plan_oneshot(study: OneShotStudy, options: SweepOptions) -> Planned:
+    setup = prepare_oneshot(study, options)
+    names = (setup.name, setup.supernet_sweep.name)
+    warn_of_headers([setup.dataset])
+    if options.dry_run:
+        return Planned(act=partial(_show, describe_oneshot(setup)), studies=lambda: names)
+    prepare([setup.dataset])
+    begin(setup.supernet_sweep)
+    return Planned(act=partial(run_oneshot, setup), studies=lambda: names)
 
 
 def recorded(setup: SearchSetup) -> tuple[str, ...]:

@@ -158,6 +158,29 @@ class SegmentingMethod(LearnedMethod):
         return replace(self, labels=tuple(dataset.labels) or self.labels)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MethodOfAnother(Method):
+    """A method that is made of another one, ``of``: it is applicable where that one is, and writes its settings too."""
+
+    of: Method
+
+    def for_dataset(self, dataset: Dataset) -> "MethodOfAnother":
+        """The method with what the other one must know of a data set."""
+        return replace(self, of=self.of.for_dataset(dataset))
+
+    def skip(self, dataset: Dataset) -> str | None:
+        return self.of.skip(dataset)
+
+    def configuration(self) -> dict[str, Any]:
+        """Settings, and the configuration of the other method."""
+        return super().configuration() | {"of": self.of.configuration()}
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Method:
+        loaded = {"of": load_method(settings["of"])} if "of" in settings else {}
+        return super().from_settings({**settings, **loaded})
+
+
 def _from_json(value: Any, default: Any) -> Any:
     if isinstance(value, Mapping) and is_dataclass(default) and not isinstance(default, type):
         return replace(

@@ -74,9 +74,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--method", type=path_argument, required=True, metavar="RUNS/KEY", help="folder of a trained trial"
     )
-    made.add_argument(
-        "--out", type=path_argument, required=True, metavar="DIR", help="where the two images are written"
-    )
+    made.add_argument("--out", type=path_argument, required=True, metavar="DIR", help="folder of the results")
     start = (
         "how the images are placed at the start: as they lie in space, with the centres of their grids or of their "
         "foregrounds on each other, or aligned affinely; default: as the trial's data were"
@@ -85,8 +83,11 @@ def parser() -> argparse.ArgumentParser:
     header = "the form of the header that is right, for images that ITK and nibabel place differently"
     made.add_argument("--header", choices=get_args(Form), help=header)
     made.add_argument(
-        "--fixed-labels", type=path_argument, metavar="NIFTI", help="with --moving-labels: prints metrics"
+        "--fixed-labels",
+        type=path_argument,
+        metavar="NIFTI",
+        help="label map of the fixed image; with --moving-labels, metrics are printed",
     )
-    made.add_argument("--moving-labels", type=path_argument, metavar="NIFTI")
+    made.add_argument("--moving-labels", type=path_argument, metavar="NIFTI", help="label map of the moving image")
     add_option(made)
     return made

@@ -77,9 +77,19 @@ def warp_labels(
 def warp_moving_labels(
     labels: np.ndarray, displacement: Float[Tensor, "1 d *s"], *, mode: Mode = "linear"
 ) -> np.ndarray:
-    """Labels (*s) warped as one-hot, linearly, then argmax: the way in which Dice is measured here, unless an
-    evaluation asks for the nearest voxel."""
-    return warp_labels(torch.tensor(labels)[None, None], displacement, mode=mode)[0, 0].numpy()
+    """Labels (*s) warped as one-hot, linearly, then argmax: the way in which Dice is measured here.
+
+    ``nearest``: as Learn2Reg's evaluation does, the label of the nearest voxel, and 0 where a point lies outside the
+    grid.
+    """
+    if mode == "nearest":
+        displacement = displacement.double()  # at the middle between two voxels float32 may choose the other one
+    warped = warp_labels(torch.tensor(labels)[None, None], displacement, mode=mode)[0, 0]
+    if mode == "nearest":
+        ends = torch.tensor(labels.shape).view(-1, *[1] * labels.ndim) - 1
+        places = _targets(displacement)[0]
+        warped *= ((places >= 0) & (places <= ends)).all(dim=0)
+    return warped.numpy()
 
 
 def _targets(displacement: Tensor) -> Tensor:

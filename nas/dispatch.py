@@ -1,9 +1,10 @@
 """One rule for every executor: who has which job, what happens when a worker dies, and when a job is given up."""
 
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fusemorph.records import TrialFolder
@@ -41,7 +42,8 @@ class Death:
 class Dispatcher:
     """Gives jobs to workers, which an executor names.
 
-    A job whose worker dies is given again at once, and goes on from its checkpoint; after ``ATTEMPTS`` deaths it is
+    A job whose worker dies is given again at once, and goes on from its checkpoint, whatever the claim of the dead
+    worker says, which on another host can only be seen to stand still; after ``ATTEMPTS`` deaths it is
     given up. It is then recorded as failed, with the reason, if it was being trained when its last worker was killed;
     otherwise a note with the reason is left, and a later sweep tries again. A job that another sweep holds is asked
     after again later and later.
@@ -79,8 +81,8 @@ class Dispatcher:
         """The next job, which that worker has from now on; None while there is none to give."""
         while (job := self._due() or self.queue.next()) is not None:
             if job.trial.key not in self._last:
-                self._assigned[worker] = job
-                return job
+                self._assigned[worker] = signed = replace(job, owner=uuid.uuid4().hex)
+                return signed
             self._give_up(job)
         return None
 
@@ -113,6 +115,8 @@ class Dispatcher:
         else:
             self._idle_deaths = 0
             self._deaths[job.trial.key] += death.blamed
+        if job is not None:
+            job = replace(job, lost=(*job.lost, job.owner))
         if job is not None and self._deaths[job.trial.key] < ATTEMPTS:
             self._waiting.append((0.0, job))
         elif job is not None:
@@ -146,7 +150,7 @@ class Dispatcher:
         Another sweep may have taken it over until then, and done it.
         """
         folder, death = TrialFolder(self.runs, job.trial), self._last[job.trial.key]
-        claim = take_claim(folder.path)
+        claim = take_claim(folder.path, lost=job.lost)
         if claim is None:
             self._wait(job)
             return

@@ -5,7 +5,7 @@ Guo et al. 2020, arXiv 1904.00420, it differs in that they train the best anew.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -13,17 +13,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fusemorph.configuration import BUDGETS, Budget, written_settings
-from fusemorph.data.dataset import Dataset, Pair
+from fusemorph.data.dataset import Pair
 from fusemorph.fusion.fusion_network import FusionNetwork
 from fusemorph.fusion.method import Fusion
 from fusemorph.losses.training_loss import TrainingLoss
-from fusemorph.method import Method, load_method
+from fusemorph.method import Method, MethodOfAnother
 from fusemorph.networks.registration import Registration
 from nas.supernet import Supernet
 
 
 @dataclass(frozen=True, kw_only=True)
-class FineTuned(Method):
+class FineTuned(MethodOfAnother):
     """The network of a ``plan``, trained from the weights of the supernet ``of``.
 
     That was trained with ``supernet_budget`` and ``supernet_seed`` on the same data.
@@ -69,22 +69,10 @@ class FineTuned(Method):
         """A freshly initialised network of the plan."""
         return self.alone.network(dims)
 
-    def for_dataset(self, dataset: Dataset) -> "FineTuned":
-        return replace(self, of=self.of.for_dataset(dataset))
-
-    def skip(self, dataset: Dataset) -> str | None:
-        return self.of.skip(dataset)
-
-    def configuration(self) -> dict[str, Any]:
-        """Settings, and the configuration of the supernet."""
-        return super().configuration() | {"of": self.of.configuration()}
-
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Method:
-        loaded: dict[str, Any] = {"of": load_method(settings["of"])} if "of" in settings else {}
-        if "supernet_budget" in settings:
-            loaded["supernet_budget"] = Budget(**settings["supernet_budget"])
-        return super().from_settings({**settings, **loaded})
+        budget = settings.get("supernet_budget")
+        return super().from_settings({**settings, **({"supernet_budget": Budget(**budget)} if budget else {})})
 
     def register(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Float[Tensor, "1 d *s"]:
         return self.alone.register(pair, network=network, device=device)

@@ -7,6 +7,7 @@ file; the contract tests then cover it.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from fusemorph.losses.training_loss import total
 from fusemorph.networks.head import ResidualHead, VelocityHead
 from fusemorph.networks.padding import padded_shape
 from fusemorph.networks.registration import Registration
-from fusemorph.trials.batches import stack_images, training_pairs
+from fusemorph.trials.batches import stack_images
 from fusemorph.warp import warp
 
 PROXIES = Kind(name="proxy", plural="proxies", package="nas.proxies")
@@ -120,7 +121,8 @@ def probe_of(method: Fusion, dataset: Dataset, *, device: torch.device) -> Probe
     distinct: dict[tuple[str, str], Pair] = {}  # two that are one could not be told apart, which some proxies ask for
     for step in range(DRAWS):
         if len(distinct) < PAIRS:
-            drawn = training_pairs(dataset, PAIRS, seed=SEED, step=step)
+            rng = np.random.default_rng([SEED, step])
+            drawn = [dataset.training_pair(rng) for _ in range(PAIRS)]
             distinct |= {(pair.fixed.id, pair.moving.id): pair for pair in drawn}
     fixed, moving = stack_images(list(distinct.values())[:PAIRS], device)
     return Probe(method=method, fixed=fixed, moving=moving, spacing_mm=dataset.spacing_mm)

@@ -42,7 +42,8 @@ def run_ray(
     """Run the queue's jobs on Ray; yields the status at least every second until all have ended.
 
     ``address``: of a running cluster, or ``auto`` for the one that this machine belongs to; None starts Ray here.
-    A trial has a torch thread per CPU, and runs on ``cuda`` if it is given GPUs, of which it may have a fraction.
+    A trial has a torch thread per CPU, and runs on ``cuda`` if it is given GPUs, of which it may have a fraction;
+    several share its batches.
     Connects at once; the first status starts the trials; closing the iterator stops them. The queue is called by
     another thread, but never while the caller looks at a status.
 
@@ -120,7 +121,7 @@ def _drive(session: _Session, cpus: float, gpus: float) -> Generator[Status]:
 
 def _tune(session: _Session, cpus: float, gpus: float, scratch: str) -> None:
     """Let Tune run until no job can come any more, or until it is stopped."""
-    search = _Search(session, threads=max(1, int(cpus)), gpu=gpus > 0)
+    search = _Search(session, threads=max(1, int(cpus)), gpus=gpus)
     tuning = tune.TuneConfig(
         search_alg=search, num_samples=-1, reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id
     )
@@ -142,11 +143,11 @@ def _tune(session: _Session, cpus: float, gpus: float, scratch: str) -> None:
 class _Search(TuneSearcher):
     """Tune asks here for its next trial, and tells of each that has ended well."""
 
-    def __init__(self, session: _Session, *, threads: int, gpu: bool) -> None:
+    def __init__(self, session: _Session, *, threads: int, gpus: float) -> None:
         super().__init__()
         self.session = session
         self.threads = threads
-        self.gpu = gpu
+        self.gpus = gpus
 
     def suggest(self, trial_id: str) -> Any:
         with self.session.dispatching() as dispatcher:
@@ -157,8 +158,9 @@ class _Search(TuneSearcher):
 
     def _place(self, job: Job) -> Job:
         """The job with the threads and the device of a worker; without GPUs Ray hides those that a node has."""
-        device = "cuda" if self.gpu else "cpu" if job.device.startswith("cuda") else job.device
-        return replace(job, threads=self.threads, device=device)
+        device = "cuda" if self.gpus else "cpu" if job.device.startswith("cuda") else job.device
+        devices = max(1, int(self.gpus))
+        return replace(job, threads=max(1, self.threads // devices), device=device, devices=devices)
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         if not error:  # _Events hears of errors, and of their reason

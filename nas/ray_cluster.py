@@ -24,6 +24,16 @@ QUIET = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
 """What Tune takes from the environment alone: no files per trial, no snapshots of its state, no tables and traces."""
+LOST_HOSTS = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "5",
+    "RAY_grpc_client_keepalive_time_ms": "5000",
+    "RAY_grpc_client_keepalive_timeout_ms": "5000",
+}
+"""How soon a lost host is noticed, as in ``experiments/cluster/ray.env``: its trials run again within half a minute.
+With Ray's own settings calls that are under way to such a host do not fail for seven minutes."""
 TRY = """
 import ray, sys
 try:
@@ -43,7 +53,7 @@ def connect(address: str | None, *, cpus_per_trial: float, gpus_per_trial: float
     _check_amounts(cpus_per_trial, gpus_per_trial)
     if ray.is_initialized():
         raise ValueError("run_ray(): this process is connected to Ray already; call ray.shutdown() first")
-    for name, value in QUIET.items():
+    for name, value in (QUIET | (LOST_HOSTS if address is not None else {})).items():
         os.environ.setdefault(name, value)
     if address is not None:
         _require_cluster(address)

@@ -4,27 +4,26 @@ Source: Guo et al. 2020, "Single Path One-Shot NAS with Uniform Sampling", arXiv
 control for it, random search with training, is that of Yu et al. 2020, arXiv 2003.04276.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fusemorph.data.dataset import Dataset, Pair
+from fusemorph.data.dataset import Pair
 from fusemorph.fusion.fusion_network import FusionNetwork
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.plan import enumerate_plans, gated_stages, live_stages, parse_plan
 from fusemorph.fusion.plan_draws import DRAWS, Draw
 from fusemorph.fusion.supernet_network import SupernetNetwork
 from fusemorph.losses.training_loss import TrainingLoss
-from fusemorph.method import Method, load_method
+from fusemorph.method import MethodOfAnother
 from fusemorph.networks.registration import Registration
 
 
 @dataclass(frozen=True, kw_only=True)
-class Supernet(Method):
+class Supernet(MethodOfAnother):
     """All plans of a space with shared weights, trained as the networks of ``of`` are, one plan a step.
 
     ``of``: what the plans have in common, and with its plan the one that registers and is validated in training.
@@ -79,21 +78,6 @@ class Supernet(Method):
     def alone(self, plan: str) -> Fusion:
         """The method of one plan, as it is trained without sharing."""
         return replace(self.of, plan=plan)
-
-    def for_dataset(self, dataset: Dataset) -> "Supernet":
-        return replace(self, of=self.of.for_dataset(dataset))
-
-    def skip(self, dataset: Dataset) -> str | None:
-        return self.of.skip(dataset)
-
-    def configuration(self) -> dict[str, Any]:
-        """Settings, and the configuration of what the plans have in common."""
-        return super().configuration() | {"of": self.of.configuration()}
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Method:
-        loaded = {"of": load_method(settings["of"])} if "of" in settings else {}
-        return super().from_settings({**settings, **loaded})
 
     def register(self, pair: Pair, *, network: nn.Module | None, device: torch.device) -> Float[Tensor, "1 d *s"]:
         return self.of.register(pair, network=network, device=device)

@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     """The options of a report."""
     made = argparse.ArgumentParser(prog="python -m reports", description="Draw a report from the records of trials.")
     made.add_argument("runs", nargs="+", type=path_argument, metavar="RUNS", help="folder of runs; several are joined")
-    made.add_argument("--out", required=True, type=path_argument, metavar="DIR", help="where the report goes")
+    made.add_argument("--out", required=True, type=path_argument, metavar="DIR", help="folder of the report")
     made.add_argument("--study", metavar="NAME", help="only this study (default: all in RUNS)")
     made.add_argument("--baseline", metavar="ARM", help="the arm that others are compared with (default: the study's)")
     made.add_argument("--primary", metavar="METRIC", help="the metric that arms are judged by (default: dice)")

@@ -65,5 +65,10 @@ def listing(items: Sequence[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
+def quoted(arm: object) -> str:
+    """An arm within a sentence, in quotation marks where its label has a comma."""
+    return f"“{arm}”" if "," in str(arm) else str(arm)
+
+
 def plural(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"

@@ -38,6 +38,7 @@ export PATH="$environment/bin:$PATH"
 
 # Who reaches Ray's ports could run code as you: only who has this token may.
 [ -s "$token" ] || (umask 077 && python -c "import secrets; print(secrets.token_hex(32), end='')" > "$token")
+. experiments/cluster/ray.env
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$token" RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
 
 trap 'scontrol requeue "$SLURM_JOB_ID"' USR1

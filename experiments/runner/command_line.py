@@ -8,17 +8,16 @@ from typing import Any, TypeVar
 
 import torch
 
-from experiments.runner.drivers import require_extras
+from experiments.runner.drivers import require_devices, require_extras
+from experiments.runner.option_fields import OPTION, Options, flag_of
 from experiments.runner.option_types import Folder
 from experiments.runner.options import (
-    OPTION,
     DataOptions,
     ExecutionOptions,
-    Options,
+    OneShotOptions,
     SearchOptions,
     StudyOptions,
     SweepOptions,
-    flag_of,
 )
 from experiments.runner.storage import require_folder
 from experiments.study import known_studies
@@ -33,10 +32,11 @@ GROUPS: dict[type[Options], str] = {
     DataOptions: "on which images",
     ExecutionOptions: "where and how trials run",
     SearchOptions: "searches",
+    OneShotOptions: "the study oneshot",
 }
 DESCRIPTION = """\
-Run a study: every arm, on a dataset, at a budget, with seeds; then measure its cost and draw the report. The same line
-again does only what is missing. A search study tries configurations and trains the best again.
+Run a study: train and evaluate every arm on a data set, at a budget, with seeds; then measure cost and draw the report.
+The same line run again does only what is missing. A search tries configurations, and trains the best of them again.
 Exit status: 0 when every trial finished, 1 when some failed, 2 for invalid arguments, 128 and the signal when stopped.
 """
 EXAMPLES = f"""\
@@ -96,8 +96,10 @@ def parse(argv: Sequence[str] | None) -> SweepOptions | None:
     options = SweepOptions(
         study_name=given.study, runs=_runs(given.runs), dry_run=given.dry_run, study=_pick(StudyOptions, given),
         data=_pick(DataOptions, given), execution=_pick(ExecutionOptions, given), search=_pick(SearchOptions, given),
+        oneshot=_pick(OneShotOptions, given),
     )  # fmt: skip
     require_extras(options.search, options.execution)
+    require_devices(options.execution)
     if options.study.compile:
         _require_compiler(options.study.compile, options.execution.device)
     return options

@@ -5,8 +5,11 @@ from collections.abc import Generator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import torch
+
 from experiments.runner.options import DRIVERS, SEARCHERS, ExecutionOptions, SearchOptions
 from experiments.runner.tensorboard import log_scalars
+from fusemorph.configuration import Budget
 from nas.evolution import EvolutionSearcher
 from nas.inline import run_inline
 from nas.jobs import JobQueue, Status
@@ -73,6 +76,37 @@ def require_extras(search: SearchOptions, execution: ExecutionOptions) -> None:
     for package, wanted in needed.items():
         if wanted and find_spec(package) is None:
             raise ValueError(f"{package} is not installed: python -m pip install -e '.[search]'")
+
+
+def require_devices(execution: ExecutionOptions) -> None:
+    """Refuse more GPUs for a trial than this machine has, where its trials run here.
+
+    Raises:
+        ValueError: there are fewer, or several trials at a time would have to share them out.
+    """
+    device, wanted = torch.device(execution.device), execution.devices_per_trial
+    if execution.on_ray or wanted == 1:
+        return
+    there = torch.cuda.device_count() - (device.index or 0) if device.type == "cuda" else 0
+    if wanted > there:
+        first = f" from {execution.device} on" if device.index else ""
+        raise ValueError(f"--gpus-per-trial: {wanted} GPUs are asked for, there are {there}{first}")
+    if (execution.workers or 1) > 1:
+        raise ValueError("--gpus-per-trial: several trials at a time on several GPUs each need --executor ray")
+
+
+def require_shares(execution: ExecutionOptions, budget: Budget, name: str) -> None:
+    """Refuse batches that the devices of a trial cannot share equally.
+
+    Raises:
+        ValueError: a batch has no equal parts; the message says which would have.
+    """
+    devices = execution.devices_per_trial
+    if budget.batch_size % devices:
+        raise ValueError(
+            f"--gpus-per-trial: {devices} GPUs cannot share batches of {budget.batch_size} (budget {name}) equally; "
+            f"--batch-size {devices} makes batches that they can"
+        )
 
 
 def make_searcher(

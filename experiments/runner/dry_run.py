@@ -37,8 +37,8 @@ SAMPLED_PLANS = 12
 PAIR_IN_STEPS = 0.25
 """A pair registered and measured takes about a quarter of a symmetric training step (0.19 to 0.29 for three plans on
 hippocampus and ACDC at c = 4)."""
-HEADROOM = {False: 1.25, True: 1.75}
-"""What libraries and the allocator need beside the tensors that are foretold, without and with checkpointing."""
+HEADROOM = 1.25
+"""What libraries and the allocator need beside the tensors that are foretold."""
 
 
 def describe_sweep(sweep: Sweep) -> str:
@@ -49,7 +49,7 @@ def describe_sweep(sweep: Sweep) -> str:
     queue = JobList(sweep.jobs(), sweep.options.runs)
     missing = {job.trial.key for job in queue.missing}
     trained = next((arm.method for arm in sweep.arms if arm.trained), None)
-    pace = _seconds_per_flop(trained, sweep.budget, sweep.dataset, sweep.options.execution) if trained else 0.0
+    pace = seconds_per_flop(trained, sweep.budget, sweep.dataset, sweep.options.execution) if trained else 0.0
     memory = training_memory(sweep)
     rows = [["trial", "key", "plan", "parameters", "GFLOPs", "memory", "steps", "state", "about"]]
     left = 0.0
@@ -83,7 +83,7 @@ def describe_space(sweep: Sweep) -> str:
     )
     sampled = [arm.method for arm in sweep.arms if arm.trained][:SAMPLED_PLANS]
     flops = [count_flops(method, padded_shape(sweep.dataset.shape)) for method in sampled]
-    step_s = _seconds_per_flop(sampled[0], sweep.budget, sweep.dataset, sweep.options.execution) * float(np.mean(flops))
+    step_s = seconds_per_flop(sampled[0], sweep.budget, sweep.dataset, sweep.options.execution) * float(np.mean(flops))
     measured = len(sweep.dataset.pairs(sweep.split))
     validated = min(sweep.budget.validation_pairs, len(sweep.dataset.selection.pairs("val")))
     pairs = measured + validated * len(sweep.budget.validation_steps())
@@ -137,10 +137,10 @@ def _judge_memory(sweep: Sweep, memory: Mapping[str, int]) -> str:
     card, checkpointing = card_bytes(sweep.options.execution), sweep.options.execution.checkpointing
     messages = []
     for arm in {arm.label: arm for arm, _ in sweep.trials if arm.label in memory}.values():
-        needed = round(memory[arm.label] * HEADROOM[checkpointing])
+        needed = round(memory[arm.label] * HEADROOM)
         if card is None or needed <= card:
             continue
-        saved = round(_foretold(sweep, arm, True) * HEADROOM[True])
+        saved = round(_foretold(sweep, arm, True) * HEADROOM)
         fits = saved <= card and not checkpointing
         advice = f"--checkpointing makes it fit ({size(saved)})" if fits else "smaller images or channels would"
         messages.append(f"does not fit: {arm.label} needs about {size(needed)} of {size(card)}; {advice}\n")
@@ -162,7 +162,7 @@ def _state(folder: TrialFolder) -> str:
         return "damaged"
 
 
-def _seconds_per_flop(method: Method, budget: Budget, dataset: Dataset, execution: ExecutionOptions) -> float:
+def seconds_per_flop(method: Method, budget: Budget, dataset: Dataset, execution: ExecutionOptions) -> float:
     """Seconds of a training step per forward FLOP, timed on an image that is small enough."""
     torch.set_num_threads(execution.threads)
     shape = padded_shape(dataset.shape)
@@ -234,7 +234,7 @@ def _trial_seconds(setup: SearchSetup, dataset: Dataset, budget: Budget) -> floa
         ((count_flops(arm.method, shape), arm.method) for arm in setup.study.comparison_arms(budget)),
         key=lambda entry: entry[0],
     )
-    return _seconds_per_flop(method, budget, dataset, setup.options.execution) * flops * budget.steps
+    return seconds_per_flop(method, budget, dataset, setup.options.execution) * flops * budget.steps
 
 
 def _confirm_seconds(setup: SearchSetup) -> float:

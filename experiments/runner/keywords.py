@@ -8,8 +8,8 @@ from dataclasses import Field, fields
 from typing import Any
 
 from experiments.runner.command_line import GROUPS
+from experiments.runner.option_fields import OPTION, flag_of
 from experiments.runner.option_types import shorten, suggestion
-from experiments.runner.options import OPTION, flag_of
 
 CALLED = ("entries", "runs", "dry_run")
 """What the command line takes beside the options of its groups."""

@@ -21,7 +21,7 @@ def listing() -> str:
     base = Fusion().configuration()
     spaces = [f"  {name}: {len(make(base).plans())} plans" for name, make in SPACES.items()]
     parts = {
-        "Studies": studies, "Datasets": datasets, "Methods": methods, "Plans": plans, "Operators": operators,
+        "Studies": studies, "Data sets": datasets, "Methods": methods, "Plans": plans, "Operators": operators,
         "Spaces": spaces, "Budgets": budgets,
     }  # fmt: skip
     return "\n\n".join("\n".join([title, *lines]) for title, lines in parts.items())

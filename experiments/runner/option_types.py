@@ -186,7 +186,7 @@ class Device:
         try:
             torch.empty(1, device=text)
         except (RuntimeError, AssertionError) as error:
-            raise ValueError(f"{text} cannot be used: {str(error).splitlines()[0]}") from error
+            raise ValueError(f"{text} cannot be used: {str(error).splitlines()[0].partition('. ')[0]}") from error
         return text
 
 

@@ -1,17 +1,17 @@
 """The options of a sweep, typed and with bounds: a command line and a caller's code are checked alike, and once."""
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from experiments.runner.option_fields import Options, option
 from experiments.runner.option_types import (
     BudgetName,
     Device,
     Folder,
     NamedFolder,
     Number,
-    OptionType,
     Setting,
     StudyName,
     Switch,
@@ -20,6 +20,7 @@ from experiments.runner.option_types import (
     Word,
 )
 from fusemorph.configuration import BUDGETS, Budget, Compiler, find_budget
+from fusemorph.fusion.plan_draws import DRAWS, Draw
 from fusemorph.grid import Mode
 from nas.objectives import OBJECTIVES
 from nas.proxy import known_proxies
@@ -33,52 +34,8 @@ DRIVERS = {
     "ray": ("tpe", "nsga2", "random"),
 }
 """The short form of executor and searcher: each driver with the searchers that it offers, its own choice first."""
-AT_MOST = {"seeds": 1_000, "trials": 100_000, "workers": 1_024, "steps": 1_000_000}
+AT_MOST = {"seeds": 1_000, "trials": 100_000, "workers": 1_024, "batch_size": 1_024, "steps": 1_000_000}
 COMPILERS = tuple(name for name in get_args(Compiler) if name != "none")
-OPTION = "option"
-
-
-def option(
-    kind: OptionType,
-    help: str,
-    *,
-    default: Any = None,
-    metavar: str | None = None,
-    flag: str = "",
-    many: bool = False,
-    bare: str | None = None,
-) -> Any:
-    """A field that is an option of the command line; ``flag`` where it is not called as the field is, ``bare``: what
-    the flag without a value stands for, where it may come alone."""
-    words = "|".join(kind.among) if isinstance(kind, Word) and not many else None
-    shown = {"kind": kind, "help": help, "metavar": metavar or words, "flag": flag, "many": many, "bare": bare}
-    return field(default=() if many else default, metadata={OPTION: shown})
-
-
-def flag_of(field: Field[Any]) -> str:
-    """What an option is called on the command line."""
-    return str(field.metadata[OPTION]["flag"] or f"--{field.name.replace('_', '-')}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """Options that belong together. Each may be given as text or as what it shall be.
-
-    Raises:
-        ValueError: a value that is no such option, or out of bounds; the message names the option.
-    """
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            given, shown = getattr(self, item.name), item.metadata[OPTION]
-            try:
-                if shown["many"]:
-                    value: Any = tuple(shown["kind"].read(entry) for entry in given)
-                else:
-                    value = None if given is None else shown["kind"].read(given)
-            except ValueError as error:
-                raise ValueError(f"{flag_of(item)}: {error}") from error
-            object.__setattr__(self, item.name, value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +53,7 @@ class StudyOptions(Options):
         Text(), "numbers or shares of labelled training subjects, separated by commas: 0,5,10%%,100%%", metavar="N,..."
     )
     space: str | None = option(
-        Word(among=tuple(SPACES)), "of the study table: the space whose plans are all trained; default: tiny"
+        Word(among=tuple(SPACES)), "of the studies table and oneshot: the space of plans; default: tiny"
     )
     plan: str | None = option(
         Text(), "also train the arms of --arm with this plan in place of their own", metavar="PLAN"
@@ -108,6 +65,11 @@ class StudyOptions(Options):
     )
     compile: Compiler | None = option(  # noqa: RUF009
         Word(among=COMPILERS), "train compiled networks (torch.compile); without a value: inductor", bare=COMPILERS[0]
+    )
+    batch_size: int | None = option(
+        Whole(least=1, most=AT_MOST["batch_size"]),
+        "pairs of a training step, whose gradients are averaged; default: the budget's (1)",
+        metavar="N",
     )
     label_warp: Mode = option(  # noqa: RUF009
         Word(among=get_args(Mode)),
@@ -129,12 +91,14 @@ class StudyOptions(Options):
         return tuple(text.strip() for text in self.labels.split(",")) if self.labels else ()
 
     def find_budget(self, name: str) -> Budget:
-        """The budget of that name, compiled if that is asked for."""
-        return replace(find_budget(name), compiler=self.compile or "none")
+        """The budget of that name, compiled and with the batches that are asked for."""
+        budget = find_budget(name)
+        return replace(budget, compiler=self.compile or "none", batch_size=self.batch_size or budget.batch_size)
 
     def study_name(self, *parts: str) -> str:
         """What a study is called that has no name of its own."""
-        added = ["compiled"] * bool(self.compile) + [self.label_warp] * (self.label_warp != "linear")
+        added = ["compiled"] * bool(self.compile) + [f"batches-of-{self.batch_size}"] * bool(self.batch_size)
+        added += [self.label_warp] * (self.label_warp != "linear")
         return "-".join((*parts, *added))
 
 
@@ -150,7 +114,7 @@ class DataOptions(Options):
         many=True,
     )
     named_folders: tuple[tuple[str, Path], ...] = option(
-        NamedFolder(), "where a dataset's files lie", flag="--data", metavar="NAME=DIR", many=True
+        NamedFolder(), "folder of a data set's files", flag="--data", metavar="NAME=DIR", many=True
     )
     named_settings: tuple[tuple[str, Any], ...] = option(
         Setting(), "a setting of every data set, or of one: NAME.KEY=VALUE", flag="--set", metavar="KEY=VALUE",
@@ -214,7 +178,7 @@ class ExecutionOptions(Options):
     )
     gpus_per_trial: float = option(
         Number(least=0, most=1024, whole_beyond_1=True),
-        "GPUs that Ray reserves for a trial, fractions allowed; default: 0",
+        "GPUs of a trial: from 2 on they share each batch; fractions are for Ray, which reserves them; default: 0",
         default=0.0,
         metavar="N",
     )
@@ -223,6 +187,11 @@ class ExecutionOptions(Options):
         super().__post_init__()
         if self.driver and self.executor:
             raise ValueError("--driver is short for --executor and --searcher: give either it or those")
+
+    @property
+    def devices_per_trial(self) -> int:
+        """Over how many devices a trial is trained."""
+        return max(1, int(self.gpus_per_trial))
 
     @property
     def on_ray(self) -> bool:
@@ -250,7 +219,7 @@ class SearchOptions(Options):
     )  # fmt: skip
     early_stopping: str | None = option(
         Word(among=("halving", "none")),
-        "how weak trials are stopped early; default: halving for the single objective dice, one dataset and one seed",
+        "how weak trials are stopped early; default: halving for the single objective dice, one data set and one seed",
     )
     warm_start: str | None = option(
         Word(among=known_proxies()),
@@ -282,6 +251,35 @@ class SearchOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OneShotOptions(Options):
+    """How a supernet is trained and scored, and which plans are trained alone beside it."""
+
+    supernet_steps: int | None = option(
+        Whole(least=1, most=AT_MOST["steps"]), "training steps of the supernet; default: the study's own", metavar="N"
+    )
+    draw: Draw = option(  # noqa: RUF009
+        Word(among=DRAWS),
+        "how the plan of a step is drawn: each as likely, or each operator of a stage as often; default: uniform",
+        default=DRAWS[0],
+    )
+    score_pairs: int | None = option(
+        Whole(least=1, most=10_000), "val pairs that score a plan with shared weights; default: 4", metavar="N"
+    )
+    sample: int | None = option(
+        Whole(least=0, most=10_000),
+        "plans trained alone beside the best --confirm of them, drawn at random; default: the study's own",
+        metavar="N",
+    )
+    fine_tune: bool = option(
+        Switch(), "also train the best on from the shared weights, as arms of their own", default=False
+    )
+    proxies: tuple[str, ...] = option(
+        Word(among=known_proxies()), "a zero-cost proxy to compare with; repeat for several; default: all",
+        flag="--proxy", metavar="NAME", many=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
 class SweepOptions:
     """All that a sweep is asked to do."""
 
@@ -292,3 +290,4 @@ class SweepOptions:
     data: DataOptions = field(default_factory=DataOptions)
     execution: ExecutionOptions = field(default_factory=ExecutionOptions)
     search: SearchOptions = field(default_factory=SearchOptions)
+    oneshot: OneShotOptions = field(default_factory=OneShotOptions)

@@ -84,8 +84,9 @@ def candidate_maker(setup: SearchSetup, *, control: bool) -> Callable[[Values], 
         stop = SuccessiveHalving(study=name, seed=seed, rungs=rungs_of(budget)) if setup.early_stopping else None
         return Job(
             trial=trial, data=data.folders.get(dataset.name), cache=data.cache, splits=(), threads=execution.threads,
-            device=execution.device, checkpointing=execution.checkpointing, stop=stop, label=label,
-            work=float(budget.steps), selection=data.folders.get(data.select_on) if data.select_on else None,
+            device=execution.device, devices=execution.devices_per_trial, checkpointing=execution.checkpointing,
+            stop=stop, label=label, work=float(budget.steps),
+            selection=data.folders.get(data.select_on) if data.select_on else None,
         )  # fmt: skip
 
     def make(values: Values) -> Candidate:

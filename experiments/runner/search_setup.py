@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from experiments.runner.datasets import Other, open_datasets, open_others
-from experiments.runner.drivers import LEARNING, choose_searcher
+from experiments.runner.drivers import LEARNING, choose_searcher, require_shares
 from experiments.runner.option_types import StudyName
 from experiments.runner.options import SweepOptions
 from experiments.study import SearchStudy
@@ -76,6 +76,7 @@ def prepare_search(study: SearchStudy, options: SweepOptions) -> SearchSetup:
     objectives = find_objectives(search.objectives or ["dice"])
     budget_name = options.study.budget or study.budget
     budget = options.study.find_budget(budget_name)
+    require_shares(options.execution, budget, budget_name)
     space = study.space(budget, search.operators or study.operators)
     space.check()
     datasets = open_datasets(options.data, study.dataset)

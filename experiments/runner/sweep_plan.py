@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 
 from experiments.runner.datasets import Other, dataset_entry, open_datasets, open_others, require_pairs, selection_split
+from experiments.runner.drivers import require_shares
 from experiments.runner.labels import described, label_counts, over_labels
 from experiments.runner.option_types import StudyName, suggestion
 from experiments.runner.options import StudyOptions, SweepOptions
@@ -14,6 +15,7 @@ from experiments.study import Arm, Study, make_trial, refined
 from fusemorph.complexity import count_cost, count_parameters
 from fusemorph.configuration import Budget, Json, Trial, written_settings
 from fusemorph.data.dataset import Dataset
+from fusemorph.data.masked import sentences as masked_sentences
 from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.plan import gated_stages, parse_plan
 from fusemorph.networks.padding import padded_shape
@@ -52,8 +54,8 @@ class Sweep:
             Job(
                 trial=trial, splits=(self.split,), data=data.folders.get(self.dataset.name), cache=data.cache,
                 threads=execution.threads, device=execution.device,
-                checkpointing=execution.checkpointing, label=self.labels[trial.key],
-                work=self.work(arm, trial), others=self.others_of(arm),
+                devices=execution.devices_per_trial, checkpointing=execution.checkpointing,
+                label=self.labels[trial.key], work=self.work(arm, trial), others=self.others_of(arm),
                 label_warp=self.options.study.label_warp,
                 selection=data.folders.get(data.select_on) if data.select_on else None,
             )
@@ -129,7 +131,7 @@ def make_sweeps(study: Study, options: SweepOptions) -> list[Sweep]:
     """
     budget_name = options.study.budget or study.budget
     if study.selects and options.data.select_on:
-        raise ValueError(f"--select-on: {options.study_name} makes its choices on val of the dataset that it trains on")
+        raise ValueError(f"--select-on: {options.study_name} makes its choices on val of the training data set")
     datasets = open_datasets(options.data, study.dataset, study.dataset_settings)
     others = open_others(options.data, datasets)
     return [
@@ -167,6 +169,7 @@ def make_sweep(
         ValueError: an unknown budget or arm, or a split without pairs.
     """
     budget = options.study.find_budget(budget_name)
+    require_shares(options.execution, budget, budget_name)
     split = "val" if study.selects or dataset.missing("test") else "test"
     require_pairs(dataset, split)
     space = options.study.space or study.space
@@ -232,7 +235,7 @@ def study_entry(sweep: Sweep) -> Json:
             "name": sweep.name,
             "study": sweep.options.study_name,
             "question": sweep.study.question,
-            "protocol": list(sweep.study.protocol),
+            "protocol": [*sweep.study.protocol, *masked_sentences(sweep.dataset)],
             "dataset": dataset_entry(sweep.dataset),
             "budget": {"name": sweep.budget_name} | written_settings(sweep.budget),
             "seeds": list(sweep.seeds),

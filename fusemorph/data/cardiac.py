@@ -51,6 +51,7 @@ class CardiacDataset(MeasuredDataset):
     """
 
     within_subjects = True
+    without_spacing = "all headers say 1x1x1 mm, as in copies that have lost their spacing: millimetres count voxels"
     allowed_labels = tuple(LABELS)
     smallest_side = (SMALLEST_SIDE, SMALLEST_SIDE, 2)
 

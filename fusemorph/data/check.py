@@ -32,6 +32,7 @@ from fusemorph.data.inspection import (
     summarise,
 )
 from fusemorph.data.inventory import check_listing, check_skulls, foreground_ml, inventory, study_line
+from fusemorph.data.listed import ListedDataset
 from fusemorph.data.preprocess import Volume, read_labels, read_volume
 from fusemorph.data.settings import beside_parameters, parse_setting
 from fusemorph.paths import path_argument
@@ -94,11 +95,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options of ``fusemorph check``."""
-    made = argparse.ArgumentParser("fusemorph check", description=__doc__)
+    made = argparse.ArgumentParser("fusemorph check", description="Check a data set before training on it.")
     made.add_argument("dataset", metavar="DATASET", help=f"{', '.join(known_datasets())}, or one of --entries")
     made.add_argument("--data", type=path_argument, metavar="DIR", help="the folder of the images")
     made.add_argument("--cache", type=path_argument, metavar="DIR", help="where preprocessed images are kept")
-    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as shape=48,64,48")
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the data set, such as shape=48,64,48",
+    )
     add_option(made)
     return made
 
@@ -120,7 +127,7 @@ def _inspect(
     findings = [*_check_splits(dataset), *_check_contents(dataset, cache_folder(cache)), *check_labels(dataset)]
     findings += [*check_headers(dataset), *check_listing(dataset), *check_left_out(dataset)]
     findings += [*check_skulls(dataset, {source.path: source.filled_ml for source in sources if source.path})]
-    findings += [*summarise(source.values for source in sources), *_check_sources(sources)]
+    findings += [*summarise(source.values for source in sources), *_check_sources(dataset, sources)]
     return findings, [*_rows(dataset, sources), (STUDY, study_line(dataset, data, settings))]
 
 
@@ -162,8 +169,10 @@ def _check_contents(dataset: Dataset, cache: Path) -> Iterable[Finding]:
                     yield Finding(level="error" if across else "warning", message=message)
 
 
-def _check_sources(sources: list[Source]) -> Iterable[Finding]:
+def _check_sources(dataset: Dataset, sources: list[Source]) -> Iterable[Finding]:
     spacings = {tuple(round(spacing, 3) for spacing in source.spacing_mm) for source in sources}
+    if isinstance(dataset, ListedDataset) and dataset.without_spacing and spacings == {(1.0, 1.0, 1.0)}:
+        yield Finding(level="warning", message=dataset.without_spacing)
     if len(spacings) > 1:
         yield Finding(level="note", message=f"{len(spacings)} spacings; all are resampled to one")
     if len({source.orientation for source in sources}) > 1:

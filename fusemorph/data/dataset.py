@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -51,6 +51,9 @@ class Dataset(ABC):
     companions: ClassVar[frozenset[str]] = frozenset()
     """Names, or patterns of names, of the files that lie beside images and labels in the data set's layout."""
     within_subjects: bool = False
+    masked: frozenset[str] = frozenset()
+    """What masks limit beside regularity, see ``fusemorph.data.masked``."""
+    tre_reading: ClassVar[Literal["linear", "cubic"]] = "linear"  # how displacements are read at landmarks
 
     def __init__(
         self,
@@ -220,7 +223,7 @@ class Dataset(ABC):
             id=scan_id, subject=subject, image=arrays["image"], affine=arrays["affine"], spacing_mm=self.spacing_mm,
             labels=None if subject in self._hidden else arrays.get("labels"),
             given=self.give(scan_id) if self.give else None,
-            landmarks=arrays.get("landmarks"), mask=arrays.get("mask"),
+            landmarks=arrays.get("landmarks"), mask=arrays.get("mask"), masked=self.masked,
         )  # fmt: skip
 
     def prepare(self, *, progress: bool = False) -> None:

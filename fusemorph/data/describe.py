@@ -1,4 +1,4 @@
-"""``fusemorph datasets``: which data sets can be read, under which licence, and how to come by them."""
+"""``fusemorph datasets``: which data sets can be read, under which licence, and how to obtain them."""
 
 import argparse
 import sys
@@ -26,8 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options of ``fusemorph datasets``."""
-    made = argparse.ArgumentParser("fusemorph datasets", description=__doc__)
-    made.add_argument("names", nargs="*", metavar="NAME", help="of these alone")
+    made = argparse.ArgumentParser(
+        "fusemorph datasets", description="List the data sets that can be read, with licences and how to obtain them."
+    )
+    made.add_argument("names", nargs="*", metavar="NAME", help="only these")
     add_option(made)
     return made
 

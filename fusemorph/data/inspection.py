@@ -1,6 +1,7 @@
 """What is worth knowing of the files of a data set: where readers disagree, what was rounded, what is left out."""
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ MOST_FILES = 200_000
 """Of a folder that are looked through: more are no data set but somebody's disk."""
 _SINGULAR = {"are": "is", "have": "has"}
 EXAMPLES = 3
+OF_FUNCTION = re.compile(r"func|rest(_[0-9]+)?")
+"""Folders of functional scans, which lie beside those of anatomical ones in BIDS and in downloads of INDI and NITRC."""
 IMAGES = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 
 
@@ -115,7 +118,11 @@ def check_left_out(dataset: Dataset) -> Iterable[Finding]:
             if os.path.realpath(path) not in used and not companion:
                 is_image = path.name.lower().endswith(IMAGES) and not path.name.startswith(".")
                 (images if is_image else others).append(path.relative_to(folder))
-        yield from counted(images, "are left out", level="warning", noun="image", place=f" of {folder}")
+        other = [path for path in images if any(OF_FUNCTION.fullmatch(part) for part in path.parts[:-1])]
+        unnamed = [path for path in images if path not in set(other)]
+        place, reason = f" of {folder}", "are not named by the layout and left out"
+        yield from counted(unnamed, reason, level="warning", noun="image", place=place)
+        yield from counted(other, "are left out as functional", level="note", noun="image", place=place)
         yield from counted(others, "are not used", level="note", noun="other file", place=f" of {folder}")
 
 
@@ -155,6 +162,6 @@ def check_labels(dataset: Dataset) -> Iterable[Finding]:
         yield Finding(level="warning", message=message)
         absent = {label: lacking for label, lacking in absent.items() if len(lacking) < count}
     for label, lacking in sorted(absent.items()):
-        first = f"{len(lacking)} scans, the first is {lacking[0]}"
+        first = f"{len(lacking)} scan{'s' * (len(lacking) > 1)}, the first is {lacking[0]}"
         message = f"label {label} ({dataset.labels[label]}) is absent from {first}"
         yield Finding(level="warning", message=message)

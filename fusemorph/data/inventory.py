@@ -26,12 +26,17 @@ def inventory(dataset: Dataset) -> list[tuple[str, str]]:
     listing = dataset.listing
     due = f" of {dataset.official_subjects}" if dataset.official_subjects else ""
     sites = Counter(scan.site for scan in listing.scans.values() if scan.site)
+    beside = {
+        f"images with {noun}": sum(getattr(scan, part) is not None for scan in listing.scans.values())
+        for part, noun in (("landmarks", "landmarks"), ("mask", "masks"))
+    }
     labelled = sum(scan.labels is not None for scan in listing.scans.values())
     rows = [
         ("layout", listing.layout),
         ("subjects", f"{_subjects(dataset)}{due}"),
         ("sites", ", ".join(f"{site} ({count})" for site, count in sorted(sites.items()))),
         ("images with labels", f"{labelled} of {len(listing.scans)}"),
+        *((name, f"{count} of {len(listing.scans)}" if count else "") for name, count in beside.items()),
         ("images left out", str(len(listing.excluded)) if listing.excluded else ""),
     ]
     return [(name, value) for name, value in rows if value]

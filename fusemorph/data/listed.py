@@ -1,13 +1,18 @@
 """Data sets whose scans a listing names."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from fusemorph.bounds import SMALLEST_SIDE
+from fusemorph.data.errors import DataError
 from fusemorph.data.files import FileDataset
-from fusemorph.data.listing import Listing
+from fusemorph.data.listing import Listed, Listing, without_ending
 from fusemorph.data.preprocess import Volume
+
+LANDMARKS = ("_landmarks.csv", "_landmarks.tsv", "_landmarks.json")
+"""The ends of the names of files of landmarks beside an image."""
 
 
 class ListedDataset(FileDataset):
@@ -19,9 +24,15 @@ class ListedDataset(FileDataset):
 
     allowed_labels: Collection[int] | None = None
     strays: ClassVar[bool] = False
+    without_spacing: ClassVar[str] = ""
+    """Of a set whose images never have voxels of 1x1x1 mm: what ``check`` says of copies whose headers all say so."""
     smallest_side: int | tuple[int, ...] = SMALLEST_SIDE
+    landmarks_beside: ClassVar[bool] = True
+    """Whether landmarks lie beside images, as ``NAME_landmarks.csv``; else the listing names them."""
 
     def __init__(self, listing: Listing, *, folders: Sequence[Path], **rest: Any) -> None:
+        if self.landmarks_beside:
+            listing = replace(listing, scans={name: _with_landmarks(scan) for name, scan in listing.scans.items()})
         self.listing, self._folders = listing, tuple(folders)
         super().__init__(members=listing.members, **rest)
 
@@ -60,3 +71,14 @@ class ListedDataset(FileDataset):
             allowed=self.allowed_labels,
             strays=self.strays,
         )
+
+
+def _with_landmarks(scan: Listed) -> Listed:
+    """The scan with its landmarks, where a file beside the image holds them; frames of a series have none."""
+    if scan.landmarks is not None or scan.reading.frame is not None:
+        return scan
+    name = without_ending(scan.image.name).removesuffix(".mgz")
+    found = [path for ending in LANDMARKS if (path := scan.image.with_name(f"{name}{ending}")).exists()]
+    if len(found) > 1:
+        raise DataError(f"{found[1]}: holds landmarks of the image, as {found[0].name} does; keep one of them")
+    return replace(scan, landmarks=found[0]) if found else scan

@@ -11,8 +11,8 @@ class Scan:
 
     ``affine`` maps voxels of this grid to RAS millimetres (4x4; 3x3 in 2-D), those of the reference where the scan was
     aligned to one. ``landmarks`` are points ``(n, d)`` in voxels of the grid, fractions included; ``mask`` is above 0
-    where the scan is to be measured. ``given``: a label map that a control is shown, too. The arrays are read-only
-    memory maps.
+    where the scan is to be measured. ``masked``: what the mask limits beside regularity, see ``fusemorph.data.masked``.
+    ``given``: a label map that a control is shown, too. The arrays are read-only memory maps.
     """
 
     id: str
@@ -23,6 +23,7 @@ class Scan:
     affine: np.ndarray
     landmarks: np.ndarray | None = None
     mask: np.ndarray | None = None
+    masked: frozenset[str] = frozenset()
     given: np.ndarray | None = None
 
 
@@ -61,3 +62,7 @@ class Pair:
         """Mask ``(*s)`` of the fixed scan, if it has one; else its labels, or else its voxels above zero."""
         within = (region for region in (self.fixed.mask, self.fixed.labels) if region is not None)
         return np.asarray(next(within, self.fixed.image) > 0)
+
+    def limits(self, use: str) -> np.ndarray | None:
+        """Mask ``(*s)`` of the fixed scan, where it has one and masks limit this ``use``; None for no limits."""
+        return None if self.fixed.mask is None or use not in self.fixed.masked else np.asarray(self.fixed.mask > 0)

@@ -8,10 +8,14 @@ from fusemorph.precision import full_precision
 
 
 @full_precision
-def mse(fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"]) -> Float[Tensor, ""]:
+def mse(
+    fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"], *, mask: Float[Tensor, "b 1 *s"] | None = None
+) -> Float[Tensor, ""]:
     r"""Mean squared difference, for images of one modality and one intensity scale.
 
     $$ \frac{1}{|\Omega|} \sum_{x \in \Omega} (f(x) - w(x))^2 $$
+
+    ``mask``: 1 within \Omega and 0 outside; everything where it is None.
 
     Raises:
         ValueError: the shapes differ.
@@ -20,4 +24,6 @@ def mse(fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"]) -> Floa
         raise ValueError(
             f"mse(): 'warped' must have the shape {tuple(fixed.shape)} of 'fixed', got {tuple(warped.shape)}"
         )
-    return F.mse_loss(warped, fixed)
+    if mask is None:
+        return F.mse_loss(warped, fixed)
+    return F.mse_loss(warped * mask, fixed * mask) * (mask.numel() / mask.sum().clamp(min=1))

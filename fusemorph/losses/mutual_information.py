@@ -9,7 +9,12 @@ from fusemorph.precision import full_precision
 
 @full_precision
 def mutual_information(
-    fixed: Float[Tensor, "b c *s"], warped: Float[Tensor, "b c *s"], *, bins: int = 32, normalised: bool = False
+    fixed: Float[Tensor, "b c *s"],
+    warped: Float[Tensor, "b c *s"],
+    *,
+    bins: int = 32,
+    normalised: bool = False,
+    mask: Float[Tensor, "b 1 *s"] | None = None,
 ) -> Float[Tensor, ""]:
     r"""Minus the mutual information (nats) of the intensities, mean over batch and channels; lower is more alike.
 
@@ -17,7 +22,8 @@ def mutual_information(
 
     The joint histogram has ``bins`` bins over each image's own range, smoothed by a linear window on ``fixed`` and a
     cubic B-spline on ``warped``; both are differentiable. ``normalised`` gives ``-(H(f) + H(w)) / H(f, w)``, from -2
-    (alike) to -1 (independent, or flat), which depends less on the overlap.
+    (alike) to -1 (independent, or flat), which depends less on the overlap. ``mask``: 1 where voxels count and 0
+    elsewhere.
 
     Raises:
         ValueError: the shapes differ, or ``bins`` is under 4.
@@ -31,8 +37,13 @@ def mutual_information(
         )
     if bins < 4:
         raise ValueError(f"mutual_information(): 'bins' must be 4 or more, got {bins}")
-    pairs = zip(fixed.flatten(0, 1).flatten(1), warped.flatten(0, 1).flatten(1), strict=True)
-    losses = [_loss(_joint_histogram(f, w, bins), normalised) for f, w in pairs]
+    if mask is not None:
+        fixed, warped = fixed * mask, warped * mask
+    counted = [None] * (fixed.shape[0] * fixed.shape[1])
+    if mask is not None:
+        counted = list(mask.expand_as(fixed).flatten(0, 1).flatten(1))
+    pairs = zip(fixed.flatten(0, 1).flatten(1), warped.flatten(0, 1).flatten(1), counted, strict=True)
+    losses = [_loss(_joint_histogram(f, w, bins, inside), normalised) for f, w, inside in pairs]
     return torch.stack(losses).mean().to(warped.dtype)
 
 
@@ -49,9 +60,11 @@ def _entropy(probability: Tensor) -> Tensor:
     return -torch.xlogy(probability, probability.clamp(min=torch.finfo(probability.dtype).tiny)).sum()
 
 
-def _joint_histogram(fixed: Tensor, warped: Tensor, bins: int) -> Tensor:
-    """Probabilities (bins, bins) from the few bins that each voxel touches."""
+def _joint_histogram(fixed: Tensor, warped: Tensor, bins: int, counted: Tensor | None) -> Tensor:
+    """Probabilities (bins, bins) from the few bins that each voxel touches; ``counted``: 1 for voxels that count."""
     row, row_weights = _linear_window(*_position(fixed, bins))
+    if counted is not None:
+        row_weights = [weight * counted for weight in row_weights]
     column, column_weights = _cubic_window(*_position(warped, bins))
     # Millions of small addends to a bin: float32 would lose them.
     joint = fixed.new_zeros(bins * bins, dtype=torch.float64)
@@ -59,7 +72,7 @@ def _joint_histogram(fixed: Tensor, warped: Tensor, bins: int) -> Tensor:
     for i, row_weight in enumerate(row_weights):
         for j, column_weight in enumerate(column_weights):
             joint = joint.index_add(0, first + (i * bins + j), (row_weight * column_weight).double())
-    return joint.view(bins, bins) / fixed.numel()
+    return joint.view(bins, bins) / (fixed.numel() if counted is None else counted.sum().clamp(min=1))
 
 
 def _position(image: Tensor, bins: int) -> tuple[Tensor, Tensor]:

@@ -83,17 +83,19 @@ class TrainingLoss:
         labels: tuple[Int[Tensor, "b 1 *s"], Int[Tensor, "b 1 *s"]] | None = None,
         spacing_mm: tuple[float, ...] | None = None,
         label_ids: tuple[int, ...] | None = None,
+        mask: Float[Tensor, "b 1 *s"] | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
         """Weighted loss terms by name; the loss is their sum.
 
         ``labels``: those of the fixed and the moving images, ``UNLABELLED`` throughout where an image has none.
         ``label_ids``: the labels of the data set; those of the fixed maps where they are not given. ``spacing_mm``
-        counts for diffusion and bending.
+        counts for diffusion and bending. ``mask``: 1 where the similarity counts and 0 elsewhere; None for everywhere.
         """
-        terms = {"similarity": self._similarity(registration, fixed, warped)}
+        terms = {"similarity": self._similarity(registration, fixed, warped, mask)}
         smooth = registration.displacement if registration.velocity is None else registration.velocity
         if self.coarser_weight and registration.coarser:
-            terms["coarser_similarity"] = self.coarser_weight * coarser_ncc(registration.coarser, window=self.window)
+            found = coarser_ncc(registration.coarser, window=self.window, mask=mask)
+            terms["coarser_similarity"] = self.coarser_weight * found
         if self.kl_weight and registration.velocity is not None and registration.log_variance is not None:
             divergence = kl(registration.velocity, registration.log_variance, prior_lambda=self.prior_lambda)
             terms["kl"] = self.kl_weight * divergence
@@ -121,13 +123,14 @@ class TrainingLoss:
         """Whether labels take part."""
         return bool(self.dice_weight) or self.supervision.reads_predictions
 
-    def _similarity(self, registration: "Registration", fixed: Tensor, warped: Tensor) -> Tensor:
+    def _similarity(self, registration: "Registration", fixed: Tensor, warped: Tensor, mask: Tensor | None) -> Tensor:
         if self.similarity == "ncc":
             return ncc_at_levels(
                 fixed, warped, window=self.window, levels=self.levels, first=registration.halvings,
-                textured=self.textured,
+                textured=self.textured, mask=mask,
             )  # fmt: skip
-        return mse(fixed, warped) if self.similarity == "mse" else mutual_information(fixed, warped)
+        measure = mse if self.similarity == "mse" else mutual_information
+        return measure(fixed, warped, mask=mask)
 
 
 NCC_AND_DIFFUSION = TrainingLoss(kl_weight=0.0, folding_weight=0.0, diffusion_weight=1.0)

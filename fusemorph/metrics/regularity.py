@@ -33,16 +33,20 @@ def sd_log_jacobian(displacement: Array, *, mask: Array | None = None) -> float:
     return _deviation(determinants[determinants > 0].log())
 
 
-def sdlogj_l2r(displacement: Array) -> float:
+def sdlogj_l2r(displacement: Array, *, mask: Array | None = None) -> float:
     """Learn2Reg's own smoothness: deviation of ``log(clip(det + 3, 1e-9, 1e9))``, a border of 2 voxels cropped.
 
-    Not comparable with `sd_log_jacobian`; of the whole grid, without a mask. NaN where a side is under 5 voxels.
+    Not comparable with `sd_log_jacobian`. Over the voxels of ``mask``, as in the tasks that the challenge evaluates
+    within masks; everything if None. NaN where no voxel is left, as of a side under 5 voxels.
 
-    Source: Hering et al. 2022 and the challenge's evaluation script.
+    Source: Hering et al. 2022 and the challenge's evaluation, github.com/MDL-UzL/L2R.
     """
-    determinants = jacobian_determinant(single("sdlogj_l2r", displacement))[0]
-    inner = determinants[(slice(2, -2),) * determinants.ndim]
-    return _deviation((inner.double() + 3).clamp(1e-9, 1e9).log())
+    field = single("sdlogj_l2r", displacement)
+    inner = (slice(2, -2),) * (field.ndim - 2)
+    determinants = jacobian_determinant(field)[0][inner]
+    if mask is not None:
+        determinants = determinants[foreground("sdlogj_l2r", mask, field)[inner]]
+    return _deviation((determinants.double() + 3).clamp(1e-9, 1e9).log())
 
 
 def ndv_fraction(displacement: Array, *, mask: Array | None = None) -> float:

@@ -6,7 +6,9 @@ there is none to be left behind.
 
 A holder counts its heartbeats in its claim. No clock of another machine is believed: a claim is an orphan's when it has
 stood still for two minutes by the clock of whoever asks, who must have looked at it for so long. That a process has
-ended is known at once only where its number means something, on the same machine and in the same namespaces.
+ended is known at once only where its number means something, on the same machine and in the same namespaces; or from
+the driver that gave it the trial, signed its claim, and has lost the machine. Should that one live on, cut off from the
+driver alone, then it finds that it was taken over before it records anything.
 """
 
 import json
@@ -15,7 +17,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -65,12 +67,13 @@ class Claim:
     trial is free for others.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        """``descriptor``: the file, new and open. It is written in place, never by name: once another process has taken
-        over and ended, a file of this name would be a claim that nobody holds, or another's."""
+    def __init__(self, path: Path, descriptor: int, *, owner: str = "") -> None:
+        """``owner``: its signature, by default a new one. ``descriptor``: the file, new and open. It is written in
+        place, never by name: once another process has taken over and ended, a file of this name would be a claim that
+        nobody holds, or another's."""
         self.path = path
         self._descriptor = descriptor
-        self._signature = {"owner": uuid.uuid4().hex} | describe_process()
+        self._signature = {"owner": owner or uuid.uuid4().hex} | describe_process()
         self._facts: dict[str, Any] = {}
         self._beat = self._size = 0
         self._stop = threading.Event()
@@ -131,14 +134,19 @@ class Claim:
         os.fsync(self._descriptor)
 
 
-def take_claim(folder: Path, *, observer: Observer = OBSERVER) -> Claim | None:
+def take_claim(
+    folder: Path, *, observer: Observer = OBSERVER, owner: str = "", lost: Collection[str] = ()
+) -> Claim | None:
     """Claim a trial's folder; None where another process holds it, as far as is known yet, or was faster.
+
+    ``owner``: the signature of the claim, by default a new one. ``lost``: signatures of which the caller knows that
+    they bind no longer.
 
     Raises:
         StorageError: the claim cannot be written.
     """
     claims = _claims(folder)
-    if claims and _is_held(claims[-1], observer):
+    if claims and _is_held(claims[-1], observer, lost):
         return None
     path = folder / f"claim-{_number(claims[-1]) + 1 if claims else 1:04d}.json"
     try:
@@ -152,7 +160,7 @@ def take_claim(folder: Path, *, observer: Observer = OBSERVER) -> Claim | None:
     except OSError as error:
         raise refused(path, error) from error
     try:
-        return Claim(path, descriptor)
+        return Claim(path, descriptor, owner=owner)
     except OSError as error:
         os.close(descriptor)
         with suppress(OSError):
@@ -192,11 +200,11 @@ def describe_holder(facts: Mapping[str, Any]) -> str:
     return f"{who}, silent for {silent_s:.0f} s and taken over after {LOST_AFTER_S:.0f} s"
 
 
-def _is_held(claim: Path, observer: Observer) -> bool:
+def _is_held(claim: Path, observer: Observer, lost: Collection[str] = ()) -> bool:
     """Whether the process behind a claim is at work, as far as this one can tell."""
     content = _content(claim)
     silent_s, facts = observer.silent_s(claim, content), _facts(content)
-    if "error" in facts:
+    if "error" in facts or facts.get("owner") in lost:
         return False
     ended = has_ended(facts)
     return silent_s <= LOST_AFTER_S if ended is None else not ended

@@ -15,10 +15,12 @@ from fusemorph.data.dataset import Dataset, Pair, PairIndex
 from fusemorph.grid import Mode
 from fusemorph.method import Method, PairFailed
 from fusemorph.metrics import nan_mean
+from fusemorph.metrics.landmarks import Reading
 from fusemorph.networks.registration import Registration
 from fusemorph.storage import table
 from fusemorph.trials.held_gates import dice_with_held_gates
 from fusemorph.trials.measures import (
+    AS_LEARN2REG,
     METRICS,
     OF_LANDMARKS,
     Row,
@@ -37,17 +39,13 @@ Slices = tuple[Arrays, Row]
 
 
 def evaluate(
-    method: Method,
-    network: nn.Module | None,
-    dataset: Dataset,
-    split: str,
-    *,
+    method: Method, network: nn.Module | None, dataset: Dataset, split: str, *,
     device: torch.device,
     on_pair: Callable[[int, int], None] = lambda done, count: None,
     viewed: bool = True,
     label_warp: Mode = "linear",
     facts: Mapping[str, Any] | None = None,
-) -> dict[str, bytes]:
+) -> dict[str, bytes]:  # fmt: skip
     """Register and measure every pair of a split; returns the files of ``eval/SPLIT`` by name.
 
     ``label_warp``: how moving labels are warped. ``facts`` are added to the summary. If ``viewed``, the median pair is
@@ -61,7 +59,7 @@ def evaluate(
     indices = dataset.pairs(split)
     if not indices:
         raise ValueError(f"evaluate(): 'split' must hold pairs, {split!r} of {dataset.name} has none")
-    measured = _Measured(label_warp=label_warp)
+    measured = _Measured(label_warp=label_warp, tre_reading=dataset.tre_reading)
     for number, index in enumerate(indices):
         measured.register(number, dataset.pair(index), dataset.labels, method, network, device=device)
         on_pair(number + 1, len(indices))
@@ -75,6 +73,8 @@ def evaluate(
     for row in rows:
         row |= {"dice_gates_held": held[row["pair"]]} if row["pair"] in held else {}
     summary = summarise(split, rows, label_warp=label_warp) | {"pictures": shown} | dict(facts or {})
+    if measured.landmark_rows:
+        summary["tre_reading"] = dataset.tre_reading
     files = {"pairs.csv": table(rows), "pictures.npz": archive(arrays)}
     files |= {"summary.json": (json.dumps(summary, indent=1) + "\n").encode()}
     if viewed:
@@ -88,6 +88,7 @@ class _Measured:
     """What has been measured of the pairs so far; ``slices`` by the number of the pair."""
 
     label_warp: Mode
+    tre_reading: Reading
     rows: list[Row] = field(default_factory=list)
     label_rows: list[Row] = field(default_factory=list)
     gate_rows: list[Row] = field(default_factory=list)
@@ -118,7 +119,7 @@ class _Measured:
         row, label_rows = measure_pair(pair, displacement, labels, label_warp=self.label_warp)
         if scores := segmentation_scores(pair, registration, labels):
             add_segmentation(row, label_rows, scores)
-        landmark_rows = measure_landmarks(pair, displacement)
+        landmark_rows = measure_landmarks(pair, displacement, reading=self.tre_reading)
         row |= {
             name: nan_mean([landmark[name] for landmark in landmark_rows]) for name in OF_LANDMARKS if landmark_rows
         }
@@ -199,7 +200,7 @@ def summarise(split: str, rows: Sequence[Row], *, label_warp: Mode = "linear") -
         summary["dice_gates_held"] = _none_if_nan(nan_mean(held))
     summary |= {
         name: _none_if_nan(nan_mean([row[name] for row in rows if name in row]))
-        for name in OF_LANDMARKS
+        for name in (*OF_LANDMARKS, *AS_LEARN2REG)
         if any(name in row for row in rows)
     }
     if segmented := [row["segmentation_dice"] for row in rows if "segmentation_dice" in row]:

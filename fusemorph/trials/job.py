@@ -106,9 +106,13 @@ class Job:
 
     ``selection``: where the files lie of another data set that it selects on; ``others``: splits of other data sets
     that it is evaluated on, too.
-    ``checkpointing``: activations are computed again in the backward pass, which saves memory and changes no number.
+    ``devices``: over how many devices it is trained, from ``device`` on, each of which computes as many pairs of a
+    batch. ``checkpointing``: activations are computed again in the backward pass, which saves memory and changes no
+    number.
     ``stop`` is the rule that may end the trial early. ``label_warp``: how its evaluations warp moving labels.
     ``label`` and ``work`` are for displays of progress: what the trial is called, and how much there is to compute.
+    ``owner``: what its claim is signed with; ``lost``: signatures of workers that were lost at it. Both are the
+    dispatcher's.
     ``entries``: folders outside the project that the trial's method and data set may come from, by default those that
     this process searches.
     """
@@ -119,6 +123,7 @@ class Job:
     splits: tuple[str, ...]
     threads: int = 1
     device: str = "cpu"
+    devices: int = 1
     checkpointing: bool = False
     stop: StopRule | None = None
     label: str = ""
@@ -127,6 +132,8 @@ class Job:
     selection: Path | None = None
     others: tuple[OtherData, ...] = ()
     label_warp: Mode = "linear"
+    owner: str = field(default="", compare=False)
+    lost: tuple[str, ...] = field(default=(), compare=False)
 
     def evaluation(self, split: str) -> str:
         """What the folder of the evaluation on one of its own splits is called."""

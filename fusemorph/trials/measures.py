@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fusemorph.data.dataset import Pair
+from fusemorph.data.masked import METRICS as LIMITED
 from fusemorph.fusion.operators.gate import describe_weights
 from fusemorph.grid import Mode
 from fusemorph.method import PairFailed
@@ -17,6 +18,7 @@ from fusemorph.metrics import (
     dice_per_label,
     endpoint_error_mm,
     folding_fraction,
+    hd95_l2r_vox,
     nan_mean,
     ndv_fraction,
     sd_log_jacobian,
@@ -24,11 +26,14 @@ from fusemorph.metrics import (
     surface_distances,
     tre_mm,
 )
+from fusemorph.metrics.landmarks import Reading
 from fusemorph.networks.registration import Registration
 from fusemorph.warp import warp_moving_labels
 
 Row = dict[str, Any]
 PER_LABEL = ("dice", "hd95_mm", "assd_mm", "hd95_vox")
+AS_LEARN2REG = ("hd95_l2r_vox",)
+"""Metrics of labels that are measured where these are warped as the challenge warps them."""
 OF_LANDMARKS = ("tre_mm", "tre_before_mm")
 """Metrics of pairs whose scans have landmarks, after registration and before."""
 METRICS = (*PER_LABEL, "folding_fraction", "ndv_fraction", "sd_log_jacobian", "sdlogj_l2r", "endpoint_error_mm")
@@ -50,11 +55,13 @@ def measure_pair(
     row = name_pair(pair)
     per_label = measure_labels(pair, displacement, labels, label_warp=label_warp)
     row |= {name: nan_mean([entry[name] for entry in per_label]) for name in PER_LABEL}
+    more = [name for name in AS_LEARN2REG if per_label and name in per_label[0]]
+    row |= {name: nan_mean([entry[name] for entry in per_label]) for name in more}
     row |= {
         "folding_fraction": folding_fraction(displacement, mask=mask),
         "ndv_fraction": ndv_fraction(displacement, mask=mask),
         "sd_log_jacobian": sd_log_jacobian(displacement, mask=mask),
-        "sdlogj_l2r": sdlogj_l2r(displacement),
+        "sdlogj_l2r": sdlogj_l2r(displacement, mask=pair.limits(LIMITED)),
         "endpoint_error_mm": math.nan,
     }
     if pair.displacement is not None:
@@ -63,15 +70,16 @@ def measure_pair(
     return row, per_label
 
 
-def measure_landmarks(pair: Pair, displacement: Float[Tensor, "1 d *s"]) -> list[Row]:
+def measure_landmarks(pair: Pair, displacement: Float[Tensor, "1 d *s"], *, reading: Reading = "linear") -> list[Row]:
     """Distance of each landmark from its counterpart after registration, and before it, in mm of the fixed grid; none
-    where a scan has no landmarks."""
+    where a scan has no landmarks. ``reading``: of the displacement, see ``tre_mm``."""
     fixed, moving = pair.fixed.landmarks, pair.moving.landmarks
     if fixed is None or moving is None:
         return []
     still = torch.zeros_like(displacement)
     after, before = (
-        tre_mm(moved, np.array(fixed), np.array(moving), affine=pair.fixed.affine) for moved in (displacement, still)
+        tre_mm(moved, np.array(fixed), np.array(moving), affine=pair.fixed.affine, reading=reading)
+        for moved in (displacement, still)
     )
     return [
         {"pair": pair.name, "landmark": number, "tre_mm": float(after[at]), "tre_before_mm": float(before[at])}
@@ -112,12 +120,16 @@ def measure_labels(
     """Overlap and surface distances of each label; none where a scan has no labels."""
     if pair.fixed.labels is None or pair.moving.labels is None:
         return []
-    fixed, moving = pair.fixed.labels, pair.moving.labels
+    fixed, moving, values = pair.fixed.labels, pair.moving.labels, tuple(labels)
     warped = warp_moving_labels(moving, displacement, mode=label_warp)
-    values = tuple(labels)
+    if (within := pair.limits(LIMITED)) is not None:
+        fixed, warped = fixed * within, warped * within
     measures = {"dice": dice_per_label(fixed, warped, moving_labels=moving, labels=values)}
     measures |= surface_distances(fixed, warped, moving_labels=moving, labels=values, spacing_mm=pair.fixed.spacing_mm)
+    if label_warp == "nearest" and fixed.ndim == 3:
+        measures["hd95_l2r_vox"] = hd95_l2r_vox(fixed, warped, moving_labels=moving, labels=values)
     return [
-        {"pair": pair.name, "label": value, "name": labels[value]} | {m: float(measures[m][i]) for m in PER_LABEL}
+        {"pair": pair.name, "label": value, "name": labels[value]}
+        | {m: float(values_of[i]) for m, values_of in measures.items()}
         for i, value in enumerate(values)
     ]

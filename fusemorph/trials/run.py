@@ -28,6 +28,7 @@ from fusemorph.trials.evaluation import evaluate
 from fusemorph.trials.interruption import Interruption
 from fusemorph.trials.job import Job
 from fusemorph.trials.load import load_network, load_weights
+from fusemorph.trials.replicas import ReplicaDied, sharing
 from fusemorph.trials.step import TrainingFailed
 from fusemorph.trials.training import Trained, train
 
@@ -38,11 +39,11 @@ def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -
     """Do what is missing of a trial and return its status; None if another process holds the claim.
 
     A finished trial is only evaluated on splits that lack it. A trial that cannot be trained ends as ``failed`` with
-    its reason. After any error that is not its own, a trial can be continued. An ``interruption`` during the training
-    comes through after a checkpoint.
+    its reason; after any other error it can be continued. An ``interruption`` of the training leaves a checkpoint.
 
     Raises:
         StorageError: the storage refused a write.
+        ReplicaDied: a process that computed a part of the training was killed.
         DataError, RecordError: data or run folder are unusable; the claim is released.
         ValueError: a folder of entries that the job names is not there.
         SystemExit: this process was asked to stop; the claim is released.
@@ -55,7 +56,7 @@ def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -
     torch.set_num_threads(job.threads)
     commit()  # what is checked out now is what runs, whatever is committed meanwhile
     started = datetime.now(UTC)
-    if (claim := take_claim(folder.path)) is None:
+    if (claim := take_claim(folder.path, owner=job.owner, lost=job.lost)) is None:
         return None
     with claim:  # at once: who is stopped in between leaves a claim behind
         try:
@@ -69,7 +70,7 @@ def run_job(job: Job, runs: Path, *, interruption: Interruption | None = None) -
                 return None
             if isinstance(error, (DataError, RecordError)):
                 unfinished: BaseException = error
-            elif isinstance(error, StorageError) or folder.status() not in (None, "running"):
+            elif isinstance(error, (StorageError, ReplicaDied)) or folder.status() not in (None, "running"):
                 raise
             else:
                 expected = isinstance(error, (TrainingFailed, PairFailed))
@@ -163,11 +164,11 @@ def _train(
         reason = job.stop(folder.path.parent, history) if job.stop else None
         return reason is not None
 
-    with interruption.held_back():
+    with interruption.held_back(), sharing(job, folder.checkpoint) as share:
         trained = train(
             method, dataset, budget, job.trial.seed, device=torch.device(job.device), checkpoint=folder.checkpoint,
             on_step=on_step, stops=stops, interrupted=lambda: interruption.signal is not None,
-            checkpointing=job.checkpointing, initial=initial,
+            checkpointing=job.checkpointing, initial=initial, share=share,
         )  # fmt: skip
     if reason is None and trained.progress.step < budget.steps:
         interruption.leave()
@@ -272,5 +273,6 @@ def _measured(job: Job, started: datetime) -> dict[str, Any]:
     if job.trial.budget:
         machine["precision"] = precision = computed_in(job.trial.budget["precision"], device)
         machine["checkpointing"] = job.checkpointing
+        machine["devices"] = job.devices
         machine["convolutions"] = convolution_path(precision, device)
     return machine | {name: time.isoformat(timespec="seconds") for name, time in times.items()}

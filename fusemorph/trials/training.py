@@ -14,12 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fusemorph.augmentation import Volumes
 from fusemorph.configuration import Budget
 from fusemorph.data.dataset import Dataset
 from fusemorph.losses.training_loss import TrainingLoss
 from fusemorph.method import Method
-from fusemorph.trials.batches import HeldScans, training_batch
+from fusemorph.trials.batches import ALONE, Batch, HeldScans, Share, training_batch
 from fusemorph.trials.checkpoint import Progress, Row, restore, save_checkpoint
 from fusemorph.trials.feed import Feed
 from fusemorph.trials.step import GRADIENT_NORM, TrainingFailed, TrainingStep, learning_rate, set_checkpointing
@@ -87,11 +86,7 @@ class Trained:
 
 
 def train(
-    method: Method,
-    dataset: Dataset,
-    budget: Budget,
-    seed: int,
-    *,
+    method: Method, dataset: Dataset, budget: Budget, seed: int, *,
     device: torch.device,
     checkpoint: Path | None = None,
     on_step: Callable[[int, Mapping[str, float]], None] = lambda step, terms: None,
@@ -99,26 +94,30 @@ def train(
     interrupted: Callable[[], bool] = lambda: False,
     checkpointing: bool = False,
     initial: Mapping[str, Tensor] | None = None,
-) -> Trained:
+    share: Share = ALONE,
+) -> Trained:  # fmt: skip
     """Train the method's network, going on from ``checkpoint`` where it exists and writing it every minute.
 
     ``on_step`` gets each step's number and loss terms, some steps later. ``stops`` is asked after each validation, with
     the history so far, and ``interrupted`` after each step, whether to stop: the checkpoint is written then, and a
     later call goes on. ``checkpointing`` saves memory; ``initial``: weights of the trial that the method begins with.
+    ``share``: the part of each batch that this process computes; only the one that leads validates, stops and writes.
 
     Raises:
         TrainingFailed: the loss or a gradient is not finite.
         ValueError: the checkpoint does not fit the network.
     """
-    step_of = _start(method, dataset, budget, seed, device=device, checkpointing=checkpointing, initial=initial)
+    step_of = _start(
+        method, dataset, budget, seed, device=device, checkpointing=checkpointing, initial=initial, share=share
+    )
     progress = _resume(checkpoint, step_of)
     resumed_at, saved, unread = progress.step, time.monotonic(), Unread(on_step)
-    with _feed(dataset, budget, step_of.objective, seed=seed, first=progress.step, device=device) as feed:
+    with _feed(dataset, budget, step_of.objective, seed=seed, first=progress.step, device=device, share=share) as feed:
         for step in range(progress.step, budget.steps):
             began = time.monotonic()
             unread.add(step_of(*feed.next(), seed=seed, step=step), began)
-            validated, stop = step + 1 in budget.validation_steps(), interrupted()
-            saving = checkpoint is not None and time.monotonic() - saved > CHECKPOINT_EVERY_S
+            validated, stop = share.leads and step + 1 in budget.validation_steps(), interrupted()
+            saving = share.leads and checkpoint is not None and time.monotonic() - saved > CHECKPOINT_EVERY_S
             if not unread.read(progress, now=validated or stop or saving or step + 1 == budget.steps):
                 continue
             if validated:
@@ -134,20 +133,23 @@ def train(
 
 
 def _feed(
-    dataset: Dataset, budget: Budget, objective: TrainingLoss, *, seed: int, first: int, device: torch.device
-) -> Feed[tuple[Volumes, Volumes | None]]:
+    dataset: Dataset, budget: Budget, objective: TrainingLoss, *, seed: int, first: int, device: torch.device,
+    share: Share,
+) -> Feed[Batch]:  # fmt: skip
     labelled = objective.reads_labels and bool(dataset.labelled_subjects or objective.supervision.predictions_weight)
     held = HeldScans(device)
 
-    def make(step: int) -> tuple[Volumes, Volumes | None]:
-        return training_batch(dataset, budget, seed=seed, step=step, labelled=labelled, device=device, held=held)
+    def make(step: int) -> Batch:
+        return training_batch(
+            dataset, budget, seed=seed, step=step, labelled=labelled, device=device, held=held, share=share
+        )
 
     return Feed(make, first=first, last=budget.steps - 1)
 
 
 def _start(
     method: Method, dataset: Dataset, budget: Budget, seed: int, *, device: torch.device, checkpointing: bool,
-    initial: Mapping[str, Tensor] | None,
+    initial: Mapping[str, Tensor] | None, share: Share,
 ) -> TrainingStep:  # fmt: skip
     """The steps of a network with the initial weights of the seed, or with those of the trial that it begins with."""
     if method.objective is None:
@@ -160,9 +162,14 @@ def _start(
     set_checkpointing(network, checkpointing)
     if initial is not None:
         method.take_over(network, initial)
+    network.to(device)
+    if share.size > 1:  # what it began with is the leader's to say
+        for tensor in network.state_dict().values():
+            torch.distributed.broadcast(tensor, 0)
     return TrainingStep(
-        network.to(device), method.objective, budget,
+        network, method.objective, budget,
         label_ids=tuple(dataset.labels), spacing_mm=dataset.spacing_mm, device=device,
+        share=share,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float64
 from torch import nn
 
 from fusemorph.data.dataset import Dataset, Pair, PairIndex
+from fusemorph.data.masked import METRICS
 from fusemorph.fusion.operators.gate import describe_weights
 from fusemorph.method import input_tensor
 from fusemorph.metrics import (
@@ -100,6 +101,8 @@ def pair_dice(pair: Pair, displacement: torch.Tensor, dataset: Dataset) -> float
     """Mean Dice over the dataset's labels, moving labels warped as one-hot, linearly; NaN without labels."""
     if pair.fixed.labels is None or pair.moving.labels is None:
         return float("nan")
-    warped = warp_moving_labels(pair.moving.labels, displacement)
-    scores = dice_per_label(pair.fixed.labels, warped, moving_labels=pair.moving.labels, labels=tuple(dataset.labels))
+    fixed, warped = pair.fixed.labels, warp_moving_labels(pair.moving.labels, displacement)
+    if (within := pair.limits(METRICS)) is not None:
+        fixed, warped = fixed * within, warped * within
+    scores = dice_per_label(fixed, warped, moving_labels=pair.moving.labels, labels=tuple(dataset.labels))
     return nan_mean(list(scores))

@@ -10,7 +10,7 @@ from reports.analysis.comparison import Comparison
 from reports.analysis.datasets import Across, tested
 from reports.records.files import as_object
 from reports.statistics.intervals import SEEDS_FOR_A_CLAIM, Interval, holm, verdict
-from reports.wording import listing, plural
+from reports.wording import listing, plural, quoted
 
 MATTERS, EQUAL_SIZE, HOLDS, BEST, SURE = (
     "Does the choice of arm matter", "At equal parameters", "Does the order hold", "Best over all", "How sure",
@@ -27,7 +27,7 @@ def across_summary(study: Across) -> dict[str, str]:
         EQUAL_SIZE: _at_equal_size(study),
         HOLDS: " ".join(part for part in (study.order.sentence, _largest_change(study)) if part),
         BEST: _best(study),
-        SURE: " ".join(part for part in (_seeds(study), _steps(study), tested(study)) if part),
+        SURE: " ".join(part for part in (_seeds(study), _steps(study), _selected(study), tested(study)) if part),
     }
     return {question: answer for question, answer in answers.items() if answer}
 
@@ -68,17 +68,17 @@ def _differ(comparison: Comparison, arms: pd.DataFrame) -> str:
     verdicts = {pair: verdict(i, float(p)) for (pair, i), p in zip(found.items(), adjusted, strict=True)}
     shown = [pair for pair, words in verdicts.items() if words in ("higher", "lower")]
     limits = sorted({interval.limit for interval in found.values() if interval.limit})
-    what = "networks" if all(trained.values()) else "methods"
+    noun = "networks" if all(trained.values()) else "methods"
     if shown:
         widest = max(shown, key=lambda pair: abs(found[pair].estimate))
         differ = "differs" if len(shown) == 1 else "differ"
-        text = f"{len(shown)} of {plural(len(found), 'pair')} of {what} {differ} significantly: "
+        text = f"{len(shown)} of {plural(len(found), 'pair')} of {noun} {differ} significantly: "
         return text + _apart(comparison, widest, found[widest])
     widest = (str(arms["arm"].iloc[0]), str(arms["arm"].iloc[-1]))
     apart = f"in these trainings {_apart(comparison, widest, found[widest])}"
     if len(limits) and all(interval.limit for interval in found.values()):
         return f"no claim can be made ({listing(limits)}); {apart}"
-    return f"no two of the {len(arms)} {what} are shown to differ; {apart}"
+    return f"no two of the {len(arms)} {noun} are shown to differ; {apart}"
 
 
 def _apart(comparison: Comparison, pair: tuple[str, str], interval: Interval) -> str:
@@ -89,7 +89,7 @@ def _apart(comparison: Comparison, pair: tuple[str, str], interval: Interval) ->
     between = metric.between(interval.low, interval.high, signed=True)
     alone = ", over blocks alone" if interval.conditional else ""
     return (
-        f"{pair[0]} scored {metric.number(abs(interval.estimate))} {unit} {way} than {pair[1]} "
+        f"{quoted(pair[0])} scored {metric.number(abs(interval.estimate))} {unit} {way} than {quoted(pair[1])} "
         f"(95 % interval {between}{alone})"
     )
 
@@ -105,7 +105,7 @@ def _largest_change(study: Across) -> str:
     baseline = next(iter(study.sets.values())).baseline
     alone = ", over blocks alone" if row["limit"] == "one seed" else ""
     return (
-        f"The largest change is that of {row['arm']}: its difference to {baseline} is "
+        f"The largest change is that of {quoted(row['arm'])}: its difference to {quoted(baseline)} is "
         f"{metric.number(abs(row['change']))} {metric.unit or metric.title} {way} on {row['first']} than on "
         f"{row['second']} (95 % interval {metric.between(row['low'], row['high'], signed=True)}{alone})."
     )
@@ -116,7 +116,7 @@ def _best(study: Across) -> str:
     ranks = study.ranks.sort_values(kind="stable")
     if len(ranks) < 2:
         return f"Fewer than two arms have a result on each of the {plural(len(study.means), 'data set')}."
-    best = [str(arm) for arm in ranks.index[ranks == ranks.iloc[0]]]
+    best = [quoted(arm) for arm in ranks.index[ranks == ranks.iloc[0]]]
     confirmed = not study.test.reason and study.test.p_value < 0.05
     reason = "the order is that of these trained networks" if confirmed else "no test confirms this order"
     verb = "has" if len(best) == 1 else "share"
@@ -144,6 +144,12 @@ def _seeds(study: Across) -> str:
     if few:
         text += f" A claim needs {SEEDS_FOR_A_CLAIM}, so {listing(few)} cannot decide the order of two networks."
     return text
+
+
+def _selected(study: Across) -> str:
+    """On which data sets the figures are of the pairs on which choices were made."""
+    chosen = [name for name, comparison in study.sets.items() if comparison.records.is_selection_split]
+    return f"Figures are of the selection split, on which choices were made, on {listing(chosen)}." if chosen else ""
 
 
 def _steps(study: Across) -> str:

@@ -16,19 +16,20 @@ class Hours:
 
 
 def training_hours(trials: pd.DataFrame) -> Hours:
-    """Hours over ``trials`` (``training_s``, ``threads``, ``device``) whose time is known, each key once.
+    """Hours over ``trials`` (``training_s``, ``threads``, ``device``, ``devices``) whose time is known, each key once.
 
-    A training on a GPU counts for the GPU, which trials that share it count once for each; all others count for their
-    threads, one where those are not known.
+    A training on GPUs counts for each of them, which trials that share one count once for each; all others count for
+    their threads, one where those are not known.
     """
     trained = trials.drop_duplicates("key").dropna(subset=["training_s"])
     hours = trained["training_s"].astype(float) / 3600
     threads = pd.to_numeric(trained["threads"], errors="coerce").fillna(1)
-    on_gpu = trained["device"].astype(str).str.startswith("cuda")
+    on_gpu = ~trained["device"].isna() & ~trained["device"].astype(str).isin(["cpu", "mps"])
+    devices = pd.to_numeric(trained["devices"], errors="coerce").fillna(1)
     return Hours(
         training=float(hours.sum()),
-        cores=float((hours * threads)[~on_gpu].sum()),
-        gpus=float(hours[on_gpu].sum()),
+        cores=float((hours * threads * devices)[~on_gpu].sum()),
+        gpus=float((hours * devices)[on_gpu].sum()),
         trainings=len(trained),
     )
 

@@ -11,7 +11,7 @@ from reports.analysis.comparison import Comparison
 from reports.figures.against import legend_above
 from reports.figures.captioned import CaptionedFigure
 from reports.figures.pairs import aspect_of, pictured_arms
-from reports.plots.gates import draw_maps, weights_of_pairs
+from reports.plots.gates import draw_maps, equal_weights, weights_of_pairs
 from reports.plots.style import new_figure, style, with_colours
 from reports.records.files import read_pictures
 from reports.tables.table import caption
@@ -75,13 +75,14 @@ def gate_maps(comparison: Comparison, arm: str) -> CaptionedFigure | None:
         return None
     about = pictures.pairs.get("median", {})
     with style():
-        figure = draw_maps(view, stages, aspect=aspect_of(comparison, about))
+        figure = draw_maps(view, _even_weights(comparison, arm, stages), aspect=aspect_of(comparison, about))
     axis = f"slices along axis {int(view['axis'])}" if int(view["axis"]) >= 0 else "plane"
     places = view["slices"][view["gate_slices"]].tolist()
     text = (
         f"Median pair {str(about.get('pair', '')).replace('<-', ' ← ')}, seed {pictures.seed}, {axis} at "
-        f"{', '.join(map(str, places))}. Weight of the joint path, mean over channels: purple above 0.5, orange below. "
-        "Stages are drawn on the image's grid, finer than they are."
+        f"{', '.join(map(str, places))}. Weight of the joint path less equal weights (0.5, or a third where "
+        "correlation is a candidate too), mean over channels: purple above, orange below. Stages are drawn on the "
+        "image's grid, finer than they are."
     )
     mean = "; ".join(
         f"stage {stage} {number(float(view[f'gate{stage}'].mean(dtype=np.float64)), 2)}" for stage in stages
@@ -91,6 +92,16 @@ def gate_maps(comparison: Comparison, arm: str) -> CaptionedFigure | None:
     return CaptionedFigure(
         name="gate_maps", title=title, caption=caption(text, comparison.records), alt=alt, figure=figure
     )
+
+
+def _even_weights(comparison: Comparison, arm: str, stages: list[int]) -> dict[int, float]:
+    """What each candidate of an arm's gate weighs at each stage where it prefers none, as far as weights were read."""
+    gates = comparison.records.pair_gates
+    gates = gates[gates["arm"] == arm] if len(gates) else gates
+    return {
+        stage: min(equal_weights(gates[gates["stage"] == stage]), default=0.5) if len(gates) else 0.5
+        for stage in stages
+    }
 
 
 def _slices_shape(view: Mapping[str, np.ndarray]) -> tuple[int, ...]:

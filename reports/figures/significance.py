@@ -14,7 +14,7 @@ from reports.tables.significance import CONDITIONAL, tests
 from reports.tables.table import caption
 from reports.wording import listing, p_equals, plural
 
-MOST_ARMS = 32
+MOST_ARMS = 24
 """Arms in these figures, the best; more of them could not be told from each other."""
 LETTER = 0.065
 """Inches of a letter of the names below the matrix, so that long names do not squeeze its cells."""

@@ -16,15 +16,26 @@ from reports.analysis.weight_sweeps import with_fronts
 from reports.figures.against import against_columns, intervals_over, legend_above, values_by_arm
 from reports.figures.captioned import CaptionedFigure
 from reports.figures.gates import EQUAL
+from reports.figures.significance import LETTER
 from reports.plots import arms as plots
 from reports.plots.gates import gate_weight, weight_limits
-from reports.plots.groups import side_by_side
-from reports.plots.style import as_label, is_narrow, new_figure, numbered, panels, style, with_colours, with_line_styles
+from reports.plots.groups import MOST_BESIDE, side_by_side
+from reports.plots.style import (
+    LABEL_WIDTH,
+    as_label,
+    is_narrow,
+    new_figure,
+    numbered,
+    panels,
+    style,
+    with_colours,
+    with_line_styles,
+)
 from reports.records.files import as_object
 from reports.tables.table import caption
 from reports.wording import listing, number, plural
 
-MOST_STRUCTURES, MOST_SIDE_BY_SIDE, MOST_COLUMNS = 24, 8, 32
+MOST_STRUCTURES, MOST_SIDE_BY_SIDE, MOST_COLUMNS = 24, 8, 24
 NUMERALS = "Numerals: arms that are not trained (the table has their intervals)"
 MOST_ACROSS = 6
 """Groups of arms side by side; those of more stand in several rows."""
@@ -112,7 +123,7 @@ def groups(comparison: Comparison) -> CaptionedFigure:
     captioned = CaptionedFigure(name="groups", title="Strategies by group")
     if arms[metric.name].isna().all():
         return replace(captioned, caption="No strategy is in several groups: nothing is drawn.")
-    figure = new_figure(3.0)
+    figure = new_figure(3.0 if arms["group"].nunique() <= MOST_BESIDE else 4.8)
     side_by_side(figure.subplots(), comparison.arms, comparison.baseline, metric)
     legend_above(figure, arms, groups=False)
     text = (
@@ -150,6 +161,7 @@ def training(comparison: Comparison) -> CaptionedFigure:
         for ax, name, label in zip(cell, rows, ("Val Dice", "Training loss"), strict=False):
             plots.training_curve(ax, history, drawn, name, faint=faint)
             ax.set_ylabel(label if place % across == 0 else "")
+            ax.locator_params(axis="x", nbins=5 if across < 4 else 2)
         cell[0].set_title(as_label(group, width=90 // min(len(groups), MOST_ACROSS)))
         if place + across >= len(groups):
             cell[-1].set_xlabel("Step")
@@ -253,7 +265,8 @@ def structures(comparison: Comparison) -> CaptionedFigure:
     means = named.groupby(["structure", "arm"], sort=False)["dice"].mean().unstack("arm")[list(shown["arm"])]
     chosen = (means.max(axis=1) - means.min(axis=1)).nlargest(MOST_STRUCTURES).index
     if len(shown) > MOST_SIDE_BY_SIDE:
-        figure = new_figure(1.9 + 0.26 * len(chosen))
+        letters = min(shown["arm"].str.len().max(), 24 if len(shown) <= plots.MOST_IN_TWO_LINES else LABEL_WIDTH)
+        figure = new_figure(0.7 + LETTER * letters + 0.26 * len(chosen))
         plots.structures_in_colour(figure.subplots(), means.loc[[name for name in means.index if name in chosen]])
         text = "Mean over pairs and seeds, less the mean of the arms on each structure. The table has the values."
     else:

@@ -1,6 +1,7 @@
 """The report: one HTML page that works offline, with tables and figures as files beside it."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -236,7 +237,8 @@ def _warnings(records: StudyRecords) -> Iterator[str]:
         yield "Synthetic images: the data set is simulated. Nothing here is a result on scans of people."
     if records.is_selection_split:
         note = str(records.definition.get("split_note") or "").rstrip(".")
-        note = note.removeprefix(f"{records.split} is reported, the selection split").lstrip(".: ")
+        # Which split is reported is said before it, in the words of today's records and of older ones.
+        note = re.sub(r"^\S+ is reported, the (selection split|split of selection)[.: ]*", "", note)
         because = f" ({note})" if note else ""
         yield f"Selection split: figures are of {records.split}, on which choices were made{because}."
     if not records.complete:

@@ -18,6 +18,9 @@ from reports.plots.marks import mark
 from reports.plots.style import BACKGROUND, FAINT, GREY, INK, as_label, jitter, names_of_rows
 from reports.records.metric import DICE, Metric
 
+MOST_IN_TWO_LINES = 16
+"""Columns of a table whose names have room for two lines."""
+
 AXES = {
     "sd_log_jacobian": ("SD of log determinant", 1.0),
     "folding_fraction": ("Folding fraction", 1.0),
@@ -156,10 +159,11 @@ def structures_in_colour(ax: Axes, means: pd.DataFrame) -> Axes:
 
     apart = means.sub(means.mean(axis=1), axis=0)
     reach = float(np.nanmax(np.abs(apart.to_numpy()))) or 1.0
+    names = {"width": 24} if means.shape[1] <= MOST_IN_TWO_LINES else {"lines": 1}
     seaborn.heatmap(
         apart, ax=ax, cmap="PuOr", vmin=-reach, vmax=reach, linewidths=0.5, linecolor=FAINT,
         cbar_kws={"label": "Difference", "fraction": 0.04, "pad": 0.02},
-        xticklabels=[as_label(arm, width=24) for arm in means.columns], yticklabels=[as_label(n) for n in means.index],
+        xticklabels=[as_label(arm, **names) for arm in means.columns], yticklabels=[as_label(n) for n in means.index],
     )  # fmt: skip
     ax.grid(visible=False)
     ax.set(xlabel="", ylabel="")

@@ -84,19 +84,22 @@ def weights_of_pairs(ax: Axes, table: pd.DataFrame, arms: pd.DataFrame) -> Axes:
     return ax
 
 
-def draw_maps(view: Mapping[str, np.ndarray], stages: list[int], *, aspect: float) -> Figure:
-    """One row per slice: the fixed image, then the weight of the joint path at each stage."""
+def draw_maps(view: Mapping[str, np.ndarray], even: Mapping[int, float], *, aspect: float) -> Figure:
+    """One row per slice: the fixed image, then the weight of the joint path at each stage, less the ``even`` weight
+    that a gate of that stage gives where it prefers none."""
+    stages = list(even)
     slices = view["gate_slices"]
     tall = min(1.7, max(0.6, aspect * view["fixed"].shape[2] / view["fixed"].shape[1]))
     figure = new_figure(1.0)
     figure.set_figheight(min(MOST_HEIGHT, 0.7 + len(slices) * tall * 1.1 * figure.get_figwidth() / 9.6))
     axes = figure.subplots(len(slices), 1 + len(stages), squeeze=False)
-    leans = max(0.02, max(float(np.abs(view[f"gate{stage}"].astype(np.float64) - 0.5).max()) for stage in stages))
-    scale = Normalize(0.5 - leans, 0.5 + leans)
+    weights = {stage: view[f"gate{stage}"].astype(np.float64) - even[stage] for stage in stages}
+    leans = max(0.02, max(float(np.abs(weights[stage]).max()) for stage in stages))
+    scale = Normalize(-leans, leans)
     for row, place in enumerate(slices):
         _show(axes[row, 0], view["fixed"][place], aspect, cmap="gray", norm=Normalize(0, 255))
         for ax, stage in zip(axes[row, 1:], stages, strict=True):
-            _show(ax, view[f"gate{stage}"][row].astype(np.float64), aspect, cmap=_COLOURS, norm=scale)
+            _show(ax, weights[stage][row], aspect, cmap=_COLOURS, norm=scale)
     for ax, title in zip(axes[0], ["Fixed", *(f"Stage {stage}" for stage in stages)], strict=True):
         ax.set_title(title, loc="center", fontsize=8.5)
     bar = figure.colorbar(ScalarMappable(scale, _COLOURS), ax=list(axes.flat), shrink=0.7, aspect=30, pad=0.01)

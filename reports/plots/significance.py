@@ -23,7 +23,7 @@ def significance(ax: Axes, differences: pd.DataFrame, significant: pd.DataFrame,
 
     shown = differences.where(significant.to_numpy(bool), 0.0).where(differences.notna())
     reach = float(np.nanmax(np.abs(differences.to_numpy()))) or 1.0
-    annotated = len(differences) <= MOST_ANNOTATED
+    annotated, lines = len(differences) <= MOST_ANNOTATED, 3 if len(differences) <= MOST_IN_WORDS else 1
     unit = 1.0 if len(differences) <= MOST_IN_WORDS else 10.0**metric.digits
     words = differences.map(lambda value: "" if np.isnan(value) else _short(value, unit, metric))
     shown = shown if annotated else differences
@@ -39,8 +39,8 @@ def significance(ax: Axes, differences: pd.DataFrame, significant: pd.DataFrame,
         cbar=not annotated,
         linewidths=0.5,
         linecolor=FAINT,
-        xticklabels=[as_label(arm) for arm in shown.columns],
-        yticklabels=[as_label(arm) for arm in shown.index],
+        xticklabels=[as_label(arm, lines=lines) for arm in shown.columns],
+        yticklabels=[as_label(arm, lines=lines) for arm in shown.index],
     )
     return _plain(ax)
 
@@ -67,8 +67,9 @@ def stability(ax: Axes, shares: pd.DataFrame) -> Axes:
         cbar=False,
         linewidths=0.5,
         linecolor=FAINT,
-        yticklabels=[as_label(arm) for arm in shares.index],
+        yticklabels=[as_label(arm, lines=3 if len(shares) <= MOST_IN_WORDS else 1) for arm in shares.index],
     )
+    ax.tick_params(axis="x", labelsize=8.5 if len(shares) <= MOST_IN_WORDS else 7)
     ax.set_xlabel("Rank")
     return _plain(ax)
 

@@ -60,7 +60,7 @@ def draw_pairs(pairs: Mapping[str, Slices], titles: Mapping[str, str], aspects: 
             labelpad=6,
         )
     for ax, title in zip(rows[0], COLUMNS, strict=True):
-        ax.set_title(title, loc="center", fontsize=8.5)
+        ax.set_title(as_label(title, width=11), loc="center", fontsize=8.5)
     _scales(figure, rows[-1])
     return figure
 

@@ -45,6 +45,8 @@ def candidate_row(search: Entry, arm: Entry, rows: Sequence[dict[str, Any]], cur
         **{f"gain_{step}": gain for step, gain in gains.items()},
     }  # fmt: skip
     state, reason = _ending(rows, row, as_object(search.get("limits")))
+    if not rows and ended:
+        reason = "is judged by a zero-cost proxy and has not been trained"
     if stopped and state == "finished":
         state, reason = "pruned", f"stopped at step {last}; another study has trained it to its end since"
     return row | {"state": state, "reason": reason, "gain": row["last_gain"] if state == "finished" else nan}

@@ -28,6 +28,7 @@ METRICS = (
     "hd95_mm",
     "assd_mm",
     "hd95_vox",
+    "hd95_l2r_vox",
     "folding_fraction",
     "ndv_fraction",
     "sd_log_jacobian",
@@ -92,7 +93,7 @@ def read_pairs(path: Path) -> pd.DataFrame:
 
 def read_labels(path: Path) -> pd.DataFrame:
     """Metrics of every pair and structure."""
-    others = ("hd95_mm", "assd_mm", "hd95_vox", "segmentation_dice")
+    others = ("hd95_mm", "assd_mm", "hd95_vox", "hd95_l2r_vox", "segmentation_dice")
     return _read_csv(path, text=("pair", "label"), numbers=("dice",), others=others, optional_text=("name",))
 
 

@@ -69,6 +69,7 @@ METRICS_BY_NAME = {
         Metric(name="hd95_mm", title="HD95", unit="mm", digits=2),
         Metric(name="assd_mm", title="ASSD", unit="mm", digits=2),
         Metric(name="hd95_vox", title="HD95", unit="voxels", digits=2),
+        Metric(name="hd95_l2r_vox", title="HD95 (L2R)", unit="voxels", digits=2),
         Metric(name="folding_fraction", title="folding fraction", digits=5),
         Metric(name="ndv_fraction", title="NDV fraction", digits=5),
         Metric(name="sd_log_jacobian", title="SD log J"),

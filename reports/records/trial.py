@@ -22,7 +22,7 @@ from reports.records.files import (
 )
 
 COST = ("latency_s", "train_step_s", "peak_memory_mib", "train_peak_memory_mib")
-_MEASURED = ("training_s", "step_s", "peak_memory_mib", "threads", "resumed_at")
+_MEASURED = ("training_s", "step_s", "peak_memory_mib", "threads", "devices", "resumed_at")
 _PROVENANCE = ("started", "ended", "device", "host_cpu", "precision", "commit", "command")
 _COST_NUMBERS, _COST_PROVENANCE = (*COST, "threads", "load_average"), ("device", "host_cpu", "commit")
 _OF_COST = tuple(f"cost_{name}" for name in (*_COST_NUMBERS, *_COST_PROVENANCE, "shape"))

@@ -11,7 +11,7 @@ from scipy import stats
 from reports.analysis.comparison import Comparison
 from reports.statistics.intervals import Interval, holm, mean_interval
 from reports.tables.table import Table, caption
-from reports.wording import listing, number, plural
+from reports.wording import listing, number, plural, quoted
 
 HELD = "dice_gates_held"
 _COLUMNS = [
@@ -72,8 +72,9 @@ def gates_in_a_sentence(table: Table) -> str:
     decided = least if least == most else f"{least.removesuffix(' %')} to {most}"
     gaining = numbers[[_reading(row) == "choosing helps" for _, row in numbers.iterrows()]]
     once = " in these trained networks" if (gaining["limit"] != "").any() else ""
+    named = listing([quoted(arm) for arm in gaining["arm"]]) if len(gaining) else ""
     held = (
-        f"left free, they score better than held at their mean weights in {'; '.join(gaining['arm'])}{once}."
+        f"left free, they score better than held at their mean weights in {named}{once}."
         if len(gaining)
         else "in no arm is it shown that they score better left free than held at their mean weights."
     )

@@ -169,7 +169,7 @@ def _hours(candidates: pd.DataFrame, trials: pd.DataFrame) -> dict[str, str]:
         return {"Hours of training": NOT_MEASURED}
     facts = trials.drop_duplicates("key").set_index("key")
     first = candidates["keys"].map(lambda keys: keys[0] if keys else "")
-    machines = {name: first.map(facts[name]) for name in ("threads", "device")}
+    machines = {name: first.map(facts[name]) for name in ("threads", "device", "devices")}
     hours = training_hours(pd.DataFrame({"key": candidates["order"], "training_s": candidates["seconds"], **machines}))
     amounts = {"Hours of training": hours.training, "Core-hours": hours.cores, "GPU-hours": hours.gpus}
     return {name: f"{amount:.2f}" for name, amount in amounts.items()}

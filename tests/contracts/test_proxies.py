@@ -24,7 +24,7 @@ def probe(method: Fusion, shape: tuple[int, ...] = (32, 24)) -> Probe:
 
 
 @pytest.mark.parametrize("name", known_proxies())
-@pytest.mark.parametrize("kind", METHODS)
+@pytest.mark.parametrize("kind", ["coarse to fine", "transformer"])
 def test_a_proxy_is_a_finite_number_and_the_same_again(name: str, kind: str) -> None:
     proxy, here = load_proxy(name), torch.random.get_rng_state()
     first, again = (proxy.measure(probe(METHODS[kind])) for _ in range(2))

@@ -93,7 +93,7 @@ def test_an_absent_label_and_a_wild_scale_are_found(folder: Path) -> None:
     nib.Nifti1Image(np.minimum(np.asarray(labels.dataobj), 1), labels.affine).to_filename(paths[0])
     nib.Nifti1Image(np.asarray(image.dataobj) * 1e4, image.affine).to_filename(paths[1])
     messages = [finding.message for finding in check("folder", folder, cache=folder.parent / "cache")]
-    assert "label 2 (2) is absent from 1 scans, the first is train3" in messages
+    assert "label 2 (2) is absent from 1 scan, the first is train3" in messages
     assert any(message.startswith("intensity maxima from ") for message in messages)
 
 

@@ -15,6 +15,7 @@ import pytest
 from fusemorph.cli import main
 from fusemorph.data.check import check
 from fusemorph.data.datasets.acdc import Acdc
+from fusemorph.data.datasets.adhd200 import Adhd200
 from fusemorph.data.datasets.hippocampus import Hippocampus
 from tests.data.folder_files import fill
 from tests.data.made_headers import write_raw
@@ -110,7 +111,8 @@ def test_every_file_of_the_folder_is_accounted_for(folder: Path) -> None:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"")
     found = messages("folder", folder)
-    assert f"warning: 2 images of {folder} are left out: images/scan.mha, images/deep/more.nii.gz" in found
+    unnamed = "are not named by the layout and left out"
+    assert f"warning: 2 images of {folder} {unnamed}: images/scan.mha, images/deep/more.nii.gz" in found
     assert f"note: 3 other files of {folder} are not used: notes.txt, images/.DS_Store, images/._s00.nii.gz" in found
 
 
@@ -125,9 +127,16 @@ def test_images_beside_the_layout_of_a_data_set_are_named(tmp_path: Path) -> Non
     for name in ("imagesTr/hippocampus_005.NII.GZ", "imagesTs/hippocampus_002.nii.gz", "dataset.json"):
         (data / name).write_bytes(b"")
     found = messages("hippocampus", data, shape=(24, 24, 24))
-    line = f"warning: 2 images of {data} are left out: imagesTr/hippocampus_005.NII.GZ, imagesTs/hippocampus_002.nii.gz"
-    assert line in found
+    images = "imagesTr/hippocampus_005.NII.GZ, imagesTs/hippocampus_002.nii.gz"
+    assert f"warning: 2 images of {data} are not named by the layout and left out: {images}" in found
     assert not any("dataset.json" in each for each in found)
+
+
+def test_functional_scans_are_said_to_be_such(tmp_path: Path) -> None:
+    arguments = Adhd200.example(tmp_path / "set")
+    found = messages("adhd200", arguments.pop("data"), **arguments)
+    rest = "WashU_0026001_1/rest_1/NIfTI/rest.nii.gz"
+    assert f"note: 1 image of {tmp_path / 'set'} is left out as functional: {rest}" in found
 
 
 @pytest.mark.parametrize("number", ["9" * 60, "0", "12345", "١"])

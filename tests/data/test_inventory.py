@@ -131,4 +131,5 @@ def test_the_tables_are_found_by_the_name_of_the_set() -> None:
     assert len(excluded("abide")) == 11
     assert same_subject("acdc") == {"076": "074"}
     assert set(overlaps("multi_atlas")) == {"mindboggle", "oasis"}
-    assert not overlaps("ixi")
+    assert set(overlaps("brains")) == {"abide", "adhd200", "adni", "ixi"}
+    assert not overlaps("folder")

@@ -11,6 +11,8 @@ import ray
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from nas.ray_cluster import LOST_HOSTS
+
 CLUSTER = Path(__file__).parents[2] / "experiments" / "cluster"
 LAUNCHED = ["ssh", "aws", "gcp"]
 CLOUDS = ["aws", "gcp"]
@@ -112,6 +114,27 @@ def test_ray_keeps_every_machine_of_a_fixed_list() -> None:
 def test_a_fixed_list_gets_the_autoscaler_that_starts_its_workers() -> None:
     """Ray's second one never does (2.60): it takes the head for terminated and waits for it."""
     assert "RAY_enable_autoscaler_v2=0 ray start --head" in launched("ssh")["head_start_ray_commands"][-1]
+
+
+def settings_of_lost_hosts() -> dict[str, str]:
+    lines = (CLUSTER / "ray.env").read_text().splitlines()
+    return dict(line.removeprefix("export ").split("=") for line in lines if line.startswith("export "))
+
+
+@pytest.mark.parametrize("name", LAUNCHED)
+def test_every_start_of_ray_reads_how_soon_a_host_is_lost(name: str) -> None:
+    starts = (launched(name)[f"{kind}_start_ray_commands"][-1] for kind in ("head", "worker"))
+    for start in starts:
+        assert start.index(". ~/checkout/experiments/cluster/ray.env; ") < start.index("ray start")
+
+
+def test_driver_and_pods_say_the_same_of_lost_hosts() -> None:
+    assert settings_of_lost_hosts() == LOST_HOSTS
+    for pod in pods():
+        held = {entry["name"]: entry["value"] for entry in pod["containers"][0]["env"]}
+        assert LOST_HOSTS.items() <= held.items()
+    slurm = (CLUSTER / "slurm.sh").read_text()
+    assert slurm.index(". experiments/cluster/ray.env") < slurm.index("ray symmetric-run")
 
 
 def test_the_ray_job_has_what_kuberay_needs() -> None:

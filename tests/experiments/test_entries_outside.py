@@ -1,6 +1,10 @@
 """A study, a data set, a method and an operator from outside the checkout, from the check to the registration."""
 
 import json
+import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -10,11 +14,15 @@ import numpy as np
 import pytest
 from ray.cluster_utils import Cluster
 
+from experiments.runner.command_line import parse
+from experiments.runner.sweep_plan import make_sweeps
+from experiments.study import find_study
 from experiments.sweep import main as sweep
 from fusemorph.catalogue import FOLDERS
 from fusemorph.cli import main as fusemorph
 from tests.entry_files import write_entries
 
+ROOT = Path(__file__).parents[2]
 SMALL = ["--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4", "--set", "test=4"]
 
 
@@ -104,12 +112,32 @@ def test_a_study_runs_and_is_not_run_again(elsewhere: Path, inline: Path, capsys
     assert (shown.count("finished"), shown.count("to do")) == (3, 0)
 
 
-def test_the_workers_of_a_cluster_write_the_same(inline: Path, ray: Path) -> None:
-    def digests(runs: Path) -> dict[str, str]:
-        paths = [path for name in ("record.json", "weights.safetensors", "pairs.csv") for path in runs.rglob(name)]
-        return {str(path.relative_to(runs)): sha256(path.read_bytes()).hexdigest() for path in paths}
+def digests(runs: Path) -> dict[str, str]:
+    paths = [path for name in ("record.json", "weights.safetensors", "pairs.csv") for path in runs.rglob(name)]
+    return {str(path.relative_to(runs)): sha256(path.read_bytes()).hexdigest() for path in paths}
 
+
+def test_a_process_that_knows_nothing_of_the_folder_does_the_same(
+    elsewhere: Path, inline: Path, tmp_path: Path
+) -> None:
+    """A worker of a cluster is no child of the sweep: a job is all that reaches it."""
+    options = parse(line(elsewhere, "inline"))
+    assert options is not None
+    (planned,) = make_sweeps(find_study("elsewhere"), options)  # type: ignore[arg-type]
+    (tmp_path / "jobs").write_bytes(pickle.dumps(planned.jobs()))
+    worker = (
+        "import pickle, sys; from pathlib import Path; from fusemorph.trials.run import run_job; "
+        "[run_job(job, Path(sys.argv[2])) for job in pickle.loads(Path(sys.argv[1]).read_bytes())]"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != FOLDERS}
+    call = [sys.executable, "-c", worker, str(tmp_path / "jobs"), str(tmp_path / "runs")]
+    subprocess.run(call, env=environment, cwd=ROOT, check=True)
     assert len(digests(inline)) == 3 + 1 + 3
+    assert digests(tmp_path / "runs") == digests(inline)
+
+
+@pytest.mark.slow
+def test_the_workers_of_a_cluster_write_the_same(inline: Path, ray: Path) -> None:
     assert digests(inline) == digests(ray)
 
 

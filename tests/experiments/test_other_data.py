@@ -54,7 +54,7 @@ def test_evaluations_on_another_set_lie_beside_the_own_ones(
     planned = capsys.readouterr().out
     assert "evaluated on test, multi_atlas-val" in planned  # test is not there in whole
     assert "not applicable on multi_atlas-val: oracle" in planned
-    assert main(line) == 0, capsys.readouterr().err
+    assert main([*line, "--workers", "2"]) == 0, capsys.readouterr().err
     shown = capsys.readouterr().out
     assert "Preprocessed differently: multi_atlas (" in shown
     trained = open_dataset("virtual_brains", cache=brains_cache, **SETTINGS)
@@ -88,6 +88,38 @@ def test_evaluations_on_another_set_lie_beside_the_own_ones(
     (place / "summary.json").write_text(json.dumps(summary | {"dataset": {"name": "multi_atlas"}}))
     with pytest.raises(RecordError, match="with other files or settings; move its folder away"):
         is_missing(job, runs)
+
+
+@pytest.mark.slow
+def test_ray_writes_the_same_evaluations_on_another_set(
+    line: list[str], atlas: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, ray = tmp_path / "runs", tmp_path / "ray"
+    line = [*line, *atlas, "--evaluate-on", "multi_atlas"]
+    assert main([*line, "--workers", "1"]) == 0, capsys.readouterr().err
+    assert main([*line, "--executor", "ray", "--runs", str(ray)]) == 0, capsys.readouterr().err
+    for label in ("identity", "C2F AutoFuse"):
+        place = Path(jobs(line)[label].trial.key) / "eval" / "multi_atlas-val"
+        for name in ("pairs.csv", "labels.csv", "summary.json"):
+            assert (ray / place / name).read_bytes() == (runs / place / name).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_what_a_search_has_found_is_evaluated_on_another_set(
+    executor: str, line: list[str], atlas: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = line[line.index("--dataset") : line.index("--arm")] + line[line.index("--runs") :]
+    few = ["--trials", "2", "--confirm", "1", "--confirm-budget", "smoke", "--confirm-seeds", "1", "--no-control"]
+    call = ["placement", *given, *atlas, *few, "--searcher", "random", "--evaluate-on", "multi_atlas"]
+    assert main([*call, "--executor", executor]) == 0, capsys.readouterr().err
+    studies = tmp_path / "runs" / "studies"
+    (confirmed,) = (path for path in studies.iterdir() if "best-of" in path.name)
+    arms = json.loads(confirmed.read_text())["arms"]
+    assert any(arm["group"] == "found" for arm in arms)
+    for key in (key for arm in arms for key in arm["keys"].values()):
+        summary = json.loads((tmp_path / "runs" / key / "eval" / "multi_atlas-val" / "summary.json").read_text())
+        assert (summary["dataset"]["name"], summary["trained_on"]["name"]) == ("multi_atlas", "virtual_brains")
 
 
 def test_a_study_may_select_on_another_set(line: list[str], atlas: list[str], tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_a_trial_that_kills_its_workers_is_recorded_as_failed(tmp_path: Path) ->
     queue, folder = Listed([job]), begin(tmp_path, job)
     dispatcher = Dispatcher(queue=queue, runs=tmp_path)
     for name, death in zip("abcde", (KILLED, PREEMPTED, ERROR, PREEMPTED, KILLED), strict=True):
-        assert dispatcher.assign(name) is job
+        assert dispatcher.assign(name) == job
         dispatcher.worker_died(name, death)
     reason = f"{ATTEMPTS} workers died while running it, the last one: killed by SIGKILL"
     assert dispatcher.assign("f") is None
@@ -213,3 +213,25 @@ def test_workers_that_never_begin_end_the_work(tmp_path: Path, assigned: bool) -
         dispatcher.worker_died(name, ERROR)
     with pytest.raises(WorkersDied, match="weights do not fit"):
         dispatcher.worker_died("c", ERROR)
+
+
+def test_the_claim_of_a_lost_worker_binds_nobody_and_the_worker_finds_out(tmp_path: Path) -> None:
+    """As of a host that is cut off from the driver, and writes on to the shared folder."""
+    job = make_job(0)
+    dispatcher = Dispatcher(queue=Listed([job]), runs=tmp_path)
+    given = dispatcher.assign("cut off")
+    assert given is not None
+    folder = begin(tmp_path, given)
+    claim = take_claim(folder.path, owner=given.owner)
+    assert claim is not None
+    with claim:
+        dispatcher.worker_died("cut off", KILLED)
+        again = dispatcher.assign("another")
+        assert again is not None
+        assert take_claim(folder.path) is None  # for everybody else it is held
+        second = take_claim(folder.path, owner=again.owner, lost=again.lost)
+        assert second is not None
+        with second:
+            with pytest.raises(claims.TakenOver):
+                claim.require()
+            second.require()

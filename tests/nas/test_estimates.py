@@ -32,8 +32,8 @@ def test_a_score_is_measured_once(tmp_path: Path) -> None:
     assert estimates(tmp_path).score(other) is None
     assert estimates(tmp_path).missing([METHOD, other]) == 1
     assert estimates(tmp_path, pairs=4).score(METHOD) is None
-    said = json.loads((estimates(tmp_path).path / "estimator.json").read_text())
-    assert said["configuration"] == {"numerics": 1, "estimator": "nwot", "pairs": 8}
+    written = json.loads((estimates(tmp_path).path / "estimator.json").read_text())
+    assert written["configuration"] == {"numerics": 1, "estimator": "nwot", "pairs": 8}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

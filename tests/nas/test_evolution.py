@@ -70,12 +70,12 @@ def test_it_climbs_where_random_search_does_not() -> None:
 def test_points_that_did_not_finish_have_no_children_and_the_young_ones_do() -> None:
     searcher = EvolutionSearcher(PLACEMENT, directions=("minimize",), seed=0)
     others = RandomSearcher(PLACEMENT, 1)
-    known = [values for _ in range(3 * POPULATION) if (values := others.ask()) is not None]
-    for i, values in enumerate(known):
+    asked = [values for _ in range(3 * POPULATION) if (values := others.ask()) is not None]
+    for i, values in enumerate(asked):
         young = i >= 2 * POPULATION
         ended = Outcome(state="finished", values=(float(young),)) if i % 2 or young else Outcome(state="failed")
         searcher.adopt(values, ended)
-    parents = {plan_of(PLACEMENT, values) for values in known[-POPULATION:]}
+    parents = {plan_of(PLACEMENT, values) for values in asked[-POPULATION:]}
     for _ in range(20):
         child = searcher.ask()
         assert child is not None

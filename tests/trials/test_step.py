@@ -63,6 +63,7 @@ def step_on(
     shape: tuple[int, ...],
     *,
     checkpointing: bool = False,
+    masked: bool = False,
 ) -> Mapping[str, Tensor]:
     with torch.device(device):
         torch.manual_seed(0)
@@ -76,8 +77,10 @@ def step_on(
     draw = torch.Generator().manual_seed(1)
     images = torch.rand(2, 1, 1, *shape, generator=draw).to(device).unbind()
     labels = torch.randint(0, 3, (2, 1, 1, *shape), generator=draw, dtype=torch.int16).to(device).unbind()
+    inside = torch.randint(0, 2, (2, 1, 1, *shape), generator=draw, dtype=torch.int16).to(device).unbind()
+    masks = (inside[0], inside[1]) if masked else None
     with NothingFromTheHost() if device == META else nullcontext():
-        return step((images[0], images[1]), (labels[0], labels[1]), seed=0, step=50)
+        return step((images[0], images[1]), (labels[0], labels[1]), masks, seed=0, step=50)
 
 
 @pytest.mark.parametrize("name", [n for n in known_methods() if isinstance(load_method({"name": n}), LearnedMethod)])
@@ -90,6 +93,7 @@ def test_every_learned_method_is_trained_without_a_value(name: str) -> None:
     assert all(term.device == META and term.shape == () for term in terms.values())
 
 
+@pytest.mark.parametrize("masked", [False, True], ids=["everywhere", "within masks"])
 @pytest.mark.parametrize(
     ("loss", "plan", "shape"),
     [
@@ -102,10 +106,10 @@ def test_every_learned_method_is_trained_without_a_value(name: str) -> None:
     ids=["gates, 3-D", "coarse to fine, 3-D", "other operators", "MSE", "mutual information"],
 )
 def test_every_objective_and_operator_is_trained_without_a_value(
-    loss: TrainingLoss, plan: str, shape: tuple[int, ...]
+    loss: TrainingLoss, plan: str, shape: tuple[int, ...], masked: bool
 ) -> None:
     method = replace(SMALL, plan=plan, loss=loss, gate=GateSettings(hard=True))
-    terms = step_on(META, method, replace(BUDGET, symmetric=True), shape)
+    terms = step_on(META, method, replace(BUDGET, symmetric=True), shape, masked=masked)
     assert all(term.device == META for term in terms.values())
     wanted = {"similarity", "kl", "diffusion", "bending", "folding_penalty", "dice_loss", "inverse_consistency"}
     assert loss is not EVERYTHING or wanted <= set(terms)
@@ -132,10 +136,13 @@ def test_a_compiled_step_is_one_graph_with_the_same_numbers(
 def compare_compiled(plan: str, shape: tuple[int, ...], backend: Compiler, checkpointing: bool) -> None:
     method = replace(SMALL, plan=plan, loss=EVERYTHING, gate=GateSettings(hard=True))
     budget = replace(BUDGET, symmetric=True, precision="float32")
-    plain = step_on(CPU, method, budget, shape)
+    masked = plan != "ggggggg"
+    plain = step_on(CPU, method, budget, shape, masked=masked)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, of what it traces
-        together = step_on(CPU, method, replace(budget, compiler=backend), shape, checkpointing=checkpointing)
+        together = step_on(
+            CPU, method, replace(budget, compiler=backend), shape, checkpointing=checkpointing, masked=masked
+        )
     assert plain.keys() == together.keys()
     for name, term in plain.items():
         torch.testing.assert_close(together[name], term, rtol=1e-4, atol=1e-5)

@@ -14,7 +14,7 @@ from fusemorph.fusion.method import Fusion
 from fusemorph.fusion.operator import GateSettings
 from fusemorph.losses.supervision import UNLABELLED
 from fusemorph.losses.training_loss import TrainingLoss, total
-from fusemorph.trials.batches import both_ways, stack_images, stack_labels, training_batch, training_pairs
+from fusemorph.trials.batches import both_ways, stack_images, stack_labels, training_batch, training_pair
 from fusemorph.trials.checkpoint import Progress, restore, save_checkpoint
 from fusemorph.trials.step import TrainingFailed, learning_rate, parameter_groups
 from fusemorph.trials.training import Trained, train
@@ -100,7 +100,7 @@ def test_labels_take_part_where_the_objective_weighs_them(dataset: Dataset, whol
 
 
 def test_a_scan_without_labels_is_marked_as_such(dataset: Dataset) -> None:
-    pairs = training_pairs(dataset, 2, seed=0, step=0)
+    pairs = [training_pair(dataset, index, seed=0, step=0) for index in range(2)]
     pairs[1] = replace(pairs[1], fixed=replace(pairs[1].fixed, labels=None))
     fixed, moving = stack_labels(pairs, CPU)
     assert [bool((labels == UNLABELLED).all()) for labels in (*fixed, *moving)] == [False, True, False, False]
@@ -108,7 +108,7 @@ def test_a_scan_without_labels_is_marked_as_such(dataset: Dataset) -> None:
 
 
 def test_seeds_differ_in_weights_and_in_pairs(dataset: Dataset) -> None:
-    first, again, other = (stack_images(training_pairs(dataset, 2, seed=s, step=5), CPU) for s in (0, 0, 1))
+    first, again, other = (stack_images([training_pair(dataset, 1, seed=s, step=5)], CPU) for s in (0, 0, 1))
     assert torch.equal(first[0], again[0])
     assert not torch.equal(first[0], other[0])
 
@@ -166,7 +166,7 @@ def test_a_symmetric_step_is_the_mean_of_both_directions(dataset: Dataset) -> No
     """For a loss that is a mean over the batch: the same update as from the pair and its mirror as a batch of two."""
     method = replace(METHOD, plan="---/cccc", loss=TrainingLoss(kl_weight=0.0, folding_weight=0.0))
     budget = replace(BUDGET, steps=1, validations=1, precision="float32", symmetric=True)
-    (images, _) = training_batch(dataset, budget, seed=0, step=0, labelled=False, device=CPU)
+    images = training_batch(dataset, budget, seed=0, step=0, labelled=False, device=CPU).images
     trained = train(method, dataset, budget, 0, device=CPU)
     torch.manual_seed(0)
     network = method.network(3)

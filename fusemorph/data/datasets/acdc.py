@@ -42,6 +42,9 @@ class Acdc(CardiacDataset):
     licence = "CC BY-NC-SA 4.0"
     download = "ACDC from humanheart-project.creatis.insa-lyon.fr (registration); testing comes with labels since 2023"
     layout = "{training, testing}/patient001/{Info.cfg, patient001_frame01.nii.gz, patient001_frame01_gt.nii.gz}"
+    without_spacing = (
+        f"{CardiacDataset.without_spacing}, unless {SPACINGS} beside training has it (columns patient,x_mm,y_mm,z_mm)"
+    )
     companions = frozenset({"Info.cfg", SPACINGS, "patient???_4d.nii.gz", "MANDATORY_CITATION.md"})
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:

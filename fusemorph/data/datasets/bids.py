@@ -13,7 +13,7 @@ from fusemorph.data.listing import Listed, Listing, require_pairs_within, with_d
 from fusemorph.data.measured import MeasuredDataset, MeasuredSettings, arguments_of
 from fusemorph.data.phantom import write_phantom
 from fusemorph.data.settings import read_settings
-from fusemorph.data.table import raise_all, read_table
+from fusemorph.data.table import check_ids, raise_all, read_table
 from fusemorph.data.walk import Found, bids, find_all, find_images, partner, runs_in_order
 
 SEGMENTATIONS = bids("dseg")
@@ -159,6 +159,7 @@ def _participants(folder: Path) -> dict[str, Mapping[str, str]]:
     if not table.exists():
         return {}
     rows = read_table(table, required=("participant_id",), allowed=None)
+    check_ids(table, rows, "participant_id", form="(?:sub-)?[a-zA-Z0-9]+", like="sub-01")
     return {row["participant_id"].removeprefix("sub-"): row for row in rows}
 
 

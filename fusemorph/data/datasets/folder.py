@@ -41,6 +41,7 @@ class Folder(MeasuredDataset):
     layout = "{images, labels, masks}/NAME.nii.gz, landmarks/NAME.csv and splits.csv, or pairs.csv"
     alignments = ("none", "affine", "mni")
     companions = frozenset({"pairs.csv", "splits.csv", "scans.csv"})
+    landmarks_beside = False
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
         options = read_settings(FolderSettings, settings, dataset=self.name)

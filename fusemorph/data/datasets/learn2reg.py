@@ -57,6 +57,8 @@ class Learn2Reg(ListedDataset):
     layout = "TASK_dataset.json beside imagesTr, labelsTr, masksTr, keypointsTr (or the folder that holds it)"
     variants = ("between subjects", "within subjects")
     companions = frozenset({"*_dataset.json"})
+    landmarks_beside = False
+    tre_reading = "cubic"
 
     def __init__(self, data: Path | None = None, *, cache: Path | None = None, **settings: Any) -> None:
         options = read_settings(Learn2RegSettings, settings, dataset=self.name)

@@ -11,6 +11,7 @@ import pytest
 
 from fusemorph.data import DataError
 from fusemorph.data import open_dataset as open_any
+from fusemorph.data.check import check
 from fusemorph.data.datasets.acdc import Acdc
 from fusemorph.data.listed import ListedDataset
 from fusemorph.metrics import dice_per_label
@@ -125,6 +126,14 @@ def test_what_the_layout_lacks_has_its_line(arguments: dict[str, Any]) -> None:
 def test_a_setting_against_its_rule_is_named(arguments: dict[str, Any], setting: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         open_dataset("acdc", **(arguments | setting))
+
+
+def test_check_says_where_the_spacing_was_lost(arguments: dict[str, Any]) -> None:
+    said = "all headers say 1x1x1 mm, as in copies that have lost their spacing"
+    assert any(said in finding.message for finding in check("acdc", **arguments))
+    rows = [f"{number},1.5,1.5,9" for number in (1, 2, 3, 4, 6, 101, 102)]
+    (arguments["data"] / "spacings.csv").write_text("\n".join(["patient,x_mm,y_mm,z_mm", *rows]))
+    assert not any(said in finding.message for finding in check("acdc", **arguments))
 
 
 def test_a_table_gives_the_spacing_that_a_copy_lacks(arguments: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from fusemorph.data import DataError, Dataset, open_dataset
 from fusemorph.data.datasets.brains import Brains
+from fusemorph.data.joined import join
 
 
 def opened(folder: Path) -> Dataset:
@@ -40,3 +41,11 @@ def test_one_set_is_no_join(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "set" / "abide")
     with pytest.raises(DataError, match=r"must hold two or more of the folders adni, abide, adhd200, ixi, holds 1"):
         open_dataset("brains", cache=tmp_path / "cache", **arguments)
+
+
+def test_sets_that_show_the_same_people_under_other_names_are_not_joined(tmp_path: Path) -> None:
+    for name in ("mindboggle", "oasis"):
+        (tmp_path / name).mkdir()
+    parts = dict.fromkeys(("mindboggle", "oasis"), lambda folder: open_dataset("virtual_brains"))
+    with pytest.raises(DataError, match="mindboggle and oasis cannot be one set: OASIS-TRT-20 shows the 20 persons"):
+        join(tmp_path, parts, cache=tmp_path / "cache")

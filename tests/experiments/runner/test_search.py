@@ -126,7 +126,7 @@ def test_a_proxy_is_an_objective_for_which_nothing_is_trained(folder: Path, caps
     assert all(arm["keys"] == {} and len(arm["ended"]["values"]) == 2 for arm in arms(folder, "untrained"))  # type: ignore[index]
     assert all(path.read_bytes() == content for path, content in files.items())
     assert {path.parent.name for path in (folder / "runs").glob("*/record.json")} == trained
-    assert write_report([folder / "runs"], folder / "report").is_file()
+    assert write_report([folder / "runs"], folder / "report", study="untrained").is_file()
 
 
 def test_a_warm_start_tries_the_best_by_a_proxy_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

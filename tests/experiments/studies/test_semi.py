@@ -82,4 +82,4 @@ def test_a_study_of_labels_says_which_label_some_scans_lack(tmp_path: Path, caps
     nib.save(nib.Nifti1Image(without, image.affine), path)
     dataset = open_dataset("hippocampus", tmp_path, cache=tmp_path / "cache", shape=[24, 24, 24])
     warn_of_labels([dataset])
-    assert "sweep: warning: hippocampus: label 2 (posterior) is absent from 1 scans" in capsys.readouterr().err
+    assert "sweep: warning: hippocampus: label 2 (posterior) is absent from 1 scan" in capsys.readouterr().err

@@ -43,7 +43,7 @@ def test_ticks_of_importance_do_not_lie_on_each_other() -> None:
         figure.canvas.draw()
     labels = boxes(ax.get_xticklabels())
     assert len(labels) >= 3
-    assert all(one.x1 < other.x0 for one, other in pairwise(labels))
+    assert all(first.x1 < second.x0 for first, second in pairwise(labels))
 
 
 def test_interactions_are_in_per_cent_in_the_cells_and_beside_the_colours(ablation: Ablation) -> None:
@@ -93,7 +93,7 @@ def test_plans_have_their_letters_in_a_legend_and_name_no_colour_that_the_theme_
 
 
 def test_the_correlation_stands_in_the_figure(ablation: Ablation) -> None:
-    figure = next(one.figure for one in search_figures(ablation.records) if one.name == "fidelity")
+    figure = next(captioned.figure for captioned in search_figures(ablation.records) if captioned.name == "fidelity")
     assert figure is not None
     assert figure.axes[0].get_title(loc="left") == "ρ = 0.80, n = 4"
 
@@ -118,5 +118,5 @@ def test_numerals_are_not_printed_on_each_other() -> None:
         ax.plot(0.0, height, marker=f"${number}$")
     spread_numerals(ax)
     places = [line.get_transform().transform(np.column_stack(line.get_data()))[0] for line in ax.lines]
-    points = [np.abs(one - other).max() * 72 / 100 for one, other in combinations(places, 2)]
+    points = [np.abs(first - second).max() * 72 / 100 for first, second in combinations(places, 2)]
     assert min(points) >= 7.9

@@ -17,10 +17,10 @@ from reports.figures.captioned import CaptionedFigure
 from reports.figures.forest_plot import first_figure
 from reports.figures.gates import over_pairs
 from reports.figures.significance import MOST_ARMS, significance_figures
-from reports.figures.study import price, study_figures, training
-from reports.plots.gates import equal_weights, gate_weight
+from reports.figures.study import price, structures, study_figures, training
+from reports.plots.gates import draw_maps, equal_weights, gate_weight
 from reports.plots.groups import MOST_BESIDE, side_by_side
-from reports.plots.style import COLOURS, MOST_HEIGHT, look, style, with_colours
+from reports.plots.style import COLOURS, MOST_HEIGHT, look, save, style, with_colours
 from tests.reports.records_fixture import ARMS, Arm, Records, write_records
 
 NAMES = ("base", "flips", "one direction, twice the steps", "three resolutions, KL 0.01, rate 1e-3")
@@ -42,7 +42,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 
 
 def figures_of(comparison: Comparison) -> dict[str, CaptionedFigure]:
-    return {one.name: one for one in study_figures(comparison)}
+    return {captioned.name: captioned for captioned in study_figures(comparison)}
 
 
 def apart(figure: Figure) -> bool:
@@ -50,7 +50,7 @@ def apart(figure: Figure) -> bool:
     figure.canvas.draw()
     boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
     rows = sorted(boxes, key=lambda box: float(box.y0))
-    return all(one.y1 <= other.y0 + 0.5 for one, other in pairwise(rows))
+    return all(first.y1 <= second.y0 + 0.5 for first, second in pairwise(rows))
 
 
 def test_names_of_many_arms_do_not_lie_on_each_other(many: Comparison) -> None:
@@ -82,6 +82,16 @@ def test_matrices_hold_the_best_of_many_arms_and_say_so(many: Comparison) -> Non
             assert MOST_ARMS <= len(drawn.figure.axes[0].get_yticklabels()) <= MOST_ARMS + 1
             assert f"Drawn: the {MOST_ARMS} best of 60 arms" in drawn.caption
             assert len(drawn.figure.axes[0].texts) > MOST_ARMS, "with numbers"
+
+
+def test_structures_of_many_arms_have_room_for_names(many: Comparison, tmp_path: Path) -> None:
+    drawn = structures(with_look(many))
+    assert drawn.figure is not None
+    save(drawn.figure, tmp_path, "structures")  # a layout that collapses is a warning, and that an error
+    names = drawn.figure.axes[0].get_xticklabels()
+    assert len(names) == 24
+    assert min(name.get_window_extent().y0 for name in names) >= 0
+    assert "The 24 best of 60 arms" in drawn.caption
 
 
 def test_a_legend_of_many_methods_takes_few_rows() -> None:
@@ -153,6 +163,13 @@ def test_a_gate_of_three_prefers_none_at_a_third() -> None:
     assert heights == [[0.34, 0.34], [pytest.approx(1 / 3)] * 2], "its weights sum to one: no second line"
 
 
+def test_maps_of_gates_are_white_where_no_candidate_is_preferred() -> None:
+    view = {"gate_slices": np.array([0]), "fixed": np.zeros((1, 4, 4)), "gate3": np.full((1, 4, 4), 0.5)}
+    figure = draw_maps(view | {"gate4": np.full((1, 4, 4), 1 / 3)}, {3: 0.5, 4: 1 / 3}, aspect=1.0)
+    drawn = [np.asarray(ax.images[0].get_array()) for ax in figure.axes[1:3]]
+    assert all(weights == pytest.approx(0.0) for weights in drawn)
+
+
 def test_the_caption_of_gates_holds_for_gates_of_three(runs: Path) -> None:
     comparison = compare_studies([runs])[0]
     for caption in (over_pairs(with_look(comparison)).caption, figures_of(comparison)["gates"].caption):
@@ -164,8 +181,8 @@ def test_an_arm_has_one_colour_on_a_page_whatever_else_its_study_has() -> None:
     def arms(*names: str) -> pd.DataFrame:
         return pd.DataFrame({"arm": names, "family": names, "group": "g", "trained": True, "parent": ""})
 
-    one, other = arms("AutoFuse", "early", "late"), arms("AutoFuse", "late")
-    alone = [with_colours(one, "AutoFuse")["colour"].iloc[2], with_colours(other, "AutoFuse")["colour"].iloc[1]]
+    many, few = arms("AutoFuse", "early", "late"), arms("AutoFuse", "late")
+    alone = [with_colours(many, "AutoFuse")["colour"].iloc[2], with_colours(few, "AutoFuse")["colour"].iloc[1]]
     assert alone[0] != alone[1], "by themselves, the colours go by the order of each study"
     with look(families=["AutoFuse", "early", "late"]):
-        assert with_colours(one, "AutoFuse")["colour"].iloc[2] == with_colours(other, "AutoFuse")["colour"].iloc[1]
+        assert with_colours(many, "AutoFuse")["colour"].iloc[2] == with_colours(few, "AutoFuse")["colour"].iloc[1]

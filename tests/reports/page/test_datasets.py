@@ -129,10 +129,10 @@ def test_a_set_with_one_seed_decides_nothing_and_undoes_nothing(tmp_path: Path) 
     study = across(compare_studies([tmp_path]))[0]
     assert set(study.sets) == {"brains", "livers", "hearts"}, "a budget with steps of its own is the same budget"
     assert study.order.sentence == "The order holds for all 3 pairs of arms."
-    said = across_summary(study)
-    assert "On hearts, no claim can be made (one seed); in these trainings a scored 0." in said[MATTERS]
-    assert "so hearts cannot decide the order of two networks" in said[SURE]
-    assert "Training was not equally long: steps on brains 600; livers 600; hearts 120." in said[SURE]
+    summary = across_summary(study)
+    assert "On hearts, no claim can be made (one seed); in these trainings a scored 0." in summary[MATTERS]
+    assert "so hearts cannot decide the order of two networks" in summary[SURE]
+    assert "Training was not equally long: steps on brains 600; livers 600; hearts 120." in summary[SURE]
 
 
 def test_floor_and_optimised_arms_are_no_pairs_of_the_order(tmp_path: Path) -> None:
