@@ -284,26 +284,34 @@ def test_every_trial_finishes_once_whatever_happens_to_a_host(
     sweep = network.on("desk", "ray", "submit", "ssh.yaml", "experiments/sweep.py", "--", *line)
     watched = Watched(Path(runs))
 
-    wait_for(lambda: all(watched.held_by(h) for h in ("h1", "h2", "h3")), "a trial on each host", within_s=600)
+    def wait(there: Callable[[], Any], what: str, *, within_s: float) -> Any:
+        def still() -> Any:
+            if sweep.poll() is not None:
+                pytest.fail(f"the sweep ended before {what}: {sweep.communicate()[0]}")
+            return there()
+
+        return wait_for(still, what, within_s=within_s)
+
+    wait(lambda: all(watched.held_by(h) for h in ("h1", "h2", "h3")), "a trial on each host", within_s=600)
     told(f"all three hosts train: {time.monotonic() - began:.0f} s")
     cut = watched.held_by("h3")
     assert cut is not None
     network.link("h3", "down")
     lost = time.monotonic()
     beats = [claim["beat"] for claim in watched.look()[cut]]
-    wait_for(lambda: watched.moved(cut, "h3"), "the trial of the host that was cut off", within_s=180)
+    wait(lambda: watched.moved(cut, "h3"), "the trial of the host that was cut off", within_s=180)
     again = {"cut off": time.monotonic() - lost}
     told(f"cut off: its trial runs again after {again['cut off']:.1f} s")
     assert watched.look()[cut][0]["beat"] > beats[0]  # it goes on writing
     network.link("h3", "up")
     lost = time.monotonic()
-    wait_for(lambda: (key := watched.held_by("h3")) and key != cut, "the host to come back", within_s=300)
+    wait(lambda: (key := watched.held_by("h3")) and key != cut, "the host to come back", within_s=300)
     told(f"back: it trains again after {time.monotonic() - lost:.1f} s")
 
-    killed = wait_for(lambda: watched.held_by("h2"), "a trial on h2", within_s=120)
+    killed = wait(lambda: watched.held_by("h2"), "a trial on h2", within_s=120)
     network.crash("h2")
     lost = time.monotonic()
-    wait_for(lambda: watched.moved(killed, "h2"), "the trial of the host that was killed", within_s=180)
+    wait(lambda: watched.moved(killed, "h2"), "the trial of the host that was killed", within_s=180)
     again["killed"] = time.monotonic() - lost
     told(f"killed: its trial runs again after {again['killed']:.1f} s")
 
