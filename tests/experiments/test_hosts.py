@@ -26,22 +26,8 @@ pytestmark = pytest.mark.hosts
 
 ROOT = Path(__file__).parents[2]
 ADDRESSES = {"desk": "10.77.0.9", "h1": "10.77.0.1", "h2": "10.77.0.2", "h3": "10.77.0.3"}
-SWEEP = [
-    "quickstart",
-    "--arm",
-    "C2F match",
-    "--arm",
-    "C2F correlation",
-    "--seeds",
-    "4",
-    "--set",
-    "spacing_mm=8.0",
-    "--set",
-    "train=4",
-    "--set",
-    "val=4",
-]
-STEPS = os.environ.get("FUSEMORPH_HOSTS_STEPS", "600")
+SWEEP = ["quickstart", "--seeds", "2", "--set", "spacing_mm=8.0", "--set", "train=4", "--set", "val=4"]
+STEPS = os.environ.get("FUSEMORPH_HOSTS_STEPS", "400")
 AGAIN_S = 30.0
 """Within so many seconds of its host's loss a trial runs on another one."""
 SSHD = """\
@@ -164,7 +150,8 @@ class Network:
             self.processes[name].wait()
         for command in self.commands:
             command.kill()
-            command.communicate()
+            if command.stdout is not None and not command.stdout.closed:
+                command.communicate()
         for name in (*ADDRESSES, "sw"):
             call("ip", "netns", "del", self.space(name), check=False)
 
