@@ -22,6 +22,7 @@ from fusemorph.fusion.fusion_network import published_channels
 from fusemorph.fusion.method import Fusion
 from fusemorph.losses import folding, kl
 from fusemorph.machine import describe_machine
+from fusemorph.precision import autocast
 from fusemorph.trials.memory import training_memory_bytes
 from fusemorph.trials.step import TrainingStep
 from fusemorph.warp import warp
@@ -96,6 +97,17 @@ def reference(card: Card, width: int) -> Callable[[], None]:
     return step
 
 
+def inference(card: Card, method: Fusion) -> Callable[[], object]:
+    """Registering one pair, as a trained network does it."""
+    network, images = method.network(3).to(card.device).eval(), card.pair()
+
+    def register() -> object:
+        with torch.no_grad(), autocast(BUDGET.precision, card.device):
+            return network(*images).displacement
+
+    return register
+
+
 def peak_bytes(card: Card, step: Callable[[], object]) -> int | None:
     """The most memory that tensors took in a step; None where nobody counts it."""
     if card.device.type != "cuda":
@@ -153,6 +165,10 @@ def rows(card: Card, width: int, steps: int) -> list[tuple[str, str]]:
         lines.append((f"{name}: memory foretold", size(foretold)))
         if took is not None:
             lines.append((f"{name}: memory taken, over foretold", f"{size(took)}, {took / foretold:.2f}"))
+        registering = inference(card, trained)
+        needed = peak_bytes(card, registering)
+        text = f"{card.median_s(registering):.3f} s" + (f", {size(needed)}" if needed is not None else "")
+        lines.append((f"{name}: registering a pair", text))
     lines.append(("two trials at once, throughput over one", f"{two_at_once(card, method, BUDGET, ours):.2f}"))
     losses = [loss_after(card, method, replace(BUDGET, precision=p), steps) for p in ("bfloat16", "float32")]
     lines.append((f"similarity after {steps} steps, bfloat16 and float32", f"{losses[0]:.4f} and {losses[1]:.4f}"))
