@@ -8,7 +8,7 @@ from reports.analysis.significance import Certainty, square
 from reports.figures.captioned import CaptionedFigure
 from reports.plots import significance as plots
 from reports.plots.significance import MOST_ANNOTATED, MOST_IN_WORDS
-from reports.plots.style import LABEL_WIDTH, new_figure, style, with_colours
+from reports.plots.style import LABEL_WIDTH, LETTER, new_figure, style, with_colours
 from reports.statistics.ranking import RESAMPLES
 from reports.tables.significance import CONDITIONAL, tests
 from reports.tables.table import caption
@@ -16,8 +16,6 @@ from reports.wording import listing, p_equals, plural
 
 MOST_ARMS = 24
 """Arms in these figures, the best; more of them could not be told from each other."""
-LETTER = 0.065
-"""Inches of a letter of the names below the matrix, so that long names do not squeeze its cells."""
 
 
 def significance_figures(certainty: Certainty) -> Iterator[CaptionedFigure]:
