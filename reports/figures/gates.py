@@ -11,17 +11,13 @@ from reports.analysis.comparison import Comparison
 from reports.figures.against import legend_above
 from reports.figures.captioned import CaptionedFigure
 from reports.figures.pairs import aspect_of, pictured_arms
-from reports.plots.gates import draw_maps, equal_weights, weights_of_pairs
+from reports.plots.gates import EQUAL, draw_maps, equal_weights, weights_of_pairs
 from reports.plots.style import new_figure, style, with_colours
 from reports.records.files import read_pictures
 from reports.tables.table import caption
 from reports.wording import number
 
 MOST_MAPPED_ARMS = 4
-EQUAL = (
-    "Dotted: equal weights, which is 0.5 where a gate chooses between the joint and the single-image path, and a third "
-    "where it has their correlation as well; above it the gate prefers the joint path."
-)
 
 
 def gate_figures(comparison: Comparison) -> Iterator[CaptionedFigure]:

@@ -15,9 +15,8 @@ from reports.analysis.structures import structure_names
 from reports.analysis.weight_sweeps import with_fronts
 from reports.figures.against import against_columns, intervals_over, legend_above, values_by_arm
 from reports.figures.captioned import CaptionedFigure
-from reports.figures.gates import EQUAL
 from reports.plots import arms as plots
-from reports.plots.gates import gate_weight, weight_limits
+from reports.plots.gates import EQUAL, gate_weight, weight_limits
 from reports.plots.groups import MOST_BESIDE, side_by_side
 from reports.plots.style import (
     LABEL_WIDTH,

@@ -13,6 +13,12 @@ from matplotlib.figure import Figure
 from reports.plots.marks import mark
 from reports.plots.style import GREY, INK, MOST_HEIGHT, jitter, new_figure
 
+EQUAL = (
+    "Dotted: equal weights, which is 0.5 where a gate chooses between the joint and the single-image path, and a third "
+    "where it has their correlation as well; above it the gate prefers the joint path."
+)
+"""What a caption says of the dotted line."""
+
 _COLOURS = mpl.colormaps["PuOr"]
 _WEIGHTS = ["joint_weight", "single_weight", "correlation_weight"]
 

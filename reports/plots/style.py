@@ -48,6 +48,8 @@ FILES: dict[str, dict[str, None]] = {
 LEGIBLE = 9.0
 """Pixels of the smallest text of a figure on a phone."""
 LABEL_WIDTH, LABEL_LINES = 44, 3
+LETTER = 0.065
+"""Inches of a letter of the names below a matrix, so that long names do not squeeze its cells."""
 # What changes with the theme of the page.
 _IN_PAGE = {
     INK: "currentColor",
