@@ -157,3 +157,8 @@ def _difference(comparison: Comparison, first: str, second: str) -> Interval:
     return comparison.blocks.difference(
         first, second, first_trained=bool(trained[first]), second_trained=bool(trained[second])
     )
+
+
+def elsewhere(study: Across) -> str:
+    """Which arms are left out, since one data set alone has them."""
+    return "".join(f" On {dataset} alone, and left out: {'; '.join(arms)}." for dataset, arms in study.alone.items())

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import pandas as pd
 
-from reports.analysis.datasets import Across
+from reports.analysis.datasets import Across, elsewhere
 from reports.figures.captioned import CaptionedFigure
 from reports.plots.datasets import ranks_across
 from reports.plots.style import new_figure, style, with_colours
-from reports.tables.datasets import elsewhere
 
 
 def across_figure(study: Across) -> CaptionedFigure:

@@ -4,7 +4,7 @@ from math import isnan
 
 import pandas as pd
 
-from reports.analysis.datasets import Across, tested
+from reports.analysis.datasets import Across, elsewhere, tested
 from reports.tables.table import Table
 from reports.wording import number
 
@@ -57,8 +57,3 @@ def _score(study: Across, mean: float, rank: float) -> str:
     if isnan(mean):
         return "no result"
     return study.metric.number(mean) + ("" if isnan(rank) else f" ({rank:g})")
-
-
-def elsewhere(study: Across) -> str:
-    """Which arms are left out, since one data set alone has them."""
-    return "".join(f" On {dataset} alone, and left out: {'; '.join(arms)}." for dataset, arms in study.alone.items())
