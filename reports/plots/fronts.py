@@ -56,7 +56,7 @@ def spread_numerals(ax: Axes) -> None:
     numerals = [line for line in ax.lines if str(line.get_marker()).startswith("$")]
     room = NUMERAL * figure.dpi / 72
     for line in sorted(numerals, key=lambda numeral: float(np.asarray(numeral.get_ydata(), dtype=float)[0])):
-        place = ax.transData.transform(np.column_stack([line.get_xdata(), line.get_ydata()]))[0]
+        place = ax.transData.transform(np.column_stack([line.get_xdata(), line.get_ydata()]).astype(float))[0]
         moved = place.copy()
         while any(np.abs(moved - other).max() < room for other in taken):
             moved[0] += room

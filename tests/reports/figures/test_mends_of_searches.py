@@ -115,8 +115,9 @@ def test_levels_can_be_read_on_the_lines_of_parallel_coordinates() -> None:
 def test_numerals_are_not_printed_on_each_other() -> None:
     ax: Axes = Figure().subplots()
     for number, height in enumerate([0.70, 0.701, 0.702, 0.9], start=1):
-        ax.plot(0.0, height, marker=f"${number}$")
+        ax.plot(np.array([1.0], dtype=object), [height], marker=f"${number}$")  # as a row of a table gives it
+    ax.set_xscale("log")
     spread_numerals(ax)
-    places = [line.get_transform().transform(np.column_stack(line.get_data()))[0] for line in ax.lines]
+    places = [line.get_transform().transform(np.column_stack(line.get_data()).astype(float))[0] for line in ax.lines]
     points = [np.abs(first - second).max() * 72 / 100 for first, second in combinations(places, 2)]
     assert min(points) >= 7.9
