@@ -12,7 +12,7 @@ from reports.analysis.arms import SIZES
 from reports.analysis.comparison import ORACLE, Comparison
 from reports.figures.captioned import CaptionedFigure
 from reports.plots import arms as plots
-from reports.plots.fronts import better_corner, front_steps, logarithmic, spread_numerals, stretched_at_zero
+from reports.plots.fronts import better_corner, front_steps, logarithmic, stretched_at_zero
 from reports.plots.style import is_narrow, panels
 from reports.records.metric import Metric
 from reports.tables.table import caption
@@ -54,7 +54,6 @@ def against_columns(
         _front(ax, arms, column, unit, metric)
         better_corner(ax, metric)
         _scale(ax, column, arms[column])
-        spread_numerals(ax)
     for ax in axes[1:]:
         ax.set_ylabel(ax.get_ylabel() if is_narrow() else "")
     legend_above(figure, arms)

@@ -4,13 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter, SymmetricalLogLocator
-from matplotlib.transforms import ScaledTranslation
 
 from reports.plots.style import GREY, INK
 from reports.records.metric import Metric
-
-NUMERAL = 8.0
-"""Points that a numeral takes, across and up."""
 
 
 def front_steps(ax: Axes, places: np.ndarray) -> None:
@@ -48,18 +44,3 @@ def better_corner(ax: Axes, metric: Metric, *, less_across: bool = True) -> None
         "better", (start[0], 1.035), xytext=(4 if less_across else -4, 0), xycoords="axes fraction",
         textcoords="offset points", color=INK, fontsize=7.5, ha="left" if less_across else "right", va="center",
     )  # fmt: skip
-
-
-def spread_numerals(ax: Axes) -> None:
-    """Move numerals aside that would be printed on others, each by so much that it can be read."""
-    figure, taken = ax.figure, list[np.ndarray]()
-    numerals = [line for line in ax.lines if str(line.get_marker()).startswith("$")]
-    room = NUMERAL * figure.dpi / 72
-    for line in sorted(numerals, key=lambda numeral: float(np.asarray(numeral.get_ydata(), dtype=float)[0])):
-        place = ax.transData.transform(np.column_stack([line.get_xdata(), line.get_ydata()]).astype(float))[0]
-        moved = place.copy()
-        while any(np.abs(moved - other).max() < room for other in taken):
-            moved[0] += room
-        taken.append(moved)
-        aside = ScaledTranslation((moved[0] - place[0]) / figure.dpi, 0, figure.dpi_scale_trans)
-        line.set_transform(line.get_transform() + aside)

@@ -1,13 +1,11 @@
 """What reviewers sent back in the figures of searches, each with what mends it."""
 
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
@@ -15,7 +13,6 @@ from reports.analysis.ablation import Ablation, SearchPath, analyse
 from reports.figures import ablation as figures
 from reports.figures.search import search_figures
 from reports.plots import ablation as plots
-from reports.plots.fronts import spread_numerals
 from reports.plots.parallel import parallel_coordinates
 from reports.plots.style import BACKGROUND, style
 from reports.records.definitions import CONTROL, SEARCH
@@ -110,14 +107,3 @@ def test_levels_can_be_read_on_the_lines_of_parallel_coordinates() -> None:
         assert to_rgba(ground.get_facecolor())[:3] == to_rgba(BACKGROUND)[:3]
         assert text.get_zorder() > max(line.get_zorder() for line in ax.lines)
     assert ax.get_xticklabels()[0].get_text() == "gate.\ngranularity", "not broken within a word"
-
-
-def test_numerals_are_not_printed_on_each_other() -> None:
-    ax: Axes = Figure().subplots()
-    for number, height in enumerate([0.70, 0.701, 0.702, 0.9], start=1):
-        ax.plot(np.array([1.0], dtype=object), [height], marker=f"${number}$")  # as a row of a table gives it
-    ax.set_xscale("log")
-    spread_numerals(ax)
-    places = [line.get_transform().transform(np.column_stack(line.get_data()).astype(float))[0] for line in ax.lines]
-    points = [np.abs(first - second).max() * 72 / 100 for first, second in combinations(places, 2)]
-    assert min(points) >= 7.9
