@@ -15,6 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ADDRESSES = {"desk": "10.77.0.9", "h1": "10.77.0.1", "h2": "10.77.0.2", "h3": "10.77.0.3"}
+SPACES = ("-m", "-u", "-i", "-n", "-p")
+"""Namespaces of a host that a command enters: mounts, names, IPC, network, processes."""
 SSHD = """\
 HostKey {folder}/key
 AuthorizedKeysFile {folder}/key.pub
