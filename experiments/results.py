@@ -93,11 +93,13 @@ def search_section(records: SearchRecords, folder: str) -> str:
 
 
 def readme_table() -> str:
-    """The one table of the README, with the study that it is of."""
+    """The one table of the README: the arms of its study whose seeds have all finished."""
     folder, name = SHOWN_IN_README
     (comparison,) = compare_studies([RECORDS / folder], study=name)
     table = _with_results(overview(comparison).shown)
-    table = table[~table["Arm"].str.contains(", refined")]
+    arms = comparison.evaluated
+    finished = arms.loc[(arms["seeds"] == arms["seeds_planned"]) & (arms["parent"].fillna("") == ""), "arm"]
+    table = table[table["Arm"].isin(finished)]
     return _rows(table[[column for column in COLUMNS if column in table]]) + "\n"
 
 
