@@ -18,7 +18,7 @@ from tests.finished_trial import TRIAL, finished
     [
         ("{", "cannot be read"),
         ("[]", "must hold a JSON object"),
-        ('{"format": 1}', "half written"),
+        ('{"format": 1}', "incomplete or not a record"),
         ('{"format": 1, "key": "k", "status": "finished", "configuration": {"numerics": 0}}', "another version"),
         ('{"format": [1], "key": "k", "status": "finished", "configuration": 7}', "another version"),
         ("", "is empty"),

@@ -154,7 +154,7 @@ def test_one_that_takes_too_long_is_ended_with_all_that_it_started(
         (forgets, "wrote no displacement"),
         (scribbles, "its displacement cannot be read: Binary block is wrong size"),
         (shrinks, r"its displacement is of shape \(3, 3, 3, 1, 3\), and the fixed image of \(12, 10, 14\)"),
-        (leaves, "sends 100% of the fixed image fixed outside the moving image moving"),
+        (leaves, "maps 100% of the fixed image fixed outside the moving image moving"),
     ],
 )
 def test_one_that_fails_says_why(work: Callable[..., None], reason: str) -> None:

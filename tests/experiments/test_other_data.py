@@ -140,9 +140,9 @@ def test_a_study_may_select_on_another_set(line: list[str], atlas: list[str], tm
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--evaluate-on", "virtual_brains"], "virtual_brains is trained on"),
+        (["--evaluate-on", "virtual_brains"], "virtual_brains is the training data set"),
         (["--evaluate-on", "virtual_brain"], "virtual_brain"),
-        (["--select-on", "virtual_brains"], "virtual_brains is trained on"),
+        (["--select-on", "virtual_brains"], "virtual_brains is the training data set"),
         (["--set", "ixi.align=none"], "--set names ixi, but the sweep runs on virtual_brains"),
         (["--data", "ixi=/nowhere"], "--data names ixi"),
     ],

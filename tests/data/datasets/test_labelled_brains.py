@@ -175,7 +175,7 @@ def test_bids_asks_which_segmentation_where_there_are_several(tmp_path: Path) ->
     with pytest.raises(DataError, match=r"has 2 segmentations .*--set segmentation=desc-aseg"):
         opened("bids", arguments, tmp_path)
     assert not opened("bids", arguments, tmp_path, segmentation="none").labels
-    with pytest.raises(DataError, match="no name of a T1w image holds 'match' \\('space-none'\\)"):
+    with pytest.raises(DataError, match="no name of a T1w image contains 'match' \\('space-none'\\)"):
         opened("bids", arguments, tmp_path, match="space-none")
 
 
