@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -24,6 +25,10 @@ from fusemorph.storage import StorageError, refused, unfinished, write_bytes
 Arrays = dict[str, np.ndarray]
 DAMAGE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, EOFError, ValueError)
 """What opening a missing or corrupt entry raises; any other error says nothing about the entry, which stays."""
+
+HEADERS = threading.Lock()
+"""Held while headers of arrays are read, which NumPy parses as Python: releases such as 3.11.2 fail now and then where
+two threads parse at once ("AST constructor recursion depth mismatch", python/cpython#106905)."""
 
 CACHE = "FUSEMORPH_CACHE"
 SETTLED_NS = 2_000_000_000
@@ -162,7 +167,8 @@ def _hash(key: Any) -> str:
 def _open(entry: Path) -> Arrays:
     try:
         names = json.loads((entry / "names.json").read_text())
-        return {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
+        with HEADERS:
+            return {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
     except DAMAGE:
         raise
     except OSError as error:
